@@ -1,0 +1,4 @@
+//! seqseg: nasopharyngeal carcinoma in MR, found and outlined in the caller's own process.
+pub mod error;
+pub mod study;
+pub use error::{Error, Result};

@@ -1,0 +1,160 @@
+//! One MR sequence of a patient.
+//!
+//! In: what a reader found in a file, or a caller's buffer. Out: voxels [k, j, i] in storage order, their [`Grid`], and where they came from.
+
+use std::path::PathBuf;
+
+use ndarray::Array3;
+
+use crate::error::{Error, Result};
+use crate::study::grid::Grid;
+
+/// The three sequences, in the channel order of the paper (4.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub enum Sequence {
+    /// T1-weighted.
+    T1,
+    /// Contrast-enhanced T1-weighted: the reference, on whose grid every result lies.
+    T1C,
+    /// T2-weighted.
+    T2,
+}
+
+impl Sequence {
+    /// T1, T1C, T2.
+    pub const ALL: [Sequence; 3] = [Sequence::T1, Sequence::T1C, Sequence::T2];
+
+    /// `"T1"`, `"T1C"` or `"T2"`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sequence::T1 => "T1",
+            Sequence::T1C => "T1C",
+            Sequence::T2 => "T2",
+        }
+    }
+}
+
+impl std::fmt::Display for Sequence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A volume: voxels in storage order, their grid, their origin.
+#[derive(Debug, Clone)]
+pub struct Volume {
+    voxels: Array3<f32>,
+    grid: Grid,
+    source: Source,
+}
+
+/// Where a volume came from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A caller's buffer.
+    Memory,
+    /// A NIfTI-1 or NRRD file.
+    File { path: PathBuf, format: &'static str },
+    /// A DICOM series.
+    Dicom(Box<DicomSeries>),
+}
+
+/// What a DICOM series tells beyond its voxels. Slice k of the volume is `slices[k]`.
+#[derive(Debug, Clone, Default)]
+pub struct DicomSeries {
+    /// One per slice k, in the volume's order.
+    pub slices: Vec<DicomSlice>,
+    pub sop_class_uid: String,
+    pub study_instance_uid: String,
+    pub series_instance_uid: String,
+    /// `None` where the images carry none.
+    pub frame_of_reference_uid: Option<String>,
+    pub patient_id: String,
+    /// As stored (raw bytes decoded by the file's own character set, for messages only).
+    pub patient_name: String,
+    pub patient_birth_date: String,
+    pub series_description: String,
+    pub echo_time_ms: Option<f64>,
+    pub repetition_time_ms: Option<f64>,
+    /// Contrast/Bolus Agent (0018,0010), empty where absent.
+    pub contrast_agent: String,
+    /// The file of the first slice in acquisition: Patient and Study modules are copied from it, byte for byte.
+    pub header_file: PathBuf,
+}
+
+/// One image (or one frame of a multi-frame image) of a series.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DicomSlice {
+    pub path: PathBuf,
+    pub sop_instance_uid: String,
+    /// Original 1-based frame number of a multi-frame image; `None` for a single-frame one.
+    pub frame: Option<u32>,
+    /// Image Position (Patient), LPS mm, as stored: the decimal strings of the file.
+    pub position: [String; 3],
+    /// Image Orientation (Patient), as stored.
+    pub orientation: [String; 6],
+}
+
+impl Volume {
+    /// `voxels` is [k, j, i] on `grid`; `name` stands in messages for the input.
+    ///
+    /// # Errors
+    /// [`Error::Image`] where the shape differs from the grid's, a voxel is NaN or infinite, or all voxels are equal.
+    pub fn new(voxels: Array3<f32>, grid: Grid, source: Source, name: &str) -> Result<Self> {
+        if voxels.dim() != grid.shape() {
+            return Err(Error::Internal(format!("{name}: voxels {:?} on a grid of {:?}", voxels.dim(), grid.shape())));
+        }
+        if let Some(((k, j, i), value)) = voxels.indexed_iter().find(|(_, v)| !v.is_finite()) {
+            return Err(Error::Image(format!(
+                "{name}: voxel (i {i}, j {j}, k {k}) is {value}; every voxel must be a finite number. Clean the image before use"
+            )));
+        }
+        let first = voxels.iter().next().copied().unwrap_or(0.0);
+        if voxels.iter().all(|v| *v == first) {
+            return Err(Error::Image(format!(
+                "{name}: every voxel has the value {first}; an MR image with contrast was expected. Check that the right file was given"
+            )));
+        }
+        Ok(Volume { voxels, grid, source })
+    }
+
+    /// [k, j, i], storage order.
+    pub fn voxels(&self) -> &Array3<f32> {
+        &self.voxels
+    }
+
+    pub fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The DICOM series behind this volume, if there is one.
+    pub fn dicom(&self) -> Option<&DicomSeries> {
+        match &self.source {
+            Source::Dicom(series) => Some(series),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grid() -> Grid {
+        Grid::new([2, 2, 1], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], vec![[0.0; 3]]).unwrap()
+    }
+
+    #[test]
+    fn nan_and_constant_are_refused_by_name() {
+        let mut voxels = Array3::from_shape_vec((1, 2, 2), vec![0.0, 1.0, 2.0, f32::NAN]).unwrap();
+        let error = Volume::new(voxels.clone(), grid(), Source::Memory, "scan.nii").unwrap_err();
+        assert!(error.to_string().contains("scan.nii: voxel (i 1, j 1, k 0) is NaN"), "{error}");
+        voxels.fill(4.0);
+        let error = Volume::new(voxels, grid(), Source::Memory, "scan.nii").unwrap_err();
+        assert!(error.to_string().contains("every voxel has the value 4"), "{error}");
+    }
+}
