@@ -2,7 +2,10 @@
 //!
 //! In: DICOM, NIfTI or NRRD paths, or a caller's buffers, each sequence on its own grid. Out: [`Volume`]s, aligned on T1C's grid.
 
+pub mod align;
 pub mod grid;
+pub mod orient;
+pub mod prepare;
 pub mod volume;
 pub mod read;
 pub mod dicom;

@@ -1,0 +1,324 @@
+//! `bundle.json`: everything that a trained model depends on (docs/bundle.md).
+//!
+//! In: the manifest's bytes. Out: a checked [`Manifest`]; unknown keys, unknown kinds and values that make no sense are refused by name.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::detect::action::Action;
+use crate::error::{Error, Result};
+use crate::study::volume::Sequence;
+
+/// The format version that this library reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The manifest of a model bundle.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    pub format_version: u32,
+    pub name: String,
+    pub version: String,
+    pub licence: String,
+    pub intended_use: IntendedUse,
+    /// Whether slices without tumour were in the training set. Where not, a slice range is required.
+    pub negatives_trained: bool,
+    /// Free form, shown and never interpreted.
+    #[serde(default)]
+    pub training: serde_json::Value,
+    /// Free form, shown and never interpreted.
+    #[serde(default)]
+    pub metrics: serde_json::Value,
+    pub input: Input,
+    pub detector: Detector,
+    pub segmenter: Segmenter,
+    #[serde(default)]
+    pub golden: Option<String>,
+    /// SHA-256 (hex) of every other file of the bundle.
+    pub files: BTreeMap<String, String>,
+}
+
+/// What the model may be used for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IntendedUse {
+    /// A demo model never yields a clinical target; every output says so.
+    pub demo: bool,
+    pub statement: String,
+}
+
+/// How slices are prepared.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    pub channels: Vec<Channel>,
+    /// Side of the square grid, pixels (the paper: 384).
+    pub grid: usize,
+    pub fit: FitKind,
+    /// Slice spacings (mm) seen in training, smallest and largest.
+    #[serde(default)]
+    pub slice_spacing_mm: Option<[f64; 2]>,
+}
+
+/// One input channel.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    pub sequence: Sequence,
+    pub scaling: Scaling,
+}
+
+/// Scaling of a channel to [0, 1] (4.2.1).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Scaling {
+    /// Divide by the largest value of the channel in the training set (the paper).
+    DatasetMax { value: f64 },
+    /// Divide by a percentile of the voxels above 0 of the sequence's own volume.
+    StudyPercentile { percentile: f64 },
+}
+
+/// How a slice is laid on the square grid.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum FitKind {
+    /// The field of view is stretched onto the grid (the paper).
+    Stretch,
+    /// The field of view is padded to a square in mm, then scaled.
+    Pad,
+    /// A fixed pixel size about the slice's centre.
+    Mm { pixel_mm: f64 },
+}
+
+/// How the box is found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Detector {
+    /// No detection: the box is the whole grid.
+    Whole {},
+    /// An atlas box in mm. Reserved.
+    Fixed { box_mm: [f64; 4] },
+    /// The Q-learning agent of 3.1.
+    Agent(Agent),
+    /// A graph that gives boxes and scores. Reserved.
+    Proposals { graph: String },
+}
+
+/// The agent's numbers (3.1, 4.2.2).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    pub features: Features,
+    pub trunk: String,
+    pub q_head: String,
+    /// Length of a feature vector.
+    pub feature_size: usize,
+    /// Pixel edges on the grid: x0, y0, x1, y1.
+    pub initial_box: [f64; 4],
+    pub actions: Vec<Action>,
+    /// Index of the terminal action.
+    pub terminal: usize,
+    /// Number of past actions in the state.
+    pub history: usize,
+    /// Largest number of actions, the terminal one included.
+    pub max_steps: usize,
+    /// Shortest side of a box, grid pixels.
+    pub min_side: f64,
+}
+
+/// Where the agent's features come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Features {
+    /// The trunk runs on the crop of every box.
+    Crop,
+    /// One map per slice, regions pooled from it. Reserved.
+    Map,
+}
+
+/// The second stage (3.2).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Segmenter {
+    /// RANet, or another network, on a crop of the slice.
+    Crop { graph: String, context_factor: f64, crop: usize, threshold: f64 },
+    /// A 3D network by sliding window. Reserved.
+    Volume { graph: String, patch: [usize; 3], spacing_mm: [f64; 3], overlap: f64, mirror: bool, threshold: f64 },
+}
+
+/// The numbers of a `crop` segmenter.
+#[derive(Debug, Clone, Copy)]
+pub struct CropSegmenter<'a> {
+    pub graph: &'a str,
+    pub context_factor: f64,
+    pub crop: usize,
+    pub threshold: f64,
+}
+
+impl Manifest {
+    /// Parses and checks a manifest; `name` stands for it in messages.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`].
+    pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
+        // The version first: a newer format may have keys that this library cannot know.
+        #[derive(Deserialize)]
+        struct Version {
+            format_version: u32,
+        }
+        let wrong = |source: serde_json::Error| Error::Bundle {
+            message: format!("{name}: not a model bundle's manifest. A bundle.json of format {FORMAT_VERSION} was expected (docs/bundle.md)"),
+            source: Some(Box::new(source)),
+        };
+        let version: Version = serde_json::from_slice(bytes).map_err(wrong)?;
+        if version.format_version != FORMAT_VERSION {
+            return Err(Error::bundle(format!(
+                "{name}: bundle format {}, but this library reads format {FORMAT_VERSION}. Use a bundle or a seqseg of the matching version",
+                version.format_version
+            )));
+        }
+        let manifest: Manifest = serde_json::from_slice(bytes).map_err(wrong)?;
+        manifest.check().map_err(|what| Error::bundle(format!("{name}: {what}. The bundle must be exported again")))?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        let require = |ok: bool, what: &str| if ok { Ok(()) } else { Err(what.to_owned()) };
+        let sequences: Vec<Sequence> = self.input.channels.iter().map(|c| c.sequence).collect();
+        require(sequences == Sequence::ALL, "input.channels must be T1, T1C, T2 in that order")?;
+        for channel in &self.input.channels {
+            let ok = match channel.scaling {
+                Scaling::DatasetMax { value } => value.is_finite() && value > 0.0,
+                Scaling::StudyPercentile { percentile } => percentile > 0.0 && percentile <= 100.0,
+            };
+            require(ok, "a channel's scaling must have a positive value, or a percentile in (0, 100]")?;
+        }
+        require((8..=4096).contains(&self.input.grid), "input.grid must lie between 8 and 4096")?;
+        if let FitKind::Mm { pixel_mm } = self.input.fit {
+            require(pixel_mm.is_finite() && pixel_mm > 0.0, "input.fit.pixel_mm must be positive")?;
+        }
+        match &self.detector {
+            Detector::Whole {} => require(self.crop()?.context_factor == 1.0, "a `whole` detector wants segmenter.context_factor 1")?,
+            Detector::Fixed { .. } => return Err("detector kind `fixed` is reserved and not supported by this version".into()),
+            Detector::Proposals { .. } => return Err("detector kind `proposals` is reserved and not supported by this version".into()),
+            Detector::Agent(agent) => agent.check(self.input.grid as f64)?,
+        }
+        let crop = self.crop()?;
+        require(crop.context_factor >= 1.0 && crop.context_factor <= 10.0, "segmenter.context_factor must lie between 1 and 10")?;
+        require((8..=4096).contains(&crop.crop), "segmenter.crop must lie between 8 and 4096")?;
+        require(crop.threshold > 0.0 && crop.threshold < 1.0, "segmenter.threshold must lie between 0 and 1")?;
+        for file in self.graphs().into_iter().chain(self.golden.as_deref()) {
+            require(self.files.contains_key(file), &format!("{file} is used but has no SHA-256 in `files`"))?;
+        }
+        Ok(())
+    }
+
+    /// The segmenter's numbers.
+    pub(crate) fn crop(&self) -> std::result::Result<CropSegmenter<'_>, String> {
+        match &self.segmenter {
+            Segmenter::Crop { graph, context_factor, crop, threshold } => {
+                Ok(CropSegmenter { graph, context_factor: *context_factor, crop: *crop, threshold: *threshold })
+            }
+            Segmenter::Volume { .. } => Err("segmenter kind `volume` is reserved and not supported by this version".into()),
+        }
+    }
+
+    /// The agent, where the detector is one.
+    pub fn agent(&self) -> Option<&Agent> {
+        match &self.detector {
+            Detector::Agent(agent) => Some(agent),
+            _ => None,
+        }
+    }
+
+    fn graphs(&self) -> Vec<&str> {
+        let mut graphs = Vec::new();
+        if let Some(agent) = self.agent() {
+            graphs.extend([agent.trunk.as_str(), agent.q_head.as_str()]);
+        }
+        if let Segmenter::Crop { graph, .. } = &self.segmenter {
+            graphs.push(graph);
+        }
+        graphs
+    }
+}
+
+impl Agent {
+    fn check(&self, grid: f64) -> std::result::Result<(), String> {
+        let require = |ok: bool, what: &str| if ok { Ok(()) } else { Err(what.to_owned()) };
+        require(self.features == Features::Crop, "detector.features `map` is reserved and not supported by this version")?;
+        let [x0, y0, x1, y1] = self.initial_box;
+        require(0.0 <= x0 && x0 < x1 && x1 <= grid && 0.0 <= y0 && y0 < y1 && y1 <= grid, "detector.initial_box must lie inside the grid")?;
+        require((2..=1024).contains(&self.actions.len()), "detector.actions must name at least two actions")?;
+        require(self.terminal < self.actions.len(), "detector.terminal must be the index of an action")?;
+        for (index, action) in self.actions.iter().enumerate() {
+            let ok = match action.transform {
+                None => index == self.terminal,
+                Some([a, b, c, d]) => index != self.terminal && [a, b, c, d].iter().all(|v| v.is_finite()) && a < c && b < d,
+            };
+            require(ok, "every action but the terminal one must have a `box` with positive width and height, and the terminal one null")?;
+        }
+        require(self.max_steps >= 1 && self.max_steps <= 1000, "detector.max_steps must lie between 1 and 1000")?;
+        require(self.history <= 1000, "detector.history must be at most 1000")?;
+        require(self.feature_size >= 1 && self.feature_size <= 1 << 20, "detector.feature_size must be positive")?;
+        require(self.min_side > 0.0 && self.min_side <= grid, "detector.min_side must lie between 0 and the grid")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> serde_json::Value {
+        serde_json::json!({
+            "format_version": 1, "name": "n", "version": "1", "licence": "l",
+            "intended_use": {"demo": true, "statement": "s"}, "negatives_trained": true,
+            "input": {
+                "channels": [
+                    {"sequence": "T1", "scaling": {"kind": "study_percentile", "percentile": 99.5}},
+                    {"sequence": "T1C", "scaling": {"kind": "study_percentile", "percentile": 99.5}},
+                    {"sequence": "T2", "scaling": {"kind": "dataset_max", "value": 100.0}}],
+                "grid": 384, "fit": {"kind": "mm", "pixel_mm": 0.74}},
+            "detector": {
+                "kind": "agent", "features": "crop", "trunk": "t", "q_head": "q", "feature_size": 8,
+                "initial_box": [100.0, 100.0, 200.0, 200.0],
+                "actions": [{"name": "a", "box": [0.0, 0.0, 0.75, 0.75]}, {"name": "stop", "box": null}],
+                "terminal": 1, "history": 10, "max_steps": 15, "min_side": 16.0},
+            "segmenter": {"kind": "crop", "graph": "s", "context_factor": 1.5, "crop": 128, "threshold": 0.5},
+            "files": {"t": "", "q": "", "s": ""}
+        })
+    }
+
+    fn parse(value: &serde_json::Value) -> Result<Manifest> {
+        Manifest::parse(value.to_string().as_bytes(), "bundle.json")
+    }
+
+    #[test]
+    fn the_example_is_read() {
+        let manifest = parse(&example()).unwrap();
+        assert_eq!(manifest.agent().unwrap().actions[0].transform, Some([0.0, 0.0, 0.75, 0.75]));
+        assert_eq!(manifest.input.fit, FitKind::Mm { pixel_mm: 0.74 });
+    }
+
+    #[test]
+    fn every_wrong_value_is_named() {
+        let cases: [(&str, serde_json::Value, &str); 9] = [
+            ("/format_version", 2.into(), "format 2"),
+            ("/input/grid", 0.into(), "input.grid"),
+            ("/detector/terminal", 0.into(), "terminal"),
+            ("/detector/features", "map".into(), "reserved"),
+            ("/detector/initial_box", serde_json::json!([0.0, 0.0, 500.0, 10.0]), "initial_box"),
+            ("/segmenter/threshold", 1.5.into(), "threshold"),
+            ("/segmenter/graph", "other".into(), "no SHA-256"),
+            ("/input/channels/0/sequence", "T2".into(), "T1, T1C, T2"),
+            ("/intended_use", serde_json::json!({"demo": true, "statement": "", "extra": 1}), "extra"),
+        ];
+        for (pointer, value, expected) in cases {
+            let mut manifest = example();
+            *manifest.pointer_mut(pointer).unwrap() = value;
+            let error = parse(&manifest).unwrap_err();
+            assert!(error.chain().contains(expected), "{pointer}: {}", error.chain());
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! The bundle's graphs, opened, checked and run.
+//!
+//! In: a [`Bundle`] and a [`Device`]. Out: [`Networks`], whose runs take slices [S, 3, G, G] and boxes and give features, Q values and
+//! probabilities. A session runs one call at a time (a mutex each, held for one model run).
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
+use ort::session::Session;
+use ort::value::{TensorElementType, TensorRef, ValueType};
+
+use crate::bundle::Bundle;
+use crate::error::{Error, Result};
+use crate::runtime::{Device, DeviceUsed, Runtime, platform};
+
+/// The graphs as detection and segmentation see them.
+pub trait Graphs {
+    /// Features [N, F] of `boxes` on the slices that `index` names; images [S, 3, G, G].
+    fn trunk(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array2<f32>>;
+    /// Q values [N, A] from global and local features [N, F] and history [N, h * A].
+    fn q_head(&self, global: ArrayView2<'_, f32>, local: ArrayView2<'_, f32>, history: ArrayView2<'_, f32>) -> Result<Array2<f32>>;
+    /// Probabilities [N, 1, C, C].
+    fn segmenter(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array4<f32>>;
+}
+
+/// What ran, since the networks were opened.
+#[derive(Debug, Default)]
+struct Counter {
+    runs: AtomicU64,
+    rows: AtomicU64,
+    nanoseconds: AtomicU64,
+}
+
+/// A snapshot of the work of one graph.
+#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
+pub struct GraphWork {
+    pub runs: u64,
+    pub rows: u64,
+    pub seconds: f64,
+}
+
+impl GraphWork {
+    /// The work done since an earlier snapshot.
+    pub fn since(self, earlier: GraphWork) -> GraphWork {
+        GraphWork { runs: self.runs - earlier.runs, rows: self.rows - earlier.rows, seconds: self.seconds - earlier.seconds }
+    }
+}
+
+/// A snapshot of the work of all graphs.
+#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
+pub struct Work {
+    pub trunk: GraphWork,
+    pub q_head: GraphWork,
+    pub segmenter: GraphWork,
+}
+
+impl Work {
+    /// The work done since an earlier snapshot.
+    pub fn since(self, earlier: Work) -> Work {
+        Work {
+            trunk: self.trunk.since(earlier.trunk),
+            q_head: self.q_head.since(earlier.q_head),
+            segmenter: self.segmenter.since(earlier.segmenter),
+        }
+    }
+}
+
+struct Graph {
+    name: String,
+    session: Mutex<Session>,
+    counter: Counter,
+}
+
+/// The opened graphs of a bundle.
+pub struct Networks {
+    agent: Option<(Graph, Graph)>,
+    segmenter: Graph,
+    device: DeviceUsed,
+}
+
+/// How the graphs are run.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct NetworkOptions {
+    pub device: Device,
+    /// Threads inside one model run; 0 lets ONNX Runtime decide (all cores).
+    pub threads: usize,
+}
+
+impl Networks {
+    /// Opens the bundle's graphs and checks their signatures.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] for a damaged file or a graph of another signature, [`Error::Device`] for a named device that cannot start,
+    /// [`Error::Runtime`] where ONNX Runtime refuses a graph.
+    pub fn open(runtime: &'static Runtime, bundle: &Bundle, options: &NetworkOptions) -> Result<Self> {
+        let requested = options.device.to_string();
+        let used = |device: Device, fallback: Option<String>| DeviceUsed { requested: requested.clone(), used: device.to_string(), fallback };
+        let networks = match options.device {
+            Device::Auto if runtime.has_cuda() => match Self::open_on(runtime, bundle, options, Device::Cuda(0)) {
+                Ok((agent, segmenter)) => Networks { agent, segmenter, device: used(Device::Cuda(0), None) },
+                Err(error @ Error::Device { .. }) => {
+                    let (agent, segmenter) = Self::open_on(runtime, bundle, options, Device::Cpu)?;
+                    Networks { agent, segmenter, device: used(Device::Cpu, Some(error.chain())) }
+                }
+                Err(error) => return Err(error),
+            },
+            Device::Auto => {
+                let (agent, segmenter) = Self::open_on(runtime, bundle, options, Device::Cpu)?;
+                let reason = format!("this ONNX Runtime ({}) was built without CUDA", runtime.path().display());
+                Networks { agent, segmenter, device: used(Device::Cpu, Some(reason)) }
+            }
+            device => {
+                let (agent, segmenter) = Self::open_on(runtime, bundle, options, device)?;
+                Networks { agent, segmenter, device: used(device, None) }
+            }
+        };
+        platform::trim_memory();
+        Ok(networks)
+    }
+
+    fn open_on(
+        runtime: &'static Runtime,
+        bundle: &Bundle,
+        options: &NetworkOptions,
+        device: Device,
+    ) -> Result<(Option<(Graph, Graph)>, Graph)> {
+        let manifest = bundle.manifest();
+        let grid = manifest.input.grid as i64;
+        let open = |file: &str| Graph::open(runtime, bundle, file, options.threads, device);
+        let images = Port::new("images", TensorElementType::Float32, &[-1, 3, grid, grid]);
+        let boxes = Port::new("boxes", TensorElementType::Float32, &[-1, 4]);
+        let index = Port::new("image_index", TensorElementType::Int64, &[-1]);
+        let float = |name, shape: &[i64]| Port::new(name, TensorElementType::Float32, shape);
+        let agent = match manifest.agent() {
+            None => None,
+            Some(agent) => {
+                let (f, a) = (agent.feature_size as i64, agent.actions.len() as i64);
+                let trunk = open(&agent.trunk)?;
+                trunk.check(&[images.clone(), boxes.clone(), index.clone()], &float("features", &[-1, f]))?;
+                let head = open(&agent.q_head)?;
+                let history = agent.history as i64 * a;
+                head.check(&[float("global", &[-1, f]), float("local", &[-1, f]), float("history", &[-1, history])], &float("q", &[-1, a]))?;
+                Some((trunk, head))
+            }
+        };
+        let crop = manifest.crop().map_err(Error::bundle)?;
+        let segmenter = open(crop.graph)?;
+        let c = crop.crop as i64;
+        segmenter.check(&[images, boxes, index], &float("probability", &[-1, 1, c, c]))?;
+        Ok((agent, segmenter))
+    }
+
+    /// The device really used.
+    pub fn device(&self) -> &DeviceUsed {
+        &self.device
+    }
+
+    /// The work done so far.
+    pub fn work(&self) -> Work {
+        let (trunk, q_head) = self.agent.as_ref().map(|(t, q)| (t.work(), q.work())).unwrap_or_default();
+        Work { trunk, q_head, segmenter: self.segmenter.work() }
+    }
+
+    fn agent(&self) -> Result<&(Graph, Graph)> {
+        self.agent.as_ref().ok_or_else(|| Error::Internal("this bundle has no agent".into()))
+    }
+}
+
+impl Graphs for Networks {
+    fn trunk(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array2<f32>> {
+        self.agent()?.0.run_on_boxes(images, boxes, index, "features")
+    }
+
+    fn q_head(&self, global: ArrayView2<'_, f32>, local: ArrayView2<'_, f32>, history: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+        let graph = &self.agent()?.1;
+        graph.timed(global.nrows(), |session| {
+            let outputs = session.run(ort::inputs! {
+                "global" => TensorRef::from_array_view(global)?,
+                "local" => TensorRef::from_array_view(local)?,
+                "history" => TensorRef::from_array_view(history)?,
+            })?;
+            Ok(outputs["q"].try_extract_array::<f32>()?.into_dimensionality()?.to_owned())
+        })
+    }
+
+    fn segmenter(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array4<f32>> {
+        self.segmenter.run_on_boxes(images, boxes, index, "probability")
+    }
+}
+
+/// Failures inside a run, before they are given the graph's name.
+type RunError = Box<dyn std::error::Error + Send + Sync>;
+
+impl Graph {
+    fn open(runtime: &'static Runtime, bundle: &Bundle, file: &str, threads: usize, device: Device) -> Result<Self> {
+        let bytes = bundle.file(file)?;
+        let name = bundle.dir().join(file).display().to_string();
+        let refused = |e: &dyn std::fmt::Display| Error::Runtime { message: format!("{name}: ONNX Runtime refuses this graph: {e}"), source: None };
+        let mut builder = Session::builder(&runtime.environment).map_err(|e| refused(&e))?;
+        if threads > 0 {
+            builder = builder.with_intra_threads(threads).map_err(|e| refused(&e))?;
+        }
+        if let Device::Cuda(n) = device {
+            let provider = ort::ep::CUDA::default()
+                .with_device_id(n as i32)
+                // Exhaustive search would cost seconds for every new number of rows.
+                .with_conv_algorithm_search(ort::ep::cuda::ConvAlgorithmSearch::Heuristic)
+                // TF32 would move Q values by more than the parity tolerance.
+                .with_tf32(false)
+                .build()
+                .error_on_failure();
+            builder = builder.with_execution_providers([provider]).map_err(|e| no_cuda(n, runtime, &e))?;
+        }
+        let session = match (builder.commit_from_memory(&bytes), device) {
+            (Ok(session), _) => session,
+            (Err(e), Device::Cuda(n)) => return Err(no_cuda(n, runtime, &e)),
+            (Err(e), _) => return Err(refused(&e)),
+        };
+        Ok(Graph { name, session: Mutex::new(session), counter: Counter::default() })
+    }
+
+    fn check(&self, inputs: &[Port], output: &Port) -> Result<()> {
+        let session = self.session.lock().unwrap_or_else(|p| p.into_inner());
+        let expected: Vec<String> = inputs.iter().map(|p| p.to_string()).collect();
+        let mismatch = |found: String| {
+            Error::bundle(format!(
+                "{}: the graph's signature is {found}, but inputs {} and output {output} were expected (docs/bundle.md). Export the bundle again",
+                self.name,
+                expected.join(", ")
+            ))
+        };
+        let describe = || {
+            let ports = |outlets: &[ort::value::Outlet]| -> String {
+                outlets.iter().map(|o| format!("{} {}", o.name(), o.dtype())).collect::<Vec<_>>().join(", ")
+            };
+            format!("inputs {}; outputs {}", ports(session.inputs()), ports(session.outputs()))
+        };
+        let same = session.inputs().len() == inputs.len()
+            && inputs.iter().all(|port| session.inputs().iter().any(|o| port.fits(o.name(), o.dtype())))
+            && session.outputs().iter().any(|o| output.fits(o.name(), o.dtype()));
+        if same { Ok(()) } else { Err(mismatch(describe())) }
+    }
+
+    fn run_on_boxes<D: ndarray::Dimension>(
+        &self,
+        images: ArrayView4<'_, f32>,
+        boxes: &[[f32; 4]],
+        index: &[i64],
+        output: &str,
+    ) -> Result<ndarray::Array<f32, D>> {
+        let rows = boxes.len();
+        self.timed(rows, |session| {
+            let outputs = session.run(ort::inputs! {
+                "images" => TensorRef::from_array_view(images)?,
+                "boxes" => TensorRef::from_array_view(([rows, 4], boxes.as_flattened()))?,
+                "image_index" => TensorRef::from_array_view(([rows], index))?,
+            })?;
+            Ok(outputs[output].try_extract_array::<f32>()?.into_dimensionality::<D>()?.to_owned())
+        })
+    }
+
+    fn timed<T>(&self, rows: usize, run: impl FnOnce(&mut Session) -> std::result::Result<T, RunError>) -> Result<T> {
+        let mut session = self.session.lock().unwrap_or_else(|p| p.into_inner());
+        let start = Instant::now();
+        let out = run(&mut session).map_err(|source| Error::Runtime { message: format!("{}: a model run failed", self.name), source: Some(source) })?;
+        self.counter.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        self.counter.runs.fetch_add(1, Ordering::Relaxed);
+        self.counter.rows.fetch_add(rows as u64, Ordering::Relaxed);
+        Ok(out)
+    }
+
+    fn work(&self) -> GraphWork {
+        GraphWork {
+            runs: self.counter.runs.load(Ordering::Relaxed),
+            rows: self.counter.rows.load(Ordering::Relaxed),
+            seconds: self.counter.nanoseconds.load(Ordering::Relaxed) as f64 * 1e-9,
+        }
+    }
+}
+
+fn no_cuda(n: u32, runtime: &Runtime, cause: &dyn std::fmt::Display) -> Error {
+    Error::Device {
+        message: format!(
+            "device cuda:{n} cannot start with ONNX Runtime {} ({}): {cause}. Install onnxruntime-gpu with its CUDA and cuDNN libraries, or use --device cpu",
+            runtime.version(),
+            runtime.path().display()
+        ),
+        source: None,
+    }
+}
+
+/// A named tensor of a graph's signature; -1 stands for a dynamic size.
+#[derive(Clone)]
+struct Port {
+    name: &'static str,
+    element: TensorElementType,
+    shape: Vec<i64>,
+}
+
+impl Port {
+    fn new(name: &'static str, element: TensorElementType, shape: &[i64]) -> Self {
+        Port { name, element, shape: shape.to_vec() }
+    }
+
+    /// A dynamic size must be dynamic in the graph; a fixed one may be left open there.
+    fn fits(&self, name: &str, dtype: &ValueType) -> bool {
+        let ValueType::Tensor { ty, shape, .. } = dtype else { return false };
+        name == self.name
+            && *ty == self.element
+            && shape.len() == self.shape.len()
+            && shape.iter().zip(&self.shape).all(|(found, expected)| *found == -1 || (*expected >= 0 && found == expected))
+    }
+}
+
+impl std::fmt::Display for Port {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sizes: Vec<String> = self.shape.iter().map(|n| if *n < 0 { "any".into() } else { n.to_string() }).collect();
+        write!(f, "{} {:?} [{}]", self.name, self.element, sizes.join(", "))
+    }
+}
