@@ -1,7 +1,36 @@
 //! seqseg: nasopharyngeal carcinoma in MR, found and outlined in the caller's own process.
-pub mod error;
+//!
+//! The way of the data:
+//!
+//! ```text
+//! T1, T1C, T2 (DICOM folder | NIfTI | NRRD | memory, each on its own grid)
+//!   -> study     volumes with affines; T1 and T2 on T1C's grid; canonical axial slices; channels scaled; the model's square grid
+//!   -> detect    the Q-learning agent, all slices in step: one box and one trajectory per slice, editable by the caller
+//!   -> segment   RANet on the enlarged box: probability and mask on T1C's own grid
+//!   -> contour   closed polygons with holes, LPS mm, on the slice planes
+//!   -> export    RT Structure Set, NIfTI, preview, run record
+//! ```
+//!
+//! Each arrow is a module and nothing flows back; [`engine`] strings them together. Everything a trained model depends on is in its
+//! [`bundle`]; [`runtime`] finds ONNX Runtime and runs the graphs. Patient coordinates are LPS, millimetres; arrays are [k, j, i]; boxes are
+//! pixel edges on the model's grid.
+
 pub mod bundle;
 pub mod detect;
+pub mod engine;
+pub mod error;
+pub mod run;
 pub mod runtime;
+pub mod segment;
+pub mod status;
 pub mod study;
+
+pub use bundle::Bundle;
+pub use detect::{BoundingBox, DetectOptions, Detection, Trajectory};
+pub use engine::{Engine, EngineOptions, Provenance};
 pub use error::{Error, Result};
+pub use run::{CancelToken, Progress, Run, Stage};
+pub use runtime::{Device, Runtime};
+pub use segment::Segmentation;
+pub use status::Status;
+pub use study::{Sequence, Study, StudyOptions, Volume};

@@ -1,16 +1,280 @@
 //! The patient's three MR sequences.
 //!
-//! In: DICOM, NIfTI or NRRD paths, or a caller's buffers, each sequence on its own grid. Out: [`Volume`]s, aligned on T1C's grid.
+//! In: three [`Volume`]s, each on its own grid. Out: a [`Study`]: T1 and T2 aligned on T1C's canonical axial grid, which slices they cover,
+//! and slices prepared for a bundle's networks.
 
 pub mod align;
-pub mod grid;
-pub mod orient;
-pub mod prepare;
-pub mod volume;
-pub mod read;
+pub mod checks;
 pub mod dicom;
+pub mod grid;
 pub mod nifti;
 pub mod nrrd;
+pub mod orient;
+pub mod prepare;
+pub mod read;
+pub mod volume;
 
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use ndarray::{Array3, Array4, ArrayView2, ArrayView3, Axis};
+
+use crate::bundle::manifest::Input;
+use crate::error::{Error, Result};
+use crate::run::{Run, Stage};
 pub use grid::{Grid, Point};
+use orient::Orientation;
+use prepare::Fit;
 pub use volume::{DicomSeries, DicomSlice, Sequence, Source, Volume};
+
+/// A sequence must cover this share of T1C's foreground on a slice.
+pub const LEAST_COVERAGE: f64 = 0.95;
+
+/// T1C's foreground: voxels above this share of its 99.5th percentile. Air and noise lie below.
+const FOREGROUND: f64 = 0.1;
+
+/// How the sequences are brought together.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct StudyOptions {
+    /// Go on where the frames of reference differ; recorded as a warning.
+    pub force_geometry: bool,
+}
+
+/// Three sequences of one patient on T1C's canonical grid: slices from inferior to superior, rows from anterior to posterior, columns from
+/// the patient's right to left.
+#[derive(Debug)]
+pub struct Study {
+    volumes: [Volume; 3],
+    orientation: Orientation,
+    grid: Grid,
+    /// T1 and T2 on `grid`, [k, j, i].
+    aligned: [Array3<f32>; 2],
+    /// Share of T1C's foreground that T1 and T2 cover, per slice.
+    coverage: [Vec<f64>; 2],
+    warnings: Vec<String>,
+    /// The last prepared slices; the lock is held while they are made.
+    prepared: Mutex<Option<(PreparedKey, Arc<Prepared>)>>,
+}
+
+/// The bundle's input section and the slice range.
+type PreparedKey = (String, Range<usize>);
+
+/// Slices as the networks see them.
+#[derive(Debug)]
+pub struct Prepared {
+    /// [S, 3, G, G] in [0, 1].
+    pub images: Array4<f32>,
+    /// Canonical slice numbers of the rows of `images`.
+    pub slices: Range<usize>,
+    pub fit: Fit,
+    /// What T1, T1C and T2 were divided by.
+    pub divisors: [f64; 3],
+}
+
+/// One slice of T1C, as every listing names it.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct SliceInfo {
+    /// Canonical number, 0-based, from inferior to superior.
+    pub slice: usize,
+    /// Index along the storage's slice axis.
+    pub storage_slice: usize,
+    /// z (LPS, mm) of the slice's centre.
+    pub position_mm: f64,
+    pub sop_instance_uid: Option<String>,
+    /// Original 1-based frame of a multi-frame image.
+    pub frame: Option<u32>,
+}
+
+impl Study {
+    /// Brings T1, T1C and T2 together.
+    ///
+    /// # Errors
+    /// [`Error::Identity`], [`Error::Geometry`] or [`Error::Image`] where the sequences cannot be used together (see [`checks`]), where a
+    /// DICOM T1C was not acquired axially, or where T1 or T2 does not overlap T1C.
+    pub fn new(volumes: [Volume; 3], options: &StudyOptions, run: &Run<'_>) -> Result<Self> {
+        let mut warnings = checks::together(&volumes, options.force_geometry)?;
+        let reference = &volumes[1];
+        let orientation = Orientation::of(reference.grid())?;
+        if reference.dicom().is_some() && !orientation.slices_are_axial() {
+            return Err(Error::Geometry(
+                "T1C was acquired sagittal or coronal; the model works on axial slices, and the RT Structure Set must lie on the original \
+                 planes. Give an axial T1C series"
+                    .into(),
+            ));
+        }
+        let grid = orientation.canonical_grid(reference.grid())?;
+        let slices = grid.size()[2];
+        if slices < 2 {
+            return Err(Error::Image("T1C has one axial slice only; a volume of at least two slices was expected".into()));
+        }
+        let foreground = foreground(orientation.canonical(reference.voxels().view()), reference)?;
+        run.tick(Stage::Align, 0, 2)?;
+        let mut aligned = Vec::with_capacity(2);
+        let mut coverage = Vec::with_capacity(2);
+        for (done, (sequence, volume)) in [(Sequence::T1, &volumes[0]), (Sequence::T2, &volumes[2])].into_iter().enumerate() {
+            let resampled = align::resample(volume, &grid);
+            let shares = covered(&resampled.covered, &foreground);
+            if shares.iter().all(|s| *s == 0.0) {
+                return Err(Error::Geometry(format!(
+                    "{sequence} does not overlap T1C anywhere. Check that both are of the same examination and region"
+                )));
+            }
+            let incomplete = shares.iter().filter(|s| **s < LEAST_COVERAGE).count();
+            if incomplete > 0 {
+                warnings.push(format!("{sequence} covers less than 95 % of T1C's foreground on {incomplete} of {slices} slices"));
+            }
+            aligned.push(resampled.voxels);
+            coverage.push(shares);
+            run.tick(Stage::Align, done + 1, 2)?;
+        }
+        let aligned: [Array3<f32>; 2] = aligned.try_into().map_err(|_| Error::Internal("two sequences were aligned".into()))?;
+        let coverage: [Vec<f64>; 2] = coverage.try_into().map_err(|_| Error::Internal("two sequences were aligned".into()))?;
+        Ok(Study { volumes, orientation, grid, aligned, coverage, warnings, prepared: Mutex::new(None) })
+    }
+
+    /// The reference: T1C as it was read.
+    pub fn reference(&self) -> &Volume {
+        &self.volumes[1]
+    }
+
+    /// A sequence as it was read.
+    pub fn volume(&self, sequence: Sequence) -> &Volume {
+        &self.volumes[sequence as usize]
+    }
+
+    /// T1C's canonical grid.
+    pub fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    /// Number of canonical slices.
+    pub fn slices(&self) -> usize {
+        self.grid.size()[2]
+    }
+
+    /// How canonical and storage order relate.
+    pub fn orientation(&self) -> &Orientation {
+        &self.orientation
+    }
+
+    /// What the user should know of the sequences.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// A sequence on T1C's canonical grid, [k, j, i].
+    pub fn canonical(&self, sequence: Sequence) -> ArrayView3<'_, f32> {
+        match sequence {
+            Sequence::T1 => self.aligned[0].view(),
+            Sequence::T1C => self.orientation.canonical(self.volumes[1].voxels().view()),
+            Sequence::T2 => self.aligned[1].view(),
+        }
+    }
+
+    /// Share of T1C's foreground on `slice` that T1 and T2 cover.
+    pub fn coverage(&self, slice: usize) -> [f64; 2] {
+        [self.coverage[0][slice], self.coverage[1][slice]]
+    }
+
+    /// Whether both cover at least 95 %.
+    pub fn is_covered(&self, slice: usize) -> bool {
+        self.coverage(slice).iter().all(|c| *c >= LEAST_COVERAGE)
+    }
+
+    /// How listings name a slice.
+    pub fn slice_info(&self, slice: usize) -> SliceInfo {
+        let [ni, nj, nk] = self.grid.size();
+        let storage_slice = self.orientation.storage_slice(slice, nk);
+        let centre = self.grid.point((ni - 1) as f64 / 2.0, (nj - 1) as f64 / 2.0, slice);
+        let image = self.reference().dicom().and_then(|series| series.slices.get(storage_slice));
+        SliceInfo {
+            slice,
+            storage_slice,
+            position_mm: centre[2],
+            sop_instance_uid: image.map(|i| i.sop_instance_uid.clone()),
+            frame: image.and_then(|i| i.frame),
+        }
+    }
+
+    /// The canonical slices whose centre has z (LPS mm) in `low .. high`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where there is none.
+    pub fn slices_between_mm(&self, low: f64, high: f64) -> Result<Range<usize>> {
+        let z: Vec<f64> = (0..self.slices()).map(|k| self.slice_info(k).position_mm).collect();
+        let inside: Vec<usize> = (0..z.len()).filter(|k| z[*k] >= low && z[*k] < high).collect();
+        match (inside.first(), inside.last()) {
+            (Some(first), Some(last)) => Ok(*first..last + 1),
+            _ => Err(Error::Argument(format!(
+                "no slice lies between {low} and {high} mm; T1C's slices lie from {:.1} to {:.1} mm (z, head positive)",
+                z[0],
+                z[z.len() - 1]
+            ))),
+        }
+    }
+
+    /// Checks a range of canonical slices, half open; `None` is all of them.
+    ///
+    /// # Errors
+    /// [`Error::Argument`].
+    pub fn check_slices(&self, range: Option<Range<usize>>) -> Result<Range<usize>> {
+        let all = 0..self.slices();
+        let range = range.unwrap_or_else(|| all.clone());
+        if range.start >= range.end || range.end > all.end {
+            return Err(Error::Argument(format!(
+                "slice range {}:{} is not inside the study; T1C has {} slices: 0:{} (half open, from inferior to superior)",
+                range.start, range.end, all.end, all.end
+            )));
+        }
+        Ok(range)
+    }
+
+    /// The slices of `range` as a bundle's networks see them; made once and kept until another bundle or range asks.
+    ///
+    /// # Errors
+    /// [`Error::Image`] where a channel cannot be scaled.
+    pub fn prepared(&self, input: &Input, range: Range<usize>, run: &Run<'_>) -> Result<Arc<Prepared>> {
+        let key = (serde_json::to_string(input).map_err(|e| Error::Internal(e.to_string()))?, range.clone());
+        let mut cache = self.prepared.lock().unwrap_or_else(|p| p.into_inner());
+        if let Some((_, prepared)) = cache.as_ref().filter(|(k, _)| *k == key) {
+            return Ok(prepared.clone());
+        }
+        run.tick(Stage::Prepare, 0, 1)?;
+        let fit = Fit::new(&input.fit, input.grid, &self.grid);
+        let mut divisors = [1.0; 3];
+        for (divisor, channel) in divisors.iter_mut().zip(&input.channels) {
+            *divisor = prepare::divisor(&channel.scaling, self.volume(channel.sequence), channel.sequence)?;
+        }
+        let views = Sequence::ALL.map(|sequence| self.canonical(sequence));
+        let planes = |c: usize| -> Vec<ArrayView2<'_, f32>> { range.clone().map(|k| views[c].index_axis(Axis(0), k)).collect() };
+        let images = prepare::images([planes(0), planes(1), planes(2)], divisors, &fit);
+        let prepared = Arc::new(Prepared { images, slices: range, fit, divisors });
+        *cache = Some((key, prepared.clone()));
+        run.tick(Stage::Prepare, 1, 1)?;
+        Ok(prepared)
+    }
+}
+
+/// T1C's foreground, canonical.
+fn foreground(canonical: ArrayView3<'_, f32>, reference: &Volume) -> Result<Array3<bool>> {
+    let bright = prepare::percentile_above_zero(reference, 99.5)
+        .ok_or_else(|| Error::Image("T1C: no voxel lies above 0; MR signal was expected. Check the rescale intercept or the file".into()))?;
+    let threshold = (FOREGROUND * bright) as f32;
+    Ok(canonical.mapv(|v| v > threshold))
+}
+
+/// Per slice: share of the foreground that is covered; of the whole slice where it has no foreground.
+fn covered(covered: &Array3<bool>, foreground: &Array3<bool>) -> Vec<f64> {
+    covered
+        .outer_iter()
+        .zip(foreground.outer_iter())
+        .map(|(covered, foreground)| {
+            let total = foreground.iter().filter(|f| **f).count();
+            if total == 0 {
+                return covered.iter().filter(|c| **c).count() as f64 / covered.len() as f64;
+            }
+            covered.iter().zip(foreground).filter(|(c, f)| **c && **f).count() as f64 / total as f64
+        })
+        .collect()
+}

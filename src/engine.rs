@@ -1,0 +1,134 @@
+//! The way of the data, strung together: detect, segment.
+//!
+//! In: a bundle directory and options; then studies. Out: detections and segmentations, with their provenance. An engine may be shared by
+//! threads; its sessions run one call at a time each.
+
+use std::path::{Path, PathBuf};
+
+use crate::bundle::{Bundle, Manifest};
+use crate::detect::{self, DetectOptions, Detection};
+use crate::error::Result;
+use crate::run::Run;
+use crate::runtime::networks::{NetworkOptions, Work};
+use crate::runtime::{Device, DeviceUsed, Networks, Runtime};
+use crate::segment::{self, Segmentation};
+use crate::study::Study;
+
+/// How an engine is opened.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct EngineOptions {
+    pub device: Device,
+    /// ONNX Runtime's shared library or its folder; `None` searches (see [`crate::runtime::search`]).
+    pub onnxruntime: Option<PathBuf>,
+    /// Threads inside one model run; 0 is all cores.
+    pub threads: usize,
+}
+
+impl EngineOptions {
+    pub fn with_device(mut self, device: Device) -> Self {
+        self.device = device;
+        self
+    }
+
+    pub fn with_onnxruntime(mut self, path: Option<PathBuf>) -> Self {
+        self.onnxruntime = path;
+        self
+    }
+
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+}
+
+/// A bundle, opened and ready to run.
+pub struct Engine {
+    bundle: Bundle,
+    networks: Networks,
+    runtime: &'static Runtime,
+}
+
+/// Who made a result: carried by every output.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// Version of seqseg.
+    pub library_version: String,
+    pub model_name: String,
+    pub model_version: String,
+    /// SHA-256 of the bundle's manifest.
+    pub model_hash: String,
+    /// A demo model: no result is ever called a target.
+    pub demo: bool,
+    /// The bundle's statement of intended use.
+    pub statement: String,
+}
+
+impl Engine {
+    /// Opens the bundle in `dir`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Bundle`], [`crate::Error::Runtime`], [`crate::Error::Device`].
+    pub fn open(dir: &Path, options: &EngineOptions) -> Result<Self> {
+        let bundle = Bundle::open(dir)?;
+        let runtime = Runtime::get(options.onnxruntime.as_deref())?;
+        let networks = Networks::open(runtime, &bundle, &NetworkOptions { device: options.device, threads: options.threads })?;
+        Ok(Engine { bundle, networks, runtime })
+    }
+
+    pub fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
+    pub fn manifest(&self) -> &Manifest {
+        self.bundle.manifest()
+    }
+
+    pub fn networks(&self) -> &Networks {
+        &self.networks
+    }
+
+    pub fn runtime(&self) -> &'static Runtime {
+        self.runtime
+    }
+
+    /// The device really used.
+    pub fn device(&self) -> &DeviceUsed {
+        self.networks.device()
+    }
+
+    /// Model runs so far: runs, rows, seconds for each graph.
+    pub fn work(&self) -> Work {
+        self.networks.work()
+    }
+
+    /// What every output of this engine carries.
+    pub fn provenance(&self) -> Provenance {
+        let manifest = self.manifest();
+        Provenance {
+            library_version: env!("CARGO_PKG_VERSION").into(),
+            model_name: manifest.name.clone(),
+            model_version: manifest.version.clone(),
+            model_hash: self.bundle.hash().into(),
+            demo: manifest.intended_use.demo,
+            statement: manifest.intended_use.statement.clone(),
+        }
+    }
+
+    /// Stage one: see [`detect::detect`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn detect(&self, study: &Study, options: &DetectOptions, run: &Run<'_>) -> Result<Detection> {
+        detect::detect(study, self.manifest(), &self.networks, options, run)
+    }
+
+    /// Stage two: see [`segment::segment`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn segment(&self, study: &Study, detection: &Detection, run: &Run<'_>) -> Result<Segmentation> {
+        segment::segment(study, self.manifest(), &self.networks, detection, run)
+    }
+}

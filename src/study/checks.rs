@@ -1,0 +1,174 @@
+//! Do the three sequences belong together?
+//!
+//! In: the three volumes. Out: warnings, or the error that stops the run. Identity is never forced; geometry can be.
+
+use crate::error::{Error, Result};
+use crate::study::volume::{DicomSeries, Sequence, Source, Volume};
+
+/// Checks identity, frames of reference, duplicates and swapped sequences.
+///
+/// # Errors
+/// [`Error::Identity`] for another patient; [`Error::Geometry`] for the same series twice, or another frame of reference unless `force_geometry`.
+pub fn together(volumes: &[Volume; 3], force_geometry: bool) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    let [_, t1c, _] = volumes;
+    for (sequence, volume) in [(Sequence::T1, &volumes[0]), (Sequence::T2, &volumes[2])] {
+        if let (Some(a), Some(b)) = (t1c.dicom(), volume.dicom()) {
+            same_patient(a, b, sequence)?;
+            if let Some(warning) = same_frame(a, b, sequence, force_geometry)? {
+                warnings.push(warning);
+            }
+        }
+    }
+    for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+        let same_series = match (volumes[a].dicom(), volumes[b].dicom()) {
+            (Some(x), Some(y)) => x.series_instance_uid == y.series_instance_uid,
+            _ => false,
+        };
+        if same_series || (volumes[a].grid() == volumes[b].grid() && volumes[a].voxels() == volumes[b].voxels()) {
+            return Err(Error::Geometry(format!(
+                "{} and {} are the same series ({}). Three different sequences were expected: T1, contrast-enhanced T1 and T2",
+                Sequence::ALL[a],
+                Sequence::ALL[b],
+                place(&volumes[b])
+            )));
+        }
+    }
+    warnings.extend(swapped(volumes));
+    Ok(warnings)
+}
+
+fn place(volume: &Volume) -> String {
+    match volume.source() {
+        Source::Memory => "in memory".into(),
+        Source::File { path, .. } => path.display().to_string(),
+        Source::Dicom(series) => format!("series {}", series.series_instance_uid),
+    }
+}
+
+/// PatientID, name and birth date where both sequences carry them.
+fn same_patient(t1c: &DicomSeries, other: &DicomSeries, sequence: Sequence) -> Result<()> {
+    let pairs = [
+        ("patient ID", &t1c.patient_id, &other.patient_id),
+        ("patient name", &t1c.patient_name, &other.patient_name),
+        ("birth date", &t1c.patient_birth_date, &other.patient_birth_date),
+    ];
+    for (what, a, b) in pairs {
+        let (a, b) = (a.trim().trim_end_matches('^'), b.trim().trim_end_matches('^'));
+        if !a.is_empty() && !b.is_empty() && a != b {
+            return Err(Error::Identity(format!(
+                "{sequence} belongs to another patient than T1C: {what} {b:?} against {a:?}. All three sequences must be of one patient; \
+                 no option overrides this. Choose the right series"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn same_frame(t1c: &DicomSeries, other: &DicomSeries, sequence: Sequence, force: bool) -> Result<Option<String>> {
+    let problem = match (&t1c.frame_of_reference_uid, &other.frame_of_reference_uid) {
+        (Some(a), Some(b)) if a == b => return Ok(None),
+        (Some(a), Some(b)) => format!("{sequence} has another frame of reference ({b}) than T1C ({a})"),
+        _ if t1c.study_instance_uid == other.study_instance_uid => {
+            return Ok(Some(format!("{sequence} or T1C carries no frame of reference; taken to share one, as they are of one study")));
+        }
+        _ => format!("{sequence} or T1C carries no frame of reference, and they are of different studies"),
+    };
+    if force {
+        return Ok(Some(format!("{problem}; forced: taken to be aligned")));
+    }
+    Err(Error::Geometry(format!(
+        "{problem}: their positions cannot be compared. Register them first and store the result in T1C's frame of reference, or use \
+         --force-geometry if you know that they are aligned"
+    )))
+}
+
+/// Echo times and contrast tags that contradict the names.
+fn swapped(volumes: &[Volume; 3]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let [t1, t1c, t2] = [volumes[0].dicom(), volumes[1].dicom(), volumes[2].dicom()];
+    let echo = |s: Option<&DicomSeries>| s.and_then(|s| s.echo_time_ms);
+    if let (Some(a), Some(b)) = (echo(t1), echo(t2)) {
+        if a > b {
+            warnings.push(format!("T1 and T2 look swapped: T1's echo time ({a} ms) is longer than T2's ({b} ms)"));
+        }
+    }
+    if let (Some(a), Some(b)) = (echo(t1c), echo(t2)) {
+        if a > b {
+            warnings.push(format!("T1C and T2 look swapped: T1C's echo time ({a} ms) is longer than T2's ({b} ms)"));
+        }
+    }
+    if let (Some(a), Some(b)) = (t1, t1c) {
+        if !a.contrast_agent.trim().is_empty() && b.contrast_agent.trim().is_empty() {
+            warnings.push(format!("T1 and T1C look swapped: T1 names a contrast agent ({:?}), T1C none", a.contrast_agent.trim()));
+        }
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::grid::Grid;
+    use ndarray::Array3;
+
+    fn series(uid: &str) -> DicomSeries {
+        DicomSeries {
+            series_instance_uid: uid.into(),
+            study_instance_uid: "1.2".into(),
+            frame_of_reference_uid: Some("1.3".into()),
+            patient_id: "P1".into(),
+            patient_name: "DOE^JANE".into(),
+            ..Default::default()
+        }
+    }
+
+    fn trio(change: impl FnOnce(&mut [DicomSeries; 3])) -> [Volume; 3] {
+        let mut all = [series("1"), series("2"), series("3")];
+        change(&mut all);
+        let mut step = 0.0f32;
+        all.map(|s| {
+            step += 1.0;
+            let grid = Grid::new([2, 2, 2], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], vec![[0.0; 3], [0.0, 0.0, 1.0]]).unwrap();
+            let voxels = Array3::from_shape_fn((2, 2, 2), |(k, j, i)| step + (k + j + i) as f32);
+            Volume::new(voxels, grid, Source::Dicom(Box::new(s)), "v").unwrap()
+        })
+    }
+
+    #[test]
+    fn one_patient_passes() {
+        assert!(together(&trio(|_| ()), false).unwrap().is_empty());
+        // A trailing component separator and padding are no difference.
+        assert!(together(&trio(|s| s[2].patient_name = "DOE^JANE^^ ".into()), false).unwrap().is_empty());
+    }
+
+    #[test]
+    fn another_patient_is_never_forced() {
+        for force in [false, true] {
+            let error = together(&trio(|s| s[2].patient_id = "P2".into()), force).unwrap_err();
+            assert!(matches!(error, Error::Identity(_)) && error.to_string().contains("T2 belongs to another patient"), "{error}");
+        }
+        assert!(together(&trio(|s| { s[0].patient_birth_date = "19600101".into(); s[1].patient_birth_date = "19610101".into() }), true).is_err());
+    }
+
+    #[test]
+    fn another_frame_of_reference_is_forced_and_recorded() {
+        let other = || trio(|s| s[0].frame_of_reference_uid = Some("9".into()));
+        assert!(matches!(together(&other(), false).unwrap_err(), Error::Geometry(_)));
+        assert!(together(&other(), true).unwrap()[0].contains("forced"));
+    }
+
+    #[test]
+    fn the_same_series_twice_is_refused() {
+        let error = together(&trio(|s| s[2].series_instance_uid = "2".into()), true).unwrap_err();
+        assert!(error.to_string().contains("T1C and T2 are the same series"), "{error}");
+    }
+
+    #[test]
+    fn swapped_sequences_are_told() {
+        let warnings = together(&trio(|s| { s[0].echo_time_ms = Some(99.0); s[2].echo_time_ms = Some(11.8) }), false).unwrap();
+        assert!(warnings[0].contains("T1 and T2 look swapped"), "{warnings:?}");
+        let warnings = together(&trio(|s| s[0].contrast_agent = "Gd".into()), false).unwrap();
+        assert!(warnings[0].contains("T1 and T1C look swapped"), "{warnings:?}");
+    }
+}
