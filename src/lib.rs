@@ -19,6 +19,7 @@ pub mod bundle;
 pub mod detect;
 pub mod engine;
 pub mod error;
+pub mod export;
 pub mod run;
 pub mod runtime;
 pub mod segment;

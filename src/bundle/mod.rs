@@ -4,6 +4,7 @@
 //! checked is what runs.
 
 
+pub mod golden;
 pub mod manifest;
 
 use std::path::{Path, PathBuf};

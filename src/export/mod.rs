@@ -1,0 +1,7 @@
+//! Results as files.
+//!
+//! In: a study and what was found on it. Out: RT Structure Set, NIfTI, preview, run record; each written beside its target and renamed.
+
+pub mod nifti;
+pub mod record;
+pub mod write;
