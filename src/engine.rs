@@ -1,4 +1,4 @@
-//! The way of the data, strung together: detect, segment.
+//! The way of the data, strung together: detect, segment, contour.
 //!
 //! In: a bundle directory and options; then studies. Out: detections and segmentations, with their provenance. An engine may be shared by
 //! threads; its sessions run one call at a time each.
@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::bundle::{Bundle, Manifest};
 use crate::detect::{self, DetectOptions, Detection};
+use crate::contour::{ContourKind, Contours, contours_of_level, contours_of_mask};
 use crate::error::Result;
-use crate::run::Run;
+use crate::run::{Run, Stage};
 use crate::runtime::networks::{NetworkOptions, Work};
 use crate::runtime::{Device, DeviceUsed, Networks, Runtime};
 use crate::segment::{self, Segmentation};
@@ -131,4 +132,41 @@ impl Engine {
     pub fn segment(&self, study: &Study, detection: &Detection, run: &Run<'_>) -> Result<Segmentation> {
         segment::segment(study, self.manifest(), &self.networks, detection, run)
     }
+}
+
+/// How contours are drawn.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct ContourOptions {
+    pub kind: ContourKind,
+}
+
+impl ContourOptions {
+    pub fn with_kind(mut self, kind: ContourKind) -> Self {
+        self.kind = kind;
+        self
+    }
+}
+
+/// Outlines a segmentation: on T1C's storage slices where these are axial (always so for DICOM), else on its canonical axial slices.
+///
+/// # Errors
+/// [`crate::Error::Cancelled`].
+pub fn contour(study: &Study, segmentation: &Segmentation, options: &ContourOptions, run: &Run<'_>) -> Result<Contours> {
+    run.tick(Stage::Contour, 0, 1)?;
+    let orientation = study.orientation();
+    let axial = orientation.slices_are_axial();
+    let grid = if axial { study.reference().grid() } else { study.grid() };
+    let contours = match options.kind {
+        ContourKind::Level => {
+            let p = segmentation.probability.view();
+            contours_of_level(if axial { p } else { orientation.canonical(p) }, grid, segmentation.threshold, None)?
+        }
+        ContourKind::Voxel => {
+            let m = segmentation.mask.view();
+            contours_of_mask(if axial { m } else { orientation.canonical(m) }, grid)?
+        }
+    };
+    run.tick(Stage::Contour, 1, 1)?;
+    Ok(contours)
 }

@@ -89,7 +89,7 @@ fn outlines(preview: &Preview<'_>) -> BTreeMap<usize, Vec<Vec<[f64; 2]>>> {
     let locator = preview.study.grid().locator();
     let slices = preview.study.slices();
     let mut rings: BTreeMap<usize, Vec<Vec<[f64; 2]>>> = BTreeMap::new();
-    for contour in preview.contours.iter() {
+    for contour in preview.contours.all() {
         let at = |point: &Point| {
             let [i, j, k] = locator.index(*point);
             (preview.prepared.fit.to_grid(i + 0.5, j + 0.5), k)
