@@ -8,6 +8,8 @@ pub mod read;
 pub mod dicom;
 pub mod nifti;
 pub mod nrrd;
+mod samples;
 
 pub use grid::{Grid, Point};
+pub use read::{ReadOptions, read};
 pub use volume::{DicomSeries, DicomSlice, Sequence, Source, Volume};
