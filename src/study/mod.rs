@@ -13,6 +13,7 @@ pub mod orient;
 pub mod prepare;
 pub mod read;
 pub mod volume;
+mod samples;
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};

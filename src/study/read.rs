@@ -1,1 +1,109 @@
-//! To come.
+//! From paths to a volume.
+//!
+//! In: one folder of DICOM files, one NIfTI-1 or NRRD file, or one or many DICOM files. Out: a [`Volume`] with its source.
+//! What a file is, is told by its first bytes, never by its name.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::study::volume::Volume;
+use crate::study::{dicom, nifti, nrrd};
+
+/// Choices of the caller.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ReadOptions {
+    /// Which series to take where a folder holds several (SeriesInstanceUID). DICOM only.
+    pub series_uid: Option<String>,
+}
+
+impl ReadOptions {
+    /// Takes the series with this SeriesInstanceUID.
+    pub fn with_series_uid(mut self, uid: impl Into<String>) -> Self {
+        self.series_uid = Some(uid.into());
+        self
+    }
+}
+
+/// What the first bytes of a file say it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Dicom,
+    Nifti,
+    Nrrd,
+    Other,
+}
+
+/// Bytes that [`kind`] wants to see.
+const HEAD: usize = 352;
+
+/// Reads one sequence.
+///
+/// # Errors
+/// [`Error::Read`] where a path is missing, unreadable or damaged; [`Error::Image`] where the image is not one MR volume;
+/// [`Error::Argument`] where the paths do not go together.
+pub fn read(paths: &[PathBuf], options: &ReadOptions) -> Result<Volume> {
+    let Some(first) = paths.first() else {
+        return Err(Error::Argument("no path was given; give a DICOM folder, a NIfTI or NRRD file, or a list of DICOM files".into()));
+    };
+    if paths.len() == 1 {
+        let meta =
+            std::fs::metadata(first).map_err(|e| Error::read_caused(first, "cannot be read; check the path and its permissions", e))?;
+        if meta.is_dir() {
+            return dicom::read_folder(first, options);
+        }
+        let kind = kind(&head(first)?);
+        if kind != Kind::Dicom && options.series_uid.is_some() {
+            return Err(Error::Argument(format!(
+                "{}: a series UID was given, but the file is not DICOM. Leave the series UID out",
+                first.display()
+            )));
+        }
+        return match kind {
+            Kind::Dicom => dicom::read_files(paths, options),
+            Kind::Nifti => nifti::read_file(first),
+            Kind::Nrrd => nrrd::read_file(first),
+            Kind::Other => Err(Error::read(format!(
+                "{}: neither DICOM, nor NIfTI-1 (.nii, .nii.gz), nor NRRD (.nrrd, .nhdr). Convert the image to one of these",
+                first.display()
+            ))),
+        };
+    }
+    for path in paths {
+        let kind = match path.is_dir() {
+            true => Kind::Other,
+            false => kind(&head(path)?),
+        };
+        if kind != Kind::Dicom {
+            return Err(Error::Argument(format!(
+                "{}: not a DICOM file; several paths are read as the DICOM files of one series. Give one folder or one NIfTI or NRRD file alone",
+                path.display()
+            )));
+        }
+    }
+    dicom::read_files(paths, options)
+}
+
+/// The first bytes of a file.
+pub(crate) fn head(path: &Path) -> Result<Vec<u8>> {
+    let wrong = |e| Error::read_caused(path, "cannot be read; check the path and its permissions", e);
+    let mut bytes = Vec::with_capacity(HEAD);
+    File::open(path).map_err(wrong)?.take(HEAD as u64).read_to_end(&mut bytes).map_err(wrong)?;
+    Ok(bytes)
+}
+
+/// What a file is, by its first bytes.
+pub(crate) fn kind(head: &[u8]) -> Kind {
+    if head.starts_with(b"NRRD000") {
+        Kind::Nrrd
+    } else if head.get(128..132) == Some(b"DICM".as_slice()) || dicom::bare_syntax(head).is_some() {
+        // A DICOM file may carry a NIfTI or TIFF header in its preamble: DICOM goes first.
+        Kind::Dicom
+    } else if nifti::is_gzip(head) || nifti::looks_like_header(head) {
+        Kind::Nifti
+    } else {
+        Kind::Other
+    }
+}

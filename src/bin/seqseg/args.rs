@@ -1,0 +1,190 @@
+//! What can be typed.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use seqseg::Device;
+
+/// Finds and outlines nasopharyngeal carcinoma on T1, contrast-enhanced T1 and T2 MR. Not a medical device.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 internal error; 2 wrong arguments; 3 unreadable or unusable image; 4 sequences that do not \
+belong together; 5 model bundle; 6 ONNX Runtime or device; 7 output; 130 cancelled.
+
+ONNX Runtime is looked for at --onnxruntime, then SEQSEG_ORT_DYLIB, then beside the program, then in the active virtual environment's \
+onnxruntime wheel.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Detect, segment, contour and write everything
+    Run {
+        #[command(flatten)]
+        sequences: Sequences,
+        #[command(flatten)]
+        model: Model,
+        #[command(flatten)]
+        slices: Slices,
+        #[command(flatten)]
+        outline: Outline,
+        /// Folder for the outputs; made where missing
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Stage one alone: writes detection.json, whose boxes can be edited
+    Detect {
+        #[command(flatten)]
+        sequences: Sequences,
+        #[command(flatten)]
+        model: Model,
+        #[command(flatten)]
+        slices: Slices,
+        /// Folder for the outputs; made where missing
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Stage two from a (possibly edited) detection.json: writes all that run writes
+    Segment {
+        #[command(flatten)]
+        sequences: Sequences,
+        #[command(flatten)]
+        model: Model,
+        #[command(flatten)]
+        outline: Outline,
+        /// detection.json of the same study and model; `box` of a slice may be changed, or null for no lesion
+        #[arg(long)]
+        detection: PathBuf,
+        /// Folder for the outputs; made where missing
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Outline a mask or probability on the series it belongs to: writes contours.json and, for DICOM, rtstruct.dcm
+    Contour {
+        /// NIfTI or NRRD on the reference's grid: a mask (voxel edges) or a probability (level of --threshold)
+        #[arg(long)]
+        mask: PathBuf,
+        /// The series that the mask lies on: folder, file, .nii.gz or .nrrd
+        #[arg(long)]
+        reference: PathBuf,
+        /// Level of a probability; without it the file is taken as a mask of 0 and 1
+        #[arg(long)]
+        threshold: Option<f32>,
+        /// Name of the region, at most 16 characters
+        #[arg(long, default_value = "GTVp_SeqSeg")]
+        roi_name: String,
+        /// Folder for the outputs; made where missing
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// The aligned, scaled slices as .npz, for training
+    Prepare {
+        #[command(flatten)]
+        sequences: Sequences,
+        /// Bundle whose preprocessing is used
+        #[arg(long)]
+        bundle: PathBuf,
+        #[command(flatten)]
+        slices: Slices,
+        /// The .npz to write
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// What a model bundle is
+    Info {
+        /// Bundle directory
+        bundle: PathBuf,
+    },
+    /// What was found, where, which versions; with a bundle: whether this installation reproduces its golden case
+    Doctor {
+        /// Bundle directory
+        #[arg(long)]
+        bundle: Option<PathBuf>,
+        #[command(flatten)]
+        runtime: RuntimeArguments,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Sequences {
+    /// T1-weighted: DICOM folder, DICOM file, .nii, .nii.gz or .nrrd
+    #[arg(long, value_name = "P", num_args = 1.., required = true)]
+    pub t1: Vec<PathBuf>,
+    /// Contrast-enhanced T1-weighted: the reference, on whose grid all results lie
+    #[arg(long, value_name = "P", num_args = 1.., required = true)]
+    pub t1c: Vec<PathBuf>,
+    /// T2-weighted
+    #[arg(long, value_name = "P", num_args = 1.., required = true)]
+    pub t2: Vec<PathBuf>,
+    /// Go on where the sequences' frames of reference differ; recorded
+    #[arg(long)]
+    pub force_geometry: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RuntimeArguments {
+    /// cpu, cuda, cuda:N or auto
+    #[arg(long, default_value = "auto", value_parser = device)]
+    pub device: Device,
+    /// ONNX Runtime's shared library, or its folder
+    #[arg(long, value_name = "P")]
+    pub onnxruntime: Option<PathBuf>,
+    /// Threads inside one model run; 0 is all cores
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct Model {
+    /// Model bundle directory
+    #[arg(long)]
+    pub bundle: PathBuf,
+    #[command(flatten)]
+    pub runtime: RuntimeArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct Slices {
+    /// Slices A to B - 1, 0-based, from inferior to superior
+    #[arg(long, value_name = "A:B", value_parser = range, conflicts_with = "slices_mm")]
+    pub slices: Option<Range<usize>>,
+    /// Slices whose centre lies from A up to B mm (z, head positive)
+    #[arg(long, value_name = "A:B", value_parser = range_mm, allow_hyphen_values = true)]
+    pub slices_mm: Option<Range<f64>>,
+    /// Take slices that T1 or T2 covers incompletely too
+    #[arg(long)]
+    pub force_coverage: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Outline {
+    /// level: the probability at the threshold, between voxel centres; voxel: the mask's voxel edges
+    #[arg(long, value_enum, default_value_t = Contours::Level)]
+    pub contours: Contours,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Contours {
+    Level,
+    Voxel,
+}
+
+fn device(text: &str) -> Result<Device, String> {
+    text.parse().map_err(|e: seqseg::Error| e.to_string())
+}
+
+fn range(text: &str) -> Result<Range<usize>, String> {
+    let parsed = text.split_once(':').and_then(|(a, b)| Some(a.trim().parse().ok()?..b.trim().parse().ok()?));
+    parsed.filter(|r| r.start < r.end).ok_or_else(|| "A:B with whole numbers and A < B was expected, for example 8:20".into())
+}
+
+fn range_mm(text: &str) -> Result<Range<f64>, String> {
+    let parsed = text.split_once(':').and_then(|(a, b)| Some(a.trim().parse().ok()?..b.trim().parse().ok()?));
+    let finite = parsed.filter(|r: &Range<f64>| r.start < r.end && r.start.is_finite() && r.end.is_finite());
+    finite.ok_or_else(|| "A:B in mm with A < B was expected, for example -60:-10".into())
+}

@@ -1,0 +1,297 @@
+//! Pixels of one frame.
+//!
+//! In: a parsed file and a frame's number. Out: that frame's voxels, rescaled, in a caller's slice.
+//!
+//! Order of transforms: unpack (native, RLE, JPEG, JPEG-LS, JPEG 2000) -> stored bits (High Bit, Bits Stored) -> sign -> slope and
+//! intercept in f64 -> f32. MONOCHROME1 says how to display, not what was measured: its values stay as stored.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use dicom_core::DicomValue;
+use dicom_dictionary_std::{tags, uids};
+use dicom_encoding::adapters::{PixelDataObject, RawPixelData};
+use dicom_encoding::transfer_syntax::{Codec, TransferSyntaxIndex};
+use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
+
+use super::header::{Frame, Opened, whole};
+use crate::error::{Error, Result};
+
+/// How one file stores its samples.
+pub(super) struct Format {
+    pub(super) columns: u16,
+    pub(super) rows: u16,
+    frames: u32,
+    allocated: u16,
+    stored: u16,
+    high_bit: u16,
+    signed: bool,
+    syntax: String,
+}
+
+impl Format {
+    pub(super) fn of(file: &Opened) -> Result<Self> {
+        let damaged = |text: String| Error::read(format!("{}: {text}; the file is damaged. Export it again", file.path.display()));
+        let small = |tag, name: &str| match whole(&file.object, tag).and_then(|v| u16::try_from(v).ok()) {
+            Some(value) => Ok(value),
+            None => Err(damaged(format!("{name} is missing or makes no sense"))),
+        };
+        let (columns, rows, allocated) =
+            (small(tags::COLUMNS, "Columns")?, small(tags::ROWS, "Rows")?, small(tags::BITS_ALLOCATED, "Bits Allocated")?);
+        let stored = whole(&file.object, tags::BITS_STORED).map_or(allocated as u32, |v| v);
+        let high_bit = whole(&file.object, tags::HIGH_BIT).unwrap_or(stored.saturating_sub(1));
+        if columns == 0 || rows == 0 || stored == 0 || stored > allocated as u32 || high_bit >= allocated as u32 || high_bit + 1 < stored {
+            return Err(damaged(format!("{columns} x {rows} pixels of {stored} bits (high bit {high_bit}) in {allocated} make no sense")));
+        }
+        if ![8, 16, 32].contains(&allocated) {
+            return Err(Error::Image(format!(
+                "{}: pixels of {allocated} bits are not read; 8, 16 or 32 were expected. Convert the series",
+                file.path.display()
+            )));
+        }
+        Ok(Format {
+            columns,
+            rows,
+            frames: file.frame_count(),
+            allocated,
+            stored: stored as u16,
+            high_bit: high_bit as u16,
+            signed: whole(&file.object, tags::PIXEL_REPRESENTATION) == Some(1),
+            syntax: file.object.meta().transfer_syntax().trim_end_matches(['\0', ' ']).to_string(),
+        })
+    }
+
+    fn pixels(&self) -> usize {
+        self.columns as usize * self.rows as usize
+    }
+
+    /// Stored pixels (bytes of one frame, little endian) to voxels. `shift` drops the bits below the stored ones.
+    fn convert(&self, bytes: &[u8], width: usize, shift: u32, frame: &Frame, out: &mut [f32]) {
+        let (stored, signed) = (self.stored as u32, self.signed);
+        for (voxel, raw) in out.iter_mut().zip(bytes.chunks_exact(width)) {
+            let mut value = raw.iter().rev().fold(0u32, |v, b| v << 8 | *b as u32) >> shift;
+            value = value << (32 - stored) >> (32 - stored);
+            let number = if signed { ((value << (32 - stored)) as i32 >> (32 - stored)) as f64 } else { value as f64 };
+            *voxel = (number * frame.slope + frame.intercept) as f32;
+        }
+    }
+}
+
+/// Decodes `frame` of `file` into `out`.
+pub(super) fn decode(file: &Opened, format: &Format, frame: &Frame, out: &mut [f32]) -> Result<()> {
+    let damaged = |text: String| {
+        let place = if frame.multi { format!(" frame {}", frame.index + 1) } else { String::new() };
+        Error::read(format!("{}{place}: {text}; the file is damaged or truncated. Copy or export it again", file.path.display()))
+    };
+    let (pixels, bytes) = (format.pixels(), format.allocated as usize / 8);
+    let shift = (format.high_bit + 1 - format.stored) as u32;
+    let element = file.object.get(tags::PIXEL_DATA).ok_or_else(|| damaged("no pixel data (7FE0,0010)".into()))?;
+    match element.value() {
+        DicomValue::Primitive(value) => {
+            let data = value.to_bytes();
+            let (size, start) = (pixels * bytes, pixels * bytes * frame.index as usize);
+            let data = data.get(start..start + size).ok_or_else(|| {
+                damaged(format!("{} bytes of pixels are there, {} were expected", data.len(), size * format.frames as usize))
+            })?;
+            format.convert(data, bytes, shift, frame, out);
+        }
+        DicomValue::PixelSequence(sequence) => {
+            let packed = frame_bytes(sequence.fragments(), sequence.offset_table(), format, frame.index).map_err(damaged)?;
+            if format.syntax == uids::RLE_LOSSLESS {
+                let data = unpack_rle(&packed, pixels, bytes).map_err(damaged)?;
+                format.convert(&data, bytes, shift, frame, out);
+            } else {
+                let (data, width) = unpack(&packed, format, &file.path, damaged)?;
+                format.convert(&data, width, 0, frame, out);
+            }
+        }
+        DicomValue::Sequence(_) => return Err(damaged("the pixel data is a sequence of items".into())),
+    }
+    Ok(())
+}
+
+/// The packed bytes of one frame, put together from its fragments.
+fn frame_bytes<'a>(fragments: &'a [Vec<u8>], offsets: &[u32], format: &Format, frame: u32) -> std::result::Result<Cow<'a, [u8]>, String> {
+    let missing = || format!("{} packed fragments do not hold frame {} of {}", fragments.len(), frame + 1, format.frames);
+    if fragments.is_empty() {
+        return Err(missing());
+    }
+    if fragments.len() == format.frames as usize {
+        return fragments.get(frame as usize).map(|f| Cow::Borrowed(f.as_slice())).ok_or_else(missing);
+    }
+    if format.frames == 1 {
+        return Ok(Cow::Owned(fragments.concat()));
+    }
+    // Several fragments per frame: the Basic Offset Table tells where each frame begins, counted with the 8 bytes before a fragment.
+    if offsets.len() != format.frames as usize {
+        return Err(format!("{} fragments for {} frames and no offset table of as many entries", fragments.len(), format.frames));
+    }
+    let (begin, end) = (offsets[frame as usize] as usize, offsets.get(frame as usize + 1).map_or(usize::MAX, |o| *o as usize));
+    let mut at = 0usize;
+    let mut bytes = Vec::new();
+    for fragment in fragments {
+        if (begin..end).contains(&at) {
+            bytes.extend_from_slice(fragment);
+        }
+        at += fragment.len() + 8;
+    }
+    if bytes.is_empty() { Err(missing()) } else { Ok(Cow::Owned(bytes)) }
+}
+
+/// RLE (PS3.5 annex G): one PackBits segment per byte of a sample, the highest byte first.
+fn unpack_rle(packed: &[u8], pixels: usize, width: usize) -> std::result::Result<Vec<u8>, String> {
+    let word = |n: usize| packed.get(4 * n..4 * n + 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize);
+    if word(0) != Some(width) {
+        return Err(format!("{:?} RLE segments were found, {width} expected", word(0)));
+    }
+    let mut out = vec![0u8; pixels * width];
+    for segment in 0..width {
+        let begin = word(1 + segment).unwrap_or(usize::MAX);
+        let end = if segment + 1 < width { word(2 + segment).unwrap_or(0) } else { packed.len() };
+        let data = packed.get(begin..end).ok_or("an RLE segment lies outside its frame")?;
+        let mut targets = out.iter_mut().skip(width - 1 - segment).step_by(width);
+        let (mut at, mut left) = (0, pixels);
+        while left > 0 {
+            let control = *data.get(at).ok_or("an RLE segment ends too early")? as i8;
+            at += 1;
+            let (count, run) = match control {
+                -128 => continue,
+                0.. => (control as usize + 1, false),
+                _ => (1 + control.unsigned_abs() as usize, true),
+            };
+            for n in 0..count.min(left) {
+                let value = *data.get(if run { at } else { at + n }).ok_or("an RLE segment ends too early")?;
+                if let Some(target) = targets.next() {
+                    *target = value;
+                }
+            }
+            left -= count.min(left);
+            at += if run { 1 } else { count };
+        }
+    }
+    Ok(out)
+}
+
+/// What a JPEG, JPEG-LS or JPEG 2000 stream says about itself.
+#[derive(Debug, PartialEq)]
+struct Stream {
+    columns: u32,
+    rows: u32,
+    components: u16,
+    bits: u8,
+}
+
+/// JPEG, JPEG-LS, JPEG 2000. Returns the samples and the bytes that each takes.
+fn unpack(packed: &[u8], format: &Format, path: &Path, damaged: impl Fn(String) -> Error) -> Result<(Vec<u8>, usize)> {
+    // Decoders fill a buffer of the header's size and trust the stream, so the stream is compared with the header first.
+    let stream = sniff(packed).ok_or_else(|| damaged("no JPEG, JPEG-LS or JPEG 2000 stream was found in the packed pixels".into()))?;
+    let width = if stream.bits <= 8 { 1 } else { 2 };
+    let same = stream.columns == format.columns as u32 && stream.rows == format.rows as u32 && stream.components == 1;
+    if !same || stream.bits > 16 || width * 8 > format.allocated as usize {
+        return Err(damaged(format!(
+            "the packed pixels are {} x {} of {} bits in {} components, and the header says {} x {} of {} bits in one",
+            stream.columns, stream.rows, stream.bits, stream.components, format.columns, format.rows, format.allocated
+        )));
+    }
+    let unread = || Error::Read {
+        message: format!(
+            "{}: pixels in transfer syntax {} are not read; uncompressed, RLE, JPEG, JPEG-LS and JPEG 2000 are. Convert the series to an uncompressed one",
+            path.display(),
+            format.syntax
+        ),
+        source: None,
+    };
+    let Some(Codec::EncapsulatedPixelData(Some(decoder), _)) = TransferSyntaxRegistry.get(&format.syntax).map(|s| s.codec()) else {
+        return Err(unread());
+    };
+    let packed = Packed { bytes: packed, format, bits: width as u16 * 8 };
+    let mut data = Vec::new();
+    // The decoders are other people's; a panic in one is a damaged file, not the end of the caller's process.
+    match catch_unwind(AssertUnwindSafe(|| decoder.decode_frame(&packed, 0, &mut data))) {
+        Ok(Ok(())) => {}
+        Ok(Err(e)) => {
+            return Err(Error::read_caused(path, "the packed pixels cannot be decoded; the file is damaged. Copy or export it again", e));
+        }
+        Err(_) => return Err(damaged("the packed pixels cannot be decoded".into())),
+    }
+    if data.len() != format.pixels() * width {
+        return Err(damaged(format!("the packed pixels decode to {} bytes, {} were expected", data.len(), format.pixels() * width)));
+    }
+    Ok((data, width))
+}
+
+/// Reads the frame header of a packed stream.
+fn sniff(packed: &[u8]) -> Option<Stream> {
+    let word = |at: usize| Some(u16::from_be_bytes([*packed.get(at)?, *packed.get(at + 1)?]));
+    let long = |at: usize| Some(u32::from(word(at)?) << 16 | u32::from(word(at + 2)?));
+    if packed.starts_with(&[0xff, 0xd8]) {
+        let mut at = 2;
+        loop {
+            if *packed.get(at)? != 0xff {
+                return None;
+            }
+            match *packed.get(at + 1)? {
+                0xff => at += 1,
+                // Start of frame: JPEG (but for DHT, JPG, DAC) and JPEG-LS.
+                0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf | 0xf7 => {
+                    let (bits, components) = (*packed.get(at + 4)?, *packed.get(at + 9)?);
+                    return Some(Stream { columns: word(at + 7)?.into(), rows: word(at + 5)?.into(), components: components.into(), bits });
+                }
+                _ => at += 2 + word(at + 2)? as usize,
+            }
+        }
+    }
+    // A JPEG 2000 codestream, bare or in a JP2 file: SOC, SIZ.
+    let at = packed.windows(4).take(4096).position(|w| w == [0xff, 0x4f, 0xff, 0x51])? + 4;
+    let (columns, rows) = (long(at + 4)?.checked_sub(long(at + 12)?)?, long(at + 8)?.checked_sub(long(at + 16)?)?);
+    let (components, bits) = (word(at + 36)?, (*packed.get(at + 38)? & 0x7f) + 1);
+    let subsampled = *packed.get(at + 39)? != 1 || *packed.get(at + 40)? != 1;
+    (!subsampled).then_some(Stream { columns, rows, components, bits })
+}
+
+/// One packed frame, as the decoders want to see it.
+struct Packed<'a> {
+    bytes: &'a [u8],
+    format: &'a Format,
+    bits: u16,
+}
+
+impl PixelDataObject for Packed<'_> {
+    fn transfer_syntax_uid(&self) -> &str {
+        &self.format.syntax
+    }
+    fn rows(&self) -> Option<u16> {
+        Some(self.format.rows)
+    }
+    fn cols(&self) -> Option<u16> {
+        Some(self.format.columns)
+    }
+    fn samples_per_pixel(&self) -> Option<u16> {
+        Some(1)
+    }
+    fn bits_allocated(&self) -> Option<u16> {
+        Some(self.bits)
+    }
+    fn bits_stored(&self) -> Option<u16> {
+        Some(self.format.stored.min(self.bits))
+    }
+    fn photometric_interpretation(&self) -> Option<&str> {
+        Some("MONOCHROME2")
+    }
+    fn number_of_frames(&self) -> Option<u32> {
+        Some(1)
+    }
+    fn number_of_fragments(&self) -> Option<u32> {
+        Some(1)
+    }
+    fn fragment(&self, fragment: usize) -> Option<Cow<'_, [u8]>> {
+        (fragment == 0).then_some(Cow::Borrowed(self.bytes))
+    }
+    fn offset_table(&self) -> Option<Cow<'_, [u32]>> {
+        None
+    }
+    fn raw_pixel_data(&self) -> Option<RawPixelData> {
+        Some(RawPixelData { fragments: std::iter::once(self.bytes.to_vec()).collect(), offset_table: Default::default() })
+    }
+}
