@@ -1,0 +1,102 @@
+"""Boxes and targets in, actions out: Algorithms 2 and 3 of the paper (3.1.4).
+
+`prior_actions` is the priori policy that knows the truth, `Schedule` the two probabilities of Algorithm 3 per epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import boxes as bx
+from .reward import Thresholds, good_stop, reward
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Algorithm 3's probabilities: epsilon of a random action, priori of Algorithm 2's action (paper 4.2.2, 4.3.1)."""
+
+    epsilon: float = 1.0
+    epsilon_decay: float = 0.1
+    epsilon_min: float = 0.1
+    priori: float = 0.8
+    priori_decay: float = 0.2
+    priori_min: float = 0.0
+
+    def at(self, epoch: int) -> tuple[float, float]:
+        """(epsilon, priori) during `epoch`, counted from 0."""
+        epsilon = max(self.epsilon - epoch * self.epsilon_decay, self.epsilon_min)
+        return epsilon, max(self.priori - epoch * self.priori_decay, self.priori_min)
+
+
+def _choose(allowed: Array, rng: np.random.Generator) -> Array:
+    """One allowed action per row of [N, A], uniformly; -1 where a row allows none."""
+    score = np.where(allowed, rng.random(allowed.shape), -1.0)
+    return np.where(allowed.any(axis=1), score.argmax(axis=1), -1)
+
+
+def prior_actions(
+    boxes: Array,
+    target: Array,
+    has_tumour: Array,
+    grid: float,
+    min_side: float,
+    rng: np.random.Generator,
+    t: Thresholds = Thresholds(),
+    literal: bool = False,
+) -> Array:
+    """Algorithm 2 for boxes [N, 4] and targets [N, 4] -> actions [N].
+
+    Within a type the choice is uniform among the actions whose Algorithm 1 reward is positive. Guarded, in this order:
+    stop where it is rewarded; a zoom with positive reward that keeps Recall above its threshold; a shift that brings the
+    centres closer; any zoom with positive reward; stop. `literal` is the algorithm as printed: a quarter-box shift often
+    overshoots its distance threshold, so it seldom comes to a rewarded stop. On a tumour-free slice it stops.
+    """
+    after = bx.apply_all_actions(boxes, grid, min_side)
+    every = np.tile(np.arange(bx.N_ACTIONS), (len(boxes), 1))
+    goal = target[:, None]
+    gain = reward(boxes[:, None], after, every, goal, np.ones_like(every, dtype=bool), t) > 0
+    zooms, shifts = gain & bx.IS_ZOOM, gain & bx.IS_SHIFT
+    out = np.full(len(boxes), bx.TERMINAL)
+
+    if literal:
+        diagonal = np.hypot(target[:, 2] - target[:, 0], target[:, 3] - target[:, 1])
+        far = bx.centre_distance(boxes, target) > t.tau_distance * diagonal
+        size, want = boxes[:, 2:] - boxes[:, :2], target[:, 2:] - target[:, :2]
+        big = (size[:, 1] > want[:, 1] * t.tau_h) | (size[:, 0] > want[:, 0] * t.tau_w)
+        for rows, allowed, kind in ((far, shifts, bx.IS_SHIFT), (~far & big, zooms, bx.IS_ZOOM)):
+            usable = np.where(allowed.any(axis=1, keepdims=True), allowed, kind)
+            out = np.where(rows, _choose(usable, rng), out)
+    else:
+        keeps = bx.recall(after, goal) > t.tau_recall
+        undecided = ~good_stop(boxes, target, t)
+        for allowed in (zooms & keeps, shifts, zooms):
+            pick = _choose(allowed, rng)
+            out = np.where(undecided & (pick >= 0), pick, out)
+            undecided &= pick < 0
+    return np.where(has_tumour, out, bx.TERMINAL)
+
+
+def explore(
+    greedy: Callable[[Array], Array],
+    prior: Array,
+    epsilon: float,
+    priori: float,
+    rng: np.random.Generator,
+) -> Array:
+    """Algorithm 3: with probability `priori` the prior's action [N], else with `epsilon` a random one, else the greedy one.
+
+    `greedy` maps row numbers to their greedy actions and is asked for those rows alone.
+    """
+    n = len(prior)
+    by_prior = rng.random(n) < priori
+    by_chance = rng.random(n) < epsilon
+    out = np.where(by_prior, prior, rng.integers(bx.N_ACTIONS, size=n))
+    rows = np.flatnonzero(~by_prior & ~by_chance)
+    if len(rows):
+        out[rows] = greedy(rows)
+    return out

@@ -1,0 +1,67 @@
+"""Feature maps of all levels in, attended maps out: the two recurrent attention modules (paper 3.2.2, 3.2.3)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ChannelAttention(nn.Module):
+    """cRAM: an LSTM walks over the levels, deepest first, and weighs each level's channels.
+
+    Per level: global average pooling -> 1x1 convolution to `hidden` -> LSTM (2 layers, state carried from level to
+    level) -> 1x1 convolution to C_i -> sigmoid. Convolutions of a 1 x 1 map are written as linear layers.
+    """
+
+    def __init__(self, channels: tuple[int, ...], hidden: int) -> None:
+        super().__init__()
+        self.squeeze = nn.ModuleList(nn.Linear(c, hidden) for c in channels)
+        self.lstm = nn.LSTM(hidden, hidden, num_layers=2)
+        self.expand = nn.ModuleList(nn.Linear(hidden, c) for c in channels)
+
+    def forward(self, levels: list[Tensor]) -> list[Tensor]:
+        """Levels [N, C_i, H_i, W_i], deepest first -> the same, scaled (eq. 2)."""
+        v = torch.stack([squeeze(x.mean((2, 3))) for squeeze, x in zip(self.squeeze, levels)])
+        out, _ = self.lstm(v)
+        weights = [torch.sigmoid(expand(out[i])) for i, expand in enumerate(self.expand)]
+        return [x * w[:, :, None, None] for x, w in zip(levels, weights)]
+
+
+class RegionAttention(nn.Module):
+    """rRAM: an LSTM walks over the decoder's levels and weighs each level's regions.
+
+    Per level: average pooling to S x S (S must divide the map) -> 1x1 convolution to one channel -> LSTM of S * S ->
+    1 x S x S -> bilinear up -> 3x3 convolution -> sigmoid (eq. 3). `deep_first` false walks shallowest first.
+    """
+
+    def __init__(self, channels: tuple[int, ...], regions: int, deep_first: bool) -> None:
+        super().__init__()
+        self.regions = regions
+        self.deep_first = deep_first
+        self.squeeze = nn.ModuleList(nn.Conv2d(c, 1, 1) for c in channels)
+        self.lstm = nn.LSTM(regions**2, regions**2)
+        self.smooth = nn.ModuleList(nn.Conv2d(1, 1, 3, padding=1) for _ in channels)
+
+    def forward(self, levels: list[Tensor]) -> list[Tensor]:
+        """Levels [N, C_i, H_i, W_i], deepest first -> the same, scaled."""
+        s = self.regions
+        v = []
+        for squeeze, x in zip(self.squeeze, levels):
+            if x.shape[-1] % s:
+                raise ValueError(f"{s} x {s} regions do not divide a map of {x.shape[-1]}")
+            kernel = x.shape[-1] // s
+            pooled = F.avg_pool2d(x, kernel) if kernel > 1 else x
+            v.append(squeeze(pooled).flatten(1))
+        if not self.deep_first:
+            v.reverse()
+        out, _ = self.lstm(torch.stack(v))
+        maps = [out[i] for i in range(len(levels))]
+        if not self.deep_first:
+            maps.reverse()
+        attended = []
+        for x, a, smooth in zip(levels, maps, self.smooth):
+            a = a.reshape(a.shape[0], 1, s, s)
+            a = F.interpolate(a, size=(x.shape[2], x.shape[3]), mode="bilinear", align_corners=False)
+            attended.append(x * torch.sigmoid(smooth(a)))
+        return attended

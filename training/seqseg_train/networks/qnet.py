@@ -1,0 +1,93 @@
+"""Slices, boxes and past actions in, Q values out: the trunk and the head of the agent (paper 3.1.2, 3.1.5)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import Tensor, nn
+
+from ..boxes import N_ACTIONS
+from ..presets import Preset, TrunkConfig
+from .crop import RoiCrop
+from .resnet import SmallEncoder
+
+
+class Trunk(nn.Module):
+    """images [S, 3, H, W], boxes [N, 4], image_index [N] -> features [N, F].
+
+    Kind `resnet50` is the paper's: a 224 crop, torchvision's ResNet-50 up to global average pooling, F = 2048. Kind
+    `small` ends in a `pool` x `pool` map and one linear layer, because averaging away where a thing is costs a small
+    network too much.
+    """
+
+    def __init__(self, config: TrunkConfig, weights: str | None = None) -> None:
+        super().__init__()
+        self.crop = RoiCrop(config.crop, config.sampling_ratio)
+        self.pool = config.pool
+        if config.kind == "resnet50":
+            net = torchvision.models.resnet50(weights=weights)
+            self.body: nn.Module = nn.Sequential(*list(net.children())[:-2])
+            channels = 2048
+        else:
+            self.body = SmallBody(config)
+            channels = config.widths[3]
+        flat = channels * config.pool**2
+        self.project: nn.Module = nn.Identity()
+        if config.pool > 1 or flat != config.feature_size:
+            self.project = nn.Sequential(nn.Linear(flat, config.feature_size), nn.ReLU())
+
+    def embed(self, crops: Tensor) -> Tensor:
+        """Crops [N, 3, C, C] -> features [N, F]."""
+        x = self.body(crops)
+        x = x.mean((2, 3)) if self.pool == 1 else _pool(x, self.pool).flatten(1)
+        return self.project(x)
+
+    def forward(self, images: Tensor, boxes: Tensor, image_index: Tensor) -> Tensor:
+        return self.embed(self.crop(images, boxes, image_index))
+
+
+class SmallBody(nn.Module):
+    """The last map of a SmallEncoder."""
+
+    def __init__(self, config: TrunkConfig) -> None:
+        super().__init__()
+        self.encoder = SmallEncoder(config.widths, config.blocks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.encoder(x)[-1]
+
+
+def _pool(x: Tensor, side: int) -> Tensor:
+    """Average to side x side; the map is a multiple of it, or it is left alone."""
+    kernel = x.shape[-1] // side
+    return F.avg_pool2d(x, kernel) if kernel > 1 else x
+
+
+class QHead(nn.Module):
+    """global [N, F], local [N, F], history [N, h * A] -> q [N, A]; one fully connected layer unless `hidden` is given."""
+
+    def __init__(self, feature_size: int, history: int, hidden: tuple[int, ...] = ()) -> None:
+        super().__init__()
+        sizes = [2 * feature_size + history * N_ACTIONS, *hidden]
+        layers: list[nn.Module] = []
+        for a, b in zip(sizes, sizes[1:]):
+            layers += [nn.Linear(a, b), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], N_ACTIONS))
+
+    def forward(self, global_: Tensor, local: Tensor, history: Tensor) -> Tensor:
+        return self.layers(torch.cat([global_, local, history], dim=1))
+
+
+class QNetwork(nn.Module):
+    """Trunk and head; what is trained, and what the target network copies."""
+
+    def __init__(self, preset: Preset, weights: str | None = None) -> None:
+        super().__init__()
+        self.trunk = Trunk(preset.trunk, weights)
+        self.head = QHead(preset.trunk.feature_size, preset.history, preset.head_hidden)
+        self.history = preset.history
+
+    def encode_history(self, past: Tensor) -> Tensor:
+        """Past actions [N, h] int64, newest first, -1 for none -> one-hot [N, h * A], zero-padded."""
+        return F.one_hot(past + 1, N_ACTIONS + 1)[..., 1:].flatten(1).float()
