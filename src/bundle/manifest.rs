@@ -224,6 +224,11 @@ impl Manifest {
         }
     }
 
+    /// How much larger than the detector's box the segmenter's is; 1 where the segmenter takes no crop.
+    pub fn context_factor(&self) -> f64 {
+        self.crop().map_or(1.0, |crop| crop.context_factor)
+    }
+
     /// The agent, where the detector is one.
     pub fn agent(&self) -> Option<&Agent> {
         match &self.detector {

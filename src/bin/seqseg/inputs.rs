@@ -1,0 +1,47 @@
+//! Three sequences from paths to a study.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use seqseg::study::read::{ReadOptions, read};
+use seqseg::{Error, Result, Run, Sequence, Stage, Study, StudyOptions, Volume};
+
+use crate::args::{Sequences, Slices};
+use crate::commands::Clock;
+
+/// Reads and aligns the three sequences; an error says which sequence it was.
+pub fn study(sequences: &Sequences, clock: &mut Clock, run: &Run<'_>) -> Result<Study> {
+    let paths: [&Vec<PathBuf>; 3] = [&sequences.t1, &sequences.t1c, &sequences.t2];
+    let volumes: Vec<Volume> = clock.time("read", || {
+        let mut volumes = Vec::with_capacity(3);
+        for (done, sequence) in Sequence::ALL.into_iter().enumerate() {
+            run.tick(Stage::Read, done, 3)?;
+            volumes.push(read(paths[done], &ReadOptions::default()).map_err(|e| name(e, sequence))?);
+        }
+        run.tick(Stage::Read, 3, 3)?;
+        Ok(volumes)
+    })?;
+    let volumes: [Volume; 3] = volumes.try_into().map_err(|_| Error::Internal("three sequences were read".into()))?;
+    let mut options = StudyOptions::default();
+    options.force_geometry = sequences.force_geometry;
+    clock.time("align", || Study::new(volumes, &options, run))
+}
+
+/// Puts the sequence's name before the message.
+fn name(error: Error, sequence: Sequence) -> Error {
+    match error {
+        Error::Read { message, source } => Error::Read { message: format!("{sequence}: {message}"), source },
+        Error::Image(message) => Error::Image(format!("{sequence}: {message}")),
+        Error::Geometry(message) => Error::Geometry(format!("{sequence}: {message}")),
+        other => other,
+    }
+}
+
+/// The canonical slices that the arguments name; `None` where they name none.
+pub fn range(slices: &Slices, study: &Study) -> Result<Option<Range<usize>>> {
+    match (&slices.slices, &slices.slices_mm) {
+        (Some(range), _) => study.check_slices(Some(range.clone())).map(Some),
+        (None, Some(mm)) => study.slices_between_mm(mm.start, mm.end).map(Some),
+        (None, None) => Ok(None),
+    }
+}
