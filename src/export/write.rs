@@ -1,0 +1,97 @@
+//! A file that appears whole or not at all.
+//!
+//! In: a path and what to write. Out: the file, written beside its target and renamed once it is complete; a run that is killed or fails
+//! leaves an older file of that name as it was.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Calls `write` with a buffered, seekable writer to a new file beside `path`, and renames that file to `path`.
+///
+/// The writer is flushed here. A failing `write` leaves nothing behind; where its error is a seqseg [`Error`], it comes back as it is.
+///
+/// # Errors
+/// [`Error::Write`], naming `path`, where the folder is missing or not writable, the disk is full, or `write` fails.
+pub fn write_atomically<E>(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -> std::result::Result<(), E>) -> Result<()>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let Some(name) = path.file_name() else {
+        return Err(Error::Argument(format!("'{}' is not the name of a file to write; give a folder and a file name", path.display())));
+    };
+    if path.is_dir() {
+        return Err(Error::Argument(format!("{}: this is a folder, but the name of a file to write was expected", path.display())));
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut prefix = std::ffi::OsString::from(".");
+    prefix.push(name);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(".part");
+    // Temporary files are private by default; this one becomes the result, so it gets the usual permissions (less the umask).
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder).map_err(|e| {
+        Error::write_caused(path, "cannot be written; the folder must exist and be writable. Choose another folder or change its permissions", e)
+    })?;
+
+    let failed = |e| Error::write_caused(path, "writing failed; check that the disk has space left and try again", e);
+    let mut writer = BufWriter::new(file.as_file_mut());
+    if let Err(error) = write(&mut writer) {
+        return Err(match error.into().downcast::<Error>() {
+            Ok(own) => *own,
+            Err(other) => Error::write_caused(path, "writing failed", other),
+        });
+    }
+    writer.flush().map_err(failed)?;
+    drop(writer);
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_writer_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mask.nii.gz");
+        write_atomically(&path, |w| w.write_all(b"old")).unwrap();
+        let error = write_atomically(&path, |w| {
+            w.write_all(b"new")?;
+            Err::<(), _>(std::io::Error::other("disk full"))
+        })
+        .unwrap_err();
+        assert!(error.chain().contains("mask.nii.gz: writing failed: disk full"), "{}", error.chain());
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(matches!(write_atomically(&path, |_| Err(Error::Cancelled)), Err(Error::Cancelled)));
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let error = write_atomically(Path::new("/no/such/folder/a.json"), |w| w.write_all(b"x")).unwrap_err();
+        assert!(error.to_string().starts_with("/no/such/folder/a.json: cannot be written; the folder must exist"), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        assert!(write_atomically(folder.path(), |w| w.write_all(b"x")).unwrap_err().to_string().contains("this is a folder"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn others_may_read_the_file_as_usual() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, usual) = (folder.path().join("ours"), folder.path().join("usual"));
+        write_atomically(&ours, |w| w.write_all(b"x")).unwrap();
+        std::fs::write(&usual, b"x").unwrap();
+        let mode = |p: &Path| std::fs::metadata(p).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&usual));
+    }
+}
