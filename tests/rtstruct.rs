@@ -27,7 +27,8 @@ fn probability(shape: (usize, usize, usize)) -> Array3<f32> {
         let r = x.hypot(y);
         let rings = 0.5 + 0.5 * ((24.0 + k as f64) * r + 2.0 * (3.0 * y.atan2(x)).sin()).cos();
         let fade = (1.2 - 2.4 * r).clamp(0.0, 1.0);
-        (rings * fade) as f32
+        let bites = 0.8 * ((0.9 * i as f64 + 0.3 * k as f64).sin() * (0.8 * j as f64).sin()).max(0.0).powi(2);
+        (rings * fade * (1.0 - bites)) as f32
     })
 }
 
