@@ -10,7 +10,7 @@ use ::nifti::{DataElement, NiftiHeader};
 use ndarray::ArrayView3;
 
 use crate::error::{Error, Result};
-use crate::export::write::rename_into_place;
+use crate::export::rename_into_place;
 use crate::study::Grid;
 use crate::study::grid::{cross, dot, norm, scale};
 use crate::study::nifti::ras_to_lps;

@@ -14,7 +14,7 @@ use crate::detect::{BoundingBox, Detection, SliceDetection};
 use crate::engine::Provenance;
 use crate::error::{Error, Result};
 use crate::export::text::Text;
-use crate::export::write::write_atomically;
+use crate::export::write_atomically;
 use crate::segment::Segmentation;
 use crate::status::Status;
 use crate::study::{Point, Prepared, Study};

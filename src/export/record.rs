@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::engine::{Engine, Provenance};
 use crate::error::{Error, Result};
-use crate::export::write::write_atomically;
+use crate::export::write_atomically;
 use crate::runtime::networks::Work;
 use crate::runtime::DeviceUsed;
 use crate::segment::{Segmentation, SliceSegmentation};

@@ -1,58 +1,74 @@
-//! Outputs are written beside their target and renamed: a killed run leaves no half file.
+//! A file that appears whole or not at all.
+//!
+//! In: a path and what to write. Out: the file, written beside its target and renamed once it is complete; a run that is killed or fails
+//! leaves an older file of that name as it was.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufWriter, Write};
+use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Writes `path` through a temporary sibling.
+/// Calls `write` with a buffered, seekable writer to a new file beside `path`, and renames that file to `path`.
+///
+/// The writer is flushed here. A failing `write` leaves nothing behind; where its error is a seqseg [`Error`], it comes back as it is.
 ///
 /// # Errors
-/// [`Error::Write`] that names the path; nothing is left behind.
-pub fn write_atomically(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> Result<()> {
-    let failed = |e: io::Error| Error::write_caused(path, "cannot be written. Check that the folder exists, is writable and has room", e);
-    let mut sibling = tempfile::Builder::new().prefix(".seqseg-").suffix(".part").tempfile_in(folder(path)).map_err(failed)?;
-    set_usual_permissions(sibling.as_file()).map_err(failed)?;
-    {
-        let mut buffer = BufWriter::new(sibling.as_file());
-        write(&mut buffer).and_then(|()| buffer.flush()).map_err(failed)?;
+/// [`Error::Write`], naming `path`, where the folder is missing or not writable, the disk is full, or `write` fails.
+pub fn write_atomically<E>(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -> std::result::Result<(), E>) -> Result<()>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut file = sibling(path, ".part")?;
+
+    let failed = |e| Error::write_caused(path, "writing failed; check that the disk has space left and try again", e);
+    let mut writer = BufWriter::new(file.as_file_mut());
+    if let Err(error) = write(&mut writer) {
+        return Err(match error.into().downcast::<Error>() {
+            Ok(own) => *own,
+            Err(other) => Error::write_caused(path, "writing failed", other),
+        });
     }
-    sibling.as_file_mut().sync_all().map_err(failed)?;
-    sibling.persist(path).map_err(|e| failed(e.error))?;
+    writer.flush().map_err(failed)?;
+    drop(writer);
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|e| failed(e.error))?;
     Ok(())
 }
 
-/// As [`write_atomically`], for libraries that write to a path of their own; the sibling's name ends in `suffix`.
+/// As [`write_atomically`], for libraries that open a path of their own; the sibling's name ends in `suffix`.
 ///
 /// # Errors
 /// As there.
-pub fn rename_into_place(path: &Path, suffix: &str, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
-    let failed = |e: io::Error| Error::write_caused(path, "cannot be written. Check that the folder exists, is writable and has room", e);
-    let sibling = tempfile::Builder::new().prefix(".seqseg-").suffix(suffix).tempfile_in(folder(path)).map_err(failed)?;
-    set_usual_permissions(sibling.as_file()).map_err(failed)?;
-    let sibling = sibling.into_temp_path();
+pub fn rename_into_place(path: &Path, suffix: &str, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
+    let failed = |e| Error::write_caused(path, "writing failed; check that the disk has space left and try again", e);
+    let sibling = sibling(path, suffix)?.into_temp_path();
     write(&sibling).map_err(failed)?;
-    sibling.persist(path).map_err(|e| failed(e.error))?;
-    Ok(())
+    sibling.persist(path).map_err(|e| failed(e.error))
 }
 
-fn folder(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
+/// A new file beside `path`, removed again unless it is renamed.
+fn sibling(path: &Path, suffix: &str) -> Result<tempfile::NamedTempFile> {
+    let Some(name) = path.file_name() else {
+        return Err(Error::Argument(format!("'{}' is not the name of a file to write; give a folder and a file name", path.display())));
+    };
+    if path.is_dir() {
+        return Err(Error::Argument(format!("{}: this is a folder, but the name of a file to write was expected", path.display())));
     }
-}
-
-/// Temporary files are private; outputs get the mode that any new file gets.
-fn set_usual_permissions(file: &File) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut prefix = std::ffi::OsString::from(".");
+    prefix.push(name);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(suffix);
+    // Temporary files are private by default; this one becomes the result, so it gets the usual permissions (less the umask).
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    }
-    let _ = file;
-    Ok(())
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder).map_err(|e| {
+        Error::write_caused(path, "cannot be written; the folder must exist and be writable. Choose another folder or change its permissions", e)
+    })?
 }
 
 #[cfg(test)]
@@ -60,18 +76,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_write_keeps_the_old_file_and_leaves_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("out.bin");
-        write_atomically(&path, |f| f.write_all(b"old")).unwrap();
-        let error = write_atomically(&path, |f| {
-            f.write_all(b"half")?;
-            Err(io::Error::other("disk full"))
+    fn a_failing_writer_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mask.nii.gz");
+        write_atomically(&path, |w| w.write_all(b"old")).unwrap();
+        let error = write_atomically(&path, |w| {
+            w.write_all(b"new")?;
+            Err::<(), _>(std::io::Error::other("disk full"))
         })
         .unwrap_err();
-        assert!(error.chain().contains("out.bin") && error.chain().contains("disk full"), "{}", error.chain());
+        assert!(error.chain().contains("mask.nii.gz: writing failed: disk full"), "{}", error.chain());
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-        assert!(write_atomically(&dir.path().join("no/such/folder"), |_| Ok(())).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(matches!(write_atomically(&path, |_| Err(Error::Cancelled)), Err(Error::Cancelled)));
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let error = write_atomically(Path::new("/no/such/folder/a.json"), |w| w.write_all(b"x")).unwrap_err();
+        assert!(error.to_string().starts_with("/no/such/folder/a.json: cannot be written; the folder must exist"), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        assert!(write_atomically(folder.path(), |w| w.write_all(b"x")).unwrap_err().to_string().contains("this is a folder"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn others_may_read_the_file_as_usual() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, usual) = (folder.path().join("ours"), folder.path().join("usual"));
+        write_atomically(&ours, |w| w.write_all(b"x")).unwrap();
+        std::fs::write(&usual, b"x").unwrap();
+        let mode = |p: &Path| std::fs::metadata(p).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&usual));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use seqseg::contour::{ContourKind, contours_of_level, contours_of_mask};
 use seqseg::engine::{ContourOptions, EngineOptions, contour};
 use seqseg::export::record::{Record, Timing};
-use seqseg::export::rtstruct::{RtStructOptions, write_rtstruct};
+use seqseg::export::{RtStructOptions, write_rtstruct};
 use seqseg::study::read::{ReadOptions, read};
 use seqseg::{Bundle, DetectOptions, Detection, Engine, Error, Result, Run, Status, Study, Trajectory};
 
@@ -204,8 +204,7 @@ fn outline(mask: &Path, reference: PathBuf, threshold: Option<f32>, roi_name: St
     };
     outputs::contours(out, &lines, None)?;
     if series.dicom().is_some() {
-        let mut options = RtStructOptions::default();
-        options.roi_name = roi_name;
+        let options = RtStructOptions::default().with_roi_name(roi_name);
         write_rtstruct(&out.join("rtstruct.dcm"), &lines, &series, &options)?;
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ndarray::{Array1, arr1};
 use ndarray_npy::{NpzWriter, WriteNpzError};
-use seqseg::export::write::rename_into_place;
+use seqseg::export::rename_into_place;
 use seqseg::study::Prepared;
 use seqseg::{Result, Study};
 

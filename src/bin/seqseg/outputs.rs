@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use seqseg::contour::Contours;
 use seqseg::export::nifti::write_nifti;
 use seqseg::export::preview::{Preview, write_preview};
-use seqseg::export::rtstruct::{RtStructOptions, write_rtstruct};
-use seqseg::export::write::write_atomically;
+use seqseg::export::{RtStructOptions, write_rtstruct};
+use seqseg::export::write_atomically;
 use seqseg::{Detection, Engine, Error, Result, Segmentation, Study};
 
 /// What was found, about to be written.
@@ -131,6 +131,9 @@ fn stale(path: &Path, why: &str) -> Result<()> {
 }
 
 fn rtstruct_options(results: &Results<'_>) -> RtStructOptions {
-    let _ = results;
-    RtStructOptions::default()
+    let provenance = results.engine.provenance();
+    RtStructOptions::for_model(provenance.model_name, provenance.model_version, provenance.model_hash)
+        .with_description(provenance.statement)
+        .with_edited(results.segmentation.edited)
+        .with_demo(provenance.demo)
 }
