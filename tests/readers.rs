@@ -92,6 +92,25 @@ fn dicom_series_equal_pydicom_and_simpleitk() {
 }
 
 #[test]
+fn the_same_series_stored_in_other_ways_equals_pydicom_and_simpleitk() {
+    let (Some(python), Some(source)) = (judge(), data("dicom_mr_positions/hfp")) else { return };
+    let out = tempfile::tempdir().unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judges/recode.py");
+    let run = Command::new(&python).arg(script).arg(&source).arg(out.path()).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let mut ways: Vec<PathBuf> = std::fs::read_dir(out.path()).unwrap().map(|e| e.unwrap().path()).collect();
+    ways.sort();
+    assert!(ways.len() > 10);
+    for path in ways {
+        let volume = load(&path).unwrap_or_else(|e| panic!("{}", e.chain()));
+        for reader in ["pydicom", "sitk"] {
+            let d = compare(&volume, &python, reader, &path);
+            assert!(d.voxel == 0.0 && d.axis_mm <= 1e-9 && d.origin_mm <= 1e-9, "{reader} on {}", path.display());
+        }
+    }
+}
+
+#[test]
 fn dicom_slices_carry_their_own_headers() {
     let Some(path) = data("dicom_mr_codecs/siemens_multiframe/anatomical/001") else { return };
     let volume = load(&path).unwrap();

@@ -10,6 +10,8 @@
 mod header;
 mod order;
 mod pixels;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -111,7 +113,14 @@ fn list(folder: &Path) -> Result<Listing> {
 }
 
 fn open_all(paths: &[PathBuf]) -> Result<Vec<Opened>> {
-    paths.par_iter().map(|p| header::open(p, false)).collect()
+    paths
+        .par_iter()
+        .map(|p| {
+            let file = header::open(p, false)?;
+            file.check_whole()?;
+            Ok(file)
+        })
+        .collect()
 }
 
 /// The one series, or the one that was named.

@@ -155,19 +155,25 @@ fn unpack_rle(packed: &[u8], pixels: usize, width: usize) -> std::result::Result
         while left > 0 {
             let control = *data.get(at).ok_or("an RLE segment ends too early")? as i8;
             at += 1;
-            let (count, run) = match control {
+            let short = "an RLE segment ends too early";
+            let count = match control {
                 -128 => continue,
-                0.. => (control as usize + 1, false),
-                _ => (1 + control.unsigned_abs() as usize, true),
-            };
-            for n in 0..count.min(left) {
-                let value = *data.get(if run { at } else { at + n }).ok_or("an RLE segment ends too early")?;
-                if let Some(target) = targets.next() {
-                    *target = value;
+                0.. => {
+                    let count = control as usize + 1;
+                    let literal = data.get(at..at + count).ok_or(short)?;
+                    targets.by_ref().zip(literal).for_each(|(target, value)| *target = *value);
+                    at += count;
+                    count
                 }
-            }
-            left -= count.min(left);
-            at += if run { 1 } else { count };
+                _ => {
+                    let count = 1 + control.unsigned_abs() as usize;
+                    let value = *data.get(at).ok_or(short)?;
+                    targets.by_ref().take(count).for_each(|target| *target = value);
+                    at += 1;
+                    count
+                }
+            };
+            left = left.saturating_sub(count);
         }
     }
     Ok(out)
