@@ -146,6 +146,18 @@ fn a_list_of_files_equals_its_folder_in_any_order() {
 }
 
 #[test]
+fn bytes_of_a_multi_frame_file_equal_the_file() {
+    let Some(path) = data("dicom_mr_codecs/philips_enhanced/anatomical/001/IM-0001-0170-0001.dcm") else { return };
+    let bytes = std::fs::read(&path).unwrap();
+    let volume = seqseg::study::dicom::read_bytes(&bytes, &path).unwrap();
+    assert_eq!(volume.voxels(), load(&path).unwrap().voxels());
+    for length in [bytes.len() - 1, bytes.len() / 2, 3000, 200] {
+        let error = seqseg::study::dicom::read_bytes(&bytes[..length], &path).unwrap_err();
+        assert!(error.to_string().contains("IM-0001-0170-0001.dcm"), "{error}");
+    }
+}
+
+#[test]
 fn every_codec_gives_the_same_voxels() {
     let folder = |codec: &str| data(&format!("dicom_mr_codecs/generic/compressed_{codec}/001"));
     let Some(rle) = folder("rle").map(|p| load(&p).unwrap()) else { return };

@@ -323,7 +323,10 @@ mod tests {
     /// A header with `change` applied to each line ("" drops it), and data.
     fn file(encoding: &str, change: &dyn Fn(&str) -> String, data: &[u8]) -> Vec<u8> {
         let lines = FIELDS.iter().map(|l| change(l)).filter(|l| !l.is_empty());
-        let text = format!("NRRD0004\n# a comment\n{}\nencoding: {encoding}\nkinds: domain domain domain\nkey:=value\n\n", lines.collect::<Vec<_>>().join("\n"));
+        let text = format!(
+            "NRRD0004\n# a comment\n{}\nencoding: {encoding}\nkinds: domain domain domain\nkey:=value\n\n",
+            lines.collect::<Vec<_>>().join("\n")
+        );
         [text.as_bytes(), data].concat()
     }
 

@@ -83,7 +83,11 @@ def main():
             if target == ExplicitVRBigEndian:
                 ds.PixelData = ds.pixel_array.astype(ds.pixel_array.dtype.newbyteorder(">")).tobytes()
                 ds["PixelData"].VR = "OW"
-            ds.save_as(out / name / file.name, implicit_vr=target.is_implicit_VR, little_endian=target.is_little_endian)
+            # A data set remembers the encoding that it was read in; its elements, decoded, do not.
+            fresh = pydicom.Dataset()
+            fresh.update({element.tag: element for element in ds})
+            fresh.file_meta = ds.file_meta
+            fresh.save_as(out / name / file.name, enforce_file_format=True)
 
 
 main()

@@ -19,6 +19,10 @@ use crate::error::{Error, Result};
 pub(super) struct Opened {
     pub(super) path: PathBuf,
     pub(super) object: DefaultDicomObject,
+    /// Bytes of the file.
+    pub(super) stored: u64,
+    /// Whether the pixel data is in `object`.
+    pub(super) whole: bool,
 }
 
 /// One image: a whole single-frame file, or one frame of a multi-frame file.
@@ -63,12 +67,14 @@ pub(crate) fn bare_syntax(head: &[u8]) -> Option<&'static str> {
 
 /// Opens a file up to its pixel data, or whole.
 pub(super) fn open(path: &Path, whole: bool) -> Result<Opened> {
-    let file = File::open(path).map_err(|e| Error::read_caused(path, "cannot be read; check its permissions", e))?;
-    parse(BufReader::new(file), path, whole)
+    let wrong = |e| Error::read_caused(path, "cannot be read; check its permissions", e);
+    let file = File::open(path).map_err(wrong)?;
+    let stored = file.metadata().map_err(wrong)?.len();
+    parse(BufReader::new(file), stored, path, whole)
 }
 
-/// Parses a file's bytes; `path` stands in messages.
-pub(super) fn parse<R: Read>(mut stream: R, path: &Path, whole: bool) -> Result<Opened> {
+/// Parses a file of `stored` bytes; `path` stands in messages.
+pub(super) fn parse<R: Read>(mut stream: R, stored: u64, path: &Path, whole: bool) -> Result<Opened> {
     let damaged = "the DICOM file is damaged or truncated; copy or export it again";
     let mut head = Vec::new();
     (&mut stream).take(132).read_to_end(&mut head).map_err(|e| Error::read_caused(path, "cannot be read", e))?;
@@ -86,7 +92,7 @@ pub(super) fn parse<R: Read>(mut stream: R, path: &Path, whole: bool) -> Result<
             options.from_reader(stream).map_err(|e| Error::read_caused(path, damaged, e))?
         }
     };
-    Ok(Opened { path: path.to_path_buf(), object })
+    Ok(Opened { path: path.to_path_buf(), object, stored, whole })
 }
 
 fn bare_object<R: Read>(stream: R, uid: &str) -> std::result::Result<DefaultDicomObject, Box<dyn std::error::Error + Send + Sync>> {

@@ -1,7 +1,7 @@
 //! Series made here, file by file, and what becomes of them.
 
 use super::*;
-use dicom_core::{DataElement, PrimitiveValue, VR, Tag};
+use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use tempfile::TempDir;
 
@@ -261,9 +261,17 @@ fn stored_bits_sign_and_rescaling() {
         pixels(o, (0..6).map(|n| n << 4 | 7));
     });
     assert_eq!(high.read().unwrap().voxels()[[0, 1, 2]], 5.0);
-    // MONOCHROME1 is a way to display: the values stay.
-    let inverted = Series::with(&[0, 3], &|o| put(o, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME1"));
-    assert_eq!(inverted.read().unwrap().voxels()[[1, 0, 0]], 30.0);
+    // MONOCHROME1: the stored bits are complemented, then rescaled.
+    let inverted = Series::with(&[0, 3], &|o| {
+        put(o, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME1");
+        put(o, tags::RESCALE_INTERCEPT, VR::DS, "1");
+    });
+    assert_eq!(inverted.read().unwrap().voxels()[[1, 0, 0]], 4095.0 - 30.0 + 1.0);
+    let inverted = Series::with(&[0, 3], &|o| {
+        put(o, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME1");
+        put_short(o, tags::PIXEL_REPRESENTATION, 1);
+    });
+    assert_eq!(inverted.read().unwrap().voxels()[[1, 0, 0]], -31.0);
     let bytes = Series::with(&[0, 3], &|o| {
         put_short(o, tags::BITS_ALLOCATED, 8);
         put_short(o, tags::BITS_STORED, 8);
