@@ -92,6 +92,25 @@ fn dicom_series_equal_pydicom_and_simpleitk() {
 }
 
 #[test]
+fn the_same_series_stored_in_other_ways_equals_pydicom_and_simpleitk() {
+    let (Some(python), Some(source)) = (judge(), data("dicom_mr_positions/hfp")) else { return };
+    let out = tempfile::tempdir().unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judges/recode.py");
+    let run = Command::new(&python).arg(script).arg(&source).arg(out.path()).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let mut ways: Vec<PathBuf> = std::fs::read_dir(out.path()).unwrap().map(|e| e.unwrap().path()).collect();
+    ways.sort();
+    assert!(ways.len() > 10);
+    for path in ways {
+        let volume = load(&path).unwrap_or_else(|e| panic!("{}", e.chain()));
+        for reader in ["pydicom", "sitk"] {
+            let d = compare(&volume, &python, reader, &path);
+            assert!(d.voxel == 0.0 && d.axis_mm <= 1e-9 && d.origin_mm <= 1e-9, "{reader} on {}", path.display());
+        }
+    }
+}
+
+#[test]
 fn dicom_slices_carry_their_own_headers() {
     let Some(path) = data("dicom_mr_codecs/siemens_multiframe/anatomical/001") else { return };
     let volume = load(&path).unwrap();
@@ -124,6 +143,18 @@ fn a_list_of_files_equals_its_folder_in_any_order() {
     assert_eq!(a.grid(), b.grid());
     assert_eq!(a.voxels(), b.voxels());
     assert_eq!(a.dicom().unwrap().slices, b.dicom().unwrap().slices);
+}
+
+#[test]
+fn bytes_of_a_multi_frame_file_equal_the_file() {
+    let Some(path) = data("dicom_mr_codecs/philips_enhanced/anatomical/001/IM-0001-0170-0001.dcm") else { return };
+    let bytes = std::fs::read(&path).unwrap();
+    let volume = seqseg::study::dicom::read_bytes(&bytes, &path).unwrap();
+    assert_eq!(volume.voxels(), load(&path).unwrap().voxels());
+    for length in [bytes.len() - 1, bytes.len() / 2, 3000, 200] {
+        let error = seqseg::study::dicom::read_bytes(&bytes[..length], &path).unwrap_err();
+        assert!(error.to_string().contains("IM-0001-0170-0001.dcm"), "{error}");
+    }
 }
 
 #[test]

@@ -43,6 +43,10 @@ def pydicom_frames(path):
         measures = group(frame, shared, "PixelMeasuresSequence") or ds
         scale = group(frame, shared, "PixelValueTransformationSequence") or ds
         slope, intercept = float(scale.get("RescaleSlope") or 1), float(scale.get("RescaleIntercept") or 0)
+        if ds.PhotometricInterpretation == "MONOCHROME1":
+            # pydicom leaves it to its caller. Only unsigned series of this kind are compared.
+            assert ds.PixelRepresentation == 0
+            image = 2**ds.BitsStored - 1 - image.astype(np.int64)
         cosines = numbers(plane.ImageOrientationPatient)
         frames.append(
             (

@@ -19,6 +19,10 @@ use crate::error::{Error, Result};
 pub(super) struct Opened {
     pub(super) path: PathBuf,
     pub(super) object: DefaultDicomObject,
+    /// Bytes of the file.
+    pub(super) stored: u64,
+    /// Whether the pixel data is in `object`.
+    pub(super) whole: bool,
 }
 
 /// One image: a whole single-frame file, or one frame of a multi-frame file.
@@ -63,12 +67,14 @@ pub(crate) fn bare_syntax(head: &[u8]) -> Option<&'static str> {
 
 /// Opens a file up to its pixel data, or whole.
 pub(super) fn open(path: &Path, whole: bool) -> Result<Opened> {
-    let file = File::open(path).map_err(|e| Error::read_caused(path, "cannot be read; check its permissions", e))?;
-    parse(BufReader::new(file), path, whole)
+    let wrong = |e| Error::read_caused(path, "cannot be read; check its permissions", e);
+    let file = File::open(path).map_err(wrong)?;
+    let stored = file.metadata().map_err(wrong)?.len();
+    parse(BufReader::new(file), stored, path, whole)
 }
 
-/// Parses a file's bytes; `path` stands in messages.
-pub(super) fn parse<R: Read>(mut stream: R, path: &Path, whole: bool) -> Result<Opened> {
+/// Parses a file of `stored` bytes; `path` stands in messages.
+pub(super) fn parse<R: Read>(mut stream: R, stored: u64, path: &Path, whole: bool) -> Result<Opened> {
     let damaged = "the DICOM file is damaged or truncated; copy or export it again";
     let mut head = Vec::new();
     (&mut stream).take(132).read_to_end(&mut head).map_err(|e| Error::read_caused(path, "cannot be read", e))?;
@@ -86,7 +92,7 @@ pub(super) fn parse<R: Read>(mut stream: R, path: &Path, whole: bool) -> Result<
             options.from_reader(stream).map_err(|e| Error::read_caused(path, damaged, e))?
         }
     };
-    Ok(Opened { path: path.to_path_buf(), object })
+    Ok(Opened { path: path.to_path_buf(), object, stored, whole })
 }
 
 fn bare_object<R: Read>(stream: R, uid: &str) -> std::result::Result<DefaultDicomObject, Box<dyn std::error::Error + Send + Sync>> {
@@ -137,11 +143,35 @@ impl Opened {
         whole(&self.object, tags::ROWS).is_some() && whole(&self.object, tags::COLUMNS).is_some()
     }
 
+    /// SOP class, by the data set or else by the meta group.
+    fn class(&self) -> String {
+        let own = self.text(tags::SOP_CLASS_UID);
+        match own.is_empty() {
+            true => self.object.meta().media_storage_sop_class_uid().trim_end_matches(['\0', ' ']).to_string(),
+            false => own,
+        }
+    }
+
+    fn is_mr_class(&self) -> bool {
+        let classes = [uids::MR_IMAGE_STORAGE, uids::ENHANCED_MR_IMAGE_STORAGE, uids::LEGACY_CONVERTED_ENHANCED_MR_IMAGE_STORAGE];
+        classes.contains(&self.class().as_str())
+    }
+
+    /// Refuses an MR image whose header ends before its size: parsers take the end of a file for the end of the data set.
+    pub(super) fn check_whole(&self) -> Result<()> {
+        if !self.is_image() && self.is_mr_class() {
+            return Err(Error::read(format!(
+                "{}: an MR image without Rows and Columns; the file is truncated or damaged. Copy or export it again",
+                self.path.display()
+            )));
+        }
+        Ok(())
+    }
+
     /// What the file is, for messages: modality and storage class.
     pub(super) fn what(&self) -> String {
-        let (modality, class) = (self.text(tags::MODALITY), self.text(tags::SOP_CLASS_UID));
         let or = |text: String, other: &str| if text.is_empty() { other.to_string() } else { text };
-        format!("modality {}, SOP class {}", or(modality, "unsaid"), or(class, "unsaid"))
+        format!("modality {}, SOP class {}", or(self.text(tags::MODALITY), "unsaid"), or(self.class(), "unsaid"))
     }
 
     /// A number from the functional groups of the first frame.
@@ -173,9 +203,8 @@ impl Opened {
         if !self.is_image() {
             return Err(self.wrong(format!("no image ({}); MR images were expected. Leave this file out", self.what())));
         }
-        let mr_class = [uids::MR_IMAGE_STORAGE, uids::ENHANCED_MR_IMAGE_STORAGE, uids::LEGACY_CONVERTED_ENHANCED_MR_IMAGE_STORAGE];
         let modality = self.text(tags::MODALITY);
-        if !(modality == "MR" || modality.is_empty() && mr_class.contains(&self.text(tags::SOP_CLASS_UID).as_str())) {
+        if !(modality == "MR" || modality.is_empty() && self.is_mr_class()) {
             return Err(self.wrong(format!("not an MR image ({}); seqseg reads MR only. Give the MR series", self.what())));
         }
         let (samples, photometric) =

@@ -10,6 +10,8 @@
 mod header;
 mod order;
 mod pixels;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -81,6 +83,16 @@ pub fn read_files(paths: &[PathBuf], options: &ReadOptions) -> Result<Volume> {
     volume(open_all(paths)?, &name, options)
 }
 
+/// Reads the bytes of one multi-frame file; `path` stands in messages.
+///
+/// # Errors
+/// As [`read_folder`].
+pub fn read_bytes(bytes: &[u8], path: &Path) -> Result<Volume> {
+    let file = header::parse(bytes, bytes.len() as u64, path, true)?;
+    file.check_whole()?;
+    volume(vec![file], &path.display().to_string(), &ReadOptions::default())
+}
+
 #[derive(Default)]
 struct Listing {
     paths: Vec<PathBuf>,
@@ -111,7 +123,14 @@ fn list(folder: &Path) -> Result<Listing> {
 }
 
 fn open_all(paths: &[PathBuf]) -> Result<Vec<Opened>> {
-    paths.par_iter().map(|p| header::open(p, false)).collect()
+    paths
+        .par_iter()
+        .map(|p| {
+            let file = header::open(p, false)?;
+            file.check_whole()?;
+            Ok(file)
+        })
+        .collect()
 }
 
 /// The one series, or the one that was named.
@@ -218,7 +237,7 @@ fn voxels(files: &[Opened], formats: &[Format], sorted: &[(usize, &Frame)], size
         .filter(|n| *n <= MAX_VOXELS)
         .ok_or_else(|| Error::Image(format!("{name}: {ni} x {nj} x {nk} voxels; at most {MAX_VOXELS} are read. Crop the series")))?;
     // A header must not promise more than its file could hold, even packed (blank slices pack a thousandfold).
-    let stored: u64 = files.iter().filter_map(|f| std::fs::metadata(&f.path).ok()).map(|m| m.len()).sum();
+    let stored: u64 = files.iter().map(|f| f.stored).sum();
     if stored.saturating_mul(1032) < count as u64 {
         return Err(Error::read(format!(
             "{name}: the headers promise {ni} x {nj} x {nk} voxels, and the files have {stored} bytes; they are truncated or damaged. Copy or export them again"
@@ -234,8 +253,14 @@ fn voxels(files: &[Opened], formats: &[Format], sorted: &[(usize, &Frame)], size
         work[*file].push((frame, slice));
     }
     files.par_iter().zip(formats).zip(work).try_for_each(|((file, format), slices)| {
-        let file = header::open(&file.path, true)?;
-        slices.into_par_iter().try_for_each(|(frame, slice)| pixels::decode(&file, format, frame, slice))
+        let again;
+        let file = if file.whole {
+            file
+        } else {
+            again = header::open(&file.path, true)?;
+            &again
+        };
+        slices.into_par_iter().try_for_each(|(frame, slice)| pixels::decode(file, format, frame, slice))
     })?;
     Array3::from_shape_vec((nk, nj, ni), data).map_err(|e| Error::Internal(format!("{name}: {e}")))
 }

@@ -2,8 +2,9 @@
 //!
 //! In: a parsed file and a frame's number. Out: that frame's voxels, rescaled, in a caller's slice.
 //!
-//! Order of transforms: unpack (native, RLE, JPEG, JPEG-LS, JPEG 2000) -> stored bits (High Bit, Bits Stored) -> sign -> slope and
-//! intercept in f64 -> f32. MONOCHROME1 says how to display, not what was measured: its values stay as stored.
+//! Order of transforms: unpack (native, RLE, JPEG, JPEG-LS, JPEG 2000) -> stored bits (High Bit, Bits Stored) -> MONOCHROME1 -> sign ->
+//! slope and intercept in f64 -> f32. In MONOCHROME1 the lowest value is the brightest; the stored bits are complemented, as GDCM and
+//! ITK do, so that bright tissue has high values as in every other series.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,6 +28,8 @@ pub(super) struct Format {
     stored: u16,
     high_bit: u16,
     signed: bool,
+    /// MONOCHROME1.
+    inverted: bool,
     syntax: String,
 }
 
@@ -58,6 +61,7 @@ impl Format {
             stored: stored as u16,
             high_bit: high_bit as u16,
             signed: whole(&file.object, tags::PIXEL_REPRESENTATION) == Some(1),
+            inverted: file.text(tags::PHOTOMETRIC_INTERPRETATION) == "MONOCHROME1",
             syntax: file.object.meta().transfer_syntax().trim_end_matches(['\0', ' ']).to_string(),
         })
     }
@@ -71,6 +75,9 @@ impl Format {
         let (stored, signed) = (self.stored as u32, self.signed);
         for (voxel, raw) in out.iter_mut().zip(bytes.chunks_exact(width)) {
             let mut value = raw.iter().rev().fold(0u32, |v, b| v << 8 | *b as u32) >> shift;
+            if self.inverted {
+                value = !value;
+            }
             value = value << (32 - stored) >> (32 - stored);
             let number = if signed { ((value << (32 - stored)) as i32 >> (32 - stored)) as f64 } else { value as f64 };
             *voxel = (number * frame.slope + frame.intercept) as f32;
@@ -155,19 +162,25 @@ fn unpack_rle(packed: &[u8], pixels: usize, width: usize) -> std::result::Result
         while left > 0 {
             let control = *data.get(at).ok_or("an RLE segment ends too early")? as i8;
             at += 1;
-            let (count, run) = match control {
+            let short = "an RLE segment ends too early";
+            let count = match control {
                 -128 => continue,
-                0.. => (control as usize + 1, false),
-                _ => (1 + control.unsigned_abs() as usize, true),
-            };
-            for n in 0..count.min(left) {
-                let value = *data.get(if run { at } else { at + n }).ok_or("an RLE segment ends too early")?;
-                if let Some(target) = targets.next() {
-                    *target = value;
+                0.. => {
+                    let count = control as usize + 1;
+                    let literal = data.get(at..at + count).ok_or(short)?;
+                    targets.by_ref().zip(literal).for_each(|(target, value)| *target = *value);
+                    at += count;
+                    count
                 }
-            }
-            left -= count.min(left);
-            at += if run { 1 } else { count };
+                _ => {
+                    let count = 1 + control.unsigned_abs() as usize;
+                    let value = *data.get(at).ok_or(short)?;
+                    targets.by_ref().take(count).for_each(|target| *target = value);
+                    at += 1;
+                    count
+                }
+            };
+            left = left.saturating_sub(count);
         }
     }
     Ok(out)
