@@ -1,0 +1,126 @@
+"""Nothing in, the demo bundle and its report out: data, detector, segmenter, export, parity, evaluation.
+
+    python -m seqseg_train.demo --out models/demo --seed 1 --cache DIR
+
+Every stage leaves its result in the cache folder and is skipped where that is there already, so a run that was cut off
+goes on. `--stage` runs one stage alone: `detector` and `explore` do not need each other and may run side by side.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from .data import SliceSet, build_cache, patient_seeds
+from .detector import load_detector, run_agent, train_detector
+from .evaluate import evaluate, write_report
+from .export import BundleText, write_bundle, write_manifest
+from .micro import golden_slices
+from .parity import check_bundle, check_networks
+from .presets import DEMO, Preset
+from .segmenter import load_segmenter, train_segmenter
+
+STATEMENT = (
+    "Demonstration. Trained on synthetic images only, for trying the software out. Not for clinical use: its outlines are "
+    "no gross tumour volume."
+)
+TUMOUR_FREE_PER_PATIENT = 6
+
+
+@dataclass
+class Demo:
+    """Train, export, check and evaluate the demo bundle."""
+
+    out: Path = Path("models/demo")
+    """Folder of the bundle and its report."""
+    seed: int = 1
+    """Of the patients, the weights and the exploration."""
+    cache: Path = Path("out/demo")
+    """Folder of prepared slices, checkpoints and logs; about 5 GB."""
+    stage: Literal["all", "data", "detector", "explore", "agent", "export", "report"] = "all"
+    """One stage alone, or all in order."""
+    workers: int = 2
+    """Processes that make patients."""
+    threads: int = 2
+    """Threads of PyTorch."""
+    test_patients: int = DEMO.patients_test
+    """Unseen patients of the report."""
+    version: str = "1.0.0"
+    """Version of the bundle."""
+
+    def main(self) -> None:
+        torch.set_num_threads(self.threads)
+        preset, stages = DEMO, self.cache / "stages"
+        wanted = ["data", "detector", "explore", "agent", "export", "report"] if self.stage == "all" else [self.stage]
+        train, validation = self.data(preset)
+        for stage in wanted:
+            print(f"== {stage}", flush=True)
+            if stage == "detector" and not (stages / "detector.pt").exists():
+                train_detector(preset, train, validation, stages, self.seed)
+            elif stage == "explore" and not (stages / "segmenter_explore.pt").exists():
+                train_segmenter(preset, train, validation, stages, self.seed, None, "explore")
+            elif stage == "agent" and not (stages / "segmenter_agent.pt").exists():
+                agent, _ = load_detector(stages / "detector.pt", preset)
+                first = stages / "segmenter_explore.pt"
+                train_segmenter(preset, train, validation, stages, self.seed, agent, "agent", first)
+            elif stage == "export":
+                self.export(preset, stages, validation)
+            elif stage == "report":
+                self.report(preset)
+
+    def data(self, preset: Preset) -> tuple[SliceSet, SliceSet]:
+        """Training and validation slices."""
+        sizes = {"train": preset.patients_train, "validation": preset.patients_validation}
+        train, validation = (
+            build_cache(
+                self.cache / split, patient_seeds(split, self.seed, n), preset.input, TUMOUR_FREE_PER_PATIENT, self.workers
+            )
+            for split, n in sizes.items()
+        )
+        return train, validation
+
+    def export(self, preset: Preset, stages: Path, validation: SliceSet) -> None:
+        """The bundle, compared with PyTorch."""
+        agent, detector_figures = load_detector(stages / "detector.pt", preset)
+        segmenter, segmenter_figures = load_segmenter(stages / "segmenter_agent.pt", preset)
+        walks = run_agent(agent, validation, np.arange(len(validation)), preset)
+        rows = golden_slices(validation, walks.boxes, walks.stopped)
+        text = BundleText(
+            name="seqseg-demo",
+            version=self.version,
+            licence="Apache-2.0",
+            demo=True,
+            statement=STATEMENT,
+            negatives_trained=True,
+            training={
+                "data": f"{preset.patients_train} synthetic patients, {preset.patients_validation} more for choosing checkpoints",
+                "seed": self.seed,
+                "preset": json.loads(json.dumps(preset.to_dict())),
+            },
+            slice_spacing_mm=(4.0, 8.0),
+        )
+        metrics = {"validation": {"detector": detector_figures, "segmenter": segmenter_figures}}
+        write_bundle(self.out, agent, segmenter, preset, np.asarray(validation.images[rows]), text, metrics)
+        print(json.dumps({**check_bundle(self.out), "networks": check_networks(self.out, agent, segmenter, preset)}, indent=2))
+
+    def report(self, preset: Preset) -> None:
+        """report.json, report.md, and the main figures in the manifest."""
+        seeds = patient_seeds("test", self.seed, self.test_patients)
+        report = evaluate(self.out, seeds, self.cache / "test", self.workers)
+        write_report(report, self.out)
+        (self.cache / "rows.json").write_text(json.dumps(report["rows"]))
+        content = json.loads((self.out / "bundle.json").read_text())
+        content["metrics"]["test"] = {b["figure"]: b["measured"] for b in report["bars"]} | {"patients": len(seeds)}
+        write_manifest(self.out, content)
+        print((self.out / "report.md").read_text())
+
+
+if __name__ == "__main__":
+    import tyro
+
+    tyro.cli(Demo).main()

@@ -1,0 +1,143 @@
+"""Rewards, the prior, the schedule, the views and the replay."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from seqseg_train import boxes as bx
+from seqseg_train.detector import Learner, Replay
+from seqseg_train.environment import Views
+from seqseg_train.exploration import Schedule, explore, prior_actions
+from seqseg_train.presets import DEMO, MICRO, PAPER
+from seqseg_train.reward import good_stop, reward
+
+TARGET = np.array([100.0, 100, 200, 200])
+
+
+def one_reward(box, action, target=TARGET, tumour=True):
+    before = np.array([box], dtype=float)
+    actions = np.array([action])
+    after = bx.apply_actions(before, actions, 384, 16)
+    return float(reward(before, after, actions, target[None], np.array([tumour]))[0])
+
+
+def test_shifts_are_rewarded_for_coming_closer():
+    assert one_reward([200, 100, 300, 200], 6) == 1
+    assert one_reward([200, 100, 300, 200], 7) == -1
+
+
+def test_a_shift_that_the_edge_swallows_is_no_improvement():
+    assert one_reward([0, 100, 100, 200], 6) == -1
+
+
+def test_zooms_are_rewarded_for_iou():
+    # 160 x 160 about the target: its top left corner zoom keeps 90..210.
+    assert one_reward([90, 90, 250, 250], 0) == 1
+    assert one_reward([100, 100, 200, 200], 0) == -1
+
+
+def test_a_blind_zoom_is_rewarded_for_the_centre():
+    far = [220, 220, 380, 380]  # no overlap before or after, 120 px after: larger than 0.9 x 100
+    assert one_reward(far, 0) == 1
+    assert one_reward(far, 3) == -1
+    # 90 px after is not larger than 0.9 x 100: the unchanged IoU of 0 is no improvement.
+    assert one_reward([220, 220, 340, 340], 0) == -1
+
+
+def test_stop_needs_recall_and_iou():
+    assert one_reward([95, 95, 205, 205], 10) == 3
+    assert one_reward([60, 60, 240, 240], 10) == -3  # IoU 0.31
+    assert one_reward([106, 100, 206, 200], 10) == -3  # recall 0.94
+
+
+def test_tumour_free_slices_reward_stopping_alone():
+    assert [one_reward([95, 95, 205, 205], a, tumour=False) for a in range(11)] == [-1.0] * 10 + [3.0]
+
+
+def walk(literal, n=1000, min_side=16.0):
+    rng = np.random.default_rng(0)
+    size, centre = rng.uniform(24, 150, (n, 2)), rng.normal(192, 25, (n, 2))
+    target = bx.clip_boxes(np.concatenate([centre - size / 2, centre + size / 2], axis=1), 384, min_side)
+    boxes, stopped = np.tile(bx.initial_box(384), (n, 1)), np.zeros(n, dtype=bool)
+    for _ in range(40):
+        actions = prior_actions(boxes, target, np.ones(n, dtype=bool), 384, min_side, rng, literal=literal)
+        actions = np.where(stopped, bx.TERMINAL, actions)
+        stopped |= actions == bx.TERMINAL
+        boxes = bx.apply_actions(boxes, actions, 384, min_side)
+    return stopped, good_stop(boxes, target)
+
+
+def test_the_guarded_prior_stops_everywhere_and_nearly_always_well():
+    stopped, good = walk(literal=False)
+    assert stopped.all()
+    assert good.mean() > 0.9
+
+
+def test_the_literal_prior_seldom_comes_to_a_rewarded_stop():
+    stopped, good = walk(literal=True)
+    assert stopped.mean() < 0.6
+    assert good.mean() < 0.3
+
+
+def test_the_prior_stops_on_tumour_free_slices():
+    box, target = np.array([[200.0, 100, 300, 200]]), TARGET[None]
+    rng = np.random.default_rng(0)
+    for literal in (False, True):
+        assert prior_actions(box, target, np.array([False]), 384, 16, rng, literal=literal)[0] == bx.TERMINAL
+
+
+def test_decay_of_both_probabilities():
+    got = [Schedule().at(epoch) for epoch in (0, 1, 4, 9, 30)]
+    assert got == [pytest.approx(e) for e in [(1.0, 0.8), (0.9, 0.6), (0.6, 0.0), (0.1, 0.0), (0.1, 0.0)]]
+
+
+def test_exploration_asks_greedy_only_where_it_is_used():
+    rng = np.random.default_rng(0)
+    prior = np.full(50, 3)
+    assert (explore(None, prior, 1.0, 1.0, rng) == 3).all()
+    asked = []
+
+    def greedy(rows):
+        asked.append(len(rows))
+        return np.full(len(rows), 7)
+
+    assert (explore(greedy, prior, 0.0, 0.0, rng) == 7).all()
+    assert asked == [50]
+
+
+def test_views_there_and_back():
+    rng = np.random.default_rng(0)
+    views = Views.random(20, 384, 24, 0.2, 0.5, rng)
+    boxes = np.concatenate([rng.uniform(0, 190, (20, 2)), rng.uniform(200, 384, (20, 2))], axis=1)
+    assert np.allclose(views.to_image(views.to_view(boxes, 384), 384), boxes)
+    mirrored = Views(np.array([True]), np.ones((1, 2)), np.zeros((1, 2)))
+    assert mirrored.to_view(np.array([[10.0, 20, 30, 50]]), 384).tolist() == [[354, 20, 374, 50]]
+
+
+def test_replay_overwrites_the_oldest():
+    replay = Replay(5, 10)
+    for start in (0, 3, 6):
+        ids = np.arange(start, start + 3)
+        boxes = np.zeros((3, 4))
+        replay.add(ids, Views.plain(3), boxes, np.full((3, 10), -1), ids, np.ones(3), boxes, np.zeros(3, dtype=bool))
+    assert replay.filled == 5
+    assert sorted(replay.slices.tolist()) == [4, 5, 6, 7, 8]
+
+
+def test_history_is_one_hot_newest_first_and_zero_padded():
+    net = Learner(MICRO, None, 0).net
+    past = torch.full((1, 10), -1)
+    past[0, 0], past[0, 1] = 10, 4
+    encoded = net.encode_history(past)[0]
+    assert encoded.shape == (110,)
+    assert encoded.nonzero().flatten().tolist() == [10, 11 + 4]
+
+
+def test_paper_preset_is_section_4_2_2():
+    d = PAPER.detector
+    assert (d.optimiser, d.lr, d.momentum, d.weight_decay, d.loss, d.batch) == ("sgd", 5e-4, 0.9, 4e-4, "l1", 128)
+    assert (d.gamma, d.replay, d.target_update, d.epochs, PAPER.max_steps) == (0.6, 16384, 1000, 50, 15)
+    assert (PAPER.trunk.crop, PAPER.trunk.feature_size, PAPER.head_hidden) == (224, 2048, ())
+    assert dataclasses.asdict(DEMO)["detector"]["target_update"] == 200
