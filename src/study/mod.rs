@@ -26,6 +26,7 @@ use crate::run::{Run, Stage};
 pub use grid::{Grid, Point};
 use orient::Orientation;
 use prepare::Fit;
+pub use read::{ReadOptions, read};
 pub use volume::{DicomSeries, DicomSlice, Sequence, Source, Volume};
 
 /// A sequence must cover this share of T1C's foreground on a slice.

@@ -10,10 +10,12 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use dicom_core::DicomValue;
+use dicom_core::value::{PixelFragmentSequence, PrimitiveValue};
+use dicom_core::{DataElement, DicomValue, VR};
 use dicom_dictionary_std::{tags, uids};
-use dicom_encoding::adapters::{PixelDataObject, RawPixelData};
-use dicom_encoding::transfer_syntax::{Codec, TransferSyntaxIndex};
+use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
+use dicom_object::{FileDicomObject, FileMetaTableBuilder, InMemDicomObject, WithMetaError};
+use dicom_pixeldata::PixelDecoder;
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 use super::header::{Frame, Opened, whole};
@@ -105,13 +107,17 @@ pub(super) fn decode(file: &Opened, format: &Format, frame: &Frame, out: &mut [f
         }
         DicomValue::PixelSequence(sequence) => {
             let packed = frame_bytes(sequence.fragments(), sequence.offset_table(), format, frame.index).map_err(damaged)?;
-            if format.syntax == uids::RLE_LOSSLESS {
-                let data = unpack_rle(&packed, pixels, bytes).map_err(damaged)?;
-                format.convert(&data, bytes, shift, frame, out);
-            } else {
-                let (data, width) = unpack(&packed, format, &file.path, damaged)?;
-                format.convert(&data, width, 0, frame, out);
-            }
+            let (data, width, shift) = match format.syntax == uids::RLE_LOSSLESS {
+                true => {
+                    check_rle(&packed, bytes).map_err(&damaged)?;
+                    (unpack(&packed, format, bytes, &file.path, &damaged)?, bytes, shift)
+                }
+                false => {
+                    let width = stream_width(&packed, format).map_err(&damaged)?;
+                    (unpack(&packed, format, width, &file.path, &damaged)?, width, 0)
+                }
+            };
+            format.convert(&data, width, shift, frame, out);
         }
         DicomValue::Sequence(_) => return Err(damaged("the pixel data is a sequence of items".into())),
     }
@@ -146,46 +152,6 @@ fn frame_bytes<'a>(fragments: &'a [Vec<u8>], offsets: &[u32], format: &Format, f
     if bytes.is_empty() { Err(missing()) } else { Ok(Cow::Owned(bytes)) }
 }
 
-/// RLE (PS3.5 annex G): one PackBits segment per byte of a sample, the highest byte first.
-fn unpack_rle(packed: &[u8], pixels: usize, width: usize) -> std::result::Result<Vec<u8>, String> {
-    let word = |n: usize| packed.get(4 * n..4 * n + 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize);
-    if word(0) != Some(width) {
-        return Err(format!("{:?} RLE segments were found, {width} expected", word(0)));
-    }
-    let mut out = vec![0u8; pixels * width];
-    for segment in 0..width {
-        let begin = word(1 + segment).unwrap_or(usize::MAX);
-        let end = if segment + 1 < width { word(2 + segment).unwrap_or(0) } else { packed.len() };
-        let data = packed.get(begin..end).ok_or("an RLE segment lies outside its frame")?;
-        let mut targets = out.iter_mut().skip(width - 1 - segment).step_by(width);
-        let (mut at, mut left) = (0, pixels);
-        while left > 0 {
-            let control = *data.get(at).ok_or("an RLE segment ends too early")? as i8;
-            at += 1;
-            let short = "an RLE segment ends too early";
-            let count = match control {
-                -128 => continue,
-                0.. => {
-                    let count = control as usize + 1;
-                    let literal = data.get(at..at + count).ok_or(short)?;
-                    targets.by_ref().zip(literal).for_each(|(target, value)| *target = *value);
-                    at += count;
-                    count
-                }
-                _ => {
-                    let count = 1 + control.unsigned_abs() as usize;
-                    let value = *data.get(at).ok_or(short)?;
-                    targets.by_ref().take(count).for_each(|target| *target = value);
-                    at += 1;
-                    count
-                }
-            };
-            left = left.saturating_sub(count);
-        }
-    }
-    Ok(out)
-}
-
 /// What a JPEG, JPEG-LS or JPEG 2000 stream says about itself.
 #[derive(Debug, PartialEq)]
 struct Stream {
@@ -195,43 +161,87 @@ struct Stream {
     bits: u8,
 }
 
-/// JPEG, JPEG-LS, JPEG 2000. Returns the samples and the bytes that each takes.
-fn unpack(packed: &[u8], format: &Format, path: &Path, damaged: impl Fn(String) -> Error) -> Result<(Vec<u8>, usize)> {
+/// RLE (PS3.5 annex G): as many segments as a sample has bytes, one behind the other. The decoder trusts the header.
+fn check_rle(packed: &[u8], width: usize) -> std::result::Result<(), String> {
+    let word = |n: usize| packed.get(4 * n..4 * n + 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize);
+    if packed.len() < 64 || word(0) != Some(width) {
+        return Err(format!("{:?} RLE segments were found, {width} expected", word(0)));
+    }
+    let mut last = 64;
+    for segment in 1..=width {
+        match word(segment) {
+            Some(offset) if offset >= last && offset <= packed.len() => last = offset,
+            _ => return Err("an RLE segment lies outside its frame".into()),
+        }
+    }
+    Ok(())
+}
+
+/// Bytes that a JPEG, JPEG-LS or JPEG 2000 sample takes once decoded.
+fn stream_width(packed: &[u8], format: &Format) -> std::result::Result<usize, String> {
     // Decoders fill a buffer of the header's size and trust the stream, so the stream is compared with the header first.
-    let stream = sniff(packed).ok_or_else(|| damaged("no JPEG, JPEG-LS or JPEG 2000 stream was found in the packed pixels".into()))?;
+    let stream = sniff(packed).ok_or("no JPEG, JPEG-LS or JPEG 2000 stream was found in the packed pixels")?;
     let width = if stream.bits <= 8 { 1 } else { 2 };
     let same = stream.columns == format.columns as u32 && stream.rows == format.rows as u32 && stream.components == 1;
     if !same || stream.bits > 16 || width * 8 > format.allocated as usize {
-        return Err(damaged(format!(
+        return Err(format!(
             "the packed pixels are {} x {} of {} bits in {} components, and the header says {} x {} of {} bits in one",
             stream.columns, stream.rows, stream.bits, stream.components, format.columns, format.rows, format.allocated
-        )));
+        ));
     }
-    let unread = || Error::Read {
-        message: format!(
-            "{}: pixels in transfer syntax {} are not read; uncompressed, RLE, JPEG, JPEG-LS and JPEG 2000 are. Convert the series to an uncompressed one",
-            path.display(),
-            format.syntax
-        ),
-        source: None,
-    };
-    let Some(Codec::EncapsulatedPixelData(Some(decoder), _)) = TransferSyntaxRegistry.get(&format.syntax).map(|s| s.codec()) else {
-        return Err(unread());
-    };
-    let packed = Packed { bytes: packed, format, bits: width as u16 * 8 };
-    let mut data = Vec::new();
+    Ok(width)
+}
+
+/// Decodes one packed frame to samples of `width` bytes, little endian.
+fn unpack(packed: &[u8], format: &Format, width: usize, path: &Path, damaged: &impl Fn(String) -> Error) -> Result<Vec<u8>> {
+    if TransferSyntaxRegistry.get(&format.syntax).is_none_or(|s| !s.can_decode_all()) {
+        return Err(Error::Read {
+            message: format!(
+                "{}: pixels in transfer syntax {} are not read; uncompressed, RLE, JPEG, JPEG-LS and JPEG 2000 are. Convert the series to an uncompressed one",
+                path.display(),
+                format.syntax
+            ),
+            source: None,
+        });
+    }
+    let frame = lone_frame(packed, format, width).map_err(|e| damaged(e.to_string()))?;
     // The decoders are other people's; a panic in one is a damaged file, not the end of the caller's process.
-    match catch_unwind(AssertUnwindSafe(|| decoder.decode_frame(&packed, 0, &mut data))) {
-        Ok(Ok(())) => {}
+    let decoded = catch_unwind(AssertUnwindSafe(|| frame.decode_pixel_data_frame(0).map(|d| d.data().to_vec())));
+    let data = match decoded {
+        Ok(Ok(data)) => data,
         Ok(Err(e)) => {
             return Err(Error::read_caused(path, "the packed pixels cannot be decoded; the file is damaged. Copy or export it again", e));
         }
         Err(_) => return Err(damaged("the packed pixels cannot be decoded".into())),
-    }
+    };
     if data.len() != format.pixels() * width {
         return Err(damaged(format!("the packed pixels decode to {} bytes, {} were expected", data.len(), format.pixels() * width)));
     }
-    Ok((data, width))
+    Ok(data)
+}
+
+/// One packed frame as an image of its own: frames in several fragments, which the decoders do not all put together, look like any other.
+fn lone_frame(packed: &[u8], format: &Format, width: usize) -> std::result::Result<FileDicomObject<InMemDicomObject>, WithMetaError> {
+    let number = |tag, value: u16| DataElement::new(tag, VR::US, PrimitiveValue::from(value));
+    let bits = width as u16 * 8;
+    let stored = format.stored.min(bits);
+    let object = InMemDicomObject::from_element_iter([
+        number(tags::SAMPLES_PER_PIXEL, 1),
+        DataElement::new(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, PrimitiveValue::from("MONOCHROME2")),
+        number(tags::ROWS, format.rows),
+        number(tags::COLUMNS, format.columns),
+        number(tags::BITS_ALLOCATED, bits),
+        number(tags::BITS_STORED, stored),
+        number(tags::HIGH_BIT, stored - 1),
+        number(tags::PIXEL_REPRESENTATION, 0),
+        DataElement::new(tags::PIXEL_DATA, VR::OB, PixelFragmentSequence::new_fragments(vec![packed.to_vec()])),
+    ]);
+    object.with_meta(
+        FileMetaTableBuilder::new()
+            .transfer_syntax(&format.syntax)
+            .media_storage_sop_class_uid(uids::MR_IMAGE_STORAGE)
+            .media_storage_sop_instance_uid("2.25.1"),
+    )
 }
 
 /// Reads the frame header of a packed stream.
@@ -263,48 +273,3 @@ fn sniff(packed: &[u8]) -> Option<Stream> {
     (!subsampled).then_some(Stream { columns, rows, components, bits })
 }
 
-/// One packed frame, as the decoders want to see it.
-struct Packed<'a> {
-    bytes: &'a [u8],
-    format: &'a Format,
-    bits: u16,
-}
-
-impl PixelDataObject for Packed<'_> {
-    fn transfer_syntax_uid(&self) -> &str {
-        &self.format.syntax
-    }
-    fn rows(&self) -> Option<u16> {
-        Some(self.format.rows)
-    }
-    fn cols(&self) -> Option<u16> {
-        Some(self.format.columns)
-    }
-    fn samples_per_pixel(&self) -> Option<u16> {
-        Some(1)
-    }
-    fn bits_allocated(&self) -> Option<u16> {
-        Some(self.bits)
-    }
-    fn bits_stored(&self) -> Option<u16> {
-        Some(self.format.stored.min(self.bits))
-    }
-    fn photometric_interpretation(&self) -> Option<&str> {
-        Some("MONOCHROME2")
-    }
-    fn number_of_frames(&self) -> Option<u32> {
-        Some(1)
-    }
-    fn number_of_fragments(&self) -> Option<u32> {
-        Some(1)
-    }
-    fn fragment(&self, fragment: usize) -> Option<Cow<'_, [u8]>> {
-        (fragment == 0).then_some(Cow::Borrowed(self.bytes))
-    }
-    fn offset_table(&self) -> Option<Cow<'_, [u32]>> {
-        None
-    }
-    fn raw_pixel_data(&self) -> Option<RawPixelData> {
-        Some(RawPixelData { fragments: std::iter::once(self.bytes.to_vec()).collect(), offset_table: Default::default() })
-    }
-}
