@@ -109,7 +109,7 @@ pub(super) fn decode(file: &Opened, format: &Format, frame: &Frame, out: &mut [f
             let packed = frame_bytes(sequence.fragments(), sequence.offset_table(), format, frame.index).map_err(damaged)?;
             let (data, width, shift) = match format.syntax == uids::RLE_LOSSLESS {
                 true => {
-                    check_rle(&packed, bytes).map_err(&damaged)?;
+                    check_rle(&packed, bytes, pixels).map_err(&damaged)?;
                     (unpack(&packed, format, bytes, &file.path, &damaged)?, bytes, shift)
                 }
                 false => {
@@ -161,17 +161,28 @@ struct Stream {
     bits: u8,
 }
 
-/// RLE (PS3.5 annex G): as many segments as a sample has bytes, one behind the other. The decoder trusts the header.
-fn check_rle(packed: &[u8], width: usize) -> std::result::Result<(), String> {
+/// RLE (PS3.5 annex G): one PackBits segment per byte of a sample. The decoder trusts the header and fills what is missing with zeros, so
+/// that every segment is walked first: it must unpack to all pixels.
+fn check_rle(packed: &[u8], width: usize, pixels: usize) -> std::result::Result<(), String> {
     let word = |n: usize| packed.get(4 * n..4 * n + 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize);
-    if packed.len() < 64 || word(0) != Some(width) {
+    if word(0) != Some(width) {
         return Err(format!("{:?} RLE segments were found, {width} expected", word(0)));
     }
-    let mut last = 64;
     for segment in 1..=width {
-        match word(segment) {
-            Some(offset) if offset >= last && offset <= packed.len() => last = offset,
-            _ => return Err("an RLE segment lies outside its frame".into()),
+        let end = if segment < width { word(segment + 1).unwrap_or(0) } else { packed.len() };
+        let begin = word(segment).filter(|b| *b >= 64).unwrap_or(usize::MAX);
+        let mut data = packed.get(begin..end).ok_or("an RLE segment lies outside its frame")?.iter();
+        let mut unpacked = 0;
+        while unpacked < pixels {
+            let control = *data.next().ok_or("an RLE segment ends too early")? as i8;
+            // A literal run of n + 1 bytes, or one byte repeated 1 - n times; -128 is nothing.
+            let (count, bytes) = match control {
+                -128 => continue,
+                0.. => (control as usize + 1, control as usize + 1),
+                _ => (1 + control.unsigned_abs() as usize, 1),
+            };
+            data.nth(bytes - 1).ok_or("an RLE segment ends too early")?;
+            unpacked += count;
         }
     }
     Ok(())

@@ -342,8 +342,7 @@ fn packed_frames_are_put_together_from_fragments() {
             pack(o, bytes);
         });
         let error = series.read().expect_err(name).to_string();
-        let what = if change == 66 { "packed pixels cannot be decoded" } else { "RLE" };
-        assert!(error.contains("3.dcm") && error.contains(what), "{name}: {error}");
+        assert!(error.contains("3.dcm") && error.contains("RLE"), "{name}: {error}");
     }
     series.add_as("3.dcm", 3, uids::JPEG_LOSSLESS_SV1, &|o| pack(o, vec![1, 2, 3, 4]));
     series.refused(&["3.dcm", "no JPEG"]);
