@@ -87,6 +87,11 @@ impl Plane {
         while points.len() > 1 && points.first() == points.last() {
             points.pop();
         }
+        // Some readers take a last point with the first one's x and y for a repetition of it and drop it, whatever its z.
+        let alike = |a: &[String; 3], b: &[String; 3]| a[..2] == b[..2];
+        if let Some(start) = (0..points.len()).find(|n| !alike(&points[*n], &points[(n + points.len() - 1) % points.len()])) {
+            points.rotate_left(start);
+        }
         let mut distinct = points.clone();
         distinct.sort_unstable();
         distinct.dedup();
@@ -141,5 +146,9 @@ mod tests {
         let data = plane.contour_data(&[[0.0, 0.0], [1.0, 0.0], [1.0, 0.0001], [1.0, 1.0], [0.0001, 0.0]]).unwrap().unwrap();
         assert_eq!(data, ["0", "0", "0", "1", "0", "0", "1", "1", "0"]);
         assert!(plane.contour_data(&[[0.0, 0.0], [1.0, 0.0], [1.0, 0.0001]]).unwrap().is_none());
+        let sagittal = Grid::new([4, 4, 1], [0.0, 1.0, 0.0], [0.0, 0.0, -1.0], vec![[0.0; 3]]).unwrap();
+        let plane = Plane::new(&slice(["0", "0", "0"], ["0", "1", "0", "0", "0", "-1"]), &sagittal, 0).unwrap();
+        let data = plane.contour_data(&[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]).unwrap().unwrap();
+        assert_ne!(data[..2], data[9..11], "the closing edge does not run along z");
     }
 }
