@@ -138,14 +138,17 @@ class _Painter:
         if z < 26.0:
             # Cerebellum behind, temporal lobes in front: the cerebellum's folds are finer, parallel leaves.
             behind = np.clip((self.y[window] - 34.0) / 4.0, 0.0, 1.0)
-            leaves = np.abs(np.sin(depth * np.float32(0.75) + 2.0 * self.folds[window])) * 0.8
+            leaves = np.abs(np.sin(depth * np.float32(0.75) + 2.5 * self.folds[window])) * 0.6 + 0.1
             fold = behind * leaves + (1.0 - behind) * fold
         ribbon = np.clip((0.42 - fold) * 4.0, 0.0, 1.0)
         ribbon = np.maximum(ribbon, np.clip((3.5 - depth) / 1.5, 0.0, 1.0))
         ribbon *= np.clip((22.0 - depth) / 4.0, 0.0, 1.0)
         self._blend(window, alpha * ribbon, "grey")
+        depth_of_fold = np.float32(0.85)
+        if z < 26.0:
+            depth_of_fold = depth_of_fold - np.float32(0.74) * behind
         sulcus = np.clip((0.13 - fold) * 9.0, 0.0, 1.0) * np.clip((15.0 - depth) / 4.0, 0.0, 1.0)
-        self._blend(window, alpha * sulcus * np.float32(0.85), "csf")
+        self._blend(window, alpha * sulcus * depth_of_fold, "csf")
 
 
 def _depth(u, v, rx, ry, power):

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from . import anatomy as head
 from . import tumour as growth
-from .noise import smooth_noise
+from .noise import expand, linear_taps, smooth_noise
 from .tissue import CODE, SEQUENCES, patient_tissues, signals
 
 MIN_AREA_PX = 25  # a slice with less tumour than this is a slice without
@@ -55,6 +55,8 @@ class Phantom:
         self._render_seed = int(rng.integers(2**63))
         self._bias_seed = int(rng.integers(2**63))
         self._signal = self._tumour_signal(rng)
+        self._label = self._anatomy.label  # before the tumour, for those who ask what it grew from
+        del self._anatomy
         self._mask = self._true_mask()
         self._images = None
 
@@ -113,8 +115,8 @@ class Phantom:
         matrix = int(rng.choice([384, 320, 352], p=[0.7, 0.15, 0.15]))
         slices = int(rng.choice([32, 36], p=[0.68, 0.32]))
         room = (matrix - 320) * 0.37
-        shift_x = np.clip(rng.normal(0.0, 20.0), -26.0 - room, 26.0 + room)
-        shift_y = np.clip(rng.normal(0.0, 17.0), -20.0 - room, 20.0 + room)
+        shift_x = rng.uniform(-38.0 - room, 38.0 + room)
+        shift_y = rng.uniform(-20.0 - room, 12.0 + 0.5 * room)
         pose = _rotation(rng.normal(0.0, 3.0), rng.normal(0.0, 2.0), np.clip(rng.normal(0.0, 5.0), -12, 12))
         # The patient lies anywhere on the table; the grid is planned about the head and misses its middle by the shift.
         isocentre = np.array([rng.normal(0, 5), rng.normal(0, 8), rng.normal(0, 12)])
@@ -129,11 +131,11 @@ class Phantom:
         t2_matrix = int(np.ceil(matrix * 0.74 / 0.6 / 32.0) * 32) + 32
         grids = {"T1C": _Grid((slices, matrix, matrix), (6.0, 0.74, 0.74), tilt, centre)}
         offset = tilt @ np.array([rng.uniform(-2, 2), rng.uniform(-2, 2), rng.uniform(-1.5, 1.5)])
-        grids["T1"] = _Grid((slices, matrix, matrix), (6.0, 0.74, 0.74), tilt, centre + offset)
+        grids["T1"] = _Grid((slices + 1, matrix, matrix), (6.0, 0.74, 0.74), tilt, centre + offset)
         turned = _rotation(rng.uniform(-1.2, 1.2), rng.uniform(-0.8, 0.8), rng.uniform(-0.8, 0.8)) @ tilt
         offset = tilt @ np.array([rng.uniform(-3, 3), rng.uniform(-3, 3), rng.uniform(-2.0, 2.0)])
         spacing = float(rng.choice([5.8, 6.2, 6.3]))
-        t2_slices = int(np.ceil(slices * 6.0 / spacing)) + 1
+        t2_slices = int(np.ceil(slices * 6.0 / spacing)) + 2
         grids["T2"] = _Grid((t2_slices, t2_matrix, t2_matrix), (spacing, 0.6, 0.6), turned, centre + offset)
         self._grids = grids
 
@@ -202,7 +204,7 @@ class Phantom:
         box = _covering(matrix, offset, volume.shape, grid.shape)
         image = np.zeros(grid.shape, np.float32)
         image[box] = ndimage.affine_transform(
-            volume, matrix, offset + matrix @ [b.start for b in box], [b.stop - b.start for b in box], order=1, mode="constant"
+            volume, matrix, offset + matrix @ [b.start for b in box], [b.stop - b.start for b in box], order=1, mode="nearest"
         )
         image *= self._bias(name, grid)
         own = np.random.Generator(np.random.PCG64([self._bias_seed, channel]))
@@ -234,26 +236,15 @@ class Phantom:
         steps = np.array([4.0, 8.0, 8.0])  # evaluated on every 4th slice and 8th pixel, then stretched
         shape = [int(np.ceil(n / s)) + 1 for n, s in zip(grid.shape, steps)]
         small = ndimage.affine_transform(coarse, full[:3, :3] * steps / 30.0, full[:3, 3] / 30.0 + 5.5, shape, order=3, mode="nearest")
-        out = np.exp(small)
-        for axis in range(3):
-            out = _stretch(out, axis, grid.shape[axis], steps[axis])
-        return out
-
-
-def _stretch(array: np.ndarray, axis: int, length: int, step: float) -> np.ndarray:
-    """Linear interpolation of samples `step` apart onto `length` samples."""
-    at = np.arange(length) / step
-    low = np.minimum(at.astype(int), array.shape[axis] - 2)
-    shape = [1] * array.ndim
-    shape[axis] = length
-    weight = (at - low).astype(np.float32).reshape(shape)
-    first, second = np.take(array, low, axis), np.take(array, low + 1, axis)
-    return first + weight * (second - first)
+        return expand(np.exp(small), [linear_taps(n, step) for n, step in zip(grid.shape, steps)])
 
 
 def _covering(matrix, offset, source_shape, grid_shape) -> tuple:
-    """Slices of the grid that can meet a source of `source_shape`, whose index is matrix @ (k, j, i) + offset."""
-    corners = np.array([[a, b, c] for a in (-1, source_shape[0]) for b in (-1, source_shape[1]) for c in (-1, source_shape[2])], float)
+    """Slices of the grid that can meet a source of `source_shape`, whose index is matrix @ (k, j, i) + offset.
+
+    Some planes beyond the source's first and last count: a small head's neck goes on below the atlas.
+    """
+    corners = np.array([[a, b, c] for a in (-8, source_shape[0] + 7) for b in (-1, source_shape[1]) for c in (-1, source_shape[2])], float)
     inside = (corners - offset) @ np.linalg.inv(matrix).T
     low = np.clip(np.floor(inside.min(axis=0)), 0, np.array(grid_shape) - 1).astype(int)
     high = np.clip(np.ceil(inside.max(axis=0)) + 1, low + 1, grid_shape).astype(int)

@@ -20,7 +20,7 @@ _STRIDE = (1, 2, 2)  # of the anatomy's grid
 
 CATEGORIES = ("T1", "T2", "T3", "T4")
 _CHANCE = (0.20, 0.25, 0.33, 0.22)
-_VOLUME_ML = {"T1": (4.0, 11.0), "T2": (11.0, 28.0), "T3": (22.0, 55.0), "T4": (48.0, 105.0)}
+_VOLUME_ML = {"T1": (4.5, 10.5), "T2": (19.0, 42.0), "T3": (36.0, 80.0), "T4": (62.0, 120.0)}
 
 # Millimetres that the front travels while it travels one in mucosa.
 _SPEED = {
@@ -28,6 +28,8 @@ _SPEED = {
     "cortex": 0.12, "marrow": 0.22, "cartilage": 0.2, "disc": 0.05, "cells": 0.1, "fluid": 0.3, "vein": 0.2, "artery": 0.12,
     "csf": 0.06, "grey": 0.04, "white": 0.04,
 }
+# By category: how easily it leaves the mucosa, enters bone, enters the skull.
+_SOFT = {"T1": 0.22, "T2": 0.8, "T3": 1.0, "T4": 1.0}
 _BONE = {"T1": 0.25, "T2": 0.4, "T3": 2.2, "T4": 2.6}
 _BRAIN = {"T1": 0.2, "T2": 0.2, "T3": 0.5, "T4": 2.5}
 # How far the front prefers the planes along the wall to those above and below.
@@ -68,6 +70,8 @@ def grow(rng: np.random.Generator, anatomy: Anatomy, category: str, side: float)
             value *= _BONE[category]
         if name in ("csf", "grey", "white"):
             value *= _BRAIN[category]
+        if name in ("fat", "muscle", "gland"):
+            value *= _SOFT[category]
         speed[CODE[name]] = value
     speed = speed[coarse]
     # Uneven growth: some directions are easy, and the front frays.
