@@ -3,7 +3,7 @@
 //! In: prepared slices [S, 3, G, G], the bundle's agent, the graphs. Out: one [`Trajectory`] per slice asked for. The active set shrinks as
 //! slices terminate; a feature depends on (slice, box) alone, so the trunk runs once for each distinct pair.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ndarray::{Array2, ArrayView4};
 
@@ -17,8 +17,12 @@ use crate::runtime::networks::Graphs;
 /// Rows of one trunk call on the CPU: more gains 2 % and costs memory.
 pub const TRUNK_ROWS: usize = 8;
 
-/// Features by (row of `images`, exact bits of the box).
-type Cache = HashMap<(usize, [u64; 4]), Vec<f32>>;
+/// Features by (row of `images`, bits of the box as the graph sees it: two walks may differ in the last bit of a float64 and meet there).
+type Cache = HashMap<(usize, [u32; 4]), Vec<f32>>;
+
+fn key(row: usize, bounding_box: BoundingBox) -> (usize, [u32; 4]) {
+    (row, bounding_box.to_f32().map(f32::to_bits))
+}
 
 /// Runs the agent on the slices `rows` of `images`. The trajectories come back in the order of `rows`.
 ///
@@ -96,13 +100,15 @@ fn fill(
     pairs: &[(usize, BoundingBox)],
     tick: &mut dyn FnMut() -> Result<()>,
 ) -> Result<()> {
-    let missing: Vec<(usize, BoundingBox)> = pairs.iter().copied().filter(|(row, b)| !cache.contains_key(&(*row, b.bits()))).collect();
+    let mut asked = HashSet::new();
+    let missing: Vec<(usize, BoundingBox)> =
+        pairs.iter().copied().filter(|(row, b)| !cache.contains_key(&key(*row, *b)) && asked.insert(key(*row, *b))).collect();
     for chunk in missing.chunks(TRUNK_ROWS) {
         let boxes: Vec<[f32; 4]> = chunk.iter().map(|(_, b)| b.to_f32()).collect();
         let index: Vec<i64> = chunk.iter().map(|(row, _)| *row as i64).collect();
         let features = graphs.trunk(images, &boxes, &index)?;
         for ((row, b), feature) in chunk.iter().zip(features.rows()) {
-            cache.insert((*row, b.bits()), feature.to_vec());
+            cache.insert(key(*row, *b), feature.to_vec());
         }
         tick()?;
     }
@@ -110,7 +116,7 @@ fn fill(
 }
 
 fn copy(cache: &Cache, row: usize, bounding_box: BoundingBox, mut out: ndarray::ArrayViewMut1<'_, f32>) -> Result<()> {
-    let feature = cache.get(&(row, bounding_box.bits())).ok_or_else(|| Error::Internal("a feature is missing from the cache".into()))?;
+    let feature = cache.get(&key(row, bounding_box)).ok_or_else(|| Error::Internal("a feature is missing from the cache".into()))?;
     out.assign(&ndarray::ArrayView1::from(feature.as_slice()));
     Ok(())
 }

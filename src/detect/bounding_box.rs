@@ -61,11 +61,6 @@ impl BoundingBox {
     pub fn to_f32(&self) -> [f32; 4] {
         self.0.map(|v| v as f32)
     }
-
-    /// A key for caches: the exact bits.
-    pub fn bits(&self) -> [u64; 4] {
-        self.0.map(f64::to_bits)
-    }
 }
 
 fn inside(low: f64, high: f64, grid: f64, min_side: f64) -> (f64, f64) {

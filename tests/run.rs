@@ -1,0 +1,207 @@
+//! `seqseg run` and its single stages, on a synthetic trio and on a real one.
+
+mod common;
+
+use std::path::Path;
+
+use common::{Trio, seqseg, shared, text};
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
+use serde_json::Value;
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn succeeded(output: &std::process::Output) {
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_dicom_study_gives_every_output() {
+    let trio = Trio::dicom(|_, _, _| ());
+    let out = trio.dir.path().join("out");
+    let output = trio.run("", &out, &[]);
+    succeeded(&output);
+    assert!(output.stdout.is_empty(), "quiet in a pipe: {}", text(&output.stdout));
+    assert!(text(&output.stderr).contains("DEMO MODEL, NOT FOR CLINICAL USE"));
+    let record = json(&out.join("run.json"));
+    for name in ["detection.json", "contours.json", "mask.nii.gz", "probability.nii.gz", "rtstruct.dcm", "preview.png", "run.json"] {
+        assert!(out.join(name).metadata().unwrap().len() > 100, "{name}");
+        assert!(record["outputs"].as_array().unwrap().iter().any(|o| o == name), "{name}");
+    }
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 7, "nothing else is left");
+    assert_eq!(record["device"]["used"], "cpu");
+    assert_eq!(record["provenance"]["demo"], true);
+    assert_eq!(record["slices"].as_array().unwrap().len(), trio.slices);
+    assert_eq!(record["inputs"][1]["series_description"], "t1c");
+    // The trunk's rows: one whole-slice box and at least one local box per slice.
+    assert!(record["model_runs"]["trunk"]["rows"].as_u64().unwrap() >= 2 * trio.slices as u64);
+    let structure_set = dicom_object::open_file(out.join("rtstruct.dcm")).unwrap();
+    assert_eq!(structure_set.element(tags::STRUCTURE_SET_LABEL).unwrap().to_str().unwrap(), "DEMO_NOT_CLIN");
+    let detection = json(&out.join("detection.json"));
+    // File names run against the slices; listings name the right image.
+    assert_eq!(detection["slices"][0]["sop_instance_uid"], "1.2.826.0.1.3680043.10.4321.2.1");
+}
+
+#[test]
+fn an_edited_box_changes_its_own_slice_only() {
+    let trio = Trio::nifti();
+    let out = trio.dir.path().join("out");
+    succeeded(&trio.run(".nii.gz", &out, &[]));
+    let segment = |detection: &Value, out: &Path| {
+        let file = trio.dir.path().join("edited.json");
+        std::fs::write(&file, detection.to_string()).unwrap();
+        let mut arguments = vec!["segment".to_owned()];
+        arguments.extend(trio.arguments(".nii.gz"));
+        arguments.extend(["--bundle".into(), common::micro().display().to_string(), "--device".into(), "cpu".into()]);
+        arguments.extend(["--detection".into(), file.display().to_string(), "--out".into(), out.display().to_string()]);
+        seqseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let detection = json(&out.join("detection.json"));
+    let same = trio.dir.path().join("same");
+    succeeded(&segment(&detection, &same));
+    assert_eq!(std::fs::read(out.join("mask.nii.gz")).unwrap(), std::fs::read(same.join("mask.nii.gz")).unwrap());
+    assert_eq!(json(&same.join("run.json"))["edited"], false);
+
+    let mut edited = detection.clone();
+    edited["slices"][2]["box"] = serde_json::json!([10.5, 20.0, 60.0, 70.25]);
+    edited["slices"][3]["box"] = Value::Null;
+    let changed = trio.dir.path().join("changed");
+    succeeded(&segment(&edited, &changed));
+    let (a, b) = (json(&out.join("run.json")), json(&changed.join("run.json")));
+    assert_eq!(b["edited"], true);
+    assert_eq!(b["slices"][3]["status"], "no lesion");
+    assert_eq!(b["slices"][3]["pixels"], 0);
+    let read = |dir: &Path| {
+        let volume = nifti::ReaderOptions::new().read_file(dir.join("probability.nii.gz")).unwrap();
+        let array = nifti::volume::ndarray::IntoNdArray::into_ndarray::<f32>(nifti::NiftiObject::into_volume(volume)).unwrap();
+        array.into_dimensionality::<ndarray::Ix3>().unwrap()
+    };
+    let (p, q) = (read(&out), read(&changed));
+    for k in 0..trio.slices {
+        let same = p.index_axis(ndarray::Axis(2), k) == q.index_axis(ndarray::Axis(2), k);
+        assert_eq!(same, k != 2 && k != 3 || a["slices"][k] == b["slices"][k], "slice {k}");
+    }
+
+    for (pointer, value, expected) in [
+        ("/slices/2/box", serde_json::json!([10.0, 20.0, 600.0, 70.0]), "inside 0 .. 96"),
+        ("/provenance/model_hash", serde_json::json!("0".repeat(64)), "made by model"),
+        ("/reference_size", serde_json::json!([1, 2, 3]), "Give the same study"),
+        ("/format", serde_json::json!("x"), "was expected"),
+    ] {
+        let mut wrong = detection.clone();
+        *wrong.pointer_mut(pointer).unwrap() = value;
+        let output = segment(&wrong, &trio.dir.path().join("wrong"));
+        assert_eq!(output.status.code(), Some(2), "{pointer}");
+        assert!(text(&output.stderr).contains(expected), "{pointer}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn slice_ranges_by_number_and_by_mm_agree() {
+    let trio = Trio::nifti();
+    let (a, b) = (trio.dir.path().join("a"), trio.dir.path().join("b"));
+    succeeded(&trio.run(".nii.gz", &a, &["--slices", "2:4"]));
+    // Slices lie at -15, -9, -3, 3, 9, 15 mm.
+    succeeded(&trio.run(".nii.gz", &b, &["--slices-mm", "-5:4"]));
+    assert_eq!(std::fs::read(a.join("probability.nii.gz")).unwrap(), std::fs::read(b.join("probability.nii.gz")).unwrap());
+    assert_eq!(json(&a.join("run.json"))["options"]["slices"], serde_json::json!([2, 4]));
+}
+
+#[test]
+fn contour_of_a_run_s_probability_is_the_run_s_own() {
+    let trio = Trio::dicom(|_, _, _| ());
+    let out = trio.dir.path().join("out");
+    succeeded(&trio.run("", &out, &[]));
+    let again = trio.dir.path().join("again");
+    let probability = out.join("probability.nii.gz").display().to_string();
+    let output =
+        seqseg(&["contour", "--mask", &probability, "--threshold", "0.5", "--reference", &trio.path("t1c"), "--out", &again.display().to_string()]);
+    succeeded(&output);
+    assert_eq!(json(&out.join("contours.json"))["contours"], json(&again.join("contours.json"))["contours"]);
+    assert!(again.join("rtstruct.dcm").exists());
+    let output = seqseg(&["contour", "--mask", &probability, "--reference", &trio.path("t1c"), "--out", &again.display().to_string()]);
+    assert!(text(&output.stderr).contains("a mask of 0 and 1 was expected"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn prepare_info_and_doctor() {
+    let trio = Trio::nifti();
+    let npz = trio.dir.path().join("slices.npz");
+    let mut arguments = vec!["prepare".to_owned()];
+    arguments.extend(trio.arguments(".nii.gz"));
+    arguments.extend(["--bundle".into(), common::micro().display().to_string(), "--out".into(), npz.display().to_string()]);
+    succeeded(&seqseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>()));
+    let mut reader = ndarray_npy::NpzReader::new(std::fs::File::open(&npz).unwrap()).unwrap();
+    let images: ndarray::Array4<f32> = reader.by_name("images").unwrap();
+    assert_eq!(images.dim(), (trio.slices, 3, 96, 96));
+    assert!(images.iter().all(|v| (0.0..=1.0).contains(v)) && images.iter().any(|v| *v > 0.5));
+
+    let info = seqseg(&["info", &common::micro().display().to_string()]);
+    succeeded(&info);
+    assert!(text(&info.stdout).contains("DEMO, NOT FOR CLINICAL USE"));
+    let doctor = seqseg(&["doctor", "--bundle", &common::micro().display().to_string(), "--device", "cpu"]);
+    succeeded(&doctor);
+    assert!(text(&doctor.stdout).contains("golden case   agrees on 2 slices"), "{}", text(&doctor.stdout));
+}
+
+#[test]
+fn swapped_sequences_are_a_warning() {
+    let trio = Trio::dicom(|sequence, _, object| {
+        if sequence == 0 {
+            common::put(object, tags::ECHO_TIME, VR::DS, "110");
+        }
+    });
+    let out = trio.dir.path().join("out");
+    let output = trio.run("", &out, &[]);
+    succeeded(&output);
+    assert!(text(&output.stderr).contains("T1 and T2 look swapped"), "{}", text(&output.stderr));
+    assert!(json(&out.join("run.json"))["warnings"][0].as_str().unwrap().contains("look swapped"));
+}
+
+/// Three real sequences on different oblique grids.
+#[test]
+fn the_real_trio() {
+    let Some(data) = shared("mr_trio_tcga") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| data.join(name).display().to_string();
+    let (out, bundle) = (dir.path().join("out"), common::micro().display().to_string());
+    let (t1, t1c, t2) = (path("t1.nii.gz"), path("t1c.nii.gz"), path("t2.nii.gz"));
+    let output = seqseg(&["run", "--t1", &t1, "--t1c", &t1c, "--t2", &t2, "--bundle", &bundle, "--out", &out.display().to_string(), "--device", "cpu"]);
+    succeeded(&output);
+
+    // The outputs sit on T1C's own storage grid.
+    let header = |path: &Path| nifti::NiftiHeader::from_file(path).unwrap();
+    let reference = header(&data.join("t1c.nii.gz"));
+    for name in ["mask.nii.gz", "probability.nii.gz"] {
+        let found = header(&out.join(name));
+        assert_eq!(found.dim[..4], reference.dim[..4], "{name}");
+        for (a, b) in [found.srow_x, found.srow_y, found.srow_z].iter().flatten().zip([reference.srow_x, reference.srow_y, reference.srow_z].iter().flatten()) {
+            assert!((a - b).abs() <= 1e-4, "{name}: {a} {b}");
+        }
+        assert_eq!((found.qform_code > 0, found.sform_code > 0), (true, true));
+    }
+    // T2 leaves the upper slices uncovered; they are not segmented.
+    let record = json(&out.join("run.json"));
+    let slices = record["slices"].as_array().unwrap();
+    let coverage = |k: usize| slices[k]["coverage"][1].as_f64().unwrap();
+    assert!((coverage(23) - 0.35).abs() < 0.03, "{}", coverage(23));
+    assert!(coverage(25) < 0.01 && coverage(10) > 0.99);
+    assert_eq!(slices[25]["status"], "incomplete coverage");
+    assert_eq!(slices[25]["pixels"], 0);
+    assert!(record["not_written"][0].as_str().unwrap().starts_with("rtstruct.dcm"));
+    let preview = std::fs::read(out.join("preview.png")).unwrap();
+    assert_eq!(&preview[1..4], b"PNG");
+
+    // Forced, they are looked at, and still carry the status.
+    let forced = dir.path().join("forced");
+    let output = seqseg(&[
+        "run", "--t1", &t1, "--t1c", &t1c, "--t2", &t2, "--bundle", &bundle, "--out", &forced.display().to_string(), "--device", "cpu",
+        "--slices", "22:26", "--force-coverage",
+    ]);
+    succeeded(&output);
+    let record = json(&forced.join("run.json"));
+    assert!(record["slices"][3]["status"].as_str().unwrap().contains("incomplete coverage"));
+    assert!(record["slices"][3]["steps"].as_u64().unwrap() > 0);
+}
