@@ -37,7 +37,11 @@ where
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder).map_err(|e| {
-        Error::write_caused(path, "cannot be written; the folder must exist and be writable. Choose another folder or change its permissions", e)
+        Error::write_caused(
+            path,
+            "cannot be written; the folder must exist and be writable. Choose another folder or change its permissions",
+            e,
+        )
     })?;
 
     let failed = |e| Error::write_caused(path, "writing failed; check that the disk has space left and try again", e);
