@@ -96,11 +96,16 @@ fn options() -> RtStructOptions {
     RtStructOptions::for_model("micro", "1.0", "0123456789abcdef0123456789abcdef")
 }
 
+/// SEQSEG_TEST_KEEP leaves the files where they are, to look at.
+fn folder() -> tempfile::TempDir {
+    let mut folder = tempfile::tempdir().unwrap();
+    folder.disable_cleanup(std::env::var_os("SEQSEG_TEST_KEEP").is_some());
+    folder
+}
+
 /// Voxel and level contours in every hole mode.
 fn judge_all(name: &str, volume: &Volume, images: &Path) {
-    let mut folder = tempfile::tempdir().unwrap();
-    // SEQSEG_TEST_KEEP leaves the files where they are, to look at.
-    folder.disable_cleanup(std::env::var_os("SEQSEG_TEST_KEEP").is_some());
+    let folder = folder();
     let probability = probability(volume.grid().shape());
     let mask = mask_of(&probability, 0.5);
     let voxel = contours_of_mask(mask.view(), volume.grid()).unwrap();
@@ -118,14 +123,14 @@ fn judge_all(name: &str, volume: &Volume, images: &Path) {
 
 #[test]
 fn axial() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let volume = write_series(folder.path(), &Layout::axial());
     judge_all("axial", &volume, folder.path());
 }
 
 #[test]
 fn oblique() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let volume = write_series(folder.path(), &Layout::oblique());
     judge_all("oblique", &volume, folder.path());
 }
@@ -186,6 +191,25 @@ fn a_demonstration_is_never_a_target() {
     assert_eq!(observations[0].element_by_name("RTROIInterpretedType").unwrap().to_str().unwrap(), "");
     let regions = object.element_by_name("StructureSetROISequence").unwrap().items().unwrap();
     assert_eq!(regions[0].element_by_name("ROIName").unwrap().to_str().unwrap(), "DEMO_NOT_CLIN");
+}
+
+#[test]
+fn simplification_spares_points_and_keeps_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let volume = write_series(folder.path(), &Layout::oblique());
+    let probability = probability(volume.grid().shape());
+    let contours = contours_of_level(probability.view(), volume.grid(), 0.5, None).unwrap();
+    let points = |options: &RtStructOptions| {
+        let path = folder.path().join("simplified.dcm");
+        write_rtstruct(&path, &contours, &volume, options).unwrap();
+        let object = dicom_object::open_file(path).unwrap();
+        let regions = object.element_by_name("ROIContourSequence").unwrap().items().unwrap().to_vec();
+        let items = regions[0].element_by_name("ContourSequence").unwrap().items().unwrap().to_vec();
+        items.iter().map(|i| i.element_by_name("NumberOfContourPoints").unwrap().to_int::<usize>().unwrap()).sum::<usize>()
+    };
+    let exact = points(&options());
+    assert!(points(&options().with_simplify_mm(0.1)) * 4 < exact * 3);
+    assert!(write_rtstruct(&folder.path().join("x.dcm"), &contours, &volume, &options().with_simplify_mm(f64::NAN)).is_err());
 }
 
 #[test]

@@ -81,8 +81,10 @@ fn an_edited_box_changes_its_own_slice_only() {
     let (p, q) = (read(&out), read(&changed));
     for k in 0..trio.slices {
         let same = p.index_axis(ndarray::Axis(2), k) == q.index_axis(ndarray::Axis(2), k);
-        assert_eq!(same, k != 2 && k != 3 || a["slices"][k] == b["slices"][k], "slice {k}");
+        assert_eq!(same, k != 2 && k != 3, "slice {k}");
     }
+    assert_eq!(q.index_axis(ndarray::Axis(2), 3).sum(), 0.0);
+    assert_eq!(a["slices"][1], b["slices"][1]);
 
     for (pointer, value, expected) in [
         ("/slices/2/box", serde_json::json!([10.0, 20.0, 600.0, 70.0]), "inside 0 .. 96"),
@@ -186,13 +188,19 @@ fn the_real_trio() {
     let record = json(&out.join("run.json"));
     let slices = record["slices"].as_array().unwrap();
     let coverage = |k: usize| slices[k]["coverage"][1].as_f64().unwrap();
-    assert!((coverage(23) - 0.35).abs() < 0.03, "{}", coverage(23));
-    assert!(coverage(25) < 0.01 && coverage(10) > 0.99);
+    assert!((coverage(23) - 0.35).abs() < 0.05, "{}", coverage(23));
+    assert!(coverage(25) < 0.02 && coverage(10) > 0.99);
     assert_eq!(slices[25]["status"], "incomplete coverage");
     assert_eq!(slices[25]["pixels"], 0);
     assert!(record["not_written"][0].as_str().unwrap().starts_with("rtstruct.dcm"));
     let preview = std::fs::read(out.join("preview.png")).unwrap();
     assert_eq!(&preview[1..4], b"PNG");
+
+    // T2's anatomy lines up with T1C's: SimpleITK resamples to the same slices, and the heads cover each other.
+    let npz = dir.path().join("slices.npz");
+    let prepared = seqseg(&["prepare", "--t1", &t1, "--t1c", &t1c, "--t2", &t2, "--bundle", &bundle, "--out", &npz.display().to_string()]);
+    succeeded(&prepared);
+    common::judge("aligned_slices.py", &[&npz.display().to_string(), &t1, &t1c, &t2]);
 
     // Forced, they are looked at, and still carry the status.
     let forced = dir.path().join("forced");

@@ -43,9 +43,7 @@ pub fn keyhole(outer: &[[f64; 2]], holes: &[&[[f64; 2]]]) -> Vec<[f64; 2]> {
     let mut first = 0;
     while first < order.len() {
         // Holes that begin at one height share one line.
-        let after = (first + 1..order.len())
-            .find(|n| extents[order[*n]].0 - extents[order[*n - 1]].0 > SAME_HEIGHT)
-            .unwrap_or(order.len());
+        let after = (first + 1..order.len()).find(|n| extents[order[*n]].0 - extents[order[*n - 1]].0 > SAME_HEIGHT).unwrap_or(order.len());
         let group = &order[first..after];
         let bottom = extents[order[after - 1]].0;
         let mut top = order.get(after).map_or(f64::INFINITY, |n| extents[*n].0).min(bottom + 1.0);

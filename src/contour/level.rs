@@ -177,7 +177,8 @@ mod tests {
     fn smooth_fields_with_holes_and_islands() {
         let mut random = Random(8);
         for _ in 0..20 {
-            let waves: Vec<[f64; 4]> = (0..6).map(|_| [random.unit() - 0.5, random.unit() - 0.5, 6.3 * random.unit(), random.unit()]).collect();
+            let waves: Vec<[f64; 4]> =
+                (0..6).map(|_| [random.unit() - 0.5, random.unit() - 0.5, 6.3 * random.unit(), random.unit()]).collect();
             let probability = Array3::from_shape_fn((1, 48, 56), |(_, j, i)| {
                 let wave = |w: &[f64; 4]| w[3] * (w[0] * 1.5 * i as f64 + w[1] * 1.5 * j as f64 + w[2]).sin();
                 (1.0 / (1.0 + (-2.0 * waves.iter().map(wave).sum::<f64>()).exp())) as f32

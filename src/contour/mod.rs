@@ -186,6 +186,18 @@ pub(crate) fn signed_area(ring: &[[f64; 2]]) -> f64 {
     twice / 2.0
 }
 
+/// Whether `ring` runs around the point (even-odd rule).
+pub(crate) fn encloses(ring: &[[f64; 2]], [x, y]: [f64; 2]) -> bool {
+    let mut inside = false;
+    for (n, p) in ring.iter().enumerate() {
+        let q = ring[(n + 1) % ring.len()];
+        if (p[1] <= y) != (q[1] <= y) && p[0] + (q[0] - p[0]) * ((y - p[1]) / (q[1] - p[1])) > x {
+            inside = !inside;
+        }
+    }
+    inside
+}
+
 /// Refuses an array that does not lie on the grid.
 fn check_shape(what: &str, shape: (usize, usize, usize), grid: &Grid) -> Result<()> {
     if shape == grid.shape() {

@@ -162,7 +162,7 @@ impl RtStructOptions {
 /// As [`build_rtstruct`]; [`Error::Write`] where `path` cannot be written.
 pub fn write_rtstruct(path: &Path, contours: &Contours, reference: &Volume, options: &RtStructOptions) -> Result<()> {
     let object = build_rtstruct(contours, reference, options)?;
-    write_atomically(path, |writer| object.write_all(writer))
+    write_atomically(path, |writer| object.write_all(writer).map_err(Box::new))
 }
 
 /// The structure set as a DICOM object. Elements copied from the images hold raw bytes, not decoded text.
@@ -171,11 +171,7 @@ pub fn write_rtstruct(path: &Path, contours: &Contours, reference: &Volume, opti
 /// - [`Error::Unsupported`] where the reference is not DICOM or names no frame of reference, or a contour is too long for explicit VR;
 /// - [`Error::Argument`] where the contours lie on another grid or a label is too long or not ASCII;
 /// - [`Error::Read`] where the reference's header file has gone or changed; [`Error::Geometry`] where its slices are not the grid's.
-pub fn build_rtstruct(
-    contours: &Contours,
-    reference: &Volume,
-    options: &RtStructOptions,
-) -> Result<FileDicomObject<InMemDicomObject>> {
+pub fn build_rtstruct(contours: &Contours, reference: &Volume, options: &RtStructOptions) -> Result<FileDicomObject<InMemDicomObject>> {
     options.check()?;
     let Some(series) = reference.dicom() else {
         return Err(Error::Unsupported(
@@ -380,7 +376,11 @@ fn observation(name: &str, options: &RtStructOptions) -> InMemDicomObject {
     put(&mut observation, tags::ROI_INTERPRETER, VR::PN, "");
     if !options.demo {
         sequence(&mut observation, tags::ANATOMIC_REGION_SEQUENCE, vec![code("360955006", "Nasopharynx")]);
-        sequence(&mut observation, tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE, vec![code("49755003", "Morphologically Abnormal Structure")]);
+        sequence(
+            &mut observation,
+            tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE,
+            vec![code("49755003", "Morphologically Abnormal Structure")],
+        );
         sequence(&mut observation, tags::RTROI_IDENTIFICATION_CODE_SEQUENCE, vec![code("86049000", "Neoplasm, Primary")]);
     }
     observation

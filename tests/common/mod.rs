@@ -24,6 +24,18 @@ pub fn shared(name: &str) -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
+/// Runs a Python judge of tests/judges, which must agree; says so where no interpreter is named by SEQSEG_TEST_PYTHON.
+pub fn judge(script: &str, arguments: &[&str]) {
+    let Ok(python) = std::env::var("SEQSEG_TEST_PYTHON") else {
+        eprintln!("SKIPPED: {script} needs SEQSEG_TEST_PYTHON (make test sets it)");
+        return;
+    };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judges").join(script);
+    let output = Command::new(python).arg(path).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{script}: {}{}", text(&output.stdout), text(&output.stderr));
+    println!("{}", text(&output.stdout));
+}
+
 /// Runs the program.
 pub fn seqseg(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_seqseg")).args(arguments).output().unwrap()

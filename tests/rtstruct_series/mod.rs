@@ -218,9 +218,12 @@ pub fn read_multiframe(folder: &Path) -> Volume {
     let object = OpenFileOptions::new().read_until(tags::PIXEL_DATA).open_file(path).unwrap();
     let group = |frame: usize, tag: Tag| {
         let item = |sequence: Tag, n: usize| object.element(sequence).ok().and_then(|e| e.items()?.get(n).cloned());
-        let own = item(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, frame).and_then(|i| i.element(tag).ok().and_then(|e| e.items()?.first().cloned()));
-        own.or_else(|| item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, 0).and_then(|i| i.element(tag).ok().and_then(|e| e.items()?.first().cloned())))
-            .unwrap()
+        let own = item(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, frame)
+            .and_then(|i| i.element(tag).ok().and_then(|e| e.items()?.first().cloned()));
+        own.or_else(|| {
+            item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, 0).and_then(|i| i.element(tag).ok().and_then(|e| e.items()?.first().cloned()))
+        })
+        .unwrap()
     };
     let count = object.element(tags::NUMBER_OF_FRAMES).unwrap().to_int::<usize>().unwrap();
     let mut slices: Vec<DicomSlice> = (0..count)

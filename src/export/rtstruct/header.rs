@@ -42,6 +42,8 @@ pub(super) const COPIED: [(Tag, VR, bool); 25] = [
     (tags::STUDY_ID, VR::SH, true),
 ];
 
+/// A data set that takes longer to reach the study's elements is no image (or a small file that inflates without end).
+const LONGEST_HEADER: u64 = 1 << 30;
 /// Nothing that is copied comes after this element.
 const LAST: Tag = tags::STUDY_ID;
 const LONGEST_VALUE: u32 = 65_534;
@@ -56,7 +58,8 @@ const UNDEFINED: u32 = 0xFFFF_FFFF;
 /// # Errors
 /// [`Error::Read`] where the file is missing, truncated before the study's elements, or not DICOM.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<Tag, Vec<u8>>> {
-    let what = "the image's patient and study could not be read, which the structure set copies; the file must be there unchanged and readable";
+    let what =
+        "the image's patient and study could not be read, which the structure set copies; the file must be there unchanged and readable";
     File::open(path).and_then(|file| parse(BufReader::new(file))).map_err(|e| Error::read_caused(path, what, e))
 }
 
@@ -74,14 +77,14 @@ fn parse(mut reader: impl Read) -> IoResult<BTreeMap<Tag, Vec<u8>>> {
     let (syntax, begun) = transfer_syntax(&mut reader)?;
     let reader = Cursor::new(begun).chain(reader);
     let encoding = |explicit, big_endian| Encoding { explicit, big_endian };
+    let mut reader = reader.take(LONGEST_HEADER);
     match syntax.as_deref() {
-        Some(DEFLATED) => elements(&mut flate2::read::DeflateDecoder::new(reader), encoding(true, false)),
-        Some(BIG_ENDIAN) => elements(&mut { reader }, encoding(true, true)),
-        Some(IMPLICIT) => elements(&mut { reader }, encoding(false, false)),
-        Some(_) => elements(&mut { reader }, encoding(true, false)),
+        Some(DEFLATED) => elements(&mut flate2::read::DeflateDecoder::new(reader).take(LONGEST_HEADER), encoding(true, false)),
+        Some(BIG_ENDIAN) => elements(&mut reader, encoding(true, true)),
+        Some(IMPLICIT) => elements(&mut reader, encoding(false, false)),
+        Some(_) => elements(&mut reader, encoding(true, false)),
         None => {
             // No file meta information: an explicit element has two capital letters after its tag.
-            let mut reader = reader;
             let mut first = [0; 6];
             reader.read_exact(&mut first)?;
             let explicit = first[4..].iter().all(u8::is_ascii_uppercase);
@@ -229,4 +232,61 @@ fn skip(reader: &mut dyn Read, length: u32) -> IoResult<()> {
 
 fn invalid(what: &str) -> IoError {
     IoError::new(ErrorKind::InvalidData, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An element in implicit VR little endian.
+    fn implicit(group: u16, element: u16, value: &[u8]) -> Vec<u8> {
+        let mut bytes = [group.to_le_bytes(), element.to_le_bytes()].concat();
+        bytes.extend((value.len() as u32).to_le_bytes());
+        bytes.extend(value);
+        bytes
+    }
+
+    fn undefined(group: u16, element: u16) -> Vec<u8> {
+        [&group.to_le_bytes()[..], &element.to_le_bytes(), &UNDEFINED.to_le_bytes()].concat()
+    }
+
+    fn sample(nesting: usize) -> Vec<u8> {
+        let mut bytes = implicit(0x0008, 0x0005, b"GB18030 ");
+        for _ in 0..nesting {
+            bytes.extend([undefined(0x0008, 0x1110), undefined(0xFFFE, 0xE000)].concat());
+            bytes.extend(implicit(0x0010, 0x0010, b"not this"));
+        }
+        for _ in 0..nesting {
+            bytes.extend([implicit(0xFFFE, 0xE00D, b""), implicit(0xFFFE, 0xE0DD, b"")].concat());
+        }
+        bytes.extend(implicit(0x0010, 0x0010, b"\xcd\xf5^ "));
+        bytes.extend(implicit(0x0019, 0x0010, &[7; 200]));
+        bytes.extend(implicit(0x0020, 0x000D, b"1.2.3\0"));
+        bytes.extend(implicit(0x7FE0, 0x0010, &[1, 2]));
+        bytes
+    }
+
+    #[test]
+    fn a_file_without_preamble_or_meta_information_is_read() {
+        for start in [&b""[..], b"DICM"] {
+            let found = parse(&[start, &sample(5)].concat()[..]).unwrap();
+            assert_eq!(found[&tags::PATIENT_NAME], b"\xcd\xf5^ ");
+            assert_eq!(found[&tags::STUDY_INSTANCE_UID], b"1.2.3\0");
+            assert_eq!(found.len(), 3);
+        }
+    }
+
+    #[test]
+    fn hostile_files_end_in_an_error() {
+        let error = parse(&sample(1000)[..]).unwrap_err();
+        assert_eq!(error.to_string(), "sequences are nested too deeply");
+        let whole = sample(2);
+        for length in 0..whole.len() - 12 {
+            // Never a panic; what is cut off is either missed or an error.
+            let _ = parse(&whole[..length]);
+        }
+        assert!(parse(&[b'A'; 400][..]).is_ok_and(|found| found.is_empty()));
+        let error = read(Path::new("/no/such/image.dcm")).unwrap_err();
+        assert!(error.to_string().starts_with("/no/such/image.dcm: the image's patient and study could not be read"), "{error}");
+    }
 }

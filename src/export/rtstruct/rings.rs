@@ -2,7 +2,7 @@
 //!
 //! In: the contours of a slice and a [`HoleMode`]. Out: the rings to write and their geometric type.
 
-use crate::contour::{Contour, Contours, keyhole};
+use crate::contour::{Contour, Contours, encloses, keyhole};
 
 /// How holes are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
@@ -37,7 +37,9 @@ pub(super) fn rings(contours: &Contours, k: usize, mode: HoleMode) -> Vec<Vec<[f
         HoleMode::Fill => {
             let outers: Vec<&Contour> = slice.iter().filter(|c| !c.hole).collect();
             let has_holes = outers.len() < slice.len();
-            let island = |c: &Contour| has_holes && outers.iter().any(|o| o.area_mm2 > c.area_mm2 && encloses(o, c));
+            // The middle of an edge lies on no other ring, so the even-odd rule has a clear answer there.
+            let middle = |c: &Contour| [0, 1].map(|n| (c.indices[0][n] + c.indices[1][n]) / 2.0);
+            let island = |c: &Contour| has_holes && outers.iter().any(|o| o.area_mm2 > c.area_mm2 && encloses(&o.indices, middle(c)));
             outers.iter().filter(|c| !island(c)).map(|c| c.indices.clone()).collect()
         }
         HoleMode::Keyhole => {
@@ -59,22 +61,6 @@ pub(super) fn rings(contours: &Contours, k: usize, mode: HoleMode) -> Vec<Vec<[f
             joined
         }
     }
-}
-
-/// Whether the outer ring `outer` runs around the ring `inner`; the two share no more than corners.
-fn encloses(outer: &Contour, inner: &Contour) -> bool {
-    // The middle of an edge lies on no other ring, so the even-odd rule has a clear answer there.
-    let (Some(a), Some(b)) = (inner.indices.first(), inner.indices.get(1)) else { return false };
-    let [x, y] = [(a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0];
-    let ring = &outer.indices;
-    let mut inside = false;
-    for (n, p) in ring.iter().enumerate() {
-        let q = ring[(n + 1) % ring.len()];
-        if (p[1] <= y) != (q[1] <= y) && p[0] + (q[0] - p[0]) * ((y - p[1]) / (q[1] - p[1])) > x {
-            inside = !inside;
-        }
-    }
-    inside
 }
 
 #[cfg(test)]

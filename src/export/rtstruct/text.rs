@@ -85,8 +85,8 @@ mod tests {
     #[test]
     fn stored_decimals_are_repeated_where_they_are_legal() {
         assert_eq!(stored(" -12.50 ", -12.5).unwrap(), "-12.50");
-        assert_eq!(stored("1.234567890123456789", 1.234567890123456789).unwrap(), "1.234567890123");
-        assert_eq!(stored("-100.234567890123456", -100.234567890123456).unwrap().len(), 16);
+        assert_eq!(stored("1.234567890123456789", 1.234_567_890_123_456_7).unwrap(), "1.234567890123");
+        assert_eq!(stored("-100.234567890123456", -100.234_567_890_123_46).unwrap().len(), 16);
         assert_eq!(stored("", 3.0).unwrap(), "3.000000000000");
         assert_eq!(stored("12;5", 12.5).unwrap(), "12.500000000000");
     }
