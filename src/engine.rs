@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::bundle::{Bundle, Manifest};
-use crate::detect::{self, DetectOptions, Detection};
 use crate::contour::{ContourKind, Contours, contours_of_level, contours_of_mask};
+use crate::detect::{self, DetectOptions, Detection};
 use crate::error::Result;
 use crate::run::{Run, Stage};
 use crate::runtime::networks::{NetworkOptions, Work};

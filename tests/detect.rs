@@ -60,7 +60,8 @@ fn plain(graphs: &dyn Graphs, agent: &Agent, images: ArrayView4<'_, f32>, row: u
         let current = boxes[boxes.len() - 1];
         let mut history = Array1::zeros(agent.history * agent.actions.len());
         encode_history(&actions, agent, history.view_mut());
-        let values = graphs.q_head(feature(BoundingBox::whole(grid)).view(), feature(current).view(), history.insert_axis(Axis(0)).view()).unwrap();
+        let values =
+            graphs.q_head(feature(BoundingBox::whole(grid)).view(), feature(current).view(), history.insert_axis(Axis(0)).view()).unwrap();
         let values = values.row(0).to_vec();
         let action = best(&values).unwrap();
         let transform = agent.actions[action].transform;

@@ -1,7 +1,7 @@
 //! Structure sets on DICOM series written here, looked at by other people's software.
 //!
 //! The judges are Python programs (tests/judges) and run where SEQSEG_TEST_PYTHON names an interpreter that has what
-//! tests/judges/requirements-rtstruct.txt lists; without it the tests say so and check what they can by themselves.
+//! tests/judges/requirements.txt lists; without it the tests say so and check what they can by themselves.
 
 mod rtstruct_series;
 

@@ -118,8 +118,17 @@ fn contour_of_a_run_s_probability_is_the_run_s_own() {
     succeeded(&trio.run("", &out, &[]));
     let again = trio.dir.path().join("again");
     let probability = out.join("probability.nii.gz").display().to_string();
-    let output =
-        seqseg(&["contour", "--mask", &probability, "--threshold", "0.5", "--reference", &trio.path("t1c"), "--out", &again.display().to_string()]);
+    let output = seqseg(&[
+        "contour",
+        "--mask",
+        &probability,
+        "--threshold",
+        "0.5",
+        "--reference",
+        &trio.path("t1c"),
+        "--out",
+        &again.display().to_string(),
+    ]);
     succeeded(&output);
     assert_eq!(json(&out.join("contours.json"))["contours"], json(&again.join("contours.json"))["contours"]);
     assert!(again.join("rtstruct.dcm").exists());
@@ -170,7 +179,21 @@ fn the_real_trio() {
     let path = |name: &str| data.join(name).display().to_string();
     let (out, bundle) = (dir.path().join("out"), common::micro().display().to_string());
     let (t1, t1c, t2) = (path("t1.nii.gz"), path("t1c.nii.gz"), path("t2.nii.gz"));
-    let output = seqseg(&["run", "--t1", &t1, "--t1c", &t1c, "--t2", &t2, "--bundle", &bundle, "--out", &out.display().to_string(), "--device", "cpu"]);
+    let output = seqseg(&[
+        "run",
+        "--t1",
+        &t1,
+        "--t1c",
+        &t1c,
+        "--t2",
+        &t2,
+        "--bundle",
+        &bundle,
+        "--out",
+        &out.display().to_string(),
+        "--device",
+        "cpu",
+    ]);
     succeeded(&output);
 
     // The outputs sit on T1C's own storage grid.
@@ -179,7 +202,11 @@ fn the_real_trio() {
     for name in ["mask.nii.gz", "probability.nii.gz"] {
         let found = header(&out.join(name));
         assert_eq!(found.dim[..4], reference.dim[..4], "{name}");
-        for (a, b) in [found.srow_x, found.srow_y, found.srow_z].iter().flatten().zip([reference.srow_x, reference.srow_y, reference.srow_z].iter().flatten()) {
+        for (a, b) in [found.srow_x, found.srow_y, found.srow_z]
+            .iter()
+            .flatten()
+            .zip([reference.srow_x, reference.srow_y, reference.srow_z].iter().flatten())
+        {
             assert!((a - b).abs() <= 1e-4, "{name}: {a} {b}");
         }
         assert_eq!((found.qform_code > 0, found.sform_code > 0), (true, true));
@@ -205,8 +232,22 @@ fn the_real_trio() {
     // Forced, they are looked at, and still carry the status.
     let forced = dir.path().join("forced");
     let output = seqseg(&[
-        "run", "--t1", &t1, "--t1c", &t1c, "--t2", &t2, "--bundle", &bundle, "--out", &forced.display().to_string(), "--device", "cpu",
-        "--slices", "22:26", "--force-coverage",
+        "run",
+        "--t1",
+        &t1,
+        "--t1c",
+        &t1c,
+        "--t2",
+        &t2,
+        "--bundle",
+        &bundle,
+        "--out",
+        &forced.display().to_string(),
+        "--device",
+        "cpu",
+        "--slices",
+        "22:26",
+        "--force-coverage",
     ]);
     succeeded(&output);
     let record = json(&forced.join("run.json"));

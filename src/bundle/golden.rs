@@ -85,7 +85,9 @@ impl Golden {
         let consistent = images.shape() == [s, 3, grid, grid]
             && s > 0
             && probability.shape()[0] == s
-            && agent.as_ref().is_none_or(|a| a.features.nrows() == s && a.actions.nrows() == s && a.q.shape()[0] == s && a.boxes.shape()[0] == s);
+            && agent
+                .as_ref()
+                .is_none_or(|a| a.features.nrows() == s && a.actions.nrows() == s && a.q.shape()[0] == s && a.boxes.shape()[0] == s);
         if !consistent {
             return Err(damaged("the arrays' shapes do not fit one another".into()));
         }
@@ -102,7 +104,10 @@ impl Golden {
         let slices = self.images.shape()[0];
         let rows: Vec<usize> = (0..slices).collect();
         let disagree = |what: String| Error::Runtime {
-            message: format!("this installation does not reproduce the golden case of {}: {what}. Update ONNX Runtime or use another device", manifest.name),
+            message: format!(
+                "this installation does not reproduce the golden case of {}: {what}. Update ONNX Runtime or use another device",
+                manifest.name
+            ),
             source: None,
         };
         let mut agreement = Agreement { slices, ..Default::default() };

@@ -168,7 +168,9 @@ impl Manifest {
             format_version: u32,
         }
         let wrong = |source: serde_json::Error| Error::Bundle {
-            message: format!("{name}: not a model bundle's manifest. A bundle.json of format {FORMAT_VERSION} was expected (docs/bundle.md)"),
+            message: format!(
+                "{name}: not a model bundle's manifest. A bundle.json of format {FORMAT_VERSION} was expected (docs/bundle.md)"
+            ),
             source: Some(Box::new(source)),
         };
         let version: Version = serde_json::from_slice(bytes).map_err(wrong)?;

@@ -3,7 +3,6 @@
 //! In: a directory. Out: a [`Bundle`] whose files are those that the manifest's SHA-256 sums promise; each is read once, and what was
 //! checked is what runs.
 
-
 pub mod golden;
 pub mod manifest;
 
@@ -58,7 +57,8 @@ impl Bundle {
     /// # Errors
     /// [`Error::Bundle`] where it is missing, changed, or not named.
     pub fn file(&self, name: &str) -> Result<Vec<u8>> {
-        let expected = self.manifest.files.get(name).ok_or_else(|| Error::bundle(format!("{name} is not named in {}", self.place("bundle.json"))))?;
+        let expected =
+            self.manifest.files.get(name).ok_or_else(|| Error::bundle(format!("{name} is not named in {}", self.place("bundle.json"))))?;
         let plain = Path::new(name).components().all(|c| matches!(c, std::path::Component::Normal(_)));
         if !plain {
             return Err(Error::bundle(format!("{}: file name {name:?} leads out of the bundle", self.place("bundle.json"))));

@@ -28,7 +28,13 @@ fn key(row: usize, bounding_box: BoundingBox) -> (usize, [u32; 4]) {
 ///
 /// # Errors
 /// [`Error::Runtime`] where a graph fails or gives a Q value that is no number; [`Error::Cancelled`].
-pub fn run_agent(graphs: &dyn Graphs, agent: &Agent, images: ArrayView4<'_, f32>, rows: &[usize], run: &Run<'_>) -> Result<Vec<Trajectory>> {
+pub fn run_agent(
+    graphs: &dyn Graphs,
+    agent: &Agent,
+    images: ArrayView4<'_, f32>,
+    rows: &[usize],
+    run: &Run<'_>,
+) -> Result<Vec<Trajectory>> {
     let grid = images.shape()[3];
     let initial = BoundingBox(agent.initial_box);
     let whole = BoundingBox::whole(grid);
@@ -60,7 +66,9 @@ pub fn run_agent(graphs: &dyn Graphs, agent: &Agent, images: ArrayView4<'_, f32>
         for (line, at) in active.into_iter().enumerate() {
             let values = q.row(line).to_vec();
             let action = best(&values).ok_or_else(|| Error::Runtime {
-                message: format!("the Q head gave {values:?}: numbers were expected. The bundle's weights are damaged or the device miscalculates"),
+                message: format!(
+                    "the Q head gave {values:?}: numbers were expected. The bundle's weights are damaged or the device miscalculates"
+                ),
                 source: None,
             })?;
             let trajectory = &mut trajectories[at];

@@ -116,7 +116,11 @@ pub fn from_json(text: &str, name: &str, study: &Study, manifest: &Manifest, pro
         ));
     }
     if file.reference_size != study.grid().size() {
-        return wrong(format!("made for a T1C of {:?} voxels, but this one has {:?}. Give the same study", file.reference_size, study.grid().size()));
+        return wrong(format!(
+            "made for a T1C of {:?} voxels, but this one has {:?}. Give the same study",
+            file.reference_size,
+            study.grid().size()
+        ));
     }
     let (Some(first), Some(last)) = (file.slices.first(), file.slices.last()) else { return wrong("it holds no slices".into()) };
     let range = study.check_slices(Some(first.slice..last.slice + 1))?;
@@ -127,11 +131,17 @@ pub fn from_json(text: &str, name: &str, study: &Study, manifest: &Manifest, pro
     for slice in file.slices {
         let info: SliceInfo = study.slice_info(slice.slice);
         if slice.sop_instance_uid != info.sop_instance_uid {
-            return wrong(format!("slice {} is image {:?} there, but {:?} in the study given", slice.slice, slice.sop_instance_uid, info.sop_instance_uid));
+            return wrong(format!(
+                "slice {} is image {:?} there, but {:?} in the study given",
+                slice.slice, slice.sop_instance_uid, info.sop_instance_uid
+            ));
         }
         if let Some(trajectory) = &slice.trajectory {
             let steps = trajectory.actions.len();
-            if trajectory.boxes.len() != steps + 1 || trajectory.q.len() != steps || trajectory.actions.iter().any(|a| *a >= file.actions.len()) {
+            if trajectory.boxes.len() != steps + 1
+                || trajectory.q.len() != steps
+                || trajectory.actions.iter().any(|a| *a >= file.actions.len())
+            {
                 return wrong(format!("the trajectory of slice {} is damaged: edit only `box`", slice.slice));
             }
         }

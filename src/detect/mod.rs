@@ -139,9 +139,10 @@ pub fn detect(study: &Study, manifest: &Manifest, graphs: &dyn Graphs, options: 
     let range = study.check_slices(options.slices.clone())?;
     let prepared = study.prepared(&manifest.input, range.clone(), run)?;
     let grid = manifest.input.grid;
-    let spacing_outside = manifest.input.slice_spacing_mm.is_some_and(|[low, high]| {
-        study.grid().slice_spacing_mm().is_some_and(|s| s < low - 1e-3 || s > high + 1e-3)
-    });
+    let spacing_outside = manifest
+        .input
+        .slice_spacing_mm
+        .is_some_and(|[low, high]| study.grid().slice_spacing_mm().is_some_and(|s| s < low - 1e-3 || s > high + 1e-3));
 
     let included: Vec<usize> = range.clone().filter(|k| options.force_coverage || study.is_covered(*k)).collect();
     let rows: Vec<usize> = included.iter().map(|k| k - range.start).collect();

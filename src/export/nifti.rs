@@ -26,7 +26,10 @@ where
     let header = header(grid, description)?;
     rename_into_place(path, ".nii.gz", |beside| {
         // The crate wants [i, j, k] and stores i fastest.
-        WriterOptions::new(beside).reference_header(&header).write_nifti(&voxels.reversed_axes()).map_err(|e| std::io::Error::other(e.to_string()))
+        WriterOptions::new(beside)
+            .reference_header(&header)
+            .write_nifti(&voxels.reversed_axes())
+            .map_err(|e| std::io::Error::other(e.to_string()))
     })
 }
 
@@ -72,12 +75,7 @@ fn header(grid: &Grid, description: &str) -> Result<NiftiHeader> {
 /// Quaternion (a, b, c, d) with a >= 0 of a rotation given by its columns.
 fn quaternion([x, y, z]: [[f64; 3]; 3]) -> [f64; 4] {
     // Four times each squared component; the largest is safe to divide by.
-    let squares = [
-        1.0 + x[0] + y[1] + z[2],
-        1.0 + x[0] - y[1] - z[2],
-        1.0 - x[0] + y[1] - z[2],
-        1.0 - x[0] - y[1] + z[2],
-    ];
+    let squares = [1.0 + x[0] + y[1] + z[2], 1.0 + x[0] - y[1] - z[2], 1.0 - x[0] + y[1] - z[2], 1.0 - x[0] - y[1] + z[2]];
     let largest = (1..4).fold(0, |best, at| if squares[at] > squares[best] { at } else { best });
     let s = 2.0 * squares[largest].max(0.0).sqrt();
     let q = match largest {

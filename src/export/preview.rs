@@ -104,17 +104,24 @@ fn outlines(preview: &Preview<'_>) -> BTreeMap<usize, Vec<Vec<[f64; 2]>>> {
 fn header(canvas: &mut Pixmap, text: &Text, preview: &Preview<'_>) {
     let p = preview.provenance;
     let hash = p.model_hash.get(..12).unwrap_or_default();
-    let title = format!("seqseg {}   model {} {} ({hash})   volume {:.1} cm\u{b3}", p.library_version, p.model_name, p.model_version, preview.segmentation.volume_mm3 / 1000.0);
+    let title = format!(
+        "seqseg {}   model {} {} ({hash})   volume {:.1} cm\u{b3}",
+        p.library_version,
+        p.model_name,
+        p.model_version,
+        preview.segmentation.volume_mm3 / 1000.0
+    );
     text.draw(canvas, &title, MARGIN as f32, 20.0, 14.0, WORDS);
     let mut x = MARGIN as f32;
-    let words = if p.demo { format!("DEMO MODEL, NOT FOR CLINICAL USE. {}", p.statement) } else { format!("Not a medical device. {}", p.statement) };
+    let words = if p.demo {
+        format!("DEMO MODEL, NOT FOR CLINICAL USE. {}", p.statement)
+    } else {
+        format!("Not a medical device. {}", p.statement)
+    };
     text.draw(canvas, &words, x, 38.0, 13.0, WARNING);
-    for (colour, words) in [
-        (WALK, "the agent's walk"),
-        (FINAL_BOX, "final box"),
-        (CROP_BOX, "what the segmenter saw"),
-        (OUTLINE, "contour"),
-    ] {
+    for (colour, words) in
+        [(WALK, "the agent's walk"), (FINAL_BOX, "final box"), (CROP_BOX, "what the segmenter saw"), (OUTLINE, "contour")]
+    {
         fill(canvas, [x, 46.0, 12.0, 9.0], colour, 255);
         text.draw(canvas, words, x + 16.0, 55.0, 11.0, WORDS);
         x += 16.0 + text.width(words, 11.0) + 18.0;

@@ -44,7 +44,12 @@ impl Text {
                 }
                 let pixel = &mut pixels[(py * width + px) as usize];
                 let mix = |below: u8, ink: u8| (f32::from(below) + (f32::from(ink) - f32::from(below)) * coverage.clamp(0.0, 1.0)) as u8;
-                let mixed = PremultipliedColorU8::from_rgba(mix(pixel.red(), colour[0]), mix(pixel.green(), colour[1]), mix(pixel.blue(), colour[2]), 255);
+                let mixed = PremultipliedColorU8::from_rgba(
+                    mix(pixel.red(), colour[0]),
+                    mix(pixel.green(), colour[1]),
+                    mix(pixel.blue(), colour[2]),
+                    255,
+                );
                 if let Some(mixed) = mixed {
                     *pixel = mixed;
                 }

@@ -67,7 +67,11 @@ fn sibling(path: &Path, suffix: &str) -> Result<tempfile::NamedTempFile> {
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder).map_err(|e| {
-        Error::write_caused(path, "cannot be written; the folder must exist and be writable. Choose another folder or change its permissions", e)
+        Error::write_caused(
+            path,
+            "cannot be written; the folder must exist and be writable. Choose another folder or change its permissions",
+            e,
+        )
     })
 }
 

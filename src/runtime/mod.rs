@@ -157,7 +157,8 @@ fn version_of(path: &Path) -> Result<String> {
         get_api: *const libc::c_void,
         get_version_string: Option<unsafe extern "C" fn() -> *const libc::c_char>,
     }
-    let foreign = || wrong(format!("{}: not ONNX Runtime (no OrtGetApiBase in it). Give the path of onnxruntime's shared library", path.display()));
+    let foreign =
+        || wrong(format!("{}: not ONNX Runtime (no OrtGetApiBase in it). Give the path of onnxruntime's shared library", path.display()));
     // SAFETY: the caller asked for this library to be loaded; its initialisers run as they would in any program that links it.
     let library = unsafe { libloading::Library::new(path) }
         .map_err(|e| caused(format!("{}: cannot be loaded as a shared library", path.display()), e))?;

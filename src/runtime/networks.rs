@@ -97,7 +97,8 @@ impl Networks {
     /// [`Error::Runtime`] where ONNX Runtime refuses a graph.
     pub fn open(runtime: &'static Runtime, bundle: &Bundle, options: &NetworkOptions) -> Result<Self> {
         let requested = options.device.to_string();
-        let used = |device: Device, fallback: Option<String>| DeviceUsed { requested: requested.clone(), used: device.to_string(), fallback };
+        let used =
+            |device: Device, fallback: Option<String>| DeviceUsed { requested: requested.clone(), used: device.to_string(), fallback };
         let networks = match options.device {
             Device::Auto if runtime.has_cuda() => match Self::open_on(runtime, bundle, options, Device::Cuda(0)) {
                 Ok((agent, segmenter)) => Networks { agent, segmenter, device: used(Device::Cuda(0), None) },
@@ -142,7 +143,10 @@ impl Networks {
                 trunk.check(&[images.clone(), boxes.clone(), index.clone()], &float("features", &[-1, f]))?;
                 let head = open(&agent.q_head)?;
                 let history = agent.history as i64 * a;
-                head.check(&[float("global", &[-1, f]), float("local", &[-1, f]), float("history", &[-1, history])], &float("q", &[-1, a]))?;
+                head.check(
+                    &[float("global", &[-1, f]), float("local", &[-1, f]), float("history", &[-1, history])],
+                    &float("q", &[-1, a]),
+                )?;
                 Some((trunk, head))
             }
         };
@@ -198,7 +202,8 @@ impl Graph {
     fn open(runtime: &'static Runtime, bundle: &Bundle, file: &str, threads: usize, device: Device) -> Result<Self> {
         let bytes = bundle.file(file)?;
         let name = bundle.dir().join(file).display().to_string();
-        let refused = |e: &dyn std::fmt::Display| Error::Runtime { message: format!("{name}: ONNX Runtime refuses this graph: {e}"), source: None };
+        let refused =
+            |e: &dyn std::fmt::Display| Error::Runtime { message: format!("{name}: ONNX Runtime refuses this graph: {e}"), source: None };
         let mut builder = Session::builder(&runtime.environment).map_err(|e| refused(&e))?;
         if threads > 0 {
             builder = builder.with_intra_threads(threads).map_err(|e| refused(&e))?;
@@ -265,7 +270,8 @@ impl Graph {
     fn timed<T>(&self, rows: usize, run: impl FnOnce(&mut Session) -> std::result::Result<T, RunError>) -> Result<T> {
         let mut session = self.session.lock().unwrap_or_else(|p| p.into_inner());
         let start = Instant::now();
-        let out = run(&mut session).map_err(|source| Error::Runtime { message: format!("{}: a model run failed", self.name), source: Some(source) })?;
+        let out = run(&mut session)
+            .map_err(|source| Error::Runtime { message: format!("{}: a model run failed", self.name), source: Some(source) })?;
         self.counter.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
         self.counter.runs.fetch_add(1, Ordering::Relaxed);
         self.counter.rows.fetch_add(rows as u64, Ordering::Relaxed);

@@ -76,7 +76,9 @@ pub fn segment(study: &Study, manifest: &Manifest, graphs: &dyn Graphs, detectio
             let output: Array2<f32> = output.index_axis_move(Axis(0), 0).index_axis_move(Axis(0), 0);
             if output.iter().any(|p| !(0.0..=1.0).contains(p)) {
                 return Err(Error::Runtime {
-                    message: format!("the segmenter gave a value outside 0 .. 1 on slice {k}. The bundle's weights are damaged or the device miscalculates"),
+                    message: format!(
+                        "the segmenter gave a value outside 0 .. 1 on slice {k}. The bundle's weights are damaged or the device miscalculates"
+                    ),
                     source: None,
                 });
             }
@@ -167,14 +169,21 @@ mod tests {
                     sy += f64::from(*p) * (j as f64 + 0.5);
                 }
                 let expected = fit.to_slice(cx, cy);
-                assert!((sx / s - expected[0]).abs() < 0.05 && (sy / s - expected[1]).abs() < 0.05, "{kind:?} {ni}x{nj}: {} {}", sx / s, sy / s);
+                assert!(
+                    (sx / s - expected[0]).abs() < 0.05 && (sy / s - expected[1]).abs() < 0.05,
+                    "{kind:?} {ni}x{nj}: {} {}",
+                    sx / s,
+                    sy / s
+                );
             }
         }
     }
 
     #[test]
     fn outside_the_box_is_zero() {
-        let grid = Grid::from_affine([32, 32, 2], &[[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 5.0, 0.0], [0.0, 0.0, 0.0, 1.0]]).unwrap();
+        let grid =
+            Grid::from_affine([32, 32, 2], &[[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 5.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+                .unwrap();
         let fit = Fit::new(&FitKind::Mm { pixel_mm: 1.0 }, 32, &grid);
         let mut plane = Array2::zeros((32, 32));
         sample(Array2::from_elem((8, 8), 1.0f32).view(), &BoundingBox([8.0, 4.0, 24.0, 12.0]), &fit, plane.view_mut());

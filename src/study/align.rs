@@ -4,8 +4,8 @@
 //! affines; the outermost values held up to half a voxel beyond the outermost centres, 0 further out), and which of them it covers: a target
 //! voxel is covered where it lies between the source's voxel centres, give or take a tenth of a voxel. What is held is not measured.
 
-use ndarray::{Array3, ArrayView3, Axis, Zip};
 use ndarray::parallel::prelude::*;
+use ndarray::{Array3, ArrayView3, Axis, Zip};
 
 use crate::study::grid::{Grid, Locator};
 use crate::study::volume::Volume;
@@ -40,7 +40,8 @@ pub fn resample(source: &Volume, target: &Grid) -> Resampled {
                 let end = locator.index(target.point(last as f64, j as f64, k));
                 let step: [f64; 3] = std::array::from_fn(|a| (end[a] - start[a]) / last.max(1) as f64);
                 Zip::indexed(&mut row).and(&mut row_covered).for_each(|i, value, covers| {
-                    let at = if uniform { std::array::from_fn(|a| start[a] + step[a] * i as f64) } else { exact(&locator, target, i, j, k) };
+                    let at =
+                        if uniform { std::array::from_fn(|a| start[a] + step[a] * i as f64) } else { exact(&locator, target, i, j, k) };
                     if let Some(sample) = trilinear(view, at) {
                         *value = sample;
                         *covers = beyond(view, at) <= COVERS;
@@ -94,14 +95,21 @@ mod tests {
     fn linear_fields_survive_any_grid() {
         let field = |p: [f64; 3]| (3.0 + 0.5 * p[0] - 0.25 * p[1] + 0.75 * p[2]) as f32;
         let c = (14f64).to_radians();
-        let tilted = [[0.9, 0.0, 0.0, -20.0], [0.0, 0.8 * c.cos(), -4.0 * c.sin(), -18.0], [0.0, 0.8 * c.sin(), 4.0 * c.cos(), -9.0], [0.0, 0.0, 0.0, 1.0]];
+        let tilted = [
+            [0.9, 0.0, 0.0, -20.0],
+            [0.0, 0.8 * c.cos(), -4.0 * c.sin(), -18.0],
+            [0.0, 0.8 * c.sin(), 4.0 * c.cos(), -9.0],
+            [0.0, 0.0, 0.0, 1.0],
+        ];
         let source_grid = Grid::from_affine([50, 48, 8], &tilted).unwrap();
         let fill = |grid: &Grid| {
             let (nk, nj, ni) = grid.shape();
             Array3::from_shape_fn((nk, nj, ni), |(k, j, i)| field(grid.point(i as f64, j as f64, k)))
         };
         let source = Volume::new(fill(&source_grid), source_grid, Source::Memory, "source").unwrap();
-        let target = Grid::from_affine([9, 8, 3], &[[-1.1, 0.0, 0.0, 4.0], [0.0, 1.0, 0.0, -3.0], [0.0, 0.0, 3.0, 1.0], [0.0, 0.0, 0.0, 1.0]]).unwrap();
+        let target =
+            Grid::from_affine([9, 8, 3], &[[-1.1, 0.0, 0.0, 4.0], [0.0, 1.0, 0.0, -3.0], [0.0, 0.0, 3.0, 1.0], [0.0, 0.0, 0.0, 1.0]])
+                .unwrap();
         let out = resample(&source, &target);
         assert!(out.covered.iter().all(|c| *c));
         let expected = fill(&target);
@@ -112,7 +120,8 @@ mod tests {
 
     #[test]
     fn values_are_held_half_a_voxel_and_cover_a_tenth() {
-        let grid = Grid::from_affine([4, 4, 2], &[[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0], [0.0, 0.0, 0.0, 1.0]]).unwrap();
+        let grid = Grid::from_affine([4, 4, 2], &[[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+            .unwrap();
         let voxels = Array3::from_shape_fn((2, 4, 4), |(k, _, i)| (1 + k + i) as f32);
         let source = Volume::new(voxels, grid, Source::Memory, "source").unwrap();
         let at = |z: f64| {

@@ -148,7 +148,16 @@ mod tests {
             let error = together(&trio(|s| s[2].patient_id = "P2".into()), force).unwrap_err();
             assert!(matches!(error, Error::Identity(_)) && error.to_string().contains("T2 belongs to another patient"), "{error}");
         }
-        assert!(together(&trio(|s| { s[0].patient_birth_date = "19600101".into(); s[1].patient_birth_date = "19610101".into() }), true).is_err());
+        assert!(
+            together(
+                &trio(|s| {
+                    s[0].patient_birth_date = "19600101".into();
+                    s[1].patient_birth_date = "19610101".into()
+                }),
+                true
+            )
+            .is_err()
+        );
     }
 
     #[test]
@@ -166,7 +175,14 @@ mod tests {
 
     #[test]
     fn swapped_sequences_are_told() {
-        let warnings = together(&trio(|s| { s[0].echo_time_ms = Some(99.0); s[2].echo_time_ms = Some(11.8) }), false).unwrap();
+        let warnings = together(
+            &trio(|s| {
+                s[0].echo_time_ms = Some(99.0);
+                s[2].echo_time_ms = Some(11.8)
+            }),
+            false,
+        )
+        .unwrap();
         assert!(warnings[0].contains("T1 and T2 look swapped"), "{warnings:?}");
         let warnings = together(&trio(|s| s[0].contrast_agent = "Gd".into()), false).unwrap();
         assert!(warnings[0].contains("T1 and T1C look swapped"), "{warnings:?}");

@@ -131,11 +131,8 @@ impl Grid {
     /// The affine (i, j, k, 1) -> LPS mm where the slices are uniformly spaced (within [`UNIFORM_TOLERANCE_MM`]), and only then.
     pub fn affine(&self) -> Option<[[f64; 4]; 4]> {
         let (axis_k, origin) = (self.axis_k(), self.origins[0]);
-        let uniform = self
-            .origins
-            .iter()
-            .enumerate()
-            .all(|(k, o)| norm(sub(*o, add(origin, scale(axis_k, k as f64)))) <= UNIFORM_TOLERANCE_MM);
+        let uniform =
+            self.origins.iter().enumerate().all(|(k, o)| norm(sub(*o, add(origin, scale(axis_k, k as f64)))) <= UNIFORM_TOLERANCE_MM);
         let row = |r: usize| [self.axis_i[r], self.axis_j[r], axis_k[r], origin[r]];
         uniform.then(|| [row(0), row(1), row(2), [0.0, 0.0, 0.0, 1.0]])
     }

@@ -12,8 +12,8 @@ pub mod nrrd;
 pub mod orient;
 pub mod prepare;
 pub mod read;
-pub mod volume;
 mod samples;
+pub mod volume;
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -260,8 +260,9 @@ impl Study {
 
 /// T1C's foreground, canonical.
 fn foreground(canonical: ArrayView3<'_, f32>, reference: &Volume) -> Result<Array3<bool>> {
-    let bright = prepare::percentile_above_zero(reference, 99.5)
-        .ok_or_else(|| Error::Image("T1C: no voxel lies above 0; MR signal was expected. Check the rescale intercept or the file".into()))?;
+    let bright = prepare::percentile_above_zero(reference, 99.5).ok_or_else(|| {
+        Error::Image("T1C: no voxel lies above 0; MR signal was expected. Check the rescale intercept or the file".into())
+    })?;
     let threshold = (FOREGROUND * bright) as f32;
     Ok(canonical.mapv(|v| v > threshold))
 }

@@ -14,7 +14,8 @@ pub struct Arguments {
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 internal error; 2 wrong arguments; 3 unreadable or unusable image; 4 sequences that do not \
+const EXIT_CODES: &str =
+    "Exit codes: 0 done; 1 internal error; 2 wrong arguments; 3 unreadable or unusable image; 4 sequences that do not \
 belong together; 5 model bundle; 6 ONNX Runtime or device; 7 output; 130 cancelled.
 
 ONNX Runtime is looked for at --onnxruntime, then SEQSEG_ORT_DYLIB, then beside the program, then in the active virtual environment's \

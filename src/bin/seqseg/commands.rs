@@ -80,8 +80,7 @@ fn whole(sequences: &Sequences, model: &Model, from: &From, kind: Contours, out:
             Contours::Voxel => ContourKind::Voxel,
         };
         let lines = clock.time("contour", || contour(&study, &segmentation, &ContourOptions::default().with_kind(kind), run))?;
-        let results =
-            Results { study: &study, engine: &engine, detection: &detection, segmentation: &segmentation, contours: &lines };
+        let results = Results { study: &study, engine: &engine, detection: &detection, segmentation: &segmentation, contours: &lines };
         let written = clock.time("export", || outputs::all(out, &results))?;
 
         let options = serde_json::json!({
@@ -146,7 +145,13 @@ fn report(record: &Record, out: &Path) {
         println!("{:>5}  {:>8.1}  {steps:>5}  {:>8.0}  {}", s.slice.info.slice, s.slice.info.position_mm, s.slice.area_mm2, s.status);
     }
     if let Some(volume) = record.volume_mm3 {
-        println!("volume {:.2} cm3 on {}; written to {}: {}", volume / 1000.0, record.device.used, out.display(), record.outputs.join(", "));
+        println!(
+            "volume {:.2} cm3 on {}; written to {}: {}",
+            volume / 1000.0,
+            record.device.used,
+            out.display(),
+            record.outputs.join(", ")
+        );
     }
 }
 
@@ -237,7 +242,11 @@ fn info(dir: &Path) -> Result<()> {
     }
     println!("{} {}  (format {}, {})", manifest.name, manifest.version, manifest.format_version, manifest.licence);
     println!("hash          {}", bundle.hash());
-    println!("intended use  {}{}", if manifest.intended_use.demo { "DEMO, NOT FOR CLINICAL USE. " } else { "" }, manifest.intended_use.statement);
+    println!(
+        "intended use  {}{}",
+        if manifest.intended_use.demo { "DEMO, NOT FOR CLINICAL USE. " } else { "" },
+        manifest.intended_use.statement
+    );
     println!("slices        {}", if manifest.negatives_trained { "with and without tumour" } else { "with tumour only: name the range" });
     println!("input         {}", json(&manifest.input)?);
     println!("detector      {}", json(&manifest.detector)?);

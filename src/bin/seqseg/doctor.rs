@@ -11,7 +11,12 @@ use crate::args::RuntimeArguments;
 
 pub fn doctor(bundle: Option<&Path>, arguments: &RuntimeArguments) -> Result<()> {
     println!("seqseg        {}", env!("CARGO_PKG_VERSION"));
-    println!("platform      {} {}, {} cores", std::env::consts::OS, std::env::consts::ARCH, std::thread::available_parallelism().map_or(0, |n| n.get()));
+    println!(
+        "platform      {} {}, {} cores",
+        std::env::consts::OS,
+        std::env::consts::ARCH,
+        std::thread::available_parallelism().map_or(0, |n| n.get())
+    );
     for (place, found) in search(arguments.onnxruntime.as_deref()) {
         println!("looked in     {place}: {}", found.map_or("nothing".into(), |p| p.display().to_string()));
     }

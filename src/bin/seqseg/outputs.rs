@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use seqseg::contour::Contours;
 use seqseg::export::nifti::write_nifti;
 use seqseg::export::preview::{Preview, write_preview};
-use seqseg::export::{RtStructOptions, write_rtstruct};
 use seqseg::export::write_atomically;
+use seqseg::export::{RtStructOptions, write_rtstruct};
 use seqseg::{Detection, Engine, Error, Result, Segmentation, Study};
 
 /// What was found, about to be written.
@@ -125,7 +125,10 @@ fn stale(path: &Path, why: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::Write {
-        message: format!("{}: left by an earlier run, and this run cannot replace it ({why}). Choose an empty folder with --out", path.display()),
+        message: format!(
+            "{}: left by an earlier run, and this run cannot replace it ({why}). Choose an empty folder with --out",
+            path.display()
+        ),
         source: None,
     })
 }

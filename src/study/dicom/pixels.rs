@@ -283,4 +283,3 @@ fn sniff(packed: &[u8]) -> Option<Stream> {
     let subsampled = *packed.get(at + 39)? != 1 || *packed.get(at + 40)? != 1;
     (!subsampled).then_some(Stream { columns, rows, components, bits })
 }
-

@@ -1,0 +1,71 @@
+# make demo    one synthetic study through the whole pipeline, into out/demo (Rust, Python 3.11+, a C++ compiler and make are enough)
+# make test    every test, with its own set-up
+# make lint    formatting and lints
+
+CARGO   ?= cargo
+PYTHON  ?= python3
+PROFILE ?= release
+DEMO    ?= out/demo
+# A patient that the demo model never saw.
+SEED    ?= 7
+
+# cargo's name of the profile and the folder it builds into differ for dev.
+BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+
+# The runtime's environment: ONNX Runtime, the phantom's few packages, and cmake for the JPEG-LS decoder's build. No PyTorch.
+VENV        = $(CURDIR)/.venv
+VENV_JUDGES = $(CURDIR)/.venv-judges
+VENV_TRAIN  = $(CURDIR)/training/.venv
+PIP         = -m pip install --quiet --disable-pip-version-check
+
+export PATH := $(VENV)/bin:$(PATH)
+export VIRTUAL_ENV := $(VENV)
+
+.PHONY: demo test test-rust test-demo test-training lint setup build clean
+
+setup: $(VENV)/.done
+build: setup
+	$(CARGO) build --locked --profile $(PROFILE) --bin seqseg
+
+$(VENV)/.done: training/pyproject.toml Makefile
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python $(PIP) onnxruntime==1.32.0 cmake==4.1.2
+	$(VENV)/bin/python $(PIP) --editable training
+	touch $@
+
+$(VENV_JUDGES)/.done: tests/judges/requirements.txt
+	$(PYTHON) -m venv $(VENV_JUDGES)
+	$(VENV_JUDGES)/bin/python $(PIP) --requirement tests/judges/requirements.txt
+	touch $@
+
+$(VENV_TRAIN)/.done: training/pyproject.toml
+	$(PYTHON) -m venv $(VENV_TRAIN)
+	$(VENV_TRAIN)/bin/python $(PIP) --editable 'training[train,test]'
+	touch $@
+
+demo: build
+	mkdir -p $(DEMO)
+	$(VENV)/bin/python -m seqseg_train.phantom --seed $(SEED) --out $(DEMO)/study
+	$(BUILT)/seqseg run --t1 $(DEMO)/study/T1 --t1c $(DEMO)/study/T1C --t2 $(DEMO)/study/T2 \
+	    --bundle models/demo --device cpu --out $(DEMO)
+	$(VENV)/bin/python -m seqseg_train.score --run $(DEMO) --truth $(DEMO)/study/truth.nii.gz
+
+test: test-rust test-demo test-training
+
+test-rust: setup $(VENV_JUDGES)/.done
+	SEQSEG_TEST_PYTHON=$(VENV_JUDGES)/bin/python $(CARGO) test --locked
+
+# The demo, as a user types it, on the tests' build.
+test-demo: setup
+	$(MAKE) --no-print-directory demo PROFILE=dev DEMO=out/test-demo
+
+test-training: $(VENV_TRAIN)/.done
+	cd training && $(VENV_TRAIN)/bin/python -m pytest --quiet
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- --deny warnings
+
+clean:
+	rm -rf target out $(VENV) $(VENV_JUDGES) $(VENV_TRAIN)
