@@ -1,8 +1,9 @@
 """Patient seeds in, a cache of prepared slices out; a cache in, `SliceSet` out.
 
-A cache folder holds, for n slices of grid side G: `images.u8` [n, 3, G, G] (value / 255), `masks.u8` [n, G, G] (the mask
-sampled bilinearly, times 255), `slices.npz` (patient, slice, tumour, target box in the grid's pixel edges) and
-`cache.json` (what it was made from). Training reads tumour slices and a share of the tumour-free ones.
+A cache folder holds shards of 20 patients each. A shard holds, for n slices of grid side G: `images.u8` [n, 3, G, G]
+(value / 255), `masks.u8` [n, G, G] (the mask sampled bilinearly, times 255), `slices.npz` (patient, slice, tumour, target
+box in the grid's pixel edges) and `cache.json` (what it was made from). More patients later add shards.
+Training reads tumour slices and a share of the tumour-free ones.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ Array = np.ndarray
 
 # Patients of the three sets never meet: a set takes at most 8,000 seeds, a run seed modulo 100 says which.
 SEED_RANGES = {"train": 1_000_000, "validation": 2_000_000, "test": 3_000_000}
-FORMAT = 2
+FORMAT = 3
+PATIENTS_PER_SHARD = 20
 
 
 class Patient(Protocol):
@@ -38,12 +40,30 @@ class Patient(Protocol):
     def images(self) -> Array: ...
 
 
+class Stacked:
+    """Arrays [n_i, ...] read as one [n, ...]; memory-mapped ones cost what is read."""
+
+    def __init__(self, parts: list[Array]) -> None:
+        self.parts = parts
+        self.starts = np.cumsum([0] + [len(p) for p in parts])
+        self.shape = (int(self.starts[-1]), *parts[0].shape[1:])
+
+    def __getitem__(self, rows: Array) -> Array:
+        """Rows [k] of the whole -> [k, ...]."""
+        rows = np.asarray(rows)
+        out = np.empty((len(rows), *self.shape[1:]), dtype=self.parts[0].dtype)
+        part = np.searchsorted(self.starts, rows, side="right") - 1
+        for i, row in enumerate(rows):
+            out[i] = self.parts[part[i]][row - self.starts[part[i]]]
+        return out
+
+
 @dataclass
 class SliceSet:
-    """Prepared slices of many patients; memory-mapped, so that a large set costs what is read."""
+    """Prepared slices of many patients."""
 
-    images: Array  # uint8 [n, 3, G, G]
-    masks: Array  # uint8 [n, G, G]
+    images: Stacked  # uint8 [n, 3, G, G]
+    masks: Stacked  # uint8 [n, G, G]
     patient: Array  # int64 [n]
     slice_index: Array  # int64 [n]
     tumour: Array  # bool [n]
@@ -111,39 +131,52 @@ def build_cache(
     workers: int = 2,
     source: Callable[[int], Patient] = phantom_patient,
 ) -> SliceSet:
-    """Make the cache unless the folder already holds one of the same patients and preparation, then open it."""
-    made_from = {
-        "format": FORMAT, "seeds": [seeds[0], len(seeds)], "input": json.loads(json.dumps(asdict(config))),
-        "tumour_free": tumour_free, "source": source.__name__,
-    }  # fmt: skip
-    manifest = folder / "cache.json"
-    if not (manifest.exists() and json.loads(manifest.read_text()) == made_from):
-        folder.mkdir(parents=True, exist_ok=True)
-        manifest.unlink(missing_ok=True)
-        jobs = [(seed, config, tumour_free, source) for seed in seeds]
-        small: dict[str, list[Array]] = {key: [] for key in ("patient", "slice_index", "tumour", "target")}
-        # One thread of BLAS per worker; spawn, because PyTorch's threads do not survive a fork.
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
-        with open(folder / "images.u8", "wb") as images, open(folder / "masks.u8", "wb") as masks:
-            with get_context("spawn").Pool(workers) as pool:
-                for one in tqdm(pool.imap(_job, jobs), total=len(jobs), desc=f"prepare {folder.name}", mininterval=5):
-                    images.write(one["images"].tobytes())
-                    masks.write(one["masks"].tobytes())
-                    for key, values in small.items():
-                        values.append(one[key])
-        np.savez(folder / "slices.npz", **{key: np.concatenate(values) for key, values in small.items()})
-        manifest.write_text(json.dumps(made_from))
-    return open_cache(folder)
+    """Make the shards that the folder does not hold yet (same patients, same preparation), then open them all."""
+    shards = []
+    for start in range(0, len(seeds), PATIENTS_PER_SHARD):
+        part = seeds[start : start + PATIENTS_PER_SHARD]
+        shard = folder / f"{start // PATIENTS_PER_SHARD:03d}"
+        made_from = {
+            "format": FORMAT, "seeds": part, "input": json.loads(json.dumps(asdict(config))), "tumour_free": tumour_free,
+            "source": source.__name__,
+        }  # fmt: skip
+        manifest = shard / "cache.json"
+        if not (manifest.exists() and json.loads(manifest.read_text()) == made_from):
+            shard.mkdir(parents=True, exist_ok=True)
+            manifest.unlink(missing_ok=True)
+            _write_shard(shard, [(seed, config, tumour_free, source) for seed in part], workers)
+            manifest.write_text(json.dumps(made_from))
+        shards.append(shard)
+    return open_shards(shards)
 
 
-def open_cache(folder: Path) -> SliceSet:
-    """A cache folder as a SliceSet."""
-    with np.load(folder / "slices.npz") as f:
-        small = {key: f[key] for key in f.files}
-    n = len(small["patient"])
-    side = round(((folder / "masks.u8").stat().st_size / n) ** 0.5)
-    return SliceSet(
-        images=np.memmap(folder / "images.u8", dtype=np.uint8, mode="r", shape=(n, 3, side, side)),
-        masks=np.memmap(folder / "masks.u8", dtype=np.uint8, mode="r", shape=(n, side, side)),
-        **small,
-    )
+def _write_shard(shard: Path, jobs: list[tuple[int, InputConfig, int, Callable[[int], Patient]]], workers: int) -> None:
+    small: dict[str, list[Array]] = {key: [] for key in ("patient", "slice_index", "tumour", "target")}
+    # One thread of BLAS per worker; spawn, because PyTorch's threads do not survive a fork.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    label = f"prepare {shard.parent.name}/{shard.name}"
+    with (
+        open(shard / "images.u8", "wb") as images,
+        open(shard / "masks.u8", "wb") as masks,
+        get_context("spawn").Pool(workers) as pool,
+    ):
+        for one in tqdm(pool.imap(_job, jobs), total=len(jobs), desc=label, mininterval=5):
+            images.write(one["images"].tobytes())
+            masks.write(one["masks"].tobytes())
+            for key, values in small.items():
+                values.append(one[key])
+    np.savez(shard / "slices.npz", **{key: np.concatenate(values) for key, values in small.items()})
+
+
+def open_shards(shards: list[Path]) -> SliceSet:
+    """Shard folders as one SliceSet."""
+    images, masks, small = [], [], []
+    for shard in shards:
+        with np.load(shard / "slices.npz") as f:
+            small.append({key: f[key] for key in f.files})
+        n = len(small[-1]["patient"])
+        side = round(((shard / "masks.u8").stat().st_size / n) ** 0.5)
+        images.append(np.memmap(shard / "images.u8", dtype=np.uint8, mode="r", shape=(n, 3, side, side)))
+        masks.append(np.memmap(shard / "masks.u8", dtype=np.uint8, mode="r", shape=(n, side, side)))
+    joined = {key: np.concatenate([one[key] for one in small]) for key in small[0]}
+    return SliceSet(images=Stacked(images), masks=Stacked(masks), **joined)

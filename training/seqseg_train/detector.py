@@ -20,9 +20,9 @@ from . import boxes as bx
 from .data import SliceSet
 from .environment import Episodes, Views
 from .exploration import explore, prior_actions
-from .networks import QNetwork
+from .networks import QHead, QNetwork
 from .presets import Preset
-from .reward import good_stop
+from .reward import good_stop, reward
 
 Array = np.ndarray
 
@@ -77,7 +77,12 @@ class Replay:
 
 
 class Learner:
-    """The Q network, its target network, its average and the optimiser."""
+    """The Q network, its target network, its average and the optimiser.
+
+    Beyond the paper, with `auxiliary` above 0: a second linear layer learns Algorithm 1's immediate reward of all eleven
+    actions from the same features. One transition teaches the Q head about one action; this teaches the trunk about all
+    of them, which a small network with few updates needs. It is thrown away after training.
+    """
 
     def __init__(self, preset: Preset, data: SliceSet, seed: int, weights: str | None = None) -> None:
         self.preset, self.data, self.config = preset, data, preset.detector
@@ -87,12 +92,15 @@ class Learner:
         self.target = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False)
         c = self.config
+        # Only for training, where `auxiliary` asks for it: the same input as the Q head, immediate rewards as output.
+        self.reward_head = QHead(preset.trunk.feature_size, preset.history)
+        trained = [*self.net.parameters(), *self.reward_head.parameters()]
         if c.optimiser == "sgd":
             self.optimiser: torch.optim.Optimizer = torch.optim.SGD(
-                self.net.parameters(), c.lr, momentum=c.momentum, weight_decay=c.weight_decay
+                trained, c.lr, momentum=c.momentum, weight_decay=c.weight_decay
             )
         else:
-            self.optimiser = torch.optim.Adam(self.net.parameters(), c.lr, weight_decay=c.weight_decay)
+            self.optimiser = torch.optim.Adam(trained, c.lr, weight_decay=c.weight_decay)
         self.updates = 0
 
     def greedy(self, episodes: Episodes, rows: Array) -> Array:
@@ -140,9 +148,13 @@ class Learner:
 
         self.net.train()
         local, global_ = self.net.trunk.embed(crops[: 2 * n]).chunk(2)
-        q = self.net.head(global_, local, self.net.encode_history(torch.from_numpy(past)))
-        q = q.gather(1, actions[:, None]).squeeze(1)
+        encoded = self.net.encode_history(torch.from_numpy(past))
+        q = self.net.head(global_, local, encoded).gather(1, actions[:, None]).squeeze(1)
         loss = F.smooth_l1_loss(q, goal) if c.loss == "huber" else F.l1_loss(q, goal)
+        td_loss = float(loss.detach())
+        if c.auxiliary:
+            rewards = torch.from_numpy(self.all_rewards(replay, rows)).float()
+            loss = loss + c.auxiliary * F.smooth_l1_loss(self.reward_head(global_, local, encoded), rewards)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 10.0)
@@ -151,7 +163,18 @@ class Learner:
         if self.updates % c.target_update == 0:
             self.target.load_state_dict(self.net.state_dict())
         self._follow()
-        return float(loss.detach())
+        return td_loss
+
+    def all_rewards(self, replay: Replay, rows: Array) -> Array:
+        """Algorithm 1's reward of every action [n, A] in the states of some transitions."""
+        slices, grid = replay.slices[rows], self.data.grid
+        target = replay.views.rows(rows).to_view(self.data.target[slices], grid)[:, None]
+        before = replay.before[rows]
+        after = bx.apply_all_actions(before, grid, self.preset.min_side)
+        every = np.tile(np.arange(bx.N_ACTIONS), (len(rows), 1))
+        tumour = self.data.tumour[slices][:, None]
+        target = np.where(tumour[..., None], target, [0.0, 0.0, grid, grid])
+        return reward(before[:, None], after, every, target, tumour)
 
     def _follow(self) -> None:
         """Move the averaged weights; statistics of batch normalisation are averaged as well, counters copied."""
@@ -331,7 +354,7 @@ def save_detector(path: Path, net: QNetwork, preset: Preset, seed: int, figures:
 
 def load_detector(path: Path, preset: Preset) -> tuple[QNetwork, dict]:
     """The network of a checkpoint whose networks are the preset's, and its validation figures."""
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, trainedonly=True)
     net = QNetwork(preset)
     net.load_state_dict(state["net"])
     return net.eval(), state["validation"]

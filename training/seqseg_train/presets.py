@@ -80,6 +80,8 @@ class DetectorTraining:
     warmup: int = 1024
     target_update: int = 1000
     double: bool = False
+    # Weight of the auxiliary loss on all actions' immediate rewards; 0 is the paper.
+    auxiliary: float = 0.0
     # Weights are validated and kept as an exponential moving average; 0 turns it off.
     ema: float = 0.0
     schedule: Schedule = field(default_factory=Schedule)
@@ -152,31 +154,33 @@ DEMO = Preset(
         kind="small", crop=64, widths=(16, 32, 64, 96), blocks=(1, 1, 1), pool=4, feature_size=128, sampling_ratio=2
     ),
     ranet=RanetConfig(
-        encoder="small", crop=128, widths=(12, 16, 32, 48, 96), decoder=(12, 16, 24, 32), lstm_hidden=128, fused=12
+        encoder="small", crop=96, widths=(8, 16, 24, 40, 80), decoder=(8, 12, 20, 32), lstm_hidden=128, regions=6, fused=8
     ),
     detector=DetectorTraining(
-        epochs=40,
-        episodes_per_epoch=1024,
+        epochs=30,
+        episodes_per_epoch=640,
         tumour_free_share=0.2,
         parallel=64,
-        decisions_per_update=32,
-        batch=64,
+        decisions_per_update=12,
+        batch=32,
         optimiser="adam",
         loss="huber",
         lr=1e-3,
         cosine=True,
         weight_decay=1e-5,
         target_update=200,
+        auxiliary=1.0,
         ema=0.995,
         shift=24.0,
         scale=0.12,
         intensity=0.1,
         validate_every=2,
+        validation_slices=240,
     ),
     segmenter=SegmenterTraining(
         steps=4000,
         agent_steps=2000,
-        border_k=5,
+        border_k=4,
         tumour_free_share=0.35,
         scale=0.1,
         intensity=0.1,
@@ -184,9 +188,9 @@ DEMO = Preset(
         ema=0.995,
         validate_every=500,
     ),
-    patients_train=300,
-    patients_validation=40,
-    patients_test=120,
+    patients_train=200,
+    patients_validation=20,
+    patients_test=104,
 )
 
 MICRO = Preset(
@@ -209,6 +213,7 @@ MICRO = Preset(
         cosine=True,
         weight_decay=1e-5,
         target_update=200,
+        auxiliary=1.0,
         ema=0.99,
         shift=24.0,
         scale=0.1,

@@ -68,9 +68,10 @@ def test_cache_and_split(tmp_path):
     again = data.build_cache(tmp_path / "c", seeds, MICRO.input, 3, workers=1, source=standin_patient)
     assert len(made) == len(again) and made.images.shape[1:] == (3, 96, 96)
     assert (~made.tumour).sum() == 6 and set(made.patient) == set(seeds)
+    masks = made.masks[np.arange(len(made))]
     for row in np.flatnonzero(made.tumour):
         x0, y0, x1, y1 = made.target[row]
-        ys, xs = np.nonzero(made.masks[row] >= 128)
+        ys, xs = np.nonzero(masks[row] >= 128)
         if len(xs):
             assert x0 - 1 <= xs.min() and xs.max() + 1 <= x1 + 1 and y0 - 1 <= ys.min() and ys.max() + 1 <= y1 + 1
     assert not set(seeds) & set(data.patient_seeds("test", 1, 200)) & set(data.patient_seeds("validation", 1, 200))
