@@ -65,8 +65,7 @@ fn beyond(voxels: ArrayView3<'_, f32>, at: [f64; 3]) -> f64 {
 
 /// Value at continuous index (i, j, k); `None` more than half a voxel outside, the border's value in between.
 fn trilinear(voxels: ArrayView3<'_, f32>, at: [f64; 3]) -> Option<f32> {
-    // Written so that a NaN is outside.
-    if !(beyond(voxels, at) <= HELD) {
+    if beyond(voxels, at) > HELD {
         return None;
     }
     let (nk, nj, ni) = voxels.dim();

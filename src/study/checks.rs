@@ -88,20 +88,21 @@ fn swapped(volumes: &[Volume; 3]) -> Vec<String> {
     let mut warnings = Vec::new();
     let [t1, t1c, t2] = [volumes[0].dicom(), volumes[1].dicom(), volumes[2].dicom()];
     let echo = |s: Option<&DicomSeries>| s.and_then(|s| s.echo_time_ms);
-    if let (Some(a), Some(b)) = (echo(t1), echo(t2)) {
-        if a > b {
-            warnings.push(format!("T1 and T2 look swapped: T1's echo time ({a} ms) is longer than T2's ({b} ms)"));
-        }
+    if let (Some(a), Some(b)) = (echo(t1), echo(t2))
+        && a > b
+    {
+        warnings.push(format!("T1 and T2 look swapped: T1's echo time ({a} ms) is longer than T2's ({b} ms)"));
     }
-    if let (Some(a), Some(b)) = (echo(t1c), echo(t2)) {
-        if a > b {
-            warnings.push(format!("T1C and T2 look swapped: T1C's echo time ({a} ms) is longer than T2's ({b} ms)"));
-        }
+    if let (Some(a), Some(b)) = (echo(t1c), echo(t2))
+        && a > b
+    {
+        warnings.push(format!("T1C and T2 look swapped: T1C's echo time ({a} ms) is longer than T2's ({b} ms)"));
     }
-    if let (Some(a), Some(b)) = (t1, t1c) {
-        if !a.contrast_agent.trim().is_empty() && b.contrast_agent.trim().is_empty() {
-            warnings.push(format!("T1 and T1C look swapped: T1 names a contrast agent ({:?}), T1C none", a.contrast_agent.trim()));
-        }
+    if let (Some(a), Some(b)) = (t1, t1c)
+        && !a.contrast_agent.trim().is_empty()
+        && b.contrast_agent.trim().is_empty()
+    {
+        warnings.push(format!("T1 and T1C look swapped: T1 names a contrast agent ({:?}), T1C none", a.contrast_agent.trim()));
     }
     warnings
 }

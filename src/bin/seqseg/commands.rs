@@ -186,8 +186,7 @@ fn outline(mask: &Path, reference: PathBuf, threshold: Option<f32>, roi_name: St
     let region = read(&[mask.to_owned()], &ReadOptions::default())?;
     let series = read(&[reference.clone()], &ReadOptions::default())?;
     let distance = region.grid().corner_distance(series.grid());
-    // NaN cannot pass: the comparison is for closeness.
-    if !(distance <= 0.01) {
+    if distance > 0.01 {
         return Err(Error::Geometry(format!(
             "{}: does not lie on the grid of {} ({}). Resample the mask onto the reference first",
             mask.display(),
