@@ -24,6 +24,8 @@ pub struct EngineOptions {
     pub onnxruntime: Option<PathBuf>,
     /// Threads inside one model run; 0 is all cores.
     pub threads: usize,
+    /// Model runs that may go at once; 0 and 1 are one. Each costs a copy of the weights and its working memory.
+    pub concurrent_runs: usize,
 }
 
 impl EngineOptions {
@@ -66,6 +68,17 @@ pub struct Provenance {
     pub statement: String,
 }
 
+impl Provenance {
+    /// One line of at most 79 bytes for file headers; a demo says so first.
+    pub fn short(&self) -> String {
+        let hash = self.model_hash.get(..12).unwrap_or_default();
+        match self.demo {
+            true => format!("DEMO, NOT CLINICAL (synthetic training) {} {hash}", self.model_name),
+            false => format!("seqseg {} {} {hash}", self.model_name, self.model_version),
+        }
+    }
+}
+
 impl Engine {
     /// Opens the bundle in `dir`.
     ///
@@ -74,7 +87,8 @@ impl Engine {
     pub fn open(dir: &Path, options: &EngineOptions) -> Result<Self> {
         let bundle = Bundle::open(dir)?;
         let runtime = Runtime::get(options.onnxruntime.as_deref())?;
-        let networks = Networks::open(runtime, &bundle, &NetworkOptions { device: options.device, threads: options.threads })?;
+        let network_options = NetworkOptions { device: options.device, threads: options.threads, concurrent_runs: options.concurrent_runs };
+        let networks = Networks::open(runtime, &bundle, &network_options)?;
         Ok(Engine { bundle, networks, runtime })
     }
 

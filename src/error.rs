@@ -67,6 +67,9 @@ pub enum Error {
     /// A defect of seqseg itself.
     #[error("internal error: {0}. Please report it with the run record.")]
     Internal(String),
+    /// An earlier call on this handle ended in [`Error::Internal`]; it cannot be trusted any more.
+    #[error("an earlier call on this handle failed with an internal error; free the handle and make a new one")]
+    Poisoned,
 }
 
 /// Result with the library's [`Error`].
@@ -88,6 +91,7 @@ impl Error {
             Error::Unsupported(_) => 10,
             Error::Cancelled => 11,
             Error::Internal(_) => 12,
+            Error::Poisoned => 13,
         }
     }
 

@@ -21,6 +21,7 @@ pub mod detect;
 pub mod engine;
 pub mod error;
 pub mod export;
+pub mod ffi;
 pub mod run;
 pub mod runtime;
 pub mod segment;

@@ -42,7 +42,7 @@ pub struct Progress {
     pub total: usize,
 }
 
-/// A flag that any thread, or a signal handler, may set. It stays set.
+/// A flag that any thread, or a signal handler, may set. It stays set until it is reset.
 #[derive(Debug, Clone, Default)]
 pub struct CancelToken(Arc<AtomicBool>);
 
@@ -53,6 +53,11 @@ impl CancelToken {
 
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes the token usable again.
+    pub fn reset(&self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 
     pub fn is_cancelled(&self) -> bool {

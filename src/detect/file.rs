@@ -84,7 +84,8 @@ pub fn to_json(detection: &Detection, study: &Study, manifest: &Manifest, proven
     serde_json::to_string_pretty(&file).map_err(|e| Error::Internal(e.to_string()))
 }
 
-fn corners(bounding_box: &BoundingBox, fit: &Fit, study: &Study, slice: usize) -> [Point; 4] {
+/// Corners (x0, y0), (x1, y0), (x1, y1), (x0, y1) of a box in the patient, LPS mm.
+pub(crate) fn corners(bounding_box: &BoundingBox, fit: &Fit, study: &Study, slice: usize) -> [Point; 4] {
     let [x0, y0, x1, y1] = bounding_box.0;
     [(x0, y0), (x1, y0), (x1, y1), (x0, y1)].map(|(x, y)| {
         let [i, j] = fit.to_slice(x, y);

@@ -1,10 +1,11 @@
 //! The bundle's graphs, opened, checked and run.
 //!
 //! In: a [`Bundle`] and a [`Device`]. Out: [`Networks`], whose runs take slices [S, 3, G, G] and boxes and give features, Q values and
-//! probabilities. A session runs one call at a time (a mutex each, held for one model run).
+//! probabilities. A session runs one call at a time (a mutex each, held for one model run); more sessions, each with its own copy of the
+//! weights, only where the options ask for them.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Instant;
 
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
@@ -69,7 +70,9 @@ impl Work {
 
 struct Graph {
     name: String,
-    session: Mutex<Session>,
+    /// One or more, all alike.
+    sessions: Vec<Mutex<Session>>,
+    next: AtomicUsize,
     counter: Counter,
 }
 
@@ -87,6 +90,8 @@ pub struct NetworkOptions {
     pub device: Device,
     /// Threads inside one model run; 0 lets ONNX Runtime decide (all cores).
     pub threads: usize,
+    /// Model runs that may go at once; 0 and 1 are one. Each costs a copy of the weights and its working memory.
+    pub concurrent_runs: usize,
 }
 
 impl Networks {
@@ -130,7 +135,7 @@ impl Networks {
     ) -> Result<(Option<(Graph, Graph)>, Graph)> {
         let manifest = bundle.manifest();
         let grid = manifest.input.grid as i64;
-        let open = |file: &str| Graph::open(runtime, bundle, file, options.threads, device);
+        let open = |file: &str| Graph::open(runtime, bundle, file, options, device);
         let images = Port::new("images", TensorElementType::Float32, &[-1, 3, grid, grid]);
         let boxes = Port::new("boxes", TensorElementType::Float32, &[-1, 4]);
         let index = Port::new("image_index", TensorElementType::Int64, &[-1]);
@@ -199,11 +204,23 @@ impl Graphs for Networks {
 type RunError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Graph {
-    fn open(runtime: &'static Runtime, bundle: &Bundle, file: &str, threads: usize, device: Device) -> Result<Self> {
+    fn open(runtime: &'static Runtime, bundle: &Bundle, file: &str, options: &NetworkOptions, device: Device) -> Result<Self> {
         let bytes = bundle.file(file)?;
         let name = bundle.dir().join(file).display().to_string();
         let refused =
             |e: &dyn std::fmt::Display| Error::Runtime { message: format!("{name}: ONNX Runtime refuses this graph: {e}"), source: None };
+        let session = || Self::session(runtime, &bytes, options.threads, device, &refused);
+        let sessions = (0..options.concurrent_runs.max(1)).map(|_| session().map(Mutex::new)).collect::<Result<Vec<_>>>()?;
+        Ok(Graph { name, sessions, next: AtomicUsize::new(0), counter: Counter::default() })
+    }
+
+    fn session(
+        runtime: &'static Runtime,
+        bytes: &[u8],
+        threads: usize,
+        device: Device,
+        refused: &dyn Fn(&dyn std::fmt::Display) -> Error,
+    ) -> Result<Session> {
         let mut builder = Session::builder(&runtime.environment).map_err(|e| refused(&e))?;
         if threads > 0 {
             builder = builder.with_intra_threads(threads).map_err(|e| refused(&e))?;
@@ -219,16 +236,28 @@ impl Graph {
                 .error_on_failure();
             builder = builder.with_execution_providers([provider]).map_err(|e| no_cuda(n, runtime, &e))?;
         }
-        let session = match (builder.commit_from_memory(&bytes), device) {
-            (Ok(session), _) => session,
-            (Err(e), Device::Cuda(n)) => return Err(no_cuda(n, runtime, &e)),
-            (Err(e), _) => return Err(refused(&e)),
-        };
-        Ok(Graph { name, session: Mutex::new(session), counter: Counter::default() })
+        match (builder.commit_from_memory(bytes), device) {
+            (Ok(session), _) => Ok(session),
+            (Err(e), Device::Cuda(n)) => Err(no_cuda(n, runtime, &e)),
+            (Err(e), _) => Err(refused(&e)),
+        }
+    }
+
+    /// A session that no other thread uses: a free one, else the next in turn.
+    fn acquire(&self) -> MutexGuard<'_, Session> {
+        for session in &self.sessions {
+            match session.try_lock() {
+                Ok(guard) => return guard,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => (),
+            }
+        }
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.sessions.len();
+        self.sessions[turn].lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn check(&self, inputs: &[Port], output: &Port) -> Result<()> {
-        let session = self.session.lock().unwrap_or_else(|p| p.into_inner());
+        let session = self.acquire();
         let expected: Vec<String> = inputs.iter().map(|p| p.to_string()).collect();
         let mismatch = |found: String| {
             Error::bundle(format!(
@@ -268,7 +297,7 @@ impl Graph {
     }
 
     fn timed<T>(&self, rows: usize, run: impl FnOnce(&mut Session) -> std::result::Result<T, RunError>) -> Result<T> {
-        let mut session = self.session.lock().unwrap_or_else(|p| p.into_inner());
+        let mut session = self.acquire();
         let start = Instant::now();
         let out = run(&mut session)
             .map_err(|source| Error::Runtime { message: format!("{}: a model run failed", self.name), source: Some(source) })?;

@@ -2,6 +2,8 @@
 //!
 //! In: the three volumes. Out: warnings, or the error that stops the run. Identity is never forced; geometry can be.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
 use crate::study::volume::{DicomSeries, Sequence, Source, Volume};
 
@@ -9,7 +11,7 @@ use crate::study::volume::{DicomSeries, Sequence, Source, Volume};
 ///
 /// # Errors
 /// [`Error::Identity`] for another patient; [`Error::Geometry`] for the same series twice, or another frame of reference unless `force_geometry`.
-pub fn together(volumes: &[Volume; 3], force_geometry: bool) -> Result<Vec<String>> {
+pub fn together(volumes: &[Arc<Volume>; 3], force_geometry: bool) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     let [_, t1c, _] = volumes;
     for (sequence, volume) in [(Sequence::T1, &volumes[0]), (Sequence::T2, &volumes[2])] {
@@ -84,7 +86,7 @@ fn same_frame(t1c: &DicomSeries, other: &DicomSeries, sequence: Sequence, force:
 }
 
 /// Echo times and contrast tags that contradict the names.
-fn swapped(volumes: &[Volume; 3]) -> Vec<String> {
+fn swapped(volumes: &[Arc<Volume>; 3]) -> Vec<String> {
     let mut warnings = Vec::new();
     let [t1, t1c, t2] = [volumes[0].dicom(), volumes[1].dicom(), volumes[2].dicom()];
     let echo = |s: Option<&DicomSeries>| s.and_then(|s| s.echo_time_ms);
@@ -124,7 +126,7 @@ mod tests {
         }
     }
 
-    fn trio(change: impl FnOnce(&mut [DicomSeries; 3])) -> [Volume; 3] {
+    fn trio(change: impl FnOnce(&mut [DicomSeries; 3])) -> [Arc<Volume>; 3] {
         let mut all = [series("1"), series("2"), series("3")];
         change(&mut all);
         let mut step = 0.0f32;
@@ -132,7 +134,7 @@ mod tests {
             step += 1.0;
             let grid = Grid::new([2, 2, 2], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], vec![[0.0; 3], [0.0, 0.0, 1.0]]).unwrap();
             let voxels = Array3::from_shape_fn((2, 2, 2), |(k, j, i)| step + (k + j + i) as f32);
-            Volume::new(voxels, grid, Source::Dicom(Box::new(s)), "v").unwrap()
+            Arc::new(Volume::new(voxels, grid, Source::Dicom(Box::new(s)), "v").unwrap())
         })
     }
 

@@ -47,7 +47,7 @@ pub struct StudyOptions {
 /// the patient's right to left.
 #[derive(Debug)]
 pub struct Study {
-    volumes: [Volume; 3],
+    volumes: [Arc<Volume>; 3],
     orientation: Orientation,
     grid: Grid,
     /// T1 and T2 on `grid`, [k, j, i].
@@ -94,7 +94,7 @@ impl Study {
     /// # Errors
     /// [`Error::Identity`], [`Error::Geometry`] or [`Error::Image`] where the sequences cannot be used together (see [`checks`]), where a
     /// DICOM T1C was not acquired axially, or where T1 or T2 does not overlap T1C.
-    pub fn new(volumes: [Volume; 3], options: &StudyOptions, run: &Run<'_>) -> Result<Self> {
+    pub fn new(volumes: [Arc<Volume>; 3], options: &StudyOptions, run: &Run<'_>) -> Result<Self> {
         let mut warnings = checks::together(&volumes, options.force_geometry)?;
         let reference = &volumes[1];
         let orientation = Orientation::of(reference.grid())?;

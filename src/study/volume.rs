@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use ndarray::Array3;
 
 use crate::error::{Error, Result};
-use crate::study::grid::Grid;
+use crate::study::grid::{Grid, norm, sub};
 
 /// The three sequences, in the channel order of the paper (4.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -39,6 +39,9 @@ impl std::fmt::Display for Sequence {
         f.write_str(self.name())
     }
 }
+
+/// How far (mm) a volume in memory may lie from the DICOM series that it is said to show.
+pub const SAME_PLACE_MM: f64 = 0.01;
 
 /// A volume: voxels in storage order, their grid, their origin.
 #[derive(Debug, Clone)]
@@ -129,6 +132,45 @@ impl Volume {
 
     pub fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// Says that this volume, a viewer's own buffer, shows the DICOM series `series`, so that results can refer to its images. The slices may
+    /// run the other way.
+    ///
+    /// # Errors
+    /// [`Error::Geometry`] where sizes differ, or any slice lies more than [`SAME_PLACE_MM`] from the series' own.
+    pub fn with_dicom(mut self, series: &Volume, name: &str) -> Result<Self> {
+        let dicom = series.dicom().ok_or_else(|| Error::Argument(format!("{name}: the source is not a DICOM series")))?;
+        let slices = self.grid.size()[2];
+        let far = |reversed: bool| {
+            if self.grid.size() != series.grid.size() {
+                return f64::INFINITY;
+            }
+            let [ni, nj, _] = self.grid.size();
+            let corners = [(0, 0), (ni - 1, 0), (0, nj - 1), (ni - 1, nj - 1)].map(|(i, j)| (i as f64, j as f64));
+            (0..slices).flat_map(|k| corners.map(|c| (k, c))).fold(0.0, |far: f64, (k, (i, j))| {
+                let there = if reversed { slices - 1 - k } else { k };
+                far.max(norm(sub(self.grid.point(i, j, k), series.grid.point(i, j, there))))
+            })
+        };
+        let (same, turned) = (far(false), far(true));
+        if same.min(turned) > SAME_PLACE_MM {
+            let difference = if same.is_finite() {
+                format!("their corners lie up to {:.3} mm apart", same.min(turned))
+            } else {
+                format!("{:?} voxels against {:?}", self.grid.size(), series.grid.size())
+            };
+            return Err(Error::Geometry(format!(
+                "{name}: the volume in memory does not lie where its DICOM series lies: {difference}; {SAME_PLACE_MM} mm at most were expected. Give \
+                 the series that the volume was loaded from, before any resampling or transform"
+            )));
+        }
+        let mut dicom = dicom.clone();
+        if turned < same {
+            dicom.slices.reverse();
+        }
+        self.source = Source::Dicom(Box::new(dicom));
+        Ok(self)
     }
 
     /// The DICOM series behind this volume, if there is one.

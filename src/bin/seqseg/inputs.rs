@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use seqseg::study::read::{ReadOptions, read};
 use seqseg::{Error, Result, Run, Sequence, Stage, Study, StudyOptions, Volume};
@@ -12,16 +13,16 @@ use crate::commands::Clock;
 /// Reads and aligns the three sequences; an error says which sequence it was.
 pub fn study(sequences: &Sequences, clock: &mut Clock, run: &Run<'_>) -> Result<Study> {
     let paths: [&Vec<PathBuf>; 3] = [&sequences.t1, &sequences.t1c, &sequences.t2];
-    let volumes: Vec<Volume> = clock.time("read", || {
+    let volumes: Vec<Arc<Volume>> = clock.time("read", || {
         let mut volumes = Vec::with_capacity(3);
         for (done, sequence) in Sequence::ALL.into_iter().enumerate() {
             run.tick(Stage::Read, done, 3)?;
-            volumes.push(read(paths[done], &ReadOptions::default()).map_err(|e| name(e, sequence))?);
+            volumes.push(Arc::new(read(paths[done], &ReadOptions::default()).map_err(|e| name(e, sequence))?));
         }
         run.tick(Stage::Read, 3, 3)?;
         Ok(volumes)
     })?;
-    let volumes: [Volume; 3] = volumes.try_into().map_err(|_| Error::Internal("three sequences were read".into()))?;
+    let volumes: [Arc<Volume>; 3] = volumes.try_into().map_err(|_| Error::Internal("three sequences were read".into()))?;
     let mut options = StudyOptions::default();
     options.force_geometry = sequences.force_geometry;
     clock.time("align", || Study::new(volumes, &options, run))

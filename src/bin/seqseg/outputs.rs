@@ -72,11 +72,7 @@ pub fn all(out: &Path, results: &Results<'_>) -> Result<Written> {
     written.outputs.push(detection(out, study, engine, boxes)?);
     written.outputs.push(contours(out, lines, provenance.demo.then_some(provenance.statement.as_str()))?);
 
-    let hash = provenance.model_hash.get(..12).unwrap_or_default();
-    let description = match provenance.demo {
-        true => format!("DEMO, NOT CLINICAL (synthetic training) {} {hash}", provenance.model_name),
-        false => format!("seqseg {} {} {hash}", provenance.model_name, provenance.model_version),
-    };
+    let description = provenance.short();
     let grid = study.reference().grid();
     let mut optional = |path: PathBuf, outcome: Result<()>| -> Result<()> {
         match outcome {

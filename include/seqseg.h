@@ -1,0 +1,1130 @@
+/*
+ * seqseg: nasopharyngeal carcinoma in MR, found and outlined in your own process.
+ *
+ * Three MR sequences of one patient (T1, contrast-enhanced T1, T2) go in; a box per slice, a mask, contours and an RT Structure Set come
+ * out. The model runs on ONNX Runtime, which is loaded at run time.
+ *
+ * This is not a medical device. Show seqseg_engine_intended_use beside every result, and never call the result of a demo model
+ * (seqseg_engine_is_demo) a target.
+ *
+ * THE STORY
+ *
+ *     #include <seqseg.h>
+ *     #include <stdio.h>
+ *
+ *     static bool show(const seqseg_progress *p, void *user_data) {
+ *         (void)user_data;
+ *         printf("%s %zu/%zu\n", seqseg_stage_name(p->stage), p->done, p->total);
+ *         return true;                                       // false cancels
+ *     }
+ *
+ *     int main(void) {
+ *         seqseg_error *error = NULL;
+ *         seqseg_engine *engine = NULL;
+ *         seqseg_study *study = NULL;
+ *         seqseg_run *run = NULL;
+ *         seqseg_detection *detection = NULL;
+ *         seqseg_segmentation *segmentation = NULL;
+ *         seqseg_contours *contours = NULL;
+ *         const char *t1 = "patient/T1", *t1c = "patient/T1C", *t2 = "patient/T2";
+ *
+ *         int failed = seqseg_engine_new("models/demo", NULL, &engine, &error)
+ *             || seqseg_run_new(&run, &error)
+ *             || seqseg_run_set_progress(run, show, NULL, &error)
+ *             || seqseg_study_new(&study, &error)
+ *             || seqseg_study_load(study, SEQSEG_SEQUENCE_T1, &t1, 1, NULL, run, &error)
+ *             || seqseg_study_load(study, SEQSEG_SEQUENCE_T1C, &t1c, 1, NULL, run, &error)
+ *             || seqseg_study_load(study, SEQSEG_SEQUENCE_T2, &t2, 1, NULL, run, &error)
+ *             || seqseg_detect(engine, study, NULL, run, &detection, &error)
+ *             || seqseg_segment(engine, study, detection, NULL, run, &segmentation, &error)
+ *             || seqseg_contour(segmentation, NULL, run, &contours, &error)
+ *             || seqseg_contours_write_rtstruct(contours, "rtstruct.dcm", NULL, run, &error);
+ *         if (failed) {
+ *             fprintf(stderr, "%s\n", seqseg_error_message(error));
+ *         }
+ *         seqseg_error_free(error);
+ *         seqseg_contours_free(contours);
+ *         seqseg_segmentation_free(segmentation);
+ *         seqseg_detection_free(detection);
+ *         seqseg_study_free(study);
+ *         seqseg_run_free(run);
+ *         seqseg_engine_free(engine);
+ *         return failed;
+ *     }
+ *
+ * OWNERSHIP
+ *
+ * Handles are opaque. What a _new function, or a function with a handle as its last result, gives belongs to the caller, who frees it with
+ * the _free of its type; every _free takes NULL. Handles may be freed in any order: each keeps alive what it needs. Every pointer that is
+ * handed in is borrowed for the call, nothing is taken. What a getter lends (strings, arrays) stays valid until its handle is freed,
+ * unless it says otherwise. On failure a result is NULL.
+ *
+ * A (pointer, 0) pair is an empty array whatever the pointer. Strings are UTF-8, paths too, on every system.
+ *
+ * STRUCTS
+ *
+ * A struct that begins with `struct_size` must have it set to its sizeof before the call. The library fills (or reads) as much as the
+ * caller's struct has room for, so programs go on working when a field is appended.
+ *
+ * ERRORS
+ *
+ * Every fallible function returns SEQSEG_OK (0) or another seqseg_status, and sets *error (where `error` is not NULL) to a message of one
+ * paragraph that names the input, what was expected and what to do, or to NULL on success. The error belongs to the caller. No exception,
+ * panic or exit crosses the boundary. After SEQSEG_ERROR_INTERNAL the handles of that call answer SEQSEG_ERROR_POISONED; free them.
+ *
+ * THREADS
+ *
+ * A const handle may be used by many threads at once. A handle that a function takes without const wants no other call on it at the same
+ * time, unless its type says otherwise. Progress callbacks come on the calling thread. The library starts threads of its own (for pixels and
+ * for model runs) but never calls back from them.
+ *
+ * CANCEL
+ *
+ * A cancel token may be set by any thread and by a signal handler; the call returns SEQSEG_CANCELLED within one model run, every handle stays
+ * usable, nothing half done is left. Returning false from the progress callback does the same.
+ *
+ * UNITS AND AXES
+ *
+ * Millimetres and the patient's LPS axes (x to the left, y to the back, z to the head), except where an affine says RAS. Voxel (i, j, k) is
+ * its centre; i is the fastest storage axis. Boxes are pixel edges on the model's square grid. Slices are counted from 0, from inferior to
+ * superior, whatever the storage; half-open ranges.
+ */
+
+#ifndef SEQSEG_H
+#define SEQSEG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Version of the ABI: it grows when a function or a field is added, and its hundreds when something changes incompatibly.
+#define SEQSEG_ABI_VERSION 1
+
+// Status codes. Numbers are stable and never reused; treat an unknown one as a failure.
+typedef enum seqseg_status {
+    // Done.
+    SEQSEG_OK = 0,
+    // An argument or option makes no sense, or calls came in the wrong order.
+    SEQSEG_ERROR_ARGUMENT = 1,
+    // A file cannot be read.
+    SEQSEG_ERROR_READ = 2,
+    // The image is not one that seqseg can use.
+    SEQSEG_ERROR_IMAGE = 3,
+    // The sequences do not fit together in space.
+    SEQSEG_ERROR_GEOMETRY = 4,
+    // The sequences are of different patients.
+    SEQSEG_ERROR_IDENTITY = 5,
+    // The model bundle is missing, damaged or of another format.
+    SEQSEG_ERROR_BUNDLE = 6,
+    // ONNX Runtime cannot be found, loaded or run.
+    SEQSEG_ERROR_RUNTIME = 7,
+    // The device that was named cannot be used.
+    SEQSEG_ERROR_DEVICE = 8,
+    // An output cannot be written.
+    SEQSEG_ERROR_WRITE = 9,
+    // This output cannot be made from this input.
+    SEQSEG_ERROR_UNSUPPORTED = 10,
+    // The caller cancelled; every handle stays usable.
+    SEQSEG_CANCELLED = 11,
+    // A defect of seqseg itself.
+    SEQSEG_ERROR_INTERNAL = 12,
+    // An earlier call on this handle failed with SEQSEG_ERROR_INTERNAL; free it.
+    SEQSEG_ERROR_POISONED = 13,
+} seqseg_status;
+
+// Type of a voxel, in the machine's own byte order.
+typedef enum seqseg_element {
+    SEQSEG_ELEMENT_UINT8 = 0,
+    SEQSEG_ELEMENT_INT8 = 1,
+    SEQSEG_ELEMENT_UINT16 = 2,
+    SEQSEG_ELEMENT_INT16 = 3,
+    SEQSEG_ELEMENT_UINT32 = 4,
+    SEQSEG_ELEMENT_INT32 = 5,
+    SEQSEG_ELEMENT_FLOAT32 = 6,
+    SEQSEG_ELEMENT_FLOAT64 = 7,
+} seqseg_element;
+
+// The patient axes that an affine maps to.
+typedef enum seqseg_axes {
+    // x to the patient's left, y to the back, z to the head: DICOM, ITK, this library.
+    SEQSEG_AXES_LPS = 0,
+    // x to the patient's right, y to the front, z to the head: NIfTI, 3D Slicer.
+    SEQSEG_AXES_RAS = 1,
+} seqseg_axes;
+
+// A sequence of the study.
+typedef enum seqseg_sequence {
+    // T1-weighted.
+    SEQSEG_SEQUENCE_T1 = 0,
+    // Contrast-enhanced T1-weighted: the reference, on whose grid all results lie.
+    SEQSEG_SEQUENCE_T1C = 1,
+    // T2-weighted.
+    SEQSEG_SEQUENCE_T2 = 2,
+} seqseg_sequence;
+
+// The stages of the pipeline, in order.
+typedef enum seqseg_stage {
+    SEQSEG_STAGE_READ = 0,
+    SEQSEG_STAGE_ALIGN = 1,
+    SEQSEG_STAGE_PREPARE = 2,
+    SEQSEG_STAGE_DETECT = 3,
+    SEQSEG_STAGE_SEGMENT = 4,
+    SEQSEG_STAGE_CONTOUR = 5,
+    SEQSEG_STAGE_EXPORT = 6,
+} seqseg_stage;
+
+// What a user should know about a slice: bits of `statuses`; 0 is ok.
+typedef enum seqseg_slice_status {
+    // No pixel over the threshold, or the box was cleared by the caller.
+    SEQSEG_SLICE_NO_LESION = 1,
+    // The box touches the edge of the model's grid.
+    SEQSEG_SLICE_BOX_AT_IMAGE_EDGE = 2,
+    // The mask reaches the edge of what the segmenter saw: possibly cut.
+    SEQSEG_SLICE_MASK_AT_CROP_EDGE = 4,
+    // The agent did not stop within the step limit.
+    SEQSEG_SLICE_STEP_LIMIT_REACHED = 8,
+    // A sequence covers less than 95 % of T1C's foreground: not segmented unless forced.
+    SEQSEG_SLICE_INCOMPLETE_COVERAGE = 16,
+    // The slice spacing lies outside the range seen in training.
+    SEQSEG_SLICE_SPACING_OUTSIDE_TRAINING = 32,
+} seqseg_slice_status;
+
+// The line that contours follow.
+typedef enum seqseg_contour_kind {
+    // The level of the probability at the model's threshold, between voxel centres.
+    SEQSEG_CONTOUR_LEVEL = 0,
+    // The edges of the mask's voxels.
+    SEQSEG_CONTOUR_VOXEL = 1,
+} seqseg_contour_kind;
+
+// How an RT Structure Set holds holes.
+typedef enum seqseg_holes {
+    // One closed line that enters the hole through a cut of no width: every planning system imports it.
+    SEQSEG_HOLES_KEYHOLE = 0,
+    // Geometric type CLOSEDPLANAR_XOR.
+    SEQSEG_HOLES_XOR = 1,
+    // Overlapping CLOSED_PLANAR items: many readers take them as exclusive-or, some as union.
+    SEQSEG_HOLES_PLAIN = 2,
+    // Holes are filled.
+    SEQSEG_HOLES_FILL = 3,
+} seqseg_holes;
+
+// A flag that cancels calls. Any thread, or a signal handler, may set it. It stays set until it is reset.
+typedef struct seqseg_cancel_token seqseg_cancel_token;
+
+// The outlines of a segmentation. They never change: safe to read from many threads at once. They carry what writing an RT Structure Set needs.
+typedef struct seqseg_contours seqseg_contours;
+
+// A box per slice, editable, with the agent's trajectory. Reading is safe from many threads at once; seqseg_detection_set_box and
+// seqseg_detection_clear_box want no other call on the detection at the same time.
+typedef struct seqseg_detection seqseg_detection;
+
+// A model bundle, opened on a device. An engine may be shared by any number of threads; its model runs go one at a time unless
+// seqseg_options_set_concurrent_runs said otherwise, and results do not depend on that.
+typedef struct seqseg_engine seqseg_engine;
+
+// What went wrong: a status code and one paragraph that names the input, what was expected and what to do.
+// It belongs to no thread; free it with seqseg_error_free.
+typedef struct seqseg_error seqseg_error;
+
+// Options of any call; each call reads those that concern it. Everywhere NULL stands for the defaults.
+// An options object may be used by many threads at once; a setter changes it for the calls that begin afterwards.
+typedef struct seqseg_options seqseg_options;
+
+// What a long call reports to and is cancelled by. Everywhere NULL stands for neither.
+typedef struct seqseg_run seqseg_run;
+
+// Mask and probability on T1C's own grid, with statistics. It never changes: safe to read from many threads at once. It carries what writing
+// needs: model, hash, edited boxes, device.
+typedef struct seqseg_segmentation seqseg_segmentation;
+
+// The three MR sequences of one patient. Sequences are copied in; the study is brought together (checked, aligned, prepared) by the first
+// seqseg_detect, under a lock of its own, and kept. A study may be used by many threads at once; setting a sequence while another thread
+// works on the study affects later calls only.
+typedef struct seqseg_study seqseg_study;
+
+// One closed line on one slice; the last point joins the first and is not repeated. Seen in the plane with i to the right and j upwards, outer
+// lines run counter-clockwise and holes clockwise. Borrowed: valid until the contours are freed. Later versions may append fields.
+typedef struct seqseg_contour_line {
+    // sizeof(seqseg_contour_line) of the caller.
+    size_t struct_size;
+    // Index along T1C's storage slice axis (of the canonical axial slices, where T1C's storage is not axial).
+    size_t storage_slice;
+    // Number of points.
+    size_t point_count;
+    // 3 * `point_count` numbers: x, y, z, LPS mm, on the slice's plane.
+    const double *points_mm;
+    // 2 * `point_count` numbers: continuous voxel indices (i, j).
+    const double *points_index;
+    // Bounds a hole of the region rather than the region.
+    bool is_hole;
+    // For a hole: index of the outer line around it. SIZE_MAX otherwise.
+    size_t parent;
+    // Area inside the line, mm2; holes not subtracted.
+    double area_mm2;
+} seqseg_contour_line;
+
+// A box on the model's grid, pixel edges: index i is the centre of pixel i and its edges are i and i + 1. x runs along columns (patient right to
+// left), y along rows (anterior to posterior).
+typedef struct seqseg_box {
+    double x0;
+    double y0;
+    double x1;
+    double y1;
+} seqseg_box;
+
+// One slice of a detection. Later versions may append fields.
+typedef struct seqseg_detection_slice {
+    // sizeof(seqseg_detection_slice) of the caller.
+    size_t struct_size;
+    // Canonical number: 0-based, from inferior to superior.
+    size_t slice;
+    // Index along the storage's slice axis.
+    size_t storage_slice;
+    // z (LPS, mm) of the slice's centre.
+    double position_mm;
+    // SOP Instance UID of a DICOM slice, "" otherwise. Borrowed: valid until the detection is freed.
+    const char *sop_instance_uid;
+    // Original 1-based frame of a multi-frame image; 0 otherwise.
+    uint32_t frame;
+    // Bits of seqseg_slice_status; 0 is ok.
+    uint32_t statuses;
+    // Whether the slice has a box and will be segmented.
+    bool has_box;
+    // Whether the caller replaced or cleared the box.
+    bool edited;
+    // The box, where there is one.
+    struct seqseg_box bounding_box;
+    // The box's corners (x0, y0), (x1, y0), (x1, y1), (x0, y1) in the patient: x, y, z each, LPS mm.
+    double corners_mm[12];
+} seqseg_detection_slice;
+
+// The agent's walk on one slice. Borrowed: valid until the detection is freed. Later versions may append fields.
+typedef struct seqseg_trajectory {
+    // sizeof(seqseg_trajectory) of the caller.
+    size_t struct_size;
+    // Actions taken, the terminal one included; 0 where the agent did not look at the slice.
+    size_t steps;
+    // Number of actions to choose from.
+    size_t action_count;
+    // `steps` indices of actions.
+    const uint32_t *actions;
+    // 4 * (`steps` + 1) numbers: x0, y0, x1, y1 of the initial box, then of the box after every action.
+    const double *boxes;
+    // `steps` * `action_count` Q values, step by step.
+    const float *q;
+    // Whether the agent chose to stop; otherwise the step limit ended the walk.
+    bool stopped;
+} seqseg_trajectory;
+
+// The ONNX Runtime of this process. Later versions may append fields.
+typedef struct seqseg_runtime_info {
+    // sizeof(seqseg_runtime_info) of the caller.
+    size_t struct_size;
+    // For example "1.32.0". Static.
+    const char *version;
+    // Absolute path of the library. Static.
+    const char *path;
+    // Whether this build of ONNX Runtime knows CUDA, which says nothing of a device.
+    bool has_cuda;
+} seqseg_runtime_info;
+
+// How far a stage is. `done` of `total` never decreases within a stage of one call. Later versions may append fields.
+typedef struct seqseg_progress {
+    // Bytes that the library filled.
+    size_t struct_size;
+    // A seqseg_stage.
+    uint32_t stage;
+    // Units done: sequences, slices or files.
+    size_t done;
+    // Units in all; 0 where there is nothing to do.
+    size_t total;
+} seqseg_progress;
+
+// Called on the thread that made the call, between two model runs; `progress` is borrowed for the call. Return false to cancel. It may not
+// unwind (throw) into the library.
+typedef bool (*seqseg_progress_callback)(const struct seqseg_progress *progress, void *user_data);
+
+// The arrays of a segmentation, in T1C's storage order: i fastest, then j, then k, without gaps. Borrowed: valid until the segmentation is
+// freed. Later versions may append fields.
+typedef struct seqseg_segmentation_view {
+    // sizeof(seqseg_segmentation_view) of the caller.
+    size_t struct_size;
+    // Voxels along i, j and k.
+    size_t size[3];
+    // size[0] * size[1] * size[2] bytes: 1 where the probability is at least the threshold, else 0.
+    const uint8_t *mask;
+    // As many numbers in 0 .. 1; 0 where nothing was looked at.
+    const float *probability;
+    // The model's threshold.
+    float threshold;
+    // Volume of the mask, mm3.
+    double volume_mm3;
+    // Row-major 4 x 4 matrix (i, j, k, 1) to LPS mm; for unevenly spaced slices all zero (see `origins`).
+    double affine[16];
+    // Centre of voxel (0, 0, k) for every k, LPS mm: 3 * size[2] numbers.
+    const double *origins;
+    // Step from voxel to voxel along i and along j, LPS mm.
+    double axis_i[3];
+    double axis_j[3];
+    // Whether the caller replaced or cleared a box.
+    bool edited;
+} seqseg_segmentation_view;
+
+// One slice of a segmentation. Later versions may append fields.
+typedef struct seqseg_segmentation_slice {
+    // sizeof(seqseg_segmentation_slice) of the caller.
+    size_t struct_size;
+    // Canonical number: 0-based, from inferior to superior.
+    size_t slice;
+    // Index along the storage's slice axis.
+    size_t storage_slice;
+    // z (LPS, mm) of the slice's centre.
+    double position_mm;
+    // Bits of seqseg_slice_status, of detection and segmentation; 0 is ok.
+    uint32_t statuses;
+    // Mask pixels.
+    size_t pixels;
+    // Area of the mask, mm2.
+    double area_mm2;
+} seqseg_segmentation_slice;
+
+// A view of a volume in the caller's memory: any strides, C or Fortran order, flipped or not. The library copies the voxels and never
+// writes to them. Set `struct_size` to sizeof(seqseg_volume_view) and the rest to 0 before filling it in.
+typedef struct seqseg_volume_view {
+    // sizeof(seqseg_volume_view) of the caller.
+    size_t struct_size;
+    // Address of voxel (0, 0, 0).
+    const void *data;
+    // A seqseg_element.
+    uint32_t element;
+    // A seqseg_axes: what `affine` and `origins` mean.
+    uint32_t axes;
+    // Voxels along i, j and k. With DICOM i runs along a row, j along a column, k over slices.
+    size_t size[3];
+    // Bytes from a voxel to the next along i, j and k; may be negative.
+    int64_t stride[3];
+    // Row-major 4 x 4 matrix: (i, j, k, 1) to mm, for voxel centres.
+    double affine[16];
+    // NULL, or the centre of voxel (0, 0, k) for every k (3 * size[2] numbers, mm): for slices that are unevenly spaced. Then only the
+    // first two columns of `affine` count.
+    const double *origins;
+} seqseg_volume_view;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// The library's version, for example "0.1.0". Static; never freed.
+const char *seqseg_version(void);
+
+// The ABI's version (SEQSEG_ABI_VERSION of the library that was loaded, which may be newer than the header).
+uint32_t seqseg_abi_version(void);
+
+// Outlines a segmentation. Free the contours with seqseg_contours_free. Options: contour_kind. Progress: contour.
+uint32_t seqseg_contour(const struct seqseg_segmentation *segmentation,
+                        const struct seqseg_options *options,
+                        const struct seqseg_run *run,
+                        struct seqseg_contours **contours,
+                        struct seqseg_error **error);
+
+// Frees contours. NULL is legal.
+void seqseg_contours_free(struct seqseg_contours *contours);
+
+// Number of lines: ordered by storage slice, every outer line followed by its holes. 0 for NULL.
+size_t seqseg_contours_count(const struct seqseg_contours *contours);
+
+// Lends line `index`, 0 to count - 1.
+uint32_t seqseg_contours_get_line(const struct seqseg_contours *contours,
+                                  size_t index,
+                                  struct seqseg_contour_line *line,
+                                  struct seqseg_error **error);
+
+// Stage one (3.1 of the paper): brings the study together, where it is not yet, and finds a box on every slice. Free the detection with
+// seqseg_detection_free. Options: slices, force_geometry, force_coverage. Progress: align, prepare, detect.
+uint32_t seqseg_detect(const struct seqseg_engine *engine,
+                       const struct seqseg_study *study,
+                       const struct seqseg_options *options,
+                       const struct seqseg_run *run,
+                       struct seqseg_detection **detection,
+                       struct seqseg_error **error);
+
+// Frees a detection. NULL is legal.
+void seqseg_detection_free(struct seqseg_detection *detection);
+
+// Number of slices of a detection. 0 for NULL.
+size_t seqseg_detection_slice_count(const struct seqseg_detection *detection);
+
+// Describes slice `index`, 0 to count - 1, in canonical order.
+uint32_t seqseg_detection_get_slice(const struct seqseg_detection *detection,
+                                    size_t index,
+                                    struct seqseg_detection_slice *slice,
+                                    struct seqseg_error **error);
+
+// Lends the agent's walk on slice `index`.
+uint32_t seqseg_detection_get_trajectory(const struct seqseg_detection *detection,
+                                         size_t index,
+                                         struct seqseg_trajectory *trajectory,
+                                         struct seqseg_error **error);
+
+// Replaces the box of slice `index`; segment again to see the effect. `bounding_box` lies inside 0 .. seqseg_engine_grid.
+uint32_t seqseg_detection_set_box(struct seqseg_detection *detection,
+                                  size_t index,
+                                  const struct seqseg_box *bounding_box,
+                                  struct seqseg_error **error);
+
+// Says that slice `index` holds no lesion: it is not segmented.
+uint32_t seqseg_detection_clear_box(struct seqseg_detection *detection,
+                                    size_t index,
+                                    struct seqseg_error **error);
+
+// Writes the detection as JSON (UTF-8 path), the form that `seqseg segment` and seqseg_detection_read take back.
+uint32_t seqseg_detection_write(const struct seqseg_detection *detection,
+                                const char *file,
+                                const struct seqseg_options *options,
+                                const struct seqseg_run *run,
+                                struct seqseg_error **error);
+
+// Reads a (possibly edited) detection back, for the same study and model. Options: force_geometry.
+uint32_t seqseg_detection_read(const struct seqseg_engine *engine,
+                               const struct seqseg_study *study,
+                               const char *file,
+                               const struct seqseg_options *options,
+                               const struct seqseg_run *run,
+                               struct seqseg_detection **detection,
+                               struct seqseg_error **error);
+
+// Opens the model bundle in `bundle_dir` (UTF-8, borrowed); free the engine with seqseg_engine_free. Takes a second or so: the model's files
+// are checked against their sums and the graphs are loaded. Options: device, onnxruntime, threads, concurrent runs.
+uint32_t seqseg_engine_new(const char *bundle_dir,
+                           const struct seqseg_options *options,
+                           struct seqseg_engine **engine,
+                           struct seqseg_error **error);
+
+// Frees an engine. NULL is legal. ONNX Runtime itself stays loaded until the process ends.
+void seqseg_engine_free(struct seqseg_engine *engine);
+
+// The model's name. This and the strings below are UTF-8 and borrowed: valid until the engine is freed. "" for NULL.
+const char *seqseg_engine_model_name(const struct seqseg_engine *engine);
+
+// The model's version.
+const char *seqseg_engine_model_version(const struct seqseg_engine *engine);
+
+// The model's identity: SHA-256 of its manifest, 64 hexadecimal digits.
+const char *seqseg_engine_model_hash(const struct seqseg_engine *engine);
+
+// What the model may be used for. Show it beside every result.
+const char *seqseg_engine_intended_use(const struct seqseg_engine *engine);
+
+// Whether the model is a demonstration: no result of it may be called a target. True for NULL.
+bool seqseg_engine_is_demo(const struct seqseg_engine *engine);
+
+// The device really used: "cpu" or "cuda:N".
+const char *seqseg_engine_device(const struct seqseg_engine *engine);
+
+// Why device "auto" did not take CUDA; "" where it did, or was not asked to.
+const char *seqseg_engine_device_fallback(const struct seqseg_engine *engine);
+
+// Side of the model's square grid, pixels: boxes lie in 0 .. this. 0 for NULL.
+size_t seqseg_engine_grid(const struct seqseg_engine *engine);
+
+// Number of the agent's actions; 0 for a model without an agent, or NULL.
+size_t seqseg_engine_action_count(const struct seqseg_engine *engine);
+
+// Loads ONNX Runtime, where it is not loaded yet, and tells which it is. Option: onnxruntime.
+uint32_t seqseg_runtime_info_get(const struct seqseg_options *options,
+                                 struct seqseg_runtime_info *info,
+                                 struct seqseg_error **error);
+
+// The status code of an error, the same that the call returned; SEQSEG_OK for NULL.
+uint32_t seqseg_error_code(const struct seqseg_error *error);
+
+// The message with its whole chain of causes, UTF-8, one paragraph. Borrowed: valid until the error is freed. "" for NULL.
+const char *seqseg_error_message(const struct seqseg_error *error);
+
+// Frees an error. NULL is legal.
+void seqseg_error_free(struct seqseg_error *error);
+
+// Writes an RT Structure Set on the images that T1C came from: DICOM files, or a volume in memory with seqseg_study_set_dicom_source;
+// SEQSEG_ERROR_UNSUPPORTED otherwise. The file appears whole or not at all. Options: holes, simplify_mm, roi_name, structure_set_label.
+uint32_t seqseg_contours_write_rtstruct(const struct seqseg_contours *contours,
+                                        const char *file,
+                                        const struct seqseg_options *options,
+                                        const struct seqseg_run *run,
+                                        struct seqseg_error **error);
+
+// Writes the mask as NIfTI-1 (.nii.gz) on T1C's grid. SEQSEG_ERROR_UNSUPPORTED for unevenly spaced slices, which NIfTI cannot hold.
+uint32_t seqseg_segmentation_write_mask(const struct seqseg_segmentation *segmentation,
+                                        const char *file,
+                                        const struct seqseg_options *options,
+                                        const struct seqseg_run *run,
+                                        struct seqseg_error **error);
+
+// Writes the probability as NIfTI-1 (.nii.gz, float32) on T1C's grid.
+uint32_t seqseg_segmentation_write_probability(const struct seqseg_segmentation *segmentation,
+                                               const char *file,
+                                               const struct seqseg_options *options,
+                                               const struct seqseg_run *run,
+                                               struct seqseg_error **error);
+
+// Writes the preview: a PNG with the three sequences, the agent's walk, the final box and the contour of every slice in range.
+uint32_t seqseg_write_preview(const struct seqseg_detection *detection,
+                              const struct seqseg_segmentation *segmentation,
+                              const struct seqseg_contours *contours,
+                              const char *file,
+                              const struct seqseg_options *options,
+                              const struct seqseg_run *run,
+                              struct seqseg_error **error);
+
+// Writes the run record: versions, model hash, device, seconds of detection and segmentation, warnings, statuses, identity of the inputs (JSON).
+uint32_t seqseg_segmentation_write_record(const struct seqseg_segmentation *segmentation,
+                                          const char *file,
+                                          const struct seqseg_options *options,
+                                          const struct seqseg_run *run,
+                                          struct seqseg_error **error);
+
+// Makes an options object with the defaults; free it with seqseg_options_free.
+uint32_t seqseg_options_new(struct seqseg_options **options, struct seqseg_error **error);
+
+// Frees an options object. NULL is legal. Calls that took it keep their own copy.
+void seqseg_options_free(struct seqseg_options *options);
+
+// seqseg_engine_new: where the model runs: "cpu", "cuda", "cuda:N" or "auto" (default). A device that is named and cannot start is an error;
+// "auto" falls back to the CPU and says so (seqseg_engine_device_fallback).
+uint32_t seqseg_options_set_device(struct seqseg_options *options,
+                                   const char *device,
+                                   struct seqseg_error **error);
+
+// seqseg_engine_new: the path of ONNX Runtime's shared library, or its folder. Default: the environment variable SEQSEG_ORT_DYLIB, then beside
+// this library, then the active virtual environment's onnxruntime wheel. A process can use one ONNX Runtime only.
+uint32_t seqseg_options_set_onnxruntime(struct seqseg_options *options,
+                                        const char *library_path,
+                                        struct seqseg_error **error);
+
+// seqseg_engine_new: threads inside one model run; 0 (default) is all cores.
+uint32_t seqseg_options_set_threads(struct seqseg_options *options,
+                                    uint32_t threads,
+                                    struct seqseg_error **error);
+
+// seqseg_engine_new: how many model runs of one engine may go at once, 1 (default) to 64. Every further one costs another copy of the model's
+// weights and of its working memory.
+uint32_t seqseg_options_set_concurrent_runs(struct seqseg_options *options,
+                                            uint32_t runs,
+                                            struct seqseg_error **error);
+
+// seqseg_detect: the slices `first` up to, but not including, `end`, in canonical order (0-based, from inferior to superior).
+// Default: all, which a model trained without tumour-free slices refuses.
+uint32_t seqseg_options_set_slices(struct seqseg_options *options,
+                                   size_t first,
+                                   size_t end,
+                                   struct seqseg_error **error);
+
+// seqseg_detect: the slices whose centre has z (LPS, mm) from `low` up to, but not including, `high`.
+uint32_t seqseg_options_set_slices_mm(struct seqseg_options *options,
+                                      double low,
+                                      double high,
+                                      struct seqseg_error **error);
+
+// seqseg_detect: go on where the sequences' frames of reference differ; recorded as a warning. Another patient is never forced.
+uint32_t seqseg_options_set_force_geometry(struct seqseg_options *options,
+                                           bool force,
+                                           struct seqseg_error **error);
+
+// seqseg_detect: take slices that T1 or T2 covers incompletely too.
+uint32_t seqseg_options_set_force_coverage(struct seqseg_options *options,
+                                           bool force,
+                                           struct seqseg_error **error);
+
+// seqseg_contour: the line that contours follow (seqseg_contour_kind). Default SEQSEG_CONTOUR_LEVEL.
+uint32_t seqseg_options_set_contour_kind(struct seqseg_options *options,
+                                         uint32_t kind,
+                                         struct seqseg_error **error);
+
+// seqseg_contours_write_rtstruct: how holes are written (seqseg_holes). Default SEQSEG_HOLES_KEYHOLE.
+uint32_t seqseg_options_set_holes(struct seqseg_options *options,
+                                  uint32_t holes,
+                                  struct seqseg_error **error);
+
+// seqseg_contours_write_rtstruct: how far (mm) the line may be moved to spare points; 0 (default) writes the exact line.
+uint32_t seqseg_options_set_simplify_mm(struct seqseg_options *options,
+                                        double tolerance_mm,
+                                        struct seqseg_error **error);
+
+// seqseg_contours_write_rtstruct: the ROI's name, at most 16 characters. Default "GTVp_SeqSeg"; a demo model's result is always called
+// "DEMO_NOT_CLIN".
+uint32_t seqseg_options_set_roi_name(struct seqseg_options *options,
+                                     const char *name,
+                                     struct seqseg_error **error);
+
+// seqseg_contours_write_rtstruct: the structure set's label, at most 16 characters. Default "SeqSeg".
+uint32_t seqseg_options_set_structure_set_label(struct seqseg_options *options,
+                                                const char *label,
+                                                struct seqseg_error **error);
+
+// seqseg_study_load, seqseg_study_set_dicom_source: which series to take where the files hold several (SeriesInstanceUID).
+uint32_t seqseg_options_set_series_uid(struct seqseg_options *options,
+                                       const char *uid,
+                                       struct seqseg_error **error);
+
+// Makes a cancel token; free it with seqseg_cancel_token_free.
+uint32_t seqseg_cancel_token_new(struct seqseg_cancel_token **token, struct seqseg_error **error);
+
+// Frees a token. NULL is legal. A run that took it keeps the flag alive.
+void seqseg_cancel_token_free(struct seqseg_cancel_token *token);
+
+// Cancels every call whose run has this token, within one model run. Safe from any thread and from a signal handler: it stores one atomic
+// flag. NULL is ignored.
+void seqseg_cancel_token_cancel(const struct seqseg_cancel_token *token);
+
+// Whether the token is set. False for NULL.
+bool seqseg_cancel_token_is_cancelled(const struct seqseg_cancel_token *token);
+
+// Makes the token usable again after a cancel. NULL is ignored.
+void seqseg_cancel_token_reset(const struct seqseg_cancel_token *token);
+
+// Makes a run; free it with seqseg_run_free. A run may serve many calls, one at a time.
+uint32_t seqseg_run_new(struct seqseg_run **run, struct seqseg_error **error);
+
+// Frees a run. NULL is legal.
+void seqseg_run_free(struct seqseg_run *run);
+
+// Sets the progress callback; NULL takes it away. `user_data` is handed to it untouched.
+uint32_t seqseg_run_set_progress(struct seqseg_run *run,
+                                 seqseg_progress_callback callback,
+                                 void *user_data,
+                                 struct seqseg_error **error);
+
+// Sets the cancel token; NULL takes it away. The token may be freed afterwards, though then nobody can set it.
+uint32_t seqseg_run_set_cancel(struct seqseg_run *run,
+                               const struct seqseg_cancel_token *token,
+                               struct seqseg_error **error);
+
+// A stage's name in words, for example "detect". Static. "" for a number that is no stage.
+const char *seqseg_stage_name(uint32_t stage);
+
+// Stage two (3.2 of the paper): segments every slice of the detection that has a box. Free the segmentation with seqseg_segmentation_free.
+// The study and engine must be those that made the detection. Progress: prepare, segment.
+uint32_t seqseg_segment(const struct seqseg_engine *engine,
+                        const struct seqseg_study *study,
+                        const struct seqseg_detection *detection,
+                        const struct seqseg_options *options,
+                        const struct seqseg_run *run,
+                        struct seqseg_segmentation **segmentation,
+                        struct seqseg_error **error);
+
+// Frees a segmentation. NULL is legal. Contours made from it stay usable.
+void seqseg_segmentation_free(struct seqseg_segmentation *segmentation);
+
+// Lends the arrays of a segmentation.
+uint32_t seqseg_segmentation_get_view(const struct seqseg_segmentation *segmentation,
+                                      struct seqseg_segmentation_view *view,
+                                      struct seqseg_error **error);
+
+// Number of slices of a segmentation. 0 for NULL.
+size_t seqseg_segmentation_slice_count(const struct seqseg_segmentation *segmentation);
+
+// Describes slice `index`, 0 to count - 1, in canonical order.
+uint32_t seqseg_segmentation_get_slice(const struct seqseg_segmentation *segmentation,
+                                       size_t index,
+                                       struct seqseg_segmentation_slice *slice,
+                                       struct seqseg_error **error);
+
+// Makes an empty study; free it with seqseg_study_free.
+uint32_t seqseg_study_new(struct seqseg_study **study, struct seqseg_error **error);
+
+// Frees a study. NULL is legal. Detections and results made from it stay usable.
+void seqseg_study_free(struct seqseg_study *study);
+
+// Copies a sequence from the caller's memory. `sequence` is a seqseg_sequence; a second call replaces the first. Voxels must be finite and
+// not all equal. The view is borrowed for the call and never written to.
+uint32_t seqseg_study_set_volume(struct seqseg_study *study,
+                                 uint32_t sequence,
+                                 const struct seqseg_volume_view *view,
+                                 const struct seqseg_options *options,
+                                 const struct seqseg_run *run,
+                                 struct seqseg_error **error);
+
+// Reads a sequence from files: one DICOM folder, one NIfTI-1 or NRRD file, or the `count` DICOM files of one series. `paths` are UTF-8,
+// borrowed for the call. Option: series UID.
+uint32_t seqseg_study_load(struct seqseg_study *study,
+                           uint32_t sequence,
+                           const char *const *paths,
+                           size_t count,
+                           const struct seqseg_options *options,
+                           const struct seqseg_run *run,
+                           struct seqseg_error **error);
+
+// Says which DICOM files a sequence in memory came from, so that a viewer's own buffer still yields an RT Structure Set on the original
+// images. Sizes must be equal and every slice must lie within 0.01 mm of the files' (the slices may run the other way); otherwise the call
+// fails and the sequence stays as it was. Option: series UID.
+uint32_t seqseg_study_set_dicom_source(struct seqseg_study *study,
+                                       uint32_t sequence,
+                                       const char *const *paths,
+                                       size_t count,
+                                       const struct seqseg_options *options,
+                                       const struct seqseg_run *run,
+                                       struct seqseg_error **error);
+
+// Number of warnings that the user should see (sequences that look swapped, incomplete coverage, forced geometry), known once the study was
+// brought together by seqseg_detect. 0 for NULL.
+size_t seqseg_study_warning_count(const struct seqseg_study *study);
+
+// A warning, UTF-8. Borrowed: valid until a sequence is set or the study is freed. "" beyond the last.
+const char *seqseg_study_warning(const struct seqseg_study *study, size_t index);
+
+// The status code of an error, the same that the call returned; SEQSEG_OK for NULL.
+uint32_t seqseg_error_code(const struct seqseg_error *error);
+
+// The message with its whole chain of causes, UTF-8, one paragraph. Borrowed: valid until the error is freed. "" for NULL.
+const char *seqseg_error_message(const struct seqseg_error *error);
+
+// Frees an error. NULL is legal.
+void seqseg_error_free(struct seqseg_error *error);
+
+// Makes an options object with the defaults; free it with seqseg_options_free.
+uint32_t seqseg_options_new(struct seqseg_options **options, struct seqseg_error **error);
+
+// Frees an options object. NULL is legal. Calls that took it keep their own copy.
+void seqseg_options_free(struct seqseg_options *options);
+
+// seqseg_engine_new: where the model runs: "cpu", "cuda", "cuda:N" or "auto" (default). A device that is named and cannot start is an error;
+// "auto" falls back to the CPU and says so (seqseg_engine_device_fallback).
+uint32_t seqseg_options_set_device(struct seqseg_options *options,
+                                   const char *device,
+                                   struct seqseg_error **error);
+
+// seqseg_engine_new: the path of ONNX Runtime's shared library, or its folder. Default: the environment variable SEQSEG_ORT_DYLIB, then beside
+// this library, then the active virtual environment's onnxruntime wheel. A process can use one ONNX Runtime only.
+uint32_t seqseg_options_set_onnxruntime(struct seqseg_options *options,
+                                        const char *library_path,
+                                        struct seqseg_error **error);
+
+// seqseg_engine_new: threads inside one model run; 0 (default) is all cores.
+uint32_t seqseg_options_set_threads(struct seqseg_options *options,
+                                    uint32_t threads,
+                                    struct seqseg_error **error);
+
+// seqseg_engine_new: how many model runs of one engine may go at once, 1 (default) to 64. Every further one costs another copy of the model's
+// weights and of its working memory.
+uint32_t seqseg_options_set_concurrent_runs(struct seqseg_options *options,
+                                            uint32_t runs,
+                                            struct seqseg_error **error);
+
+// seqseg_detect: the slices `first` up to, but not including, `end`, in canonical order (0-based, from inferior to superior).
+// Default: all, which a model trained without tumour-free slices refuses.
+uint32_t seqseg_options_set_slices(struct seqseg_options *options,
+                                   size_t first,
+                                   size_t end,
+                                   struct seqseg_error **error);
+
+// seqseg_detect: the slices whose centre has z (LPS, mm) from `low` up to, but not including, `high`.
+uint32_t seqseg_options_set_slices_mm(struct seqseg_options *options,
+                                      double low,
+                                      double high,
+                                      struct seqseg_error **error);
+
+// seqseg_detect: go on where the sequences' frames of reference differ; recorded as a warning. Another patient is never forced.
+uint32_t seqseg_options_set_force_geometry(struct seqseg_options *options,
+                                           bool force,
+                                           struct seqseg_error **error);
+
+// seqseg_detect: take slices that T1 or T2 covers incompletely too.
+uint32_t seqseg_options_set_force_coverage(struct seqseg_options *options,
+                                           bool force,
+                                           struct seqseg_error **error);
+
+// seqseg_contour: the line that contours follow (seqseg_contour_kind). Default SEQSEG_CONTOUR_LEVEL.
+uint32_t seqseg_options_set_contour_kind(struct seqseg_options *options,
+                                         uint32_t kind,
+                                         struct seqseg_error **error);
+
+// seqseg_contours_write_rtstruct: how holes are written (seqseg_holes). Default SEQSEG_HOLES_KEYHOLE.
+uint32_t seqseg_options_set_holes(struct seqseg_options *options,
+                                  uint32_t holes,
+                                  struct seqseg_error **error);
+
+// seqseg_contours_write_rtstruct: how far (mm) the line may be moved to spare points; 0 (default) writes the exact line.
+uint32_t seqseg_options_set_simplify_mm(struct seqseg_options *options,
+                                        double tolerance_mm,
+                                        struct seqseg_error **error);
+
+// seqseg_contours_write_rtstruct: the ROI's name, at most 16 characters. Default "GTVp_SeqSeg"; a demo model's result is always called
+// "DEMO_NOT_CLIN".
+uint32_t seqseg_options_set_roi_name(struct seqseg_options *options,
+                                     const char *name,
+                                     struct seqseg_error **error);
+
+// seqseg_contours_write_rtstruct: the structure set's label, at most 16 characters. Default "SeqSeg".
+uint32_t seqseg_options_set_structure_set_label(struct seqseg_options *options,
+                                                const char *label,
+                                                struct seqseg_error **error);
+
+// seqseg_study_load, seqseg_study_set_dicom_source: which series to take where the files hold several (SeriesInstanceUID).
+uint32_t seqseg_options_set_series_uid(struct seqseg_options *options,
+                                       const char *uid,
+                                       struct seqseg_error **error);
+
+// Makes a cancel token; free it with seqseg_cancel_token_free.
+uint32_t seqseg_cancel_token_new(struct seqseg_cancel_token **token, struct seqseg_error **error);
+
+// Frees a token. NULL is legal. A run that took it keeps the flag alive.
+void seqseg_cancel_token_free(struct seqseg_cancel_token *token);
+
+// Cancels every call whose run has this token, within one model run. Safe from any thread and from a signal handler: it stores one atomic
+// flag. NULL is ignored.
+void seqseg_cancel_token_cancel(const struct seqseg_cancel_token *token);
+
+// Whether the token is set. False for NULL.
+bool seqseg_cancel_token_is_cancelled(const struct seqseg_cancel_token *token);
+
+// Makes the token usable again after a cancel. NULL is ignored.
+void seqseg_cancel_token_reset(const struct seqseg_cancel_token *token);
+
+// Makes a run; free it with seqseg_run_free. A run may serve many calls, one at a time.
+uint32_t seqseg_run_new(struct seqseg_run **run, struct seqseg_error **error);
+
+// Frees a run. NULL is legal.
+void seqseg_run_free(struct seqseg_run *run);
+
+// Sets the progress callback; NULL takes it away. `user_data` is handed to it untouched.
+uint32_t seqseg_run_set_progress(struct seqseg_run *run,
+                                 seqseg_progress_callback callback,
+                                 void *user_data,
+                                 struct seqseg_error **error);
+
+// Sets the cancel token; NULL takes it away. The token may be freed afterwards, though then nobody can set it.
+uint32_t seqseg_run_set_cancel(struct seqseg_run *run,
+                               const struct seqseg_cancel_token *token,
+                               struct seqseg_error **error);
+
+// A stage's name in words, for example "detect". Static. "" for a number that is no stage.
+const char *seqseg_stage_name(uint32_t stage);
+
+// Makes an empty study; free it with seqseg_study_free.
+uint32_t seqseg_study_new(struct seqseg_study **study, struct seqseg_error **error);
+
+// Frees a study. NULL is legal. Detections and results made from it stay usable.
+void seqseg_study_free(struct seqseg_study *study);
+
+// Copies a sequence from the caller's memory. `sequence` is a seqseg_sequence; a second call replaces the first. Voxels must be finite and
+// not all equal. The view is borrowed for the call and never written to.
+uint32_t seqseg_study_set_volume(struct seqseg_study *study,
+                                 uint32_t sequence,
+                                 const struct seqseg_volume_view *view,
+                                 const struct seqseg_options *options,
+                                 const struct seqseg_run *run,
+                                 struct seqseg_error **error);
+
+// Reads a sequence from files: one DICOM folder, one NIfTI-1 or NRRD file, or the `count` DICOM files of one series. `paths` are UTF-8,
+// borrowed for the call. Option: series UID.
+uint32_t seqseg_study_load(struct seqseg_study *study,
+                           uint32_t sequence,
+                           const char *const *paths,
+                           size_t count,
+                           const struct seqseg_options *options,
+                           const struct seqseg_run *run,
+                           struct seqseg_error **error);
+
+// Says which DICOM files a sequence in memory came from, so that a viewer's own buffer still yields an RT Structure Set on the original
+// images. Sizes must be equal and every slice must lie within 0.01 mm of the files' (the slices may run the other way); otherwise the call
+// fails and the sequence stays as it was. Option: series UID.
+uint32_t seqseg_study_set_dicom_source(struct seqseg_study *study,
+                                       uint32_t sequence,
+                                       const char *const *paths,
+                                       size_t count,
+                                       const struct seqseg_options *options,
+                                       const struct seqseg_run *run,
+                                       struct seqseg_error **error);
+
+// Number of warnings that the user should see (sequences that look swapped, incomplete coverage, forced geometry), known once the study was
+// brought together by seqseg_detect. 0 for NULL.
+size_t seqseg_study_warning_count(const struct seqseg_study *study);
+
+// A warning, UTF-8. Borrowed: valid until a sequence is set or the study is freed. "" beyond the last.
+const char *seqseg_study_warning(const struct seqseg_study *study, size_t index);
+
+// Opens the model bundle in `bundle_dir` (UTF-8, borrowed); free the engine with seqseg_engine_free. Takes a second or so: the model's files
+// are checked against their sums and the graphs are loaded. Options: device, onnxruntime, threads, concurrent runs.
+uint32_t seqseg_engine_new(const char *bundle_dir,
+                           const struct seqseg_options *options,
+                           struct seqseg_engine **engine,
+                           struct seqseg_error **error);
+
+// Frees an engine. NULL is legal. ONNX Runtime itself stays loaded until the process ends.
+void seqseg_engine_free(struct seqseg_engine *engine);
+
+// The model's name. This and the strings below are UTF-8 and borrowed: valid until the engine is freed. "" for NULL.
+const char *seqseg_engine_model_name(const struct seqseg_engine *engine);
+
+// The model's version.
+const char *seqseg_engine_model_version(const struct seqseg_engine *engine);
+
+// The model's identity: SHA-256 of its manifest, 64 hexadecimal digits.
+const char *seqseg_engine_model_hash(const struct seqseg_engine *engine);
+
+// What the model may be used for. Show it beside every result.
+const char *seqseg_engine_intended_use(const struct seqseg_engine *engine);
+
+// Whether the model is a demonstration: no result of it may be called a target. True for NULL.
+bool seqseg_engine_is_demo(const struct seqseg_engine *engine);
+
+// The device really used: "cpu" or "cuda:N".
+const char *seqseg_engine_device(const struct seqseg_engine *engine);
+
+// Why device "auto" did not take CUDA; "" where it did, or was not asked to.
+const char *seqseg_engine_device_fallback(const struct seqseg_engine *engine);
+
+// Side of the model's square grid, pixels: boxes lie in 0 .. this. 0 for NULL.
+size_t seqseg_engine_grid(const struct seqseg_engine *engine);
+
+// Number of the agent's actions; 0 for a model without an agent, or NULL.
+size_t seqseg_engine_action_count(const struct seqseg_engine *engine);
+
+// Loads ONNX Runtime, where it is not loaded yet, and tells which it is. Option: onnxruntime.
+uint32_t seqseg_runtime_info_get(const struct seqseg_options *options,
+                                 struct seqseg_runtime_info *info,
+                                 struct seqseg_error **error);
+
+// Stage one (3.1 of the paper): brings the study together, where it is not yet, and finds a box on every slice. Free the detection with
+// seqseg_detection_free. Options: slices, force_geometry, force_coverage. Progress: align, prepare, detect.
+uint32_t seqseg_detect(const struct seqseg_engine *engine,
+                       const struct seqseg_study *study,
+                       const struct seqseg_options *options,
+                       const struct seqseg_run *run,
+                       struct seqseg_detection **detection,
+                       struct seqseg_error **error);
+
+// Frees a detection. NULL is legal.
+void seqseg_detection_free(struct seqseg_detection *detection);
+
+// Number of slices of a detection. 0 for NULL.
+size_t seqseg_detection_slice_count(const struct seqseg_detection *detection);
+
+// Describes slice `index`, 0 to count - 1, in canonical order.
+uint32_t seqseg_detection_get_slice(const struct seqseg_detection *detection,
+                                    size_t index,
+                                    struct seqseg_detection_slice *slice,
+                                    struct seqseg_error **error);
+
+// Lends the agent's walk on slice `index`.
+uint32_t seqseg_detection_get_trajectory(const struct seqseg_detection *detection,
+                                         size_t index,
+                                         struct seqseg_trajectory *trajectory,
+                                         struct seqseg_error **error);
+
+// Replaces the box of slice `index`; segment again to see the effect. `bounding_box` lies inside 0 .. seqseg_engine_grid.
+uint32_t seqseg_detection_set_box(struct seqseg_detection *detection,
+                                  size_t index,
+                                  const struct seqseg_box *bounding_box,
+                                  struct seqseg_error **error);
+
+// Says that slice `index` holds no lesion: it is not segmented.
+uint32_t seqseg_detection_clear_box(struct seqseg_detection *detection,
+                                    size_t index,
+                                    struct seqseg_error **error);
+
+// Writes the detection as JSON (UTF-8 path), the form that `seqseg segment` and seqseg_detection_read take back.
+uint32_t seqseg_detection_write(const struct seqseg_detection *detection,
+                                const char *file,
+                                const struct seqseg_options *options,
+                                const struct seqseg_run *run,
+                                struct seqseg_error **error);
+
+// Reads a (possibly edited) detection back, for the same study and model. Options: force_geometry.
+uint32_t seqseg_detection_read(const struct seqseg_engine *engine,
+                               const struct seqseg_study *study,
+                               const char *file,
+                               const struct seqseg_options *options,
+                               const struct seqseg_run *run,
+                               struct seqseg_detection **detection,
+                               struct seqseg_error **error);
+
+// Stage two (3.2 of the paper): segments every slice of the detection that has a box. Free the segmentation with seqseg_segmentation_free.
+// The study and engine must be those that made the detection. Progress: prepare, segment.
+uint32_t seqseg_segment(const struct seqseg_engine *engine,
+                        const struct seqseg_study *study,
+                        const struct seqseg_detection *detection,
+                        const struct seqseg_options *options,
+                        const struct seqseg_run *run,
+                        struct seqseg_segmentation **segmentation,
+                        struct seqseg_error **error);
+
+// Frees a segmentation. NULL is legal. Contours made from it stay usable.
+void seqseg_segmentation_free(struct seqseg_segmentation *segmentation);
+
+// Lends the arrays of a segmentation.
+uint32_t seqseg_segmentation_get_view(const struct seqseg_segmentation *segmentation,
+                                      struct seqseg_segmentation_view *view,
+                                      struct seqseg_error **error);
+
+// Number of slices of a segmentation. 0 for NULL.
+size_t seqseg_segmentation_slice_count(const struct seqseg_segmentation *segmentation);
+
+// Describes slice `index`, 0 to count - 1, in canonical order.
+uint32_t seqseg_segmentation_get_slice(const struct seqseg_segmentation *segmentation,
+                                       size_t index,
+                                       struct seqseg_segmentation_slice *slice,
+                                       struct seqseg_error **error);
+
+// Outlines a segmentation. Free the contours with seqseg_contours_free. Options: contour_kind. Progress: contour.
+uint32_t seqseg_contour(const struct seqseg_segmentation *segmentation,
+                        const struct seqseg_options *options,
+                        const struct seqseg_run *run,
+                        struct seqseg_contours **contours,
+                        struct seqseg_error **error);
+
+// Frees contours. NULL is legal.
+void seqseg_contours_free(struct seqseg_contours *contours);
+
+// Number of lines: ordered by storage slice, every outer line followed by its holes. 0 for NULL.
+size_t seqseg_contours_count(const struct seqseg_contours *contours);
+
+// Lends line `index`, 0 to count - 1.
+uint32_t seqseg_contours_get_line(const struct seqseg_contours *contours,
+                                  size_t index,
+                                  struct seqseg_contour_line *line,
+                                  struct seqseg_error **error);
+
+// Writes an RT Structure Set on the images that T1C came from: DICOM files, or a volume in memory with seqseg_study_set_dicom_source;
+// SEQSEG_ERROR_UNSUPPORTED otherwise. The file appears whole or not at all. Options: holes, simplify_mm, roi_name, structure_set_label.
+uint32_t seqseg_contours_write_rtstruct(const struct seqseg_contours *contours,
+                                        const char *file,
+                                        const struct seqseg_options *options,
+                                        const struct seqseg_run *run,
+                                        struct seqseg_error **error);
+
+// Writes the mask as NIfTI-1 (.nii.gz) on T1C's grid. SEQSEG_ERROR_UNSUPPORTED for unevenly spaced slices, which NIfTI cannot hold.
+uint32_t seqseg_segmentation_write_mask(const struct seqseg_segmentation *segmentation,
+                                        const char *file,
+                                        const struct seqseg_options *options,
+                                        const struct seqseg_run *run,
+                                        struct seqseg_error **error);
+
+// Writes the probability as NIfTI-1 (.nii.gz, float32) on T1C's grid.
+uint32_t seqseg_segmentation_write_probability(const struct seqseg_segmentation *segmentation,
+                                               const char *file,
+                                               const struct seqseg_options *options,
+                                               const struct seqseg_run *run,
+                                               struct seqseg_error **error);
+
+// Writes the preview: a PNG with the three sequences, the agent's walk, the final box and the contour of every slice in range.
+uint32_t seqseg_write_preview(const struct seqseg_detection *detection,
+                              const struct seqseg_segmentation *segmentation,
+                              const struct seqseg_contours *contours,
+                              const char *file,
+                              const struct seqseg_options *options,
+                              const struct seqseg_run *run,
+                              struct seqseg_error **error);
+
+// Writes the run record: versions, model hash, device, seconds of detection and segmentation, warnings, statuses, identity of the inputs (JSON).
+uint32_t seqseg_segmentation_write_record(const struct seqseg_segmentation *segmentation,
+                                          const char *file,
+                                          const struct seqseg_options *options,
+                                          const struct seqseg_run *run,
+                                          struct seqseg_error **error);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* SEQSEG_H */

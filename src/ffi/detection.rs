@@ -1,0 +1,423 @@
+//! A detection handle: a box and the agent's walk on every slice.
+
+use std::ffi::{CString, c_char};
+use std::sync::{Arc, RwLock};
+use std::time::Instant;
+
+use crate::detect::{self, BoundingBox, DetectOptions, Detection, Trajectory};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::ffi::boundary::{Handle, borrow, c_string, call, fill, path, place, quiet};
+use crate::ffi::engine::seqseg_engine;
+use crate::ffi::error::seqseg_error;
+use crate::ffi::options::{Options, seqseg_options};
+use crate::ffi::run::{seqseg_run, with};
+use crate::ffi::study::{self, seqseg_study};
+use crate::status::Status;
+use crate::study::Study;
+
+/// What a user should know about a slice: bits of `statuses`; 0 is ok.
+#[repr(C)]
+#[allow(non_camel_case_types, dead_code)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum seqseg_slice_status {
+    /// No pixel over the threshold, or the box was cleared by the caller.
+    SEQSEG_SLICE_NO_LESION = 1,
+    /// The box touches the edge of the model's grid.
+    SEQSEG_SLICE_BOX_AT_IMAGE_EDGE = 2,
+    /// The mask reaches the edge of what the segmenter saw: possibly cut.
+    SEQSEG_SLICE_MASK_AT_CROP_EDGE = 4,
+    /// The agent did not stop within the step limit.
+    SEQSEG_SLICE_STEP_LIMIT_REACHED = 8,
+    /// A sequence covers less than 95 % of T1C's foreground: not segmented unless forced.
+    SEQSEG_SLICE_INCOMPLETE_COVERAGE = 16,
+    /// The slice spacing lies outside the range seen in training.
+    SEQSEG_SLICE_SPACING_OUTSIDE_TRAINING = 32,
+}
+
+/// The bits of a list of statuses.
+pub(crate) fn bits(statuses: &[Status]) -> u32 {
+    use seqseg_slice_status::*;
+    statuses.iter().fold(0, |bits, status| {
+        bits | match status {
+            Status::Ok => 0,
+            Status::NoLesion => SEQSEG_SLICE_NO_LESION as u32,
+            Status::BoxAtImageEdge => SEQSEG_SLICE_BOX_AT_IMAGE_EDGE as u32,
+            Status::MaskAtCropEdge => SEQSEG_SLICE_MASK_AT_CROP_EDGE as u32,
+            Status::StepLimitReached => SEQSEG_SLICE_STEP_LIMIT_REACHED as u32,
+            Status::IncompleteCoverage => SEQSEG_SLICE_INCOMPLETE_COVERAGE as u32,
+            Status::SpacingOutsideTraining => SEQSEG_SLICE_SPACING_OUTSIDE_TRAINING as u32,
+        }
+    })
+}
+
+/// A box per slice, editable, with the agent's trajectory. Reading is safe from many threads at once; seqseg_detection_set_box and
+/// seqseg_detection_clear_box want no other call on the detection at the same time.
+#[allow(non_camel_case_types)]
+pub struct seqseg_detection {
+    pub(crate) handle: Handle<RwLock<Detection>>,
+    /// The study and engine that made it.
+    pub(crate) study: Arc<Study>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) seconds: f64,
+    /// Per slice, as C reads it.
+    flat: Vec<Flat>,
+}
+
+/// What getters lend of one slice. It never changes.
+struct Flat {
+    sop_instance_uid: CString,
+    actions: Vec<u32>,
+    boxes: Vec<f64>,
+    q: Vec<f32>,
+}
+
+/// A box on the model's grid, pixel edges: index i is the centre of pixel i and its edges are i and i + 1. x runs along columns (patient right to
+/// left), y along rows (anterior to posterior).
+#[repr(C)]
+#[allow(non_camel_case_types)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct seqseg_box {
+    pub x0: f64,
+    pub y0: f64,
+    pub x1: f64,
+    pub y1: f64,
+}
+
+/// One slice of a detection. Later versions may append fields.
+#[repr(C)]
+#[allow(non_camel_case_types)]
+#[derive(Debug, Clone, Copy)]
+pub struct seqseg_detection_slice {
+    /// sizeof(seqseg_detection_slice) of the caller.
+    pub struct_size: usize,
+    /// Canonical number: 0-based, from inferior to superior.
+    pub slice: usize,
+    /// Index along the storage's slice axis.
+    pub storage_slice: usize,
+    /// z (LPS, mm) of the slice's centre.
+    pub position_mm: f64,
+    /// SOP Instance UID of a DICOM slice, "" otherwise. Borrowed: valid until the detection is freed.
+    pub sop_instance_uid: *const c_char,
+    /// Original 1-based frame of a multi-frame image; 0 otherwise.
+    pub frame: u32,
+    /// Bits of seqseg_slice_status; 0 is ok.
+    pub statuses: u32,
+    /// Whether the slice has a box and will be segmented.
+    pub has_box: bool,
+    /// Whether the caller replaced or cleared the box.
+    pub edited: bool,
+    /// The box, where there is one.
+    pub bounding_box: seqseg_box,
+    /// The box's corners (x0, y0), (x1, y0), (x1, y1), (x0, y1) in the patient: x, y, z each, LPS mm.
+    pub corners_mm: [f64; 12],
+}
+
+/// The agent's walk on one slice. Borrowed: valid until the detection is freed. Later versions may append fields.
+#[repr(C)]
+#[allow(non_camel_case_types)]
+#[derive(Debug, Clone, Copy)]
+pub struct seqseg_trajectory {
+    /// sizeof(seqseg_trajectory) of the caller.
+    pub struct_size: usize,
+    /// Actions taken, the terminal one included; 0 where the agent did not look at the slice.
+    pub steps: usize,
+    /// Number of actions to choose from.
+    pub action_count: usize,
+    /// `steps` indices of actions.
+    pub actions: *const u32,
+    /// 4 * (`steps` + 1) numbers: x0, y0, x1, y1 of the initial box, then of the box after every action.
+    pub boxes: *const f64,
+    /// `steps` * `action_count` Q values, step by step.
+    pub q: *const f32,
+    /// Whether the agent chose to stop; otherwise the step limit ended the walk.
+    pub stopped: bool,
+}
+
+impl Flat {
+    fn new(uid: Option<&str>, trajectory: Option<&Trajectory>) -> Self {
+        let t = |f: &dyn Fn(&Trajectory) -> Vec<f64>| trajectory.map(f).unwrap_or_default();
+        Flat {
+            sop_instance_uid: c_string(uid.unwrap_or_default()),
+            actions: trajectory.map(|t| t.actions.iter().map(|a| *a as u32).collect()).unwrap_or_default(),
+            boxes: t(&|t| t.boxes.iter().flat_map(|b| b.0).collect()),
+            q: trajectory.map(|t| t.q.concat()).unwrap_or_default(),
+        }
+    }
+}
+
+impl seqseg_detection {
+    fn into_raw(detection: Detection, study: Arc<Study>, engine: Arc<Engine>, seconds: f64) -> *mut seqseg_detection {
+        let flat = detection.slices().iter().map(|s| Flat::new(s.info.sop_instance_uid.as_deref(), s.trajectory.as_ref())).collect();
+        let handle = Handle::new(RwLock::new(detection));
+        Box::into_raw(Box::new(seqseg_detection { handle, study, engine, seconds, flat }))
+    }
+
+    pub(crate) fn read(&self) -> std::sync::RwLockReadGuard<'_, Detection> {
+        self.handle.value.read().unwrap_or_else(|p| p.into_inner())
+    }
+}
+
+/// Stage one (3.1 of the paper): brings the study together, where it is not yet, and finds a box on every slice. Free the detection with
+/// seqseg_detection_free. Options: slices, force_geometry, force_coverage. Progress: align, prepare, detect.
+///
+/// # Safety
+/// `engine` and `study` are live handles; `options` and `run` are NULL or live; `detection` points to writable memory; `error` is NULL or does.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_detect(
+    engine: *const seqseg_engine,
+    study: *const seqseg_study,
+    options: *const seqseg_options,
+    run: *const seqseg_run,
+    detection: *mut *mut seqseg_detection,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (engine, study) = match both(engine, study) {
+            Ok(both) => both,
+            Err(e) => return call(error, &[], || Err(e)),
+        };
+        call(error, &[&engine.handle, &study.handle], || {
+            let out = place(detection, "detection")?;
+            *out = std::ptr::null_mut();
+            let options = Options::of(options);
+            with(run, |run| {
+                let together = study::together(study, &options, run)?;
+                let start = Instant::now();
+                let detect_options = DetectOptions { slices: options.range(&together)?, force_coverage: options.force_coverage };
+                let found = engine.handle.value.detect(&together, &detect_options, run)?;
+                let seconds = start.elapsed().as_secs_f64();
+                *out = seqseg_detection::into_raw(found, together, engine.handle.value.clone(), seconds);
+                Ok(())
+            })
+        })
+    }
+}
+
+/// # Safety
+/// The pointers are null or live handles.
+unsafe fn both<'a>(engine: *const seqseg_engine, study: *const seqseg_study) -> Result<(&'a seqseg_engine, &'a seqseg_study)> {
+    // SAFETY: the caller's promise.
+    unsafe { Ok((borrow(engine, "engine")?, borrow(study, "study")?)) }
+}
+
+/// Frees a detection. NULL is legal.
+///
+/// # Safety
+/// `detection` is NULL or a live handle, not used afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_detection_free(detection: *mut seqseg_detection) {
+    if !detection.is_null() {
+        // SAFETY: the caller's promise.
+        drop(unsafe { Box::from_raw(detection) });
+    }
+}
+
+/// Number of slices of a detection. 0 for NULL.
+///
+/// # Safety
+/// `detection` is NULL or a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_detection_slice_count(detection: *const seqseg_detection) -> usize {
+    // SAFETY: the caller's promise.
+    quiet(0, || unsafe { detection.as_ref() }.map(|d| d.flat.len()))
+}
+
+/// Describes slice `index`, 0 to count - 1, in canonical order.
+///
+/// # Safety
+/// `detection` is a live handle; `slice` points to a struct whose struct_size is set; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_detection_get_slice(
+    detection: *const seqseg_detection,
+    index: usize,
+    slice: *mut seqseg_detection_slice,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        call(error, &[], || {
+            let handle = borrow(detection, "detection")?;
+            let flat = at(handle, index)?;
+            let detection = handle.read();
+            let entry = &detection.slices()[index];
+            let [x0, y0, x1, y1] = entry.bounding_box.map(|b| b.0).unwrap_or_default();
+            let corners = entry.bounding_box.map(|b| detect::file::corners(&b, detection.fit(), &handle.study, entry.info.slice));
+            let mut corners_mm = [0.0; 12];
+            if let Some(corners) = corners {
+                corners_mm.copy_from_slice(corners.as_flattened());
+            }
+            let size = size_of::<seqseg_detection_slice>();
+            let value = seqseg_detection_slice {
+                struct_size: size,
+                slice: entry.info.slice,
+                storage_slice: entry.info.storage_slice,
+                position_mm: entry.info.position_mm,
+                sop_instance_uid: flat.sop_instance_uid.as_ptr(),
+                frame: entry.info.frame.unwrap_or(0),
+                statuses: bits(&entry.statuses),
+                has_box: entry.bounding_box.is_some(),
+                edited: entry.edited,
+                bounding_box: seqseg_box { x0, y0, x1, y1 },
+                corners_mm,
+            };
+            fill(slice, value, size, "slice")
+        })
+    }
+}
+
+/// Lends the agent's walk on slice `index`.
+///
+/// # Safety
+/// As seqseg_detection_get_slice.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_detection_get_trajectory(
+    detection: *const seqseg_detection,
+    index: usize,
+    trajectory: *mut seqseg_trajectory,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        call(error, &[], || {
+            let handle = borrow(detection, "detection")?;
+            let flat = at(handle, index)?;
+            let stopped = handle.read().slices()[index].trajectory.as_ref().is_some_and(|t| t.stopped);
+            let size = size_of::<seqseg_trajectory>();
+            let value = seqseg_trajectory {
+                struct_size: size,
+                steps: flat.actions.len(),
+                action_count: handle.engine.manifest().agent().map_or(0, |a| a.actions.len()),
+                actions: flat.actions.as_ptr(),
+                boxes: flat.boxes.as_ptr(),
+                q: flat.q.as_ptr(),
+                stopped,
+            };
+            fill(trajectory, value, size, "trajectory")
+        })
+    }
+}
+
+fn at(detection: &seqseg_detection, index: usize) -> Result<&Flat> {
+    let count = detection.flat.len();
+    detection
+        .flat
+        .get(index)
+        .ok_or_else(|| Error::Argument(format!("slice index {index}: the detection has {count} slices, 0 to {}", count - 1)))
+}
+
+/// Replaces the box of slice `index`; segment again to see the effect. `bounding_box` lies inside 0 .. seqseg_engine_grid.
+///
+/// # Safety
+/// `detection` is a live handle that no other thread uses; `bounding_box` is valid; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_detection_set_box(
+    detection: *mut seqseg_detection,
+    index: usize,
+    bounding_box: *const seqseg_box,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        edit(detection, index, error, |d, slice| {
+            let b = borrow(bounding_box, "bounding_box")?;
+            d.set_box(slice, BoundingBox([b.x0, b.y0, b.x1, b.y1]))
+        })
+    }
+}
+
+/// Says that slice `index` holds no lesion: it is not segmented.
+///
+/// # Safety
+/// `detection` is a live handle that no other thread uses; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_detection_clear_box(detection: *mut seqseg_detection, index: usize, error: *mut *mut seqseg_error) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { edit(detection, index, error, Detection::clear_box) }
+}
+
+/// # Safety
+/// As the functions above.
+unsafe fn edit(
+    detection: *mut seqseg_detection,
+    index: usize,
+    error: *mut *mut seqseg_error,
+    change: impl FnOnce(&mut Detection, usize) -> Result<()>,
+) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        call(error, &[], || {
+            let handle = borrow(detection, "detection")?;
+            at(handle, index)?;
+            let mut detection = handle.handle.value.write().unwrap_or_else(|p| p.into_inner());
+            let slice = detection.slices()[index].info.slice;
+            change(&mut detection, slice)
+        })
+    }
+}
+
+/// Writes the detection as JSON (UTF-8 path), the form that `seqseg segment` and seqseg_detection_read take back.
+///
+/// # Safety
+/// `detection` is a live handle; `file` is a string; `options` and `run` are NULL or live; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_detection_write(
+    detection: *const seqseg_detection,
+    file: *const c_char,
+    options: *const seqseg_options,
+    run: *const seqseg_run,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    let _ = options;
+    // SAFETY: the caller's promise.
+    unsafe {
+        call(error, &[], || {
+            let handle = borrow(detection, "detection")?;
+            let file = path(file, "file")?;
+            with(run, |run| {
+                run.tick(crate::run::Stage::Export, 0, 1)?;
+                let text = detect::file::to_json(&handle.read(), &handle.study, handle.engine.manifest(), &handle.engine.provenance())?;
+                crate::export::write_atomically(&file, |f| std::io::Write::write_all(f, text.as_bytes()))?;
+                run.tick(crate::run::Stage::Export, 1, 1)
+            })
+        })
+    }
+}
+
+/// Reads a (possibly edited) detection back, for the same study and model. Options: force_geometry.
+///
+/// # Safety
+/// As seqseg_detect; `file` is a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_detection_read(
+    engine: *const seqseg_engine,
+    study: *const seqseg_study,
+    file: *const c_char,
+    options: *const seqseg_options,
+    run: *const seqseg_run,
+    detection: *mut *mut seqseg_detection,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (engine, study) = match both(engine, study) {
+            Ok(both) => both,
+            Err(e) => return call(error, &[], || Err(e)),
+        };
+        call(error, &[&engine.handle, &study.handle], || {
+            let out = place(detection, "detection")?;
+            *out = std::ptr::null_mut();
+            let (file, options) = (path(file, "file")?, Options::of(options));
+            with(run, |run| {
+                let together = study::together(study, &options, run)?;
+                let text = std::fs::read_to_string(&file).map_err(|e| Error::read_caused(&file, "the detection cannot be read", e))?;
+                let engine = engine.handle.value.clone();
+                let name = file.display().to_string();
+                let found = detect::file::from_json(&text, &name, &together, engine.manifest(), &engine.provenance())?;
+                *out = seqseg_detection::into_raw(found, together, engine, 0.0);
+                Ok(())
+            })
+        })
+    }
+}

@@ -1,0 +1,197 @@
+//! Results as files, from their handles.
+
+use std::ffi::c_char;
+
+use crate::export::nifti::write_nifti;
+use crate::export::preview::{Preview, write_preview};
+use crate::export::record::{Record, Timing};
+use crate::export::{RtStructOptions, write_rtstruct};
+use crate::ffi::boundary::{borrow, call, path};
+use crate::ffi::contours::seqseg_contours;
+use crate::ffi::detection::seqseg_detection;
+use crate::ffi::error::seqseg_error;
+use crate::ffi::options::{Options, seqseg_options};
+use crate::ffi::run::{seqseg_run, with};
+use crate::ffi::segmentation::seqseg_segmentation;
+use crate::run::Stage;
+
+/// Writes an RT Structure Set on the images that T1C came from: DICOM files, or a volume in memory with seqseg_study_set_dicom_source;
+/// SEQSEG_ERROR_UNSUPPORTED otherwise. The file appears whole or not at all. Options: holes, simplify_mm, roi_name, structure_set_label.
+///
+/// # Safety
+/// `contours` is a live handle; `file` is a string (UTF-8, borrowed); `options` and `run` are NULL or live; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_contours_write_rtstruct(
+    contours: *const seqseg_contours,
+    file: *const c_char,
+    options: *const seqseg_options,
+    run: *const seqseg_run,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        call(error, &[], || {
+            let contours = borrow(contours, "contours")?;
+            let (file, options) = (path(file, "file")?, Options::of(options));
+            with(run, |run| {
+                run.tick(Stage::Export, 0, 1)?;
+                let p = &contours.provenance;
+                let mut rt = RtStructOptions::for_model(&p.model_name, &p.model_version, &p.model_hash)
+                    .with_description(&p.statement)
+                    .with_edited(contours.edited)
+                    .with_demo(p.demo)
+                    .with_holes(options.holes)
+                    .with_simplify_mm(options.simplify_mm);
+                if let Some(name) = options.roi_name {
+                    rt = rt.with_roi_name(name);
+                }
+                if let Some(label) = options.structure_set_label {
+                    rt = rt.with_structure_set_label(label);
+                }
+                write_rtstruct(&file, &contours.handle.value, contours.study.reference(), &rt)?;
+                run.tick(Stage::Export, 1, 1)
+            })
+        })
+    }
+}
+
+/// Writes the mask as NIfTI-1 (.nii.gz) on T1C's grid. SEQSEG_ERROR_UNSUPPORTED for unevenly spaced slices, which NIfTI cannot hold.
+///
+/// # Safety
+/// `segmentation` is a live handle; the rest as seqseg_contours_write_rtstruct.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_segmentation_write_mask(
+    segmentation: *const seqseg_segmentation,
+    file: *const c_char,
+    options: *const seqseg_options,
+    run: *const seqseg_run,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    let _ = options;
+    // SAFETY: the caller's promise.
+    unsafe { write_volume(segmentation, file, run, error, true) }
+}
+
+/// Writes the probability as NIfTI-1 (.nii.gz, float32) on T1C's grid.
+///
+/// # Safety
+/// As seqseg_segmentation_write_mask.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_segmentation_write_probability(
+    segmentation: *const seqseg_segmentation,
+    file: *const c_char,
+    options: *const seqseg_options,
+    run: *const seqseg_run,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    let _ = options;
+    // SAFETY: the caller's promise.
+    unsafe { write_volume(segmentation, file, run, error, false) }
+}
+
+/// # Safety
+/// As the functions above.
+unsafe fn write_volume(
+    segmentation: *const seqseg_segmentation,
+    file: *const c_char,
+    run: *const seqseg_run,
+    error: *mut *mut seqseg_error,
+    mask: bool,
+) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        call(error, &[], || {
+            let source = borrow(segmentation, "segmentation")?;
+            let file = path(file, "file")?;
+            with(run, |run| {
+                run.tick(Stage::Export, 0, 1)?;
+                let (grid, description) = (source.study.reference().grid(), source.engine.provenance().short());
+                let s = &source.handle.value;
+                match mask {
+                    true => write_nifti(&file, s.mask.view(), grid, &description)?,
+                    false => write_nifti(&file, s.probability.view(), grid, &description)?,
+                }
+                run.tick(Stage::Export, 1, 1)
+            })
+        })
+    }
+}
+
+/// Writes the preview: a PNG with the three sequences, the agent's walk, the final box and the contour of every slice in range.
+///
+/// # Safety
+/// `detection`, `segmentation` and `contours` are live handles of one study; the rest as seqseg_contours_write_rtstruct.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_write_preview(
+    detection: *const seqseg_detection,
+    segmentation: *const seqseg_segmentation,
+    contours: *const seqseg_contours,
+    file: *const c_char,
+    options: *const seqseg_options,
+    run: *const seqseg_run,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    let _ = options;
+    // SAFETY: the caller's promise.
+    unsafe {
+        call(error, &[], || {
+            let (boxes, source, lines) =
+                (borrow(detection, "detection")?, borrow(segmentation, "segmentation")?, borrow(contours, "contours")?);
+            let file = path(file, "file")?;
+            with(run, |run| {
+                run.tick(Stage::Export, 0, 1)?;
+                let detection = boxes.read();
+                let input = &source.engine.manifest().input;
+                let prepared = source.study.prepared(input, detection.range(), run)?;
+                let preview = Preview {
+                    study: &source.study,
+                    prepared: &prepared,
+                    detection: &detection,
+                    segmentation: &source.handle.value,
+                    contours: &lines.handle.value,
+                    provenance: &lines.provenance,
+                    context_factor: source.engine.manifest().context_factor(),
+                };
+                write_preview(&file, &preview)?;
+                run.tick(Stage::Export, 1, 1)
+            })
+        })
+    }
+}
+
+/// Writes the run record: versions, model hash, device, seconds of detection and segmentation, warnings, statuses, identity of the inputs (JSON).
+///
+/// # Safety
+/// As seqseg_segmentation_write_mask.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_segmentation_write_record(
+    segmentation: *const seqseg_segmentation,
+    file: *const c_char,
+    options: *const seqseg_options,
+    run: *const seqseg_run,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    let _ = options;
+    // SAFETY: the caller's promise.
+    unsafe {
+        call(error, &[], || {
+            let source = borrow(segmentation, "segmentation")?;
+            let file = path(file, "file")?;
+            with(run, |run| {
+                run.tick(Stage::Export, 0, 1)?;
+                let mut record = Record::new(&source.study, &source.engine, serde_json::json!({}));
+                record.take_segmentation(&source.handle.value, &source.study, |k| {
+                    source.steps.iter().find(|(slice, _)| *slice == k).and_then(|s| s.1)
+                });
+                record
+                    .warnings
+                    .extend(source.engine.device().fallback.iter().map(|why| format!("device auto fell back to the CPU: {why}")));
+                record.model_runs = source.engine.work();
+                record.timings =
+                    ["detect", "segment"].into_iter().zip(source.seconds).map(|(stage, seconds)| Timing { stage, seconds }).collect();
+                record.write(&file)?;
+                run.tick(Stage::Export, 1, 1)
+            })
+        })
+    }
+}

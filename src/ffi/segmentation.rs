@@ -1,0 +1,221 @@
+//! A segmentation handle: mask and probability on T1C's grid.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::ffi::boundary::{Handle, borrow, call, fill, place, quiet};
+use crate::ffi::detection::{bits, seqseg_detection};
+use crate::ffi::engine::seqseg_engine;
+use crate::ffi::error::seqseg_error;
+use crate::ffi::options::seqseg_options;
+use crate::ffi::run::{seqseg_run, with};
+use crate::ffi::study::{self, seqseg_study};
+use crate::segment::Segmentation;
+use crate::study::Study;
+
+/// Mask and probability on T1C's own grid, with statistics. It never changes: safe to read from many threads at once. It carries what writing
+/// needs: model, hash, edited boxes, device.
+#[allow(non_camel_case_types)]
+pub struct seqseg_segmentation {
+    pub(crate) handle: Handle<Segmentation>,
+    pub(crate) study: Arc<Study>,
+    pub(crate) engine: Arc<Engine>,
+    /// Canonical slice and the agent's steps there.
+    pub(crate) steps: Vec<(usize, Option<usize>)>,
+    pub(crate) seconds: [f64; 2],
+}
+
+/// The arrays of a segmentation, in T1C's storage order: i fastest, then j, then k, without gaps. Borrowed: valid until the segmentation is
+/// freed. Later versions may append fields.
+#[repr(C)]
+#[allow(non_camel_case_types)]
+#[derive(Debug, Clone, Copy)]
+pub struct seqseg_segmentation_view {
+    /// sizeof(seqseg_segmentation_view) of the caller.
+    pub struct_size: usize,
+    /// Voxels along i, j and k.
+    pub size: [usize; 3],
+    /// size[0] * size[1] * size[2] bytes: 1 where the probability is at least the threshold, else 0.
+    pub mask: *const u8,
+    /// As many numbers in 0 .. 1; 0 where nothing was looked at.
+    pub probability: *const f32,
+    /// The model's threshold.
+    pub threshold: f32,
+    /// Volume of the mask, mm3.
+    pub volume_mm3: f64,
+    /// Row-major 4 x 4 matrix (i, j, k, 1) to LPS mm; for unevenly spaced slices all zero (see `origins`).
+    pub affine: [f64; 16],
+    /// Centre of voxel (0, 0, k) for every k, LPS mm: 3 * size[2] numbers.
+    pub origins: *const f64,
+    /// Step from voxel to voxel along i and along j, LPS mm.
+    pub axis_i: [f64; 3],
+    pub axis_j: [f64; 3],
+    /// Whether the caller replaced or cleared a box.
+    pub edited: bool,
+}
+
+/// One slice of a segmentation. Later versions may append fields.
+#[repr(C)]
+#[allow(non_camel_case_types)]
+#[derive(Debug, Clone, Copy)]
+pub struct seqseg_segmentation_slice {
+    /// sizeof(seqseg_segmentation_slice) of the caller.
+    pub struct_size: usize,
+    /// Canonical number: 0-based, from inferior to superior.
+    pub slice: usize,
+    /// Index along the storage's slice axis.
+    pub storage_slice: usize,
+    /// z (LPS, mm) of the slice's centre.
+    pub position_mm: f64,
+    /// Bits of seqseg_slice_status, of detection and segmentation; 0 is ok.
+    pub statuses: u32,
+    /// Mask pixels.
+    pub pixels: usize,
+    /// Area of the mask, mm2.
+    pub area_mm2: f64,
+}
+
+/// Stage two (3.2 of the paper): segments every slice of the detection that has a box. Free the segmentation with seqseg_segmentation_free.
+/// The study and engine must be those that made the detection. Progress: prepare, segment.
+///
+/// # Safety
+/// `engine`, `study` and `detection` are live handles; `options` and `run` are NULL or live; `segmentation` points to writable memory; `error`
+/// is NULL or does.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_segment(
+    engine: *const seqseg_engine,
+    study: *const seqseg_study,
+    detection: *const seqseg_detection,
+    options: *const seqseg_options,
+    run: *const seqseg_run,
+    segmentation: *mut *mut seqseg_segmentation,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let handles: Result<_> = (|| Ok((borrow(engine, "engine")?, borrow(study, "study")?, borrow(detection, "detection")?)))();
+        let (engine, study, detection) = match handles {
+            Ok(handles) => handles,
+            Err(e) => return call(error, &[], || Err(e)),
+        };
+        call(error, &[&engine.handle, &study.handle, &detection.handle], || {
+            let out = place(segmentation, "segmentation")?;
+            *out = std::ptr::null_mut();
+            let options = crate::ffi::options::Options::of(options);
+            with(run, |run| {
+                let together = study::together(study, &options, run)?;
+                if !Arc::ptr_eq(&together, &detection.study) || !Arc::ptr_eq(&engine.handle.value, &detection.engine) {
+                    return Err(Error::Argument(
+                        "the detection was made from another study or engine, or a sequence was set since; detect again, then segment"
+                            .into(),
+                    ));
+                }
+                let start = Instant::now();
+                let boxes = detection.read().clone();
+                let found = engine.handle.value.segment(&together, &boxes, run)?;
+                let steps = boxes.slices().iter().map(|s| (s.info.slice, s.trajectory.as_ref().map(|t| t.steps()))).collect();
+                let seconds = [detection.seconds, start.elapsed().as_secs_f64()];
+                let engine = engine.handle.value.clone();
+                *out = Box::into_raw(Box::new(seqseg_segmentation { handle: Handle::new(found), study: together, engine, steps, seconds }));
+                Ok(())
+            })
+        })
+    }
+}
+
+/// Frees a segmentation. NULL is legal. Contours made from it stay usable.
+///
+/// # Safety
+/// `segmentation` is NULL or a live handle, not used afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_segmentation_free(segmentation: *mut seqseg_segmentation) {
+    if !segmentation.is_null() {
+        // SAFETY: the caller's promise.
+        drop(unsafe { Box::from_raw(segmentation) });
+    }
+}
+
+/// Lends the arrays of a segmentation.
+///
+/// # Safety
+/// `segmentation` is a live handle; `view` points to a struct whose struct_size is set; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_segmentation_get_view(
+    segmentation: *const seqseg_segmentation,
+    view: *mut seqseg_segmentation_view,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        call(error, &[], || {
+            let handle = borrow(segmentation, "segmentation")?;
+            let s = &handle.handle.value;
+            let grid = handle.study.reference().grid();
+            let contiguous = || Error::Internal("the result is not contiguous".into());
+            let mut affine = [0.0; 16];
+            if let Some(matrix) = grid.affine() {
+                affine.copy_from_slice(matrix.as_flattened());
+            }
+            let size = size_of::<seqseg_segmentation_view>();
+            let value = seqseg_segmentation_view {
+                struct_size: size,
+                size: grid.size(),
+                mask: s.mask.as_slice().ok_or_else(contiguous)?.as_ptr(),
+                probability: s.probability.as_slice().ok_or_else(contiguous)?.as_ptr(),
+                threshold: s.threshold,
+                volume_mm3: s.volume_mm3,
+                affine,
+                origins: grid.origins().as_flattened().as_ptr(),
+                axis_i: grid.axis_i(),
+                axis_j: grid.axis_j(),
+                edited: s.edited,
+            };
+            fill(view, value, size, "view")
+        })
+    }
+}
+
+/// Number of slices of a segmentation. 0 for NULL.
+///
+/// # Safety
+/// `segmentation` is NULL or a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_segmentation_slice_count(segmentation: *const seqseg_segmentation) -> usize {
+    // SAFETY: the caller's promise.
+    quiet(0, || unsafe { segmentation.as_ref() }.map(|s| s.handle.value.slices.len()))
+}
+
+/// Describes slice `index`, 0 to count - 1, in canonical order.
+///
+/// # Safety
+/// `segmentation` is a live handle; `slice` points to a struct whose struct_size is set; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_segmentation_get_slice(
+    segmentation: *const seqseg_segmentation,
+    index: usize,
+    slice: *mut seqseg_segmentation_slice,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        call(error, &[], || {
+            let slices = &borrow(segmentation, "segmentation")?.handle.value.slices;
+            let entry = slices
+                .get(index)
+                .ok_or_else(|| Error::Argument(format!("slice index {index}: the segmentation has {} slices", slices.len())))?;
+            let size = size_of::<seqseg_segmentation_slice>();
+            let value = seqseg_segmentation_slice {
+                struct_size: size,
+                slice: entry.info.slice,
+                storage_slice: entry.info.storage_slice,
+                position_mm: entry.info.position_mm,
+                statuses: bits(&entry.statuses),
+                pixels: entry.pixels,
+                area_mm2: entry.area_mm2,
+            };
+            fill(slice, value, size, "slice")
+        })
+    }
+}

@@ -1,0 +1,242 @@
+//! A study handle: three sequences, given one by one.
+
+use std::ffi::c_char;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use crate::error::{Error, Result};
+use crate::ffi::boundary::{Handle, borrow, call, path, place, quiet, slice};
+use crate::ffi::error::seqseg_error;
+use crate::ffi::options::{Options, seqseg_options};
+use crate::ffi::run::{seqseg_run, with};
+use crate::ffi::volume::{copy, seqseg_volume_view};
+use crate::run::{Run, Stage};
+use crate::study::{ReadOptions, Sequence, Study, StudyOptions, Volume, read};
+
+/// A sequence of the study.
+#[repr(C)]
+#[allow(non_camel_case_types, dead_code)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum seqseg_sequence {
+    /// T1-weighted.
+    SEQSEG_SEQUENCE_T1 = 0,
+    /// Contrast-enhanced T1-weighted: the reference, on whose grid all results lie.
+    SEQSEG_SEQUENCE_T1C = 1,
+    /// T2-weighted.
+    SEQSEG_SEQUENCE_T2 = 2,
+}
+
+/// The three MR sequences of one patient. Sequences are copied in; the study is brought together (checked, aligned, prepared) by the first
+/// seqseg_detect, under a lock of its own, and kept. A study may be used by many threads at once; setting a sequence while another thread
+/// works on the study affects later calls only.
+#[allow(non_camel_case_types)]
+pub struct seqseg_study {
+    pub(crate) handle: Handle<Mutex<State>>,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    volumes: [Option<Arc<Volume>>; 3],
+    together: Option<Arc<Study>>,
+    warnings: Vec<std::ffi::CString>,
+}
+
+impl State {
+    /// The study as it stands now, brought together where it is not.
+    pub fn together(&mut self, options: &Options, run: &Run<'_>) -> Result<Arc<Study>> {
+        if let Some(study) = &self.together {
+            return Ok(study.clone());
+        }
+        let volume = |sequence: Sequence| {
+            self.volumes[sequence as usize].clone().ok_or_else(|| {
+                Error::Argument(format!(
+                    "the study has no {sequence}; set T1, T1C and T2 with seqseg_study_set_volume or seqseg_study_load first"
+                ))
+            })
+        };
+        let volumes = [volume(Sequence::T1)?, volume(Sequence::T1C)?, volume(Sequence::T2)?];
+        let study_options = StudyOptions { force_geometry: options.force_geometry };
+        let study = Arc::new(Study::new(volumes, &study_options, run)?);
+        self.warnings = study.warnings().iter().map(|w| super::boundary::c_string(w.as_str())).collect();
+        self.together = Some(study.clone());
+        Ok(study)
+    }
+
+    fn put(&mut self, sequence: Sequence, volume: Volume) {
+        self.volumes[sequence as usize] = Some(Arc::new(volume));
+        self.together = None;
+        self.warnings.clear();
+    }
+}
+
+/// The study behind a handle, brought together.
+///
+/// # Safety
+/// `study` is a live handle.
+pub(crate) fn together(study: &seqseg_study, options: &Options, run: &Run<'_>) -> Result<Arc<Study>> {
+    study.handle.value.lock().unwrap_or_else(|p| p.into_inner()).together(options, run)
+}
+
+fn sequence(number: u32) -> Result<Sequence> {
+    Sequence::ALL
+        .get(number as usize)
+        .copied()
+        .ok_or_else(|| Error::Argument(format!("sequence {number}: SEQSEG_SEQUENCE_T1 (0), T1C (1) or T2 (2) was expected")))
+}
+
+/// Makes an empty study; free it with seqseg_study_free.
+///
+/// # Safety
+/// `study` points to writable memory; `error` is NULL or does too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_study_new(study: *mut *mut seqseg_study, error: *mut *mut seqseg_error) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        call(error, &[], || {
+            *place(study, "study")? = Box::into_raw(Box::new(seqseg_study { handle: Handle::default() }));
+            Ok(())
+        })
+    }
+}
+
+/// Frees a study. NULL is legal. Detections and results made from it stay usable.
+///
+/// # Safety
+/// `study` is NULL or a live handle, not used afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_study_free(study: *mut seqseg_study) {
+    if !study.is_null() {
+        // SAFETY: the caller's promise.
+        drop(unsafe { Box::from_raw(study) });
+    }
+}
+
+/// Copies a sequence from the caller's memory. `sequence` is a seqseg_sequence; a second call replaces the first. Voxels must be finite and
+/// not all equal. The view is borrowed for the call and never written to.
+///
+/// # Safety
+/// `study` is a live handle; `view` is valid as seqseg_volume_view says; `options` and `run` are NULL or live handles.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_study_set_volume(
+    study: *mut seqseg_study,
+    sequence: u32,
+    view: *const seqseg_volume_view,
+    options: *const seqseg_options,
+    run: *const seqseg_run,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    let _ = options;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let Ok(handle) = borrow(study, "study") else { return call(error, &[], || borrow(study, "study").map(|_| ())) };
+        call(error, &[&handle.handle], || {
+            let sequence = self::sequence(sequence)?;
+            with(run, |run| {
+                run.tick(Stage::Read, 0, 1)?;
+                let volume = copy(view, sequence.name())?;
+                handle.handle.value.lock().unwrap_or_else(|p| p.into_inner()).put(sequence, volume);
+                run.tick(Stage::Read, 1, 1)
+            })
+        })
+    }
+}
+
+/// Reads a sequence from files: one DICOM folder, one NIfTI-1 or NRRD file, or the `count` DICOM files of one series. `paths` are UTF-8,
+/// borrowed for the call. Option: series UID.
+///
+/// # Safety
+/// `study` is a live handle; `paths` holds `count` strings; `options` and `run` are NULL or live handles.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_study_load(
+    study: *mut seqseg_study,
+    sequence: u32,
+    paths: *const *const c_char,
+    count: usize,
+    options: *const seqseg_options,
+    run: *const seqseg_run,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let Ok(handle) = borrow(study, "study") else { return call(error, &[], || borrow(study, "study").map(|_| ())) };
+        call(error, &[&handle.handle], || {
+            let sequence = self::sequence(sequence)?;
+            let volume = read_files(paths, count, options, run)?;
+            handle.handle.value.lock().unwrap_or_else(|p| p.into_inner()).put(sequence, volume);
+            Ok(())
+        })
+    }
+}
+
+/// Says which DICOM files a sequence in memory came from, so that a viewer's own buffer still yields an RT Structure Set on the original
+/// images. Sizes must be equal and every slice must lie within 0.01 mm of the files' (the slices may run the other way); otherwise the call
+/// fails and the sequence stays as it was. Option: series UID.
+///
+/// # Safety
+/// As seqseg_study_load.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_study_set_dicom_source(
+    study: *mut seqseg_study,
+    sequence: u32,
+    paths: *const *const c_char,
+    count: usize,
+    options: *const seqseg_options,
+    run: *const seqseg_run,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let Ok(handle) = borrow(study, "study") else { return call(error, &[], || borrow(study, "study").map(|_| ())) };
+        call(error, &[&handle.handle], || {
+            let sequence = self::sequence(sequence)?;
+            let missing = || Error::Argument(format!("the study has no {sequence} yet; call seqseg_study_set_volume first"));
+            let current = handle.handle.value.lock().unwrap_or_else(|p| p.into_inner()).volumes[sequence as usize].clone();
+            let current = current.ok_or_else(missing)?;
+            let series = read_files(paths, count, options, run)?;
+            let volume = Volume::clone(&current).with_dicom(&series, sequence.name())?;
+            handle.handle.value.lock().unwrap_or_else(|p| p.into_inner()).put(sequence, volume);
+            Ok(())
+        })
+    }
+}
+
+/// # Safety
+/// As [`seqseg_study_load`].
+unsafe fn read_files(paths: *const *const c_char, count: usize, options: *const seqseg_options, run: *const seqseg_run) -> Result<Volume> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let paths = slice(paths, count, "paths")?.iter().map(|p| path(*p, "paths")).collect::<Result<Vec<PathBuf>>>()?;
+        let options = Options::of(options);
+        with(run, |run| {
+            run.tick(Stage::Read, 0, 1)?;
+            let volume = read(&paths, &ReadOptions { series_uid: options.series_uid.clone() })?;
+            run.tick(Stage::Read, 1, 1)?;
+            Ok(volume)
+        })
+    }
+}
+
+/// Number of warnings that the user should see (sequences that look swapped, incomplete coverage, forced geometry), known once the study was
+/// brought together by seqseg_detect. 0 for NULL.
+///
+/// # Safety
+/// `study` is NULL or a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_study_warning_count(study: *const seqseg_study) -> usize {
+    // SAFETY: the caller's promise.
+    quiet(0, || unsafe { study.as_ref() }.map(|s| s.handle.value.lock().unwrap_or_else(|p| p.into_inner()).warnings.len()))
+}
+
+/// A warning, UTF-8. Borrowed: valid until a sequence is set or the study is freed. "" beyond the last.
+///
+/// # Safety
+/// `study` is NULL or a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_study_warning(study: *const seqseg_study, index: usize) -> *const c_char {
+    quiet(c"".as_ptr(), || {
+        // SAFETY: the caller's promise.
+        let study = unsafe { study.as_ref() }?;
+        let state = study.handle.value.lock().unwrap_or_else(|p| p.into_inner());
+        state.warnings.get(index).map(|w| w.as_ptr())
+    })
+}

@@ -1,0 +1,51 @@
+//! include/seqseg.h is what cbindgen makes of src/ffi, with the story on top. SEQSEG_BLESS=1 rewrites it.
+
+use std::path::Path;
+
+fn generated() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).unwrap();
+    config.header = Some(std::fs::read_to_string(root.join("src/ffi/story.h")).unwrap().trim_end().to_owned());
+    let mut builder = cbindgen::Builder::new().with_config(config);
+    // In the order in which a caller meets them.
+    for name in ["mod", "error", "options", "run", "volume", "study", "engine", "detection", "segmentation", "contours", "export"] {
+        builder = builder.with_src(root.join(format!("src/ffi/{name}.rs")));
+    }
+    let mut header = Vec::new();
+    builder.generate().unwrap().write(&mut header);
+    let text = String::from_utf8(header).unwrap();
+    // What Rust's own documentation asks of unsafe functions is said in the story, once for all.
+    let mut lines = Vec::new();
+    let mut skipping = false;
+    for line in text.lines() {
+        let words = line.trim_start();
+        if words == "// # Safety" {
+            skipping = true;
+            // The empty comment line before it.
+            if lines.last().is_some_and(|l: &&str| l.trim() == "//") {
+                lines.pop();
+            }
+        } else if !words.starts_with("//") {
+            skipping = false;
+        }
+        if !skipping {
+            lines.push(line);
+        }
+    }
+    lines.join("\n").replace("[`SEQSEG_ABI_VERSION`]", "SEQSEG_ABI_VERSION") + "\n"
+}
+
+#[test]
+fn the_committed_header_is_the_generated_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("include/seqseg.h");
+    let generated = generated();
+    if std::env::var_os("SEQSEG_BLESS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &generated).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == generated,
+        "include/seqseg.h differs from what src/ffi gives; run SEQSEG_BLESS=1 cargo test --test header and commit it"
+    );
+}
