@@ -12,7 +12,7 @@ use std::sync::Arc;
 use ndarray::Array3;
 use seqseg::engine::{ContourOptions, contour};
 use seqseg::study::{Grid, Source};
-use seqseg::{Device, DetectOptions, Engine, EngineOptions, Run, Study, StudyOptions, Volume};
+use seqseg::{DetectOptions, Device, Engine, EngineOptions, Run, Study, StudyOptions, Volume};
 
 /// Points of a line that are kept.
 const POINTS: usize = 8;
@@ -38,9 +38,7 @@ fn voxels(sequence: usize, grid: &Grid) -> Array3<f32> {
 
 fn pipeline() -> String {
     let grid = Grid::from_affine(common::SIZE, &common::affine()).unwrap();
-    let volumes = [0, 1, 2].map(|sequence| {
-        Arc::new(Volume::new(voxels(sequence, &grid), grid.clone(), Source::Memory, "test").unwrap())
-    });
+    let volumes = [0, 1, 2].map(|sequence| Arc::new(Volume::new(voxels(sequence, &grid), grid.clone(), Source::Memory, "test").unwrap()));
     let study = Study::new(volumes, &StudyOptions::default(), &Run::default()).unwrap();
     let engine = Engine::open(&common::micro(), &EngineOptions::default().with_device(Device::Cpu)).unwrap();
     let detection = engine.detect(&study, &DetectOptions::default(), &Run::default()).unwrap();

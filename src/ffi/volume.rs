@@ -155,7 +155,9 @@ unsafe fn gather(data: *const u8, view: &seqseg_volume_view, read: impl Fn(*cons
     let stride = view.stride.map(|s| s as isize);
     let mut voxels = Vec::new();
     // Memory that cannot be had is an error; the usual allocation would end the caller's process.
-    voxels.try_reserve_exact(nk * nj * ni).map_err(|e| Error::Argument(format!("{ni} x {nj} x {nk} voxels do not fit into memory: {e}")))?;
+    voxels
+        .try_reserve_exact(nk * nj * ni)
+        .map_err(|e| Error::Argument(format!("{ni} x {nj} x {nk} voxels do not fit into memory: {e}")))?;
     voxels.resize(nk * nj * ni, 0.0);
     let mut array = Array3::from_shape_vec((nk, nj, ni), voxels).map_err(|e| Error::Internal(e.to_string()))?;
     array.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(k, mut plane)| {
