@@ -96,7 +96,8 @@ pub unsafe extern "C" fn seqseg_options_new(options: *mut *mut seqseg_options, e
     // SAFETY: the caller's promise.
     unsafe {
         call(error, &[], || {
-            *place(options, "options")? = Box::into_raw(Box::new(seqseg_options { handle: Handle::default() }));
+            let out = place(options, "options")?;
+            *out = Box::into_raw(Box::new(seqseg_options { handle: Handle::default() }));
             Ok(())
         })
     }

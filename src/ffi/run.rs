@@ -65,7 +65,8 @@ pub unsafe extern "C" fn seqseg_cancel_token_new(token: *mut *mut seqseg_cancel_
     // SAFETY: the caller's promise.
     unsafe {
         call(error, &[], || {
-            *place(token, "token")? = Box::into_raw(Box::new(seqseg_cancel_token { token: CancelToken::new() }));
+            let out = place(token, "token")?;
+            *out = Box::into_raw(Box::new(seqseg_cancel_token { token: CancelToken::new() }));
             Ok(())
         })
     }
@@ -128,7 +129,8 @@ pub unsafe extern "C" fn seqseg_run_new(run: *mut *mut seqseg_run, error: *mut *
     unsafe {
         call(error, &[], || {
             let new = seqseg_run { callback: None, user_data: std::ptr::null_mut(), token: None };
-            *place(run, "run")? = Box::into_raw(Box::new(new));
+            let out = place(run, "run")?;
+            *out = Box::into_raw(Box::new(new));
             Ok(())
         })
     }

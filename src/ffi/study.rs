@@ -93,7 +93,8 @@ pub unsafe extern "C" fn seqseg_study_new(study: *mut *mut seqseg_study, error: 
     // SAFETY: the caller's promise.
     unsafe {
         call(error, &[], || {
-            *place(study, "study")? = Box::into_raw(Box::new(seqseg_study { handle: Handle::default() }));
+            let out = place(study, "study")?;
+            *out = Box::into_raw(Box::new(seqseg_study { handle: Handle::default() }));
             Ok(())
         })
     }
