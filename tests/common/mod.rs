@@ -81,6 +81,26 @@ pub fn voxels(sequence: usize, grid: &Grid) -> Array3<f32> {
     Array3::from_shape_fn(grid.shape(), |(k, j, i)| signal(sequence, grid.point(i as f64, j as f64, k)).round() as f32)
 }
 
+/// A head of fat and muscle with an airway and a lesion beneath it, at a patient point (mm). tests/ctest/study.h makes the same in C.
+fn head(sequence: usize, [x, y, z]: [f64; 3]) -> f64 {
+    let inside = |r: f64| 1.0 / (1.0 + (-8.0 * (1.0 - r)).exp());
+    let head = ((x / 78.0) * (x / 78.0) + (y / 96.0) * (y / 96.0)).sqrt();
+    if head > 1.0 {
+        return 5.0;
+    }
+    let [fat, muscle, lesion] = [[950.0, 350.0, 370.0], [900.0, 350.0, 680.0], [700.0, 200.0, 300.0]][sequence];
+    let (u, v, w) = ((x + 4.0 + 0.2 * z) / 16.0, (y + 8.0) / 14.0, (z - 6.0) / 19.0);
+    let (a, b) = (x / 14.0, (y + 19.0) / 9.0);
+    let mut value = if head > 0.9 { fat } else { muscle * (1.0 + 0.08 * ((x / 9.0).sin() * (y / 11.0).cos())) };
+    value += (10.0 - value) * inside((a * a + b * b).sqrt());
+    value + (lesion - value) * inside((u * u + v * v + w * w).sqrt())
+}
+
+/// The head on a grid.
+pub fn head_voxels(sequence: usize, grid: &Grid) -> Array3<f32> {
+    Array3::from_shape_fn(grid.shape(), |(k, j, i)| head(sequence, grid.point(i as f64, j as f64, k)).round() as f32)
+}
+
 impl Trio {
     /// t1.nii.gz, t1c.nii.gz, t2.nii.gz.
     pub fn nifti() -> Self {

@@ -1,0 +1,219 @@
+//! The C ABI with DICOM: loading, and a volume in memory that is given the files it came from. The rest of the ABI is tested from C
+//! (tests/ctest).
+
+mod common;
+
+use std::ffi::{CStr, CString, c_char};
+use std::path::Path;
+use std::ptr::{null, null_mut};
+
+use common::{SIZE, Trio};
+use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_dictionary_std::tags;
+use seqseg::ffi::*;
+use seqseg::study::Grid;
+
+fn message(error: *mut seqseg_error) -> String {
+    // SAFETY: `error` came from the call that failed.
+    unsafe {
+        let text = CStr::from_ptr(seqseg_error_message(error)).to_str().unwrap().to_owned();
+        seqseg_error_free(error);
+        text
+    }
+}
+
+/// Calls a function of the ABI; the error is its last argument.
+macro_rules! call {
+    ($function:ident($($argument:expr),*)) => {{
+        let mut error = null_mut();
+        // SAFETY: handles and pointers of this file are live for the call.
+        let status = unsafe { $function($($argument,)* &mut error) };
+        (status, message(error))
+    }};
+}
+
+macro_rules! ok {
+    ($function:ident($($argument:expr),*)) => {{
+        let (status, text) = call!($function($($argument),*));
+        assert_eq!((status, text.as_str()), (0, ""), stringify!($function));
+    }};
+}
+
+fn text(path: &Path) -> CString {
+    CString::new(path.to_str().unwrap()).unwrap()
+}
+
+fn grid() -> Grid {
+    Grid::from_affine(SIZE, &common::affine()).unwrap()
+}
+
+/// A DICOM study with a lesion.
+fn trio() -> Trio {
+    let arrays = [0, 1, 2].map(|sequence| common::head_voxels(sequence, &grid()));
+    Trio::dicom(|sequence, slice, object| {
+        let plane = arrays[sequence].index_axis(ndarray::Axis(0), slice);
+        let pixels: Vec<u16> = plane.iter().map(|v| *v as u16).collect();
+        object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels.into())));
+    })
+}
+
+/// The sequence's view; `shift` (mm) moves it to the patient's left, `upside_down` runs k from the head to the feet.
+fn set_volume(study: *mut seqseg_study, sequence: usize, shift: f64, upside_down: bool) {
+    let voxels = common::head_voxels(sequence, &grid());
+    let a = common::affine();
+    let mut view = seqseg_volume_view {
+        struct_size: size_of::<seqseg_volume_view>(),
+        data: voxels.as_ptr().cast(),
+        element: seqseg_element::SEQSEG_ELEMENT_FLOAT32 as u32,
+        axes: seqseg_axes::SEQSEG_AXES_LPS as u32,
+        size: SIZE,
+        stride: [4, 4 * SIZE[0] as i64, 4 * (SIZE[0] * SIZE[1]) as i64],
+        affine: std::array::from_fn(|at| a[at / 4][at % 4]),
+        origins: null(),
+    };
+    view.affine[3] += shift;
+    if upside_down {
+        let last = SIZE[2] - 1;
+        view.data = voxels.index_axis(ndarray::Axis(0), last).as_ptr().cast();
+        view.stride[2] = -view.stride[2];
+        view.affine[11] += view.affine[10] * last as f64;
+        view.affine[10] = -view.affine[10];
+    }
+    ok!(seqseg_study_set_volume(study, sequence as u32, &view, null(), null()));
+}
+
+fn load(study: *mut seqseg_study, sequence: usize, trio: &Trio) {
+    let folder = text(&trio.dir.path().join(["t1", "t1c", "t2"][sequence]));
+    let paths: [*const c_char; 1] = [folder.as_ptr()];
+    ok!(seqseg_study_load(study, sequence as u32, paths.as_ptr(), 1, null(), null()));
+}
+
+fn new_study() -> *mut seqseg_study {
+    let mut study = null_mut();
+    ok!(seqseg_study_new(&mut study));
+    study
+}
+
+struct Outcome {
+    volume_mm3: f64,
+    /// Per canonical slice: SOP Instance UID.
+    uids: Vec<String>,
+    /// Status of writing the RT Structure Set, its contours' images and z.
+    status: u32,
+    contours: Vec<(String, f64)>,
+}
+
+/// Runs the pipeline on a study, which is freed, and writes an RT Structure Set.
+fn run(engine: *const seqseg_engine, study: *mut seqseg_study, folder: &Path) -> Outcome {
+    let (mut detection, mut segmentation, mut contours) = (null_mut(), null_mut(), null_mut());
+    ok!(seqseg_detect(engine, study, null(), null(), &mut detection));
+    ok!(seqseg_segment(engine, study, detection, null(), null(), &mut segmentation));
+    ok!(seqseg_contour(segmentation, null(), null(), &mut contours));
+    // SAFETY: plain structs, for which all-zero is valid.
+    let (mut view, mut slice): (seqseg_segmentation_view, seqseg_detection_slice) = unsafe { std::mem::zeroed() };
+    view.struct_size = size_of::<seqseg_segmentation_view>();
+    slice.struct_size = size_of::<seqseg_detection_slice>();
+    ok!(seqseg_segmentation_get_view(segmentation, &mut view));
+    // SAFETY: a live handle.
+    let slices = unsafe { seqseg_detection_slice_count(detection) };
+    let uids = (0..slices)
+        .map(|at| {
+            ok!(seqseg_detection_get_slice(detection, at, &mut slice));
+            // SAFETY: lent by the detection.
+            unsafe { CStr::from_ptr(slice.sop_instance_uid) }.to_str().unwrap().to_owned()
+        })
+        .collect();
+    let file = folder.join("rtstruct.dcm");
+    let _ = std::fs::remove_file(&file);
+    let (status, _) = call!(seqseg_contours_write_rtstruct(contours, text(&file).as_ptr(), null(), null()));
+    assert_eq!(file.exists(), status == 0);
+    let contours_written = if status == 0 { written(&file) } else { Vec::new() };
+    // SAFETY: live handles, not used afterwards.
+    unsafe {
+        assert!(seqseg_contours_count(contours) > 0);
+        seqseg_contours_free(contours);
+        seqseg_segmentation_free(segmentation);
+        seqseg_detection_free(detection);
+        seqseg_study_free(study);
+    }
+    Outcome { volume_mm3: view.volume_mm3, uids, status, contours: contours_written }
+}
+
+/// Referenced image and z of every contour of an RT Structure Set.
+fn written(file: &Path) -> Vec<(String, f64)> {
+    let object = dicom_object::open_file(file).unwrap();
+    let roi = object.element(tags::ROI_CONTOUR_SEQUENCE).unwrap().items().unwrap();
+    let contours = roi[0].element(tags::CONTOUR_SEQUENCE).unwrap().items().unwrap();
+    contours
+        .iter()
+        .map(|c| {
+            let image = &c.element(tags::CONTOUR_IMAGE_SEQUENCE).unwrap().items().unwrap()[0];
+            let uid = image.element(tags::REFERENCED_SOP_INSTANCE_UID).unwrap().to_str().unwrap().trim_end_matches('\0').to_owned();
+            (uid, c.element(tags::CONTOUR_DATA).unwrap().to_multi_float64().unwrap()[2])
+        })
+        .collect()
+}
+
+#[test]
+fn a_volume_in_memory_gets_the_uids_of_the_files_it_came_from() {
+    let trio = trio();
+    let folder = trio.dir.path();
+    let (mut engine, mut options) = (null_mut(), null_mut());
+    ok!(seqseg_options_new(&mut options));
+    ok!(seqseg_options_set_device(options, c"cpu".as_ptr()));
+    ok!(seqseg_engine_new(text(&common::micro()).as_ptr(), options, &mut engine));
+
+    let study = new_study();
+    (0..3).for_each(|sequence| load(study, sequence, &trio));
+    let files = run(engine, study, folder);
+    assert_eq!(files.status, 0);
+    assert!(!files.contours.is_empty() && files.volume_mm3 > 1000.0);
+    // Every contour lies on the image that it names.
+    for (uid, z) in &files.contours {
+        let slice: usize = uid.rsplit('.').next().unwrap().parse().unwrap();
+        assert_eq!(grid().point(0.0, 0.0, slice - 1)[2], *z, "{uid}");
+    }
+
+    let t1c = text(&folder.join("t1c"));
+    let paths: [*const c_char; 1] = [t1c.as_ptr()];
+    let source = |study: *mut seqseg_study| call!(seqseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), null()));
+    for upside_down in [false, true] {
+        let study = new_study();
+        (0..3).for_each(|sequence| set_volume(study, sequence, 0.0, upside_down));
+        let plain = run(engine, study, folder);
+        assert_eq!(plain.status, seqseg_status::SEQSEG_ERROR_UNSUPPORTED as u32);
+        assert!(plain.uids.iter().all(String::is_empty));
+
+        let study = new_study();
+        (0..3).for_each(|sequence| set_volume(study, sequence, 0.0, upside_down));
+        assert_eq!(source(study), (0, String::new()));
+        let memory = run(engine, study, folder);
+        assert_eq!(memory.status, 0);
+        assert_eq!(memory.uids, files.uids);
+        assert_eq!(memory.volume_mm3, files.volume_mm3);
+        let sorted = |o: &Outcome| {
+            let mut all: Vec<String> = o.contours.iter().map(|c| format!("{c:?}")).collect();
+            all.sort();
+            all
+        };
+        assert_eq!(sorted(&memory), sorted(&files));
+    }
+
+    // Within a hundredth of a millimetre it is the same place; beyond, the call fails and the volume stays without files.
+    let study = new_study();
+    (0..3).for_each(|sequence| set_volume(study, sequence, if sequence == 1 { 0.008 } else { 0.0 }, false));
+    assert_eq!(source(study).0, 0);
+    assert_eq!(run(engine, study, folder).status, 0);
+    let study = new_study();
+    (0..3).for_each(|sequence| set_volume(study, sequence, if sequence == 1 { 0.02 } else { 0.0 }, false));
+    let (status, text) = source(study);
+    assert_eq!(status, seqseg_status::SEQSEG_ERROR_GEOMETRY as u32);
+    assert!(text.contains("0.020 mm"), "{text}");
+    assert_eq!(run(engine, study, folder).status, seqseg_status::SEQSEG_ERROR_UNSUPPORTED as u32);
+
+    // SAFETY: live handles, not used afterwards.
+    unsafe {
+        seqseg_options_free(options);
+        seqseg_engine_free(engine);
+    }
+}
