@@ -1,5 +1,6 @@
 # make demo    one synthetic study through the whole pipeline, into out/demo (Rust, Python 3.11+, a C++ compiler and make are enough)
 # make test    every test, with its own set-up
+# make test-memory    the C and C++ tests under valgrind (minutes)
 # make lint    formatting and lints
 # make install PREFIX=/usr/local [DESTDIR=] [LIBDIR=lib]    the library, its headers, CMake and pkg-config files, the program
 
@@ -24,11 +25,11 @@ export VIRTUAL_ENV := $(VENV)
 
 PREFIX  ?= /usr/local
 LIBDIR  ?= lib
-# Which tests of tests/ctest: quick, or "quick|full".
+# Which tests of tests/ctest: quick, "quick|full", memory.
 LABELS  ?= quick
 CTEST    = $(CURDIR)/out/ctest
 
-.PHONY: demo test test-rust test-demo test-ctest test-training lint setup build install clean
+.PHONY: demo test test-rust test-demo test-ctest test-memory test-training lint setup build install clean
 
 setup: $(VENV)/.done
 build: setup
@@ -77,6 +78,9 @@ test-ctest: setup
 	cmake -S tests/ctest -B $(CTEST)/build -DCMAKE_PREFIX_PATH=$(CTEST)/installed
 	cmake --build $(CTEST)/build --parallel 2
 	ctest --test-dir $(CTEST)/build --output-on-failure --label-regex '$(LABELS)'
+
+test-memory:
+	$(MAKE) --no-print-directory test-ctest LABELS=memory
 
 test-training: $(VENV_TRAIN)/.done
 	cd training && $(VENV_TRAIN)/bin/python -m pytest --quiet
