@@ -137,7 +137,7 @@ void errors(const seqseg::Engine &engine) {
     const seqseg::Detection taken = std::move(found).value();
     CHECK(taken.slice_count() == STUDY_K);
     const seqseg::Result<seqseg::Done> done = seqseg::attempt([&] { make_study(); });
-    CHECK(done.ok());
+    CHECK(done.ok() && done.value() == seqseg::Done{});
     const seqseg::Result<int> foreign = seqseg::attempt([]() -> int { throw Mine("mine"); });
     CHECK(foreign.error().code() == seqseg::Status::Internal && std::string(foreign.error().what()) == "mine");
 }

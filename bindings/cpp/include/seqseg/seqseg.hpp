@@ -138,6 +138,10 @@ public:
         expect();
         return *std::get_if<0>(&content_);
     }
+    [[nodiscard]] const T &value() const & {
+        expect();
+        return *std::get_if<0>(&content_);
+    }
     [[nodiscard]] T value() && {
         expect();
         return std::move(*std::get_if<0>(&content_));
@@ -522,7 +526,7 @@ private:
     detail::Owned<seqseg_study, seqseg_study_free> handle_;
 };
 
-// One slice of a detection: the fields of seqseg_detection_slice.
+// One slice of a detection: the fields of seqseg_detection_slice. Its UID is borrowed from the detection.
 using DetectionSlice = seqseg_detection_slice;
 
 // The agent's walk on one slice, borrowed from the detection.
