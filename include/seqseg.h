@@ -279,7 +279,7 @@ typedef struct seqseg_detection_slice {
     size_t struct_size;
     // Canonical number: 0-based, from inferior to superior.
     size_t slice;
-    // Index along the storage's slice axis.
+    // Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially.
     size_t storage_slice;
     // z (LPS, mm) of the slice's centre.
     double position_mm;
@@ -377,7 +377,7 @@ typedef struct seqseg_segmentation_slice {
     size_t struct_size;
     // Canonical number: 0-based, from inferior to superior.
     size_t slice;
-    // Index along the storage's slice axis.
+    // Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially.
     size_t storage_slice;
     // z (LPS, mm) of the slice's centre.
     double position_mm;

@@ -6,6 +6,7 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
 
 use crate::bundle::manifest::Manifest;
 use crate::detect::{BoundingBox, Detection};
+use crate::engine::Provenance;
 use crate::error::{Error, Result};
 use crate::run::{Run, Stage};
 use crate::runtime::networks::Graphs;
@@ -28,6 +29,8 @@ pub struct Segmentation {
     pub volume_mm3: f64,
     /// Whether a person replaced or cleared a box.
     pub edited: bool,
+    /// Who made it.
+    pub provenance: Provenance,
 }
 
 /// One slice of a segmentation.
@@ -46,7 +49,14 @@ pub struct SliceSegmentation {
 ///
 /// # Errors
 /// [`Error::Argument`] where the detection is not of this study; what preparing and running give; [`Error::Cancelled`].
-pub fn segment(study: &Study, manifest: &Manifest, graphs: &dyn Graphs, detection: &Detection, run: &Run<'_>) -> Result<Segmentation> {
+pub fn segment(
+    study: &Study,
+    manifest: &Manifest,
+    graphs: &dyn Graphs,
+    detection: &Detection,
+    provenance: Provenance,
+    run: &Run<'_>,
+) -> Result<Segmentation> {
     let range = study.check_slices(Some(detection.range()))?;
     if detection.grid() != manifest.input.grid {
         return Err(Error::Argument(format!(
@@ -59,7 +69,7 @@ pub fn segment(study: &Study, manifest: &Manifest, graphs: &dyn Graphs, detectio
     let crop = manifest.crop().map_err(Error::bundle)?;
     let threshold = crop.threshold as f32;
     let mut probability = Array3::<f32>::zeros(study.grid().shape());
-    let [dx, dy] = study.grid().pixel_mm();
+    let pixel_mm2 = study.grid().pixel_mm2();
     let boxes = detection.slices().iter().filter(|s| s.bounding_box.is_some()).count();
     let mut slices = Vec::with_capacity(detection.slices().len());
     let mut volume_mm3 = 0.0;
@@ -94,11 +104,11 @@ pub fn segment(study: &Study, manifest: &Manifest, graphs: &dyn Graphs, detectio
             run.tick(Stage::Segment, done, boxes)?;
         }
         volume_mm3 += pixels as f64 * study.grid().voxel_mm3(k);
-        slices.push(SliceSegmentation { info: slice.info.clone(), statuses, pixels, area_mm2: pixels as f64 * dx * dy });
+        slices.push(SliceSegmentation { info: slice.info.clone(), statuses, pixels, area_mm2: pixels as f64 * pixel_mm2 });
     }
     let probability = study.orientation().to_storage(probability.view());
     let mask = probability.mapv(|p| u8::from(p >= threshold));
-    Ok(Segmentation { probability, mask, threshold, slices, volume_mm3, edited: detection.is_edited() })
+    Ok(Segmentation { probability, mask, threshold, slices, volume_mm3, edited: detection.is_edited(), provenance })
 }
 
 /// Samples the crop's probability at a slice's pixel centres: grid and crop transforms composed, one bilinear interpolation, the crop's border
