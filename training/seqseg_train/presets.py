@@ -188,10 +188,11 @@ DEMO = Preset(
         validation_slices=240,
     ),
     segmenter=SegmenterTraining(
-        steps=4000,
-        agent_steps=2000,
+        steps=6000,
+        agent_steps=3000,
+        late_after=0.65,
         border_k=4,
-        tumour_free_share=0.35,
+        tumour_free_share=0.45,
         scale=0.1,
         intensity=0.1,
         jitter=0.15,
@@ -206,7 +207,7 @@ DEMO = Preset(
 MICRO = Preset(
     name="micro",
     input=InputConfig(grid=96, pixel_mm=2.96),
-    trunk=TrunkConfig(kind="small", crop=32, context=1.5, widths=(6, 8, 12, 16), blocks=(1, 1, 1), pool=2, feature_size=16),
+    trunk=TrunkConfig(kind="small", crop=32, widths=(6, 8, 12, 16), blocks=(1, 1, 1), pool=2, feature_size=16),
     min_side=4.0,
     ranet=RanetConfig(
         encoder="small", crop=32, widths=(4, 6, 8, 10, 12), decoder=(4, 6, 8, 8), lstm_hidden=8, regions=4, fused=4
@@ -223,9 +224,6 @@ MICRO = Preset(
         cosine=True,
         weight_decay=1e-5,
         target_update=200,
-        schedule=Schedule(priori_min=0.2),
-        auxiliary=1.0,
-        auxiliary_mask=2.0,
         ema=0.99,
         shift=24.0,
         scale=0.1,
