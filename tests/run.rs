@@ -221,6 +221,34 @@ fn contour_of_a_foreign_mask_in_another_storage_order() {
     assert!(empty.join("rtstruct.dcm").exists());
 }
 
+/// Ctrl-C while it runs: exit code 130, and not a file is left.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_a_run_and_leaves_nothing() {
+    let trio = Trio::nifti();
+    let out = trio.dir.path().join("out");
+    let mut arguments = vec!["run".to_owned()];
+    arguments.extend(trio.arguments(".nii.gz"));
+    arguments.extend(["--bundle".into(), common::micro().display().to_string(), "--out".into(), out.display().to_string()]);
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_seqseg"))
+        .args(&arguments)
+        .args(["--device", "cpu"])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Ctrl-C is caught before the output folder is made.
+    while !out.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    // SAFETY: a signal to our own child.
+    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("seqseg: cancelled"));
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
+}
+
 #[test]
 fn prepare_info_and_doctor() {
     let trio = Trio::nifti();

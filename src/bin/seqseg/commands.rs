@@ -88,9 +88,9 @@ fn warn(warnings: &[String], demo: Option<String>) {
 
 /// `run` and `segment`: all that follows the boxes is the same.
 fn whole(sequences: &Sequences, model: &Model, from: &From, kind: ContourKind, out: &Path) -> Result<()> {
+    let watch = Watch::new()?;
     let mut outputs = Outputs::new(out)?;
     let mut clock = Clock::default();
-    let watch = Watch::new()?;
     let finished = watch.with(|run| {
         let engine = clock.time("load model", || open(model))?;
         let study = inputs::study(sequences, &mut clock, run)?;
@@ -166,8 +166,8 @@ fn report(record: &Record, out: &Path) {
 }
 
 fn detect(sequences: &Sequences, model: &Model, detecting: &Detecting, out: &Path) -> Result<()> {
-    let outputs = Outputs::new(out)?;
     let watch = Watch::new()?;
+    let outputs = Outputs::new(out)?;
     let outcome = watch.with(|run| {
         let engine = open(model)?;
         let study = inputs::study(sequences, &mut Clock::default(), run)?;
