@@ -1,6 +1,7 @@
 # make demo    one synthetic study through the whole pipeline, into out/demo (Rust, Python 3.11+, a C++ compiler and make are enough)
 # make test    every test, with its own set-up
 # make lint    formatting and lints
+# make install PREFIX=/usr/local [DESTDIR=] [LIBDIR=lib]    the library, its headers, CMake and pkg-config files, the program
 
 CARGO   ?= cargo
 PYTHON  ?= python3
@@ -21,11 +22,20 @@ PIP         = -m pip install --quiet --disable-pip-version-check
 export PATH := $(VENV)/bin:$(PATH)
 export VIRTUAL_ENV := $(VENV)
 
-.PHONY: demo test test-rust test-demo test-training lint setup build clean
+PREFIX  ?= /usr/local
+LIBDIR  ?= lib
+# Which tests of tests/ctest: quick, or "quick|full".
+LABELS  ?= quick
+CTEST    = $(CURDIR)/out/ctest
+
+.PHONY: demo test test-rust test-demo test-ctest test-training lint setup build install clean
 
 setup: $(VENV)/.done
 build: setup
-	$(CARGO) build --locked --profile $(PROFILE) --bin seqseg
+	$(CARGO) build --locked --profile $(PROFILE) --lib --bin seqseg
+
+install: build
+	BUILT='$(BUILT)' PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' LIBDIR='$(LIBDIR)' bindings/cpp/install.sh
 
 $(VENV)/.done: training/pyproject.toml Makefile
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=")'
@@ -51,7 +61,7 @@ demo: build
 	    --bundle models/demo --device cpu --out $(DEMO)
 	$(VENV)/bin/python -m seqseg_train.score --run $(DEMO) --truth $(DEMO)/study/truth.nii.gz
 
-test: test-rust test-demo test-training
+test: test-rust test-demo test-ctest test-training
 
 test-rust: setup $(VENV_JUDGES)/.done
 	SEQSEG_TEST_PYTHON=$(VENV_JUDGES)/bin/python $(CARGO) test --locked
@@ -59,6 +69,14 @@ test-rust: setup $(VENV_JUDGES)/.done
 # The demo, as a user types it, on the tests' build.
 test-demo: setup
 	$(MAKE) --no-print-directory demo PROFILE=dev DEMO=out/test-demo
+
+# C and C++ against an installed tree, on the tests' build.
+test-ctest: setup
+	rm -rf $(CTEST)/installed
+	$(MAKE) --no-print-directory install PROFILE=dev PREFIX=$(CTEST)/installed DESTDIR= LIBDIR=lib
+	cmake -S tests/ctest -B $(CTEST)/build -DCMAKE_PREFIX_PATH=$(CTEST)/installed
+	cmake --build $(CTEST)/build --parallel 2
+	ctest --test-dir $(CTEST)/build --output-on-failure --label-regex '$(LABELS)'
 
 test-training: $(VENV_TRAIN)/.done
 	cd training && $(VENV_TRAIN)/bin/python -m pytest --quiet

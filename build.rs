@@ -1,6 +1,6 @@
 //! Link arguments of the dynamic library.
 //!
-//! SONAME with the ABI's number; symbols of linked-in archives hidden: a host that has its own copy of one must not get ours.
+//! SONAME with the ABI's number; symbols of linked-in archives hidden: a host that has its own copy of one must not get ours; never unloaded.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -8,5 +8,7 @@ fn main() {
     if os == "linux" {
         println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libseqseg.so.1");
         println!("cargo:rustc-cdylib-link-arg=-Wl,--exclude-libs,ALL");
+        // Worker threads and ONNX Runtime outlive a host's dlclose: the code must stay.
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
 }

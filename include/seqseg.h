@@ -243,26 +243,56 @@ typedef struct seqseg_segmentation seqseg_segmentation;
 // works on the study affects later calls only.
 typedef struct seqseg_study seqseg_study;
 
-// One closed line on one slice; the last point joins the first and is not repeated. Seen in the plane with i to the right and j upwards, outer
-// lines run counter-clockwise and holes clockwise. Borrowed: valid until the contours are freed. Later versions may append fields.
-typedef struct seqseg_contour_line {
-    // sizeof(seqseg_contour_line) of the caller.
+// How far a stage is. `done` of `total` never decreases within a stage of one call. Later versions may append fields.
+typedef struct seqseg_progress {
+    // Bytes that the library filled.
     size_t struct_size;
-    // Index along T1C's storage slice axis (of the canonical axial slices, where T1C's storage is not axial).
-    size_t storage_slice;
-    // Number of points.
-    size_t point_count;
-    // 3 * `point_count` numbers: x, y, z, LPS mm, on the slice's plane.
-    const double *points_mm;
-    // 2 * `point_count` numbers: continuous voxel indices (i, j).
-    const double *points_index;
-    // Bounds a hole of the region rather than the region.
-    bool is_hole;
-    // For a hole: index of the outer line around it. SIZE_MAX otherwise.
-    size_t parent;
-    // Area inside the line, mm2; holes not subtracted.
-    double area_mm2;
-} seqseg_contour_line;
+    // A seqseg_stage.
+    uint32_t stage;
+    // Units done: sequences, slices or files.
+    size_t done;
+    // Units in all; 0 where there is nothing to do.
+    size_t total;
+} seqseg_progress;
+
+// Called on the thread that made the call, between two model runs; `progress` is borrowed for the call. Return false to cancel. It may not
+// unwind (throw) into the library, and may not make calls on the handles of the call that reports: the study's lock is held. Cancel tokens
+// may be used.
+typedef bool (*seqseg_progress_callback)(const struct seqseg_progress *progress, void *user_data);
+
+// A view of a volume in the caller's memory: any strides, C or Fortran order, flipped or not. The library copies the voxels and never
+// writes to them. Set `struct_size` to sizeof(seqseg_volume_view) and the rest to 0 before filling it in.
+typedef struct seqseg_volume_view {
+    // sizeof(seqseg_volume_view) of the caller.
+    size_t struct_size;
+    // Address of voxel (0, 0, 0).
+    const void *data;
+    // A seqseg_element.
+    uint32_t element;
+    // A seqseg_axes: what `affine` and `origins` mean.
+    uint32_t axes;
+    // Voxels along i, j and k. With DICOM i runs along a row, j along a column, k over slices.
+    size_t size[3];
+    // Bytes from a voxel to the next along i, j and k; may be negative.
+    int64_t stride[3];
+    // Row-major 4 x 4 matrix: (i, j, k, 1) to mm, for voxel centres.
+    double affine[16];
+    // NULL, or the centre of voxel (0, 0, k) for every k (3 * size[2] numbers, mm): for slices that are unevenly spaced. Then only the
+    // first two columns of `affine` count.
+    const double *origins;
+} seqseg_volume_view;
+
+// The ONNX Runtime of this process. Later versions may append fields.
+typedef struct seqseg_runtime_info {
+    // sizeof(seqseg_runtime_info) of the caller.
+    size_t struct_size;
+    // For example "1.32.0". Static.
+    const char *version;
+    // Absolute path of the library. Static.
+    const char *path;
+    // Whether this build of ONNX Runtime knows CUDA, which says nothing of a device.
+    bool has_cuda;
+} seqseg_runtime_info;
 
 // A box on the model's grid, pixel edges: index i is the centre of pixel i and its edges are i and i + 1. x runs along columns (patient right to
 // left), y along rows (anterior to posterior).
@@ -317,34 +347,6 @@ typedef struct seqseg_trajectory {
     bool stopped;
 } seqseg_trajectory;
 
-// The ONNX Runtime of this process. Later versions may append fields.
-typedef struct seqseg_runtime_info {
-    // sizeof(seqseg_runtime_info) of the caller.
-    size_t struct_size;
-    // For example "1.32.0". Static.
-    const char *version;
-    // Absolute path of the library. Static.
-    const char *path;
-    // Whether this build of ONNX Runtime knows CUDA, which says nothing of a device.
-    bool has_cuda;
-} seqseg_runtime_info;
-
-// How far a stage is. `done` of `total` never decreases within a stage of one call. Later versions may append fields.
-typedef struct seqseg_progress {
-    // Bytes that the library filled.
-    size_t struct_size;
-    // A seqseg_stage.
-    uint32_t stage;
-    // Units done: sequences, slices or files.
-    size_t done;
-    // Units in all; 0 where there is nothing to do.
-    size_t total;
-} seqseg_progress;
-
-// Called on the thread that made the call, between two model runs; `progress` is borrowed for the call. Return false to cancel. It may not
-// unwind (throw) into the library.
-typedef bool (*seqseg_progress_callback)(const struct seqseg_progress *progress, void *user_data);
-
 // The arrays of a segmentation, in T1C's storage order: i fastest, then j, then k, without gaps. Borrowed: valid until the segmentation is
 // freed. Later versions may append fields.
 typedef struct seqseg_segmentation_view {
@@ -389,27 +391,26 @@ typedef struct seqseg_segmentation_slice {
     double area_mm2;
 } seqseg_segmentation_slice;
 
-// A view of a volume in the caller's memory: any strides, C or Fortran order, flipped or not. The library copies the voxels and never
-// writes to them. Set `struct_size` to sizeof(seqseg_volume_view) and the rest to 0 before filling it in.
-typedef struct seqseg_volume_view {
-    // sizeof(seqseg_volume_view) of the caller.
+// One closed line on one slice; the last point joins the first and is not repeated. Seen in the plane with i to the right and j upwards, outer
+// lines run counter-clockwise and holes clockwise. Borrowed: valid until the contours are freed. Later versions may append fields.
+typedef struct seqseg_contour_line {
+    // sizeof(seqseg_contour_line) of the caller.
     size_t struct_size;
-    // Address of voxel (0, 0, 0).
-    const void *data;
-    // A seqseg_element.
-    uint32_t element;
-    // A seqseg_axes: what `affine` and `origins` mean.
-    uint32_t axes;
-    // Voxels along i, j and k. With DICOM i runs along a row, j along a column, k over slices.
-    size_t size[3];
-    // Bytes from a voxel to the next along i, j and k; may be negative.
-    int64_t stride[3];
-    // Row-major 4 x 4 matrix: (i, j, k, 1) to mm, for voxel centres.
-    double affine[16];
-    // NULL, or the centre of voxel (0, 0, k) for every k (3 * size[2] numbers, mm): for slices that are unevenly spaced. Then only the
-    // first two columns of `affine` count.
-    const double *origins;
-} seqseg_volume_view;
+    // Index along T1C's storage slice axis (of the canonical axial slices, where T1C's storage is not axial).
+    size_t storage_slice;
+    // Number of points.
+    size_t point_count;
+    // 3 * `point_count` numbers: x, y, z, LPS mm, on the slice's plane.
+    const double *points_mm;
+    // 2 * `point_count` numbers: continuous voxel indices (i, j).
+    const double *points_index;
+    // Bounds a hole of the region rather than the region.
+    bool is_hole;
+    // For a hole: index of the outer line around it. SIZE_MAX otherwise.
+    size_t parent;
+    // Area inside the line, mm2; holes not subtracted.
+    double area_mm2;
+} seqseg_contour_line;
 
 #ifdef __cplusplus
 extern "C" {
@@ -420,357 +421,6 @@ const char *seqseg_version(void);
 
 // The ABI's version (SEQSEG_ABI_VERSION of the library that was loaded, which may be newer than the header).
 uint32_t seqseg_abi_version(void);
-
-// Outlines a segmentation. Free the contours with seqseg_contours_free. Options: contour_kind. Progress: contour.
-uint32_t seqseg_contour(const struct seqseg_segmentation *segmentation,
-                        const struct seqseg_options *options,
-                        const struct seqseg_run *run,
-                        struct seqseg_contours **contours,
-                        struct seqseg_error **error);
-
-// Frees contours. NULL is legal.
-void seqseg_contours_free(struct seqseg_contours *contours);
-
-// Number of lines: ordered by storage slice, every outer line followed by its holes. 0 for NULL.
-size_t seqseg_contours_count(const struct seqseg_contours *contours);
-
-// Lends line `index`, 0 to count - 1.
-uint32_t seqseg_contours_get_line(const struct seqseg_contours *contours,
-                                  size_t index,
-                                  struct seqseg_contour_line *line,
-                                  struct seqseg_error **error);
-
-// Stage one (3.1 of the paper): brings the study together, where it is not yet, and finds a box on every slice. Free the detection with
-// seqseg_detection_free. Options: slices, force_geometry, force_coverage. Progress: align, prepare, detect.
-uint32_t seqseg_detect(const struct seqseg_engine *engine,
-                       const struct seqseg_study *study,
-                       const struct seqseg_options *options,
-                       const struct seqseg_run *run,
-                       struct seqseg_detection **detection,
-                       struct seqseg_error **error);
-
-// Frees a detection. NULL is legal.
-void seqseg_detection_free(struct seqseg_detection *detection);
-
-// Number of slices of a detection. 0 for NULL.
-size_t seqseg_detection_slice_count(const struct seqseg_detection *detection);
-
-// Describes slice `index`, 0 to count - 1, in canonical order.
-uint32_t seqseg_detection_get_slice(const struct seqseg_detection *detection,
-                                    size_t index,
-                                    struct seqseg_detection_slice *slice,
-                                    struct seqseg_error **error);
-
-// Lends the agent's walk on slice `index`.
-uint32_t seqseg_detection_get_trajectory(const struct seqseg_detection *detection,
-                                         size_t index,
-                                         struct seqseg_trajectory *trajectory,
-                                         struct seqseg_error **error);
-
-// Replaces the box of slice `index`; segment again to see the effect. `bounding_box` lies inside 0 .. seqseg_engine_grid.
-uint32_t seqseg_detection_set_box(struct seqseg_detection *detection,
-                                  size_t index,
-                                  const struct seqseg_box *bounding_box,
-                                  struct seqseg_error **error);
-
-// Says that slice `index` holds no lesion: it is not segmented.
-uint32_t seqseg_detection_clear_box(struct seqseg_detection *detection,
-                                    size_t index,
-                                    struct seqseg_error **error);
-
-// Writes the detection as JSON (UTF-8 path), the form that `seqseg segment` and seqseg_detection_read take back.
-uint32_t seqseg_detection_write(const struct seqseg_detection *detection,
-                                const char *file,
-                                const struct seqseg_options *options,
-                                const struct seqseg_run *run,
-                                struct seqseg_error **error);
-
-// Reads a (possibly edited) detection back, for the same study and model. Options: force_geometry.
-uint32_t seqseg_detection_read(const struct seqseg_engine *engine,
-                               const struct seqseg_study *study,
-                               const char *file,
-                               const struct seqseg_options *options,
-                               const struct seqseg_run *run,
-                               struct seqseg_detection **detection,
-                               struct seqseg_error **error);
-
-// Opens the model bundle in `bundle_dir` (UTF-8, borrowed); free the engine with seqseg_engine_free. Takes a second or so: the model's files
-// are checked against their sums and the graphs are loaded. Options: device, onnxruntime, threads, concurrent runs.
-uint32_t seqseg_engine_new(const char *bundle_dir,
-                           const struct seqseg_options *options,
-                           struct seqseg_engine **engine,
-                           struct seqseg_error **error);
-
-// Frees an engine. NULL is legal. ONNX Runtime itself stays loaded until the process ends.
-void seqseg_engine_free(struct seqseg_engine *engine);
-
-// The model's name. This and the strings below are UTF-8 and borrowed: valid until the engine is freed. "" for NULL.
-const char *seqseg_engine_model_name(const struct seqseg_engine *engine);
-
-// The model's version.
-const char *seqseg_engine_model_version(const struct seqseg_engine *engine);
-
-// The model's identity: SHA-256 of its manifest, 64 hexadecimal digits.
-const char *seqseg_engine_model_hash(const struct seqseg_engine *engine);
-
-// What the model may be used for. Show it beside every result.
-const char *seqseg_engine_intended_use(const struct seqseg_engine *engine);
-
-// Whether the model is a demonstration: no result of it may be called a target. True for NULL.
-bool seqseg_engine_is_demo(const struct seqseg_engine *engine);
-
-// The device really used: "cpu" or "cuda:N".
-const char *seqseg_engine_device(const struct seqseg_engine *engine);
-
-// Why device "auto" did not take CUDA; "" where it did, or was not asked to.
-const char *seqseg_engine_device_fallback(const struct seqseg_engine *engine);
-
-// Side of the model's square grid, pixels: boxes lie in 0 .. this. 0 for NULL.
-size_t seqseg_engine_grid(const struct seqseg_engine *engine);
-
-// Number of the agent's actions; 0 for a model without an agent, or NULL.
-size_t seqseg_engine_action_count(const struct seqseg_engine *engine);
-
-// Loads ONNX Runtime, where it is not loaded yet, and tells which it is. Option: onnxruntime.
-uint32_t seqseg_runtime_info_get(const struct seqseg_options *options,
-                                 struct seqseg_runtime_info *info,
-                                 struct seqseg_error **error);
-
-// The status code of an error, the same that the call returned; SEQSEG_OK for NULL.
-uint32_t seqseg_error_code(const struct seqseg_error *error);
-
-// The message with its whole chain of causes, UTF-8, one paragraph. Borrowed: valid until the error is freed. "" for NULL.
-const char *seqseg_error_message(const struct seqseg_error *error);
-
-// Frees an error. NULL is legal.
-void seqseg_error_free(struct seqseg_error *error);
-
-// Writes an RT Structure Set on the images that T1C came from: DICOM files, or a volume in memory with seqseg_study_set_dicom_source;
-// SEQSEG_ERROR_UNSUPPORTED otherwise. The file appears whole or not at all. Options: holes, simplify_mm, roi_name, structure_set_label.
-uint32_t seqseg_contours_write_rtstruct(const struct seqseg_contours *contours,
-                                        const char *file,
-                                        const struct seqseg_options *options,
-                                        const struct seqseg_run *run,
-                                        struct seqseg_error **error);
-
-// Writes the mask as NIfTI-1 (.nii.gz) on T1C's grid. SEQSEG_ERROR_UNSUPPORTED for unevenly spaced slices, which NIfTI cannot hold.
-uint32_t seqseg_segmentation_write_mask(const struct seqseg_segmentation *segmentation,
-                                        const char *file,
-                                        const struct seqseg_options *options,
-                                        const struct seqseg_run *run,
-                                        struct seqseg_error **error);
-
-// Writes the probability as NIfTI-1 (.nii.gz, float32) on T1C's grid.
-uint32_t seqseg_segmentation_write_probability(const struct seqseg_segmentation *segmentation,
-                                               const char *file,
-                                               const struct seqseg_options *options,
-                                               const struct seqseg_run *run,
-                                               struct seqseg_error **error);
-
-// Writes the preview: a PNG with the three sequences, the agent's walk, the final box and the contour of every slice in range.
-uint32_t seqseg_write_preview(const struct seqseg_detection *detection,
-                              const struct seqseg_segmentation *segmentation,
-                              const struct seqseg_contours *contours,
-                              const char *file,
-                              const struct seqseg_options *options,
-                              const struct seqseg_run *run,
-                              struct seqseg_error **error);
-
-// Writes the run record: versions, model hash, device, seconds of detection and segmentation, warnings, statuses, identity of the inputs (JSON).
-uint32_t seqseg_segmentation_write_record(const struct seqseg_segmentation *segmentation,
-                                          const char *file,
-                                          const struct seqseg_options *options,
-                                          const struct seqseg_run *run,
-                                          struct seqseg_error **error);
-
-// Makes an options object with the defaults; free it with seqseg_options_free.
-uint32_t seqseg_options_new(struct seqseg_options **options, struct seqseg_error **error);
-
-// Frees an options object. NULL is legal. Calls that took it keep their own copy.
-void seqseg_options_free(struct seqseg_options *options);
-
-// seqseg_engine_new: where the model runs: "cpu", "cuda", "cuda:N" or "auto" (default). A device that is named and cannot start is an error;
-// "auto" falls back to the CPU and says so (seqseg_engine_device_fallback).
-uint32_t seqseg_options_set_device(struct seqseg_options *options,
-                                   const char *device,
-                                   struct seqseg_error **error);
-
-// seqseg_engine_new: the path of ONNX Runtime's shared library, or its folder. Default: the environment variable SEQSEG_ORT_DYLIB, then beside
-// this library, then the active virtual environment's onnxruntime wheel. A process can use one ONNX Runtime only.
-uint32_t seqseg_options_set_onnxruntime(struct seqseg_options *options,
-                                        const char *library_path,
-                                        struct seqseg_error **error);
-
-// seqseg_engine_new: threads inside one model run; 0 (default) is all cores.
-uint32_t seqseg_options_set_threads(struct seqseg_options *options,
-                                    uint32_t threads,
-                                    struct seqseg_error **error);
-
-// seqseg_engine_new: how many model runs of one engine may go at once, 1 (default) to 64. Every further one costs another copy of the model's
-// weights and of its working memory.
-uint32_t seqseg_options_set_concurrent_runs(struct seqseg_options *options,
-                                            uint32_t runs,
-                                            struct seqseg_error **error);
-
-// seqseg_detect: the slices `first` up to, but not including, `end`, in canonical order (0-based, from inferior to superior).
-// Default: all, which a model trained without tumour-free slices refuses.
-uint32_t seqseg_options_set_slices(struct seqseg_options *options,
-                                   size_t first,
-                                   size_t end,
-                                   struct seqseg_error **error);
-
-// seqseg_detect: the slices whose centre has z (LPS, mm) from `low` up to, but not including, `high`.
-uint32_t seqseg_options_set_slices_mm(struct seqseg_options *options,
-                                      double low,
-                                      double high,
-                                      struct seqseg_error **error);
-
-// seqseg_detect: go on where the sequences' frames of reference differ; recorded as a warning. Another patient is never forced.
-uint32_t seqseg_options_set_force_geometry(struct seqseg_options *options,
-                                           bool force,
-                                           struct seqseg_error **error);
-
-// seqseg_detect: take slices that T1 or T2 covers incompletely too.
-uint32_t seqseg_options_set_force_coverage(struct seqseg_options *options,
-                                           bool force,
-                                           struct seqseg_error **error);
-
-// seqseg_contour: the line that contours follow (seqseg_contour_kind). Default SEQSEG_CONTOUR_LEVEL.
-uint32_t seqseg_options_set_contour_kind(struct seqseg_options *options,
-                                         uint32_t kind,
-                                         struct seqseg_error **error);
-
-// seqseg_contours_write_rtstruct: how holes are written (seqseg_holes). Default SEQSEG_HOLES_KEYHOLE.
-uint32_t seqseg_options_set_holes(struct seqseg_options *options,
-                                  uint32_t holes,
-                                  struct seqseg_error **error);
-
-// seqseg_contours_write_rtstruct: how far (mm) the line may be moved to spare points; 0 (default) writes the exact line.
-uint32_t seqseg_options_set_simplify_mm(struct seqseg_options *options,
-                                        double tolerance_mm,
-                                        struct seqseg_error **error);
-
-// seqseg_contours_write_rtstruct: the ROI's name, at most 16 characters. Default "GTVp_SeqSeg"; a demo model's result is always called
-// "DEMO_NOT_CLIN".
-uint32_t seqseg_options_set_roi_name(struct seqseg_options *options,
-                                     const char *name,
-                                     struct seqseg_error **error);
-
-// seqseg_contours_write_rtstruct: the structure set's label, at most 16 characters. Default "SeqSeg".
-uint32_t seqseg_options_set_structure_set_label(struct seqseg_options *options,
-                                                const char *label,
-                                                struct seqseg_error **error);
-
-// seqseg_study_load, seqseg_study_set_dicom_source: which series to take where the files hold several (SeriesInstanceUID).
-uint32_t seqseg_options_set_series_uid(struct seqseg_options *options,
-                                       const char *uid,
-                                       struct seqseg_error **error);
-
-// Makes a cancel token; free it with seqseg_cancel_token_free.
-uint32_t seqseg_cancel_token_new(struct seqseg_cancel_token **token, struct seqseg_error **error);
-
-// Frees a token. NULL is legal. A run that took it keeps the flag alive.
-void seqseg_cancel_token_free(struct seqseg_cancel_token *token);
-
-// Cancels every call whose run has this token, within one model run. Safe from any thread and from a signal handler: it stores one atomic
-// flag. NULL is ignored.
-void seqseg_cancel_token_cancel(const struct seqseg_cancel_token *token);
-
-// Whether the token is set. False for NULL.
-bool seqseg_cancel_token_is_cancelled(const struct seqseg_cancel_token *token);
-
-// Makes the token usable again after a cancel. NULL is ignored.
-void seqseg_cancel_token_reset(const struct seqseg_cancel_token *token);
-
-// Makes a run; free it with seqseg_run_free. A run may serve many calls, one at a time.
-uint32_t seqseg_run_new(struct seqseg_run **run, struct seqseg_error **error);
-
-// Frees a run. NULL is legal.
-void seqseg_run_free(struct seqseg_run *run);
-
-// Sets the progress callback; NULL takes it away. `user_data` is handed to it untouched.
-uint32_t seqseg_run_set_progress(struct seqseg_run *run,
-                                 seqseg_progress_callback callback,
-                                 void *user_data,
-                                 struct seqseg_error **error);
-
-// Sets the cancel token; NULL takes it away. The token may be freed afterwards, though then nobody can set it.
-uint32_t seqseg_run_set_cancel(struct seqseg_run *run,
-                               const struct seqseg_cancel_token *token,
-                               struct seqseg_error **error);
-
-// A stage's name in words, for example "detect". Static. "" for a number that is no stage.
-const char *seqseg_stage_name(uint32_t stage);
-
-// Stage two (3.2 of the paper): segments every slice of the detection that has a box. Free the segmentation with seqseg_segmentation_free.
-// The study and engine must be those that made the detection. Progress: prepare, segment.
-uint32_t seqseg_segment(const struct seqseg_engine *engine,
-                        const struct seqseg_study *study,
-                        const struct seqseg_detection *detection,
-                        const struct seqseg_options *options,
-                        const struct seqseg_run *run,
-                        struct seqseg_segmentation **segmentation,
-                        struct seqseg_error **error);
-
-// Frees a segmentation. NULL is legal. Contours made from it stay usable.
-void seqseg_segmentation_free(struct seqseg_segmentation *segmentation);
-
-// Lends the arrays of a segmentation.
-uint32_t seqseg_segmentation_get_view(const struct seqseg_segmentation *segmentation,
-                                      struct seqseg_segmentation_view *view,
-                                      struct seqseg_error **error);
-
-// Number of slices of a segmentation. 0 for NULL.
-size_t seqseg_segmentation_slice_count(const struct seqseg_segmentation *segmentation);
-
-// Describes slice `index`, 0 to count - 1, in canonical order.
-uint32_t seqseg_segmentation_get_slice(const struct seqseg_segmentation *segmentation,
-                                       size_t index,
-                                       struct seqseg_segmentation_slice *slice,
-                                       struct seqseg_error **error);
-
-// Makes an empty study; free it with seqseg_study_free.
-uint32_t seqseg_study_new(struct seqseg_study **study, struct seqseg_error **error);
-
-// Frees a study. NULL is legal. Detections and results made from it stay usable.
-void seqseg_study_free(struct seqseg_study *study);
-
-// Copies a sequence from the caller's memory. `sequence` is a seqseg_sequence; a second call replaces the first. Voxels must be finite and
-// not all equal. The view is borrowed for the call and never written to.
-uint32_t seqseg_study_set_volume(struct seqseg_study *study,
-                                 uint32_t sequence,
-                                 const struct seqseg_volume_view *view,
-                                 const struct seqseg_options *options,
-                                 const struct seqseg_run *run,
-                                 struct seqseg_error **error);
-
-// Reads a sequence from files: one DICOM folder, one NIfTI-1 or NRRD file, or the `count` DICOM files of one series. `paths` are UTF-8,
-// borrowed for the call. Option: series UID.
-uint32_t seqseg_study_load(struct seqseg_study *study,
-                           uint32_t sequence,
-                           const char *const *paths,
-                           size_t count,
-                           const struct seqseg_options *options,
-                           const struct seqseg_run *run,
-                           struct seqseg_error **error);
-
-// Says which DICOM files a sequence in memory came from, so that a viewer's own buffer still yields an RT Structure Set on the original
-// images. Sizes must be equal and every slice must lie within 0.01 mm of the files' (the slices may run the other way); otherwise the call
-// fails and the sequence stays as it was. Option: series UID.
-uint32_t seqseg_study_set_dicom_source(struct seqseg_study *study,
-                                       uint32_t sequence,
-                                       const char *const *paths,
-                                       size_t count,
-                                       const struct seqseg_options *options,
-                                       const struct seqseg_run *run,
-                                       struct seqseg_error **error);
-
-// Number of warnings that the user should see (sequences that look swapped, incomplete coverage, forced geometry), known once the study was
-// brought together by seqseg_detect. 0 for NULL.
-size_t seqseg_study_warning_count(const struct seqseg_study *study);
-
-// A warning, UTF-8. Borrowed: valid until a sequence is set or the study is freed. "" beyond the last.
-const char *seqseg_study_warning(const struct seqseg_study *study, size_t index);
 
 // The status code of an error, the same that the call returned; SEQSEG_OK for NULL.
 uint32_t seqseg_error_code(const struct seqseg_error *error);

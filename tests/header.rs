@@ -8,7 +8,7 @@ fn generated() -> String {
     config.header = Some(std::fs::read_to_string(root.join("src/ffi/story.h")).unwrap().trim_end().to_owned());
     let mut builder = cbindgen::Builder::new().with_config(config);
     // In the order in which a caller meets them.
-    for name in ["mod", "error", "options", "run", "volume", "study", "engine", "detection", "segmentation", "contours", "export"] {
+    for name in ["version", "error", "options", "run", "volume", "study", "engine", "detection", "segmentation", "contours", "export"] {
         builder = builder.with_src(root.join(format!("src/ffi/{name}.rs")));
     }
     let mut header = Vec::new();

@@ -32,12 +32,21 @@ impl<T> Poison for Handle<T> {
     }
 }
 
+/// A raw pointer to a handle, as [`call`] wants it; null is left for the body to refuse by name.
+macro_rules! guarded {
+    ($pointer:expr) => {
+        $pointer.as_ref().map(|h| &h.handle as &dyn crate::ffi::boundary::Poison)
+    };
+}
+pub(crate) use guarded;
+
 /// Runs `body`: refuses poisoned handles, turns errors into a handle at `error` (where it is not null) and a panic into INTERNAL, after
 /// which every handle in `handles` answers POISONED.
 ///
 /// # Safety
 /// `error` is null or points to writable memory for one pointer.
-pub unsafe fn call(error: *mut *mut seqseg_error, handles: &[&dyn Poison], body: impl FnOnce() -> Result<()>) -> u32 {
+pub unsafe fn call(error: *mut *mut seqseg_error, handles: &[Option<&dyn Poison>], body: impl FnOnce() -> Result<()>) -> u32 {
+    let handles: Vec<&dyn Poison> = handles.iter().flatten().copied().collect();
     if !error.is_null() {
         // SAFETY: the caller's promise.
         unsafe { *error = std::ptr::null_mut() };
@@ -86,6 +95,17 @@ pub unsafe fn borrow<'a, T>(pointer: *const T, name: &str) -> Result<&'a T> {
 pub unsafe fn place<'a, T>(pointer: *mut T, name: &str) -> Result<&'a mut T> {
     // SAFETY: the caller's promise; null is told apart.
     unsafe { pointer.as_mut() }.ok_or_else(|| null(name))
+}
+
+/// A result is null until a call succeeds, whatever makes it fail.
+///
+/// # Safety
+/// The pointer is null or valid and writable for the call.
+pub unsafe fn clear<T>(pointer: *mut *mut T) {
+    if !pointer.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { *pointer = std::ptr::null_mut() };
+    }
 }
 
 /// (pointer, 0) is an empty slice whatever the pointer.
@@ -164,4 +184,51 @@ pub unsafe fn fill<T: Copy>(out: *mut T, value: T, known: usize, name: &str) -> 
         std::ptr::copy_nonoverlapping((&raw const value).cast::<u8>().add(skip), out.cast::<u8>().add(skip), bytes - skip);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_internal_and_poisons_the_handle() {
+        let (good, bad) = (Handle::new(()), Handle::new(()));
+        let mut error = std::ptr::null_mut();
+        // SAFETY: `error` is writable; the errors come from `call`.
+        unsafe {
+            let code = call(&mut error, &[None, Some(&bad)], || panic!("test"));
+            assert_eq!(code, Error::Internal(String::new()).code());
+            assert!((*error).message.to_str().unwrap().contains("test"));
+            drop(Box::from_raw(error));
+            let code = call(&mut error, &[Some(&good), Some(&bad)], || panic!("never called"));
+            assert_eq!(code, Error::Poisoned.code());
+            drop(Box::from_raw(error));
+            assert_eq!(call(&mut error, &[Some(&good), None], || Ok(())), 0);
+            assert!(error.is_null());
+        }
+    }
+
+    #[test]
+    fn a_struct_is_filled_as_far_as_the_caller_knows_it() {
+        #[repr(C)]
+        #[derive(Clone, Copy)]
+        struct Now {
+            struct_size: usize,
+            first: u64,
+            second: u64,
+        }
+        let first = 2 * size_of::<usize>();
+        let value = Now { struct_size: size_of::<Now>(), first: 1, second: 2 };
+        let filled = |struct_size: usize, known: usize| {
+            let mut out = Now { struct_size, first: 77, second: 77 };
+            // SAFETY: `out` is a whole struct.
+            unsafe { fill(&mut out, value, known, "out") }.map(|()| (out.struct_size, out.first, out.second))
+        };
+        // A program that was built before `second` was appended.
+        assert_eq!(filled(first, first).unwrap(), (first, 1, 77));
+        assert_eq!(filled(size_of::<Now>(), first).unwrap(), (size_of::<Now>(), 1, 2));
+        assert_eq!(filled(size_of::<Now>() + 8, first).unwrap(), (size_of::<Now>() + 8, 1, 2));
+        assert!(filled(first - 1, first).is_err());
+        assert!(filled(0, first).is_err());
+    }
 }

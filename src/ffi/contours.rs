@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::contour::Contours;
 use crate::engine::{ContourOptions, contour};
 use crate::error::Error;
-use crate::ffi::boundary::{Handle, borrow, call, fill, place, quiet};
+use crate::ffi::boundary::{Handle, borrow, call, clear, fill, guarded, place, quiet};
 use crate::ffi::error::seqseg_error;
 use crate::ffi::options::{Options, seqseg_options};
 use crate::ffi::run::{seqseg_run, with};
@@ -57,13 +57,10 @@ pub unsafe extern "C" fn seqseg_contour(
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
-        let source = match borrow(segmentation, "segmentation") {
-            Ok(source) => source,
-            Err(e) => return call(error, &[], || Err(e)),
-        };
-        call(error, &[&source.handle], || {
+        clear(contours);
+        call(error, &[guarded!(segmentation)], || {
+            let source = borrow(segmentation, "segmentation")?;
             let out = place(contours, "contours")?;
-            *out = std::ptr::null_mut();
             let options = Options::of(options);
             with(run, |run| {
                 let kind = ContourOptions { kind: options.contour_kind };
@@ -110,7 +107,7 @@ pub unsafe extern "C" fn seqseg_contours_get_line(
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
-        call(error, &[], || {
+        call(error, &[guarded!(contours)], || {
             let all = borrow(contours, "contours")?.handle.value.all();
             let c = all.get(index).ok_or_else(|| Error::Argument(format!("line index {index}: there are {} lines", all.len())))?;
             let size = size_of::<seqseg_contour_line>();

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::detect::{self, BoundingBox, DetectOptions, Detection, Trajectory};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::ffi::boundary::{Handle, borrow, c_string, call, fill, path, place, quiet};
+use crate::ffi::boundary::{Handle, borrow, c_string, call, clear, fill, guarded, path, place, quiet};
 use crate::ffi::engine::seqseg_engine;
 use crate::ffi::error::seqseg_error;
 use crate::ffi::options::{Options, seqseg_options};
@@ -174,13 +174,10 @@ pub unsafe extern "C" fn seqseg_detect(
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
-        let (engine, study) = match both(engine, study) {
-            Ok(both) => both,
-            Err(e) => return call(error, &[], || Err(e)),
-        };
-        call(error, &[&engine.handle, &study.handle], || {
+        clear(detection);
+        call(error, &[guarded!(engine), guarded!(study)], || {
+            let (engine, study) = (borrow(engine, "engine")?, borrow(study, "study")?);
             let out = place(detection, "detection")?;
-            *out = std::ptr::null_mut();
             let options = Options::of(options);
             with(run, |run| {
                 let together = study::together(study, &options, run)?;
@@ -193,13 +190,6 @@ pub unsafe extern "C" fn seqseg_detect(
             })
         })
     }
-}
-
-/// # Safety
-/// The pointers are null or live handles.
-unsafe fn both<'a>(engine: *const seqseg_engine, study: *const seqseg_study) -> Result<(&'a seqseg_engine, &'a seqseg_study)> {
-    // SAFETY: the caller's promise.
-    unsafe { Ok((borrow(engine, "engine")?, borrow(study, "study")?)) }
 }
 
 /// Frees a detection. NULL is legal.
@@ -237,7 +227,7 @@ pub unsafe extern "C" fn seqseg_detection_get_slice(
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
-        call(error, &[], || {
+        call(error, &[guarded!(detection)], || {
             let handle = borrow(detection, "detection")?;
             let flat = at(handle, index)?;
             let detection = handle.read();
@@ -280,7 +270,7 @@ pub unsafe extern "C" fn seqseg_detection_get_trajectory(
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
-        call(error, &[], || {
+        call(error, &[guarded!(detection)], || {
             let handle = borrow(detection, "detection")?;
             let flat = at(handle, index)?;
             let stopped = handle.read().slices()[index].trajectory.as_ref().is_some_and(|t| t.stopped);
@@ -347,7 +337,7 @@ unsafe fn edit(
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
-        call(error, &[], || {
+        call(error, &[guarded!(detection)], || {
             let handle = borrow(detection, "detection")?;
             at(handle, index)?;
             let mut detection = handle.handle.value.write().unwrap_or_else(|p| p.into_inner());
@@ -372,7 +362,7 @@ pub unsafe extern "C" fn seqseg_detection_write(
     let _ = options;
     // SAFETY: the caller's promise.
     unsafe {
-        call(error, &[], || {
+        call(error, &[guarded!(detection)], || {
             let handle = borrow(detection, "detection")?;
             let file = path(file, "file")?;
             with(run, |run| {
@@ -403,13 +393,10 @@ pub unsafe extern "C" fn seqseg_detection_read(
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
-        let (engine, study) = match both(engine, study) {
-            Ok(both) => both,
-            Err(e) => return call(error, &[], || Err(e)),
-        };
-        call(error, &[&engine.handle, &study.handle], || {
+        clear(detection);
+        call(error, &[guarded!(engine), guarded!(study)], || {
+            let (engine, study) = (borrow(engine, "engine")?, borrow(study, "study")?);
             let out = place(detection, "detection")?;
-            *out = std::ptr::null_mut();
             let (file, options) = (path(file, "file")?, Options::of(options));
             with(run, |run| {
                 let together = study::together(study, &options, run)?;

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char};
 use std::sync::Arc;
 
 use crate::engine::{Engine, EngineOptions};
-use crate::ffi::boundary::{Handle, c_string, call, fill, path, place, quiet};
+use crate::ffi::boundary::{Handle, c_string, call, clear, fill, path, place, quiet};
 use crate::ffi::error::seqseg_error;
 use crate::ffi::options::{Options, seqseg_options};
 use crate::runtime::Runtime;
@@ -41,9 +41,9 @@ pub unsafe extern "C" fn seqseg_engine_new(
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
+        clear(engine);
         call(error, &[], || {
             let out = place(engine, "engine")?;
-            *out = std::ptr::null_mut();
             let dir = path(bundle_dir, "bundle_dir")?;
             let options = Options::of(options);
             let settings = EngineOptions {

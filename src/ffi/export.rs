@@ -6,7 +6,7 @@ use crate::export::nifti::write_nifti;
 use crate::export::preview::{Preview, write_preview};
 use crate::export::record::{Record, Timing};
 use crate::export::{RtStructOptions, write_rtstruct};
-use crate::ffi::boundary::{borrow, call, path};
+use crate::ffi::boundary::{borrow, call, guarded, path};
 use crate::ffi::contours::seqseg_contours;
 use crate::ffi::detection::seqseg_detection;
 use crate::ffi::error::seqseg_error;
@@ -30,7 +30,7 @@ pub unsafe extern "C" fn seqseg_contours_write_rtstruct(
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
-        call(error, &[], || {
+        call(error, &[guarded!(contours)], || {
             let contours = borrow(contours, "contours")?;
             let (file, options) = (path(file, "file")?, Options::of(options));
             with(run, |run| {
@@ -95,7 +95,7 @@ unsafe fn write_volume(
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
-        call(error, &[], || {
+        call(error, &[guarded!(segmentation)], || {
             let source = borrow(segmentation, "segmentation")?;
             let file = path(file, "file")?;
             with(run, |run| {
@@ -129,15 +129,16 @@ pub unsafe extern "C" fn seqseg_write_preview(
     let _ = options;
     // SAFETY: the caller's promise.
     unsafe {
-        call(error, &[], || {
+        call(error, &[guarded!(detection), guarded!(segmentation), guarded!(contours)], || {
             let (boxes, source, lines) =
                 (borrow(detection, "detection")?, borrow(segmentation, "segmentation")?, borrow(contours, "contours")?);
             let file = path(file, "file")?;
             with(run, |run| {
-                run.tick(Stage::Export, 0, 1)?;
                 let detection = boxes.read();
                 let input = &source.engine.manifest().input;
+                // May report a stage of its own, which comes before the export.
                 let prepared = source.study.prepared(input, detection.range(), run)?;
+                run.tick(Stage::Export, 0, 1)?;
                 let preview = Preview {
                     study: &source.study,
                     prepared: &prepared,
@@ -169,7 +170,7 @@ pub unsafe extern "C" fn seqseg_segmentation_write_record(
     let _ = options;
     // SAFETY: the caller's promise.
     unsafe {
-        call(error, &[], || {
+        call(error, &[guarded!(segmentation)], || {
             let source = borrow(segmentation, "segmentation")?;
             let file = path(file, "file")?;
             with(run, |run| {

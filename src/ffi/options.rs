@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use crate::contour::ContourKind;
 use crate::error::{Error, Result};
 use crate::export::HoleMode;
-use crate::ffi::boundary::{Handle, borrow, call, path, place, text};
+use crate::ffi::boundary::{Handle, borrow, call, guarded, path, place, text};
 use crate::ffi::error::seqseg_error;
 use crate::runtime::Device;
 use crate::study::Study;
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn seqseg_options_free(options: *mut seqseg_options) {
 unsafe fn set(options: *mut seqseg_options, error: *mut *mut seqseg_error, change: impl FnOnce(&mut Options) -> Result<()>) -> u32 {
     // SAFETY: the caller's promise; a shared reference is enough, the mutex guards the rest.
     unsafe {
-        call(error, &[], || {
+        call(error, &[guarded!(options)], || {
             let options = borrow(options, "options")?;
             change(&mut options.handle.value.lock().unwrap_or_else(|p| p.into_inner()))
         })

@@ -37,7 +37,8 @@ pub struct seqseg_progress {
 }
 
 /// Called on the thread that made the call, between two model runs; `progress` is borrowed for the call. Return false to cancel. It may not
-/// unwind (throw) into the library.
+/// unwind (throw) into the library, and may not make calls on the handles of the call that reports: the study's lock is held. Cancel tokens
+/// may be used.
 #[allow(non_camel_case_types)]
 pub type seqseg_progress_callback = Option<unsafe extern "C" fn(progress: *const seqseg_progress, user_data: *mut c_void) -> bool>;
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use crate::detect::Detection;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::ffi::boundary::{Handle, borrow, call, fill, place, quiet};
+use crate::error::Error;
+use crate::ffi::boundary::{Handle, borrow, call, clear, fill, guarded, place, quiet};
 use crate::ffi::detection::{bits, seqseg_detection};
 use crate::ffi::engine::seqseg_engine;
 use crate::ffi::error::seqseg_error;
@@ -96,14 +96,10 @@ pub unsafe extern "C" fn seqseg_segment(
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
-        let handles: Result<_> = (|| Ok((borrow(engine, "engine")?, borrow(study, "study")?, borrow(detection, "detection")?)))();
-        let (engine, study, detection) = match handles {
-            Ok(handles) => handles,
-            Err(e) => return call(error, &[], || Err(e)),
-        };
-        call(error, &[&engine.handle, &study.handle, &detection.handle], || {
+        clear(segmentation);
+        call(error, &[guarded!(engine), guarded!(study), guarded!(detection)], || {
+            let (engine, study, detection) = (borrow(engine, "engine")?, borrow(study, "study")?, borrow(detection, "detection")?);
             let out = place(segmentation, "segmentation")?;
-            *out = std::ptr::null_mut();
             let options = crate::ffi::options::Options::of(options);
             with(run, |run| {
                 let together = study::together(study, &options, run)?;
@@ -155,7 +151,7 @@ pub unsafe extern "C" fn seqseg_segmentation_get_view(
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
-        call(error, &[], || {
+        call(error, &[guarded!(segmentation)], || {
             let handle = borrow(segmentation, "segmentation")?;
             let s = &handle.handle.value;
             let grid = handle.study.reference().grid();
@@ -206,7 +202,7 @@ pub unsafe extern "C" fn seqseg_segmentation_get_slice(
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
-        call(error, &[], || {
+        call(error, &[guarded!(segmentation)], || {
             let slices = &borrow(segmentation, "segmentation")?.handle.value.slices;
             let entry = slices
                 .get(index)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use crate::error::{Error, Result};
-use crate::ffi::boundary::{Handle, borrow, call, path, place, quiet, slice};
+use crate::ffi::boundary::{Handle, borrow, call, guarded, path, place, quiet, slice};
 use crate::ffi::error::seqseg_error;
 use crate::ffi::options::{Options, seqseg_options};
 use crate::ffi::run::{seqseg_run, with};
@@ -128,14 +128,16 @@ pub unsafe extern "C" fn seqseg_study_set_volume(
     let _ = options;
     // SAFETY: the caller's promise.
     unsafe {
-        let Ok(handle) = borrow(study, "study") else { return call(error, &[], || borrow(study, "study").map(|_| ())) };
-        call(error, &[&handle.handle], || {
+        call(error, &[guarded!(study)], || {
+            let handle = borrow(study, "study")?;
             let sequence = self::sequence(sequence)?;
             with(run, |run| {
                 run.tick(Stage::Read, 0, 1)?;
                 let volume = copy(view, sequence.name())?;
+                // Before it is put: a cancelled call leaves the study as it was.
+                run.tick(Stage::Read, 1, 1)?;
                 handle.handle.value.lock().unwrap_or_else(|p| p.into_inner()).put(sequence, volume);
-                run.tick(Stage::Read, 1, 1)
+                Ok(())
             })
         })
     }
@@ -158,8 +160,8 @@ pub unsafe extern "C" fn seqseg_study_load(
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
-        let Ok(handle) = borrow(study, "study") else { return call(error, &[], || borrow(study, "study").map(|_| ())) };
-        call(error, &[&handle.handle], || {
+        call(error, &[guarded!(study)], || {
+            let handle = borrow(study, "study")?;
             let sequence = self::sequence(sequence)?;
             let volume = read_files(paths, count, options, run)?;
             handle.handle.value.lock().unwrap_or_else(|p| p.into_inner()).put(sequence, volume);
@@ -186,8 +188,8 @@ pub unsafe extern "C" fn seqseg_study_set_dicom_source(
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
-        let Ok(handle) = borrow(study, "study") else { return call(error, &[], || borrow(study, "study").map(|_| ())) };
-        call(error, &[&handle.handle], || {
+        call(error, &[guarded!(study)], || {
+            let handle = borrow(study, "study")?;
             let sequence = self::sequence(sequence)?;
             let missing = || Error::Argument(format!("the study has no {sequence} yet; call seqseg_study_set_volume first"));
             let current = handle.handle.value.lock().unwrap_or_else(|p| p.into_inner()).volumes[sequence as usize].clone();

@@ -60,8 +60,9 @@ pub struct seqseg_volume_view {
     pub origins: *const f64,
 }
 
-/// Largest number of voxels of a view.
+/// Largest number of voxels of a view, and of slices, whose origins are kept one by one: a nonsensical size is an error, not memory.
 const MOST_VOXELS: usize = 1 << 31;
+const MOST_SLICES: usize = 1 << 16;
 
 /// Copies a view into a volume.
 ///
@@ -84,7 +85,7 @@ pub(crate) unsafe fn copy(view: *const seqseg_volume_view, name: &str) -> Result
         return Err(wrong("data is NULL".into()));
     }
     let [ni, nj, nk] = view.size;
-    let voxels = ni.checked_mul(nj).and_then(|n| n.checked_mul(nk)).filter(|n| (1..=MOST_VOXELS).contains(n));
+    let voxels = ni.checked_mul(nj).and_then(|n| n.checked_mul(nk)).filter(|n| (1..=MOST_VOXELS).contains(n) && nk <= MOST_SLICES);
     // The address of the last voxel along each axis must be representable.
     let reach = view.size.iter().zip(view.stride).try_fold(0i128, |sum, (n, stride)| {
         let far = (*n as i128 - 1).checked_mul(i128::from(stride).abs())?;
@@ -92,7 +93,7 @@ pub(crate) unsafe fn copy(view: *const seqseg_volume_view, name: &str) -> Result
     });
     if voxels.is_none() || reach.is_none() {
         return Err(wrong(format!(
-            "size {ni} x {nj} x {nk} with strides {:?} is not possible; sizes of at least 1 and at most 2^31 voxels in all were expected",
+            "size {ni} x {nj} x {nk} with strides {:?} is not possible; sizes of at least 1, at most 65536 slices and 2^31 voxels in all were expected",
             view.stride
         )));
     }
@@ -116,14 +117,15 @@ pub(crate) unsafe fn copy(view: *const seqseg_volume_view, name: &str) -> Result
             7 => gather(data, &view, |p| p.cast::<f64>().read_unaligned() as f32),
             other => return Err(wrong(format!("element {other}: a seqseg_element from 0 to 7 was expected"))),
         }
-    };
+    }
+    .map_err(|e| wrong(e.to_string()))?;
     Volume::new(array, grid, Source::Memory, name)
 }
 
 fn grid(view: &seqseg_volume_view, ras: bool) -> Result<Grid> {
     let a = &view.affine;
     let mut affine: [[f64; 4]; 4] = std::array::from_fn(|r| std::array::from_fn(|c| a[4 * r + c]));
-    if affine[3] != [0.0, 0.0, 0.0, 1.0] {
+    if view.origins.is_null() && affine[3] != [0.0, 0.0, 0.0, 1.0] {
         return Err(Error::Argument(format!("the affine's last row is {:?}; 0, 0, 0, 1 was expected (row major)", affine[3])));
     }
     if ras {
@@ -143,7 +145,7 @@ fn grid(view: &seqseg_volume_view, ras: bool) -> Result<Grid> {
 ///
 /// # Safety
 /// Every address that sizes and strides give is readable.
-unsafe fn gather(data: *const u8, view: &seqseg_volume_view, read: impl Fn(*const u8) -> f32 + Sync) -> Array3<f32> {
+unsafe fn gather(data: *const u8, view: &seqseg_volume_view, read: impl Fn(*const u8) -> f32 + Sync) -> Result<Array3<f32>> {
     struct Base(*const u8);
     // SAFETY: the memory is only read.
     unsafe impl Sync for Base {}
@@ -151,7 +153,13 @@ unsafe fn gather(data: *const u8, view: &seqseg_volume_view, read: impl Fn(*cons
     let base = &base;
     let [ni, nj, nk] = view.size;
     let stride = view.stride.map(|s| s as isize);
-    let mut array = Array3::zeros((nk, nj, ni));
+    let mut voxels = Vec::new();
+    // Memory that cannot be had is an error; the usual allocation would end the caller's process.
+    voxels
+        .try_reserve_exact(nk * nj * ni)
+        .map_err(|e| Error::Argument(format!("{ni} x {nj} x {nk} voxels do not fit into memory: {e}")))?;
+    voxels.resize(nk * nj * ni, 0.0);
+    let mut array = Array3::from_shape_vec((nk, nj, ni), voxels).map_err(|e| Error::Internal(e.to_string()))?;
     array.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(k, mut plane)| {
         let base: &Base = base;
         for (j, mut row) in plane.rows_mut().into_iter().enumerate() {
@@ -162,5 +170,5 @@ unsafe fn gather(data: *const u8, view: &seqseg_volume_view, read: impl Fn(*cons
             }
         }
     });
-    array
+    Ok(array)
 }

@@ -67,7 +67,7 @@ pub const SIZE: [usize; 3] = [72, 80, 6];
 const PIXEL: f64 = 3.0;
 const STEP: f64 = 6.0;
 
-fn affine() -> [[f64; 4]; 4] {
+pub fn affine() -> [[f64; 4]; 4] {
     let half = |n: usize, s: f64| -(n as f64 - 1.0) / 2.0 * s;
     [
         [PIXEL, 0.0, 0.0, half(SIZE[0], PIXEL)],

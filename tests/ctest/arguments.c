@@ -1,0 +1,385 @@
+/* Every function, every parameter: NULL, numbers out of range, impossible sizes, wrong struct_size. Each must be refused with an error that
+ * names the parameter; no result may be touched but by NULL; every handle must stay usable. coverage.cmake checks that no function of the
+ * header is missing here. */
+
+#include "study.h"
+
+/* `call` must be refused as an argument, and its message must hold `word`. */
+#define REFUSED(word, call)                                                                                          \
+    do {                                                                                                             \
+        seqseg_error *named_ = NULL;                                                                                 \
+        seqseg_error **e = &named_;                                                                                  \
+        const uint32_t first_ = (call);                                                                              \
+        if (first_ != SEQSEG_ERROR_ARGUMENT || strstr(seqseg_error_message(named_), word) == NULL) {                 \
+            fprintf(stderr, "%s:%d: %s: %u %s\n", __FILE__, __LINE__, #call, first_, seqseg_error_message(named_));  \
+            exit(1);                                                                                                 \
+        }                                                                                                            \
+        seqseg_error_free(named_);                                                                                   \
+        e = NULL;                                                                                                    \
+        CHECK((call) == first_);                                                                                     \
+    } while (0)
+
+/* As REFUSED, where the call has a result `out`, which must become NULL. */
+#define REFUSED_RESULT(type, out, word, call)       \
+    do {                                            \
+        out = (type *)(void *)&dirt;                \
+        REFUSED(word, call);                        \
+        CHECK(out == NULL);                         \
+    } while (0)
+
+static int dirt;
+
+static const char *const NOT_UTF8 = "\xC3\x28";
+
+static void nothing_for_null(void) {
+    seqseg_engine_free(NULL);
+    seqseg_study_free(NULL);
+    seqseg_detection_free(NULL);
+    seqseg_segmentation_free(NULL);
+    seqseg_contours_free(NULL);
+    seqseg_options_free(NULL);
+    seqseg_run_free(NULL);
+    seqseg_cancel_token_free(NULL);
+    seqseg_error_free(NULL);
+    seqseg_cancel_token_cancel(NULL);
+    seqseg_cancel_token_reset(NULL);
+    CHECK(!seqseg_cancel_token_is_cancelled(NULL));
+    CHECK(seqseg_error_code(NULL) == SEQSEG_OK && seqseg_error_message(NULL)[0] == '\0');
+    CHECK(seqseg_engine_model_name(NULL)[0] == '\0' && seqseg_engine_model_version(NULL)[0] == '\0');
+    CHECK(seqseg_engine_model_hash(NULL)[0] == '\0' && seqseg_engine_intended_use(NULL)[0] == '\0');
+    CHECK(seqseg_engine_device(NULL)[0] == '\0' && seqseg_engine_device_fallback(NULL)[0] == '\0');
+    CHECK(seqseg_engine_is_demo(NULL));
+    CHECK(seqseg_engine_grid(NULL) == 0 && seqseg_engine_action_count(NULL) == 0);
+    CHECK(seqseg_study_warning_count(NULL) == 0 && seqseg_study_warning(NULL, 0)[0] == '\0');
+    CHECK(seqseg_detection_slice_count(NULL) == 0 && seqseg_segmentation_slice_count(NULL) == 0 && seqseg_contours_count(NULL) == 0);
+    CHECK(strcmp(seqseg_stage_name(SEQSEG_STAGE_READ), "read") == 0 && strcmp(seqseg_stage_name(SEQSEG_STAGE_EXPORT), "export") == 0);
+    CHECK(seqseg_stage_name(SEQSEG_STAGE_EXPORT + 1)[0] == '\0' && seqseg_stage_name(UINT32_MAX)[0] == '\0');
+    CHECK(seqseg_version()[0] != '\0' && seqseg_abi_version() >= SEQSEG_ABI_VERSION);
+}
+
+static bool go_on(const seqseg_progress *progress, void *user_data) {
+    (void)progress;
+    (void)user_data;
+    return true;
+}
+
+static void options_and_run(void) {
+    seqseg_options *o = NULL;
+    seqseg_run *run = NULL;
+    REFUSED("options", seqseg_options_new(NULL, e));
+    REFUSED("run", seqseg_run_new(NULL, e));
+    REFUSED("token", seqseg_cancel_token_new(NULL, e));
+    REFUSED("run", seqseg_run_set_progress(NULL, go_on, NULL, e));
+    REFUSED("run", seqseg_run_set_cancel(NULL, NULL, e));
+    OK(seqseg_run_new(&run, e));
+    OK(seqseg_run_set_progress(run, NULL, NULL, e));
+    OK(seqseg_run_set_cancel(run, NULL, e));
+    seqseg_run_free(run);
+
+    OK(seqseg_options_new(&o, e));
+    REFUSED("options", seqseg_options_set_device(NULL, "cpu", e));
+    REFUSED("device", seqseg_options_set_device(o, NULL, e));
+    REFUSED("device", seqseg_options_set_device(o, NOT_UTF8, e));
+    REFUSED("gpu", seqseg_options_set_device(o, "gpu", e));
+    REFUSED("cuda:x", seqseg_options_set_device(o, "cuda:x", e));
+    REFUSED("options", seqseg_options_set_onnxruntime(NULL, "/x", e));
+    REFUSED("library_path", seqseg_options_set_onnxruntime(o, NULL, e));
+    REFUSED("library_path", seqseg_options_set_onnxruntime(o, "", e));
+    REFUSED("options", seqseg_options_set_threads(NULL, 1, e));
+    REFUSED("threads", seqseg_options_set_threads(o, 1025, e));
+    REFUSED("threads", seqseg_options_set_threads(o, UINT32_MAX, e));
+    REFUSED("options", seqseg_options_set_concurrent_runs(NULL, 1, e));
+    REFUSED("concurrent", seqseg_options_set_concurrent_runs(o, 0, e));
+    REFUSED("concurrent", seqseg_options_set_concurrent_runs(o, 65, e));
+    REFUSED("options", seqseg_options_set_slices(NULL, 0, 1, e));
+    REFUSED("slices", seqseg_options_set_slices(o, 1, 1, e));
+    REFUSED("slices", seqseg_options_set_slices(o, SIZE_MAX, 0, e));
+    REFUSED("options", seqseg_options_set_slices_mm(NULL, 0.0, 1.0, e));
+    REFUSED("mm", seqseg_options_set_slices_mm(o, 1.0, 1.0, e));
+    REFUSED("mm", seqseg_options_set_slices_mm(o, (double)NAN, 1.0, e));
+    REFUSED("mm", seqseg_options_set_slices_mm(o, 0.0, (double)INFINITY, e));
+    REFUSED("options", seqseg_options_set_force_geometry(NULL, true, e));
+    REFUSED("options", seqseg_options_set_force_coverage(NULL, true, e));
+    REFUSED("options", seqseg_options_set_contour_kind(NULL, 0, e));
+    REFUSED("contour kind", seqseg_options_set_contour_kind(o, 2, e));
+    REFUSED("contour kind", seqseg_options_set_contour_kind(o, UINT32_MAX, e));
+    REFUSED("options", seqseg_options_set_holes(NULL, 0, e));
+    REFUSED("holes", seqseg_options_set_holes(o, 4, e));
+    REFUSED("holes", seqseg_options_set_holes(o, UINT32_MAX, e));
+    REFUSED("options", seqseg_options_set_simplify_mm(NULL, 0.0, e));
+    REFUSED("mm", seqseg_options_set_simplify_mm(o, -0.1, e));
+    REFUSED("mm", seqseg_options_set_simplify_mm(o, (double)NAN, e));
+    REFUSED("options", seqseg_options_set_roi_name(NULL, "x", e));
+    REFUSED("name", seqseg_options_set_roi_name(o, NULL, e));
+    REFUSED("name", seqseg_options_set_roi_name(o, NOT_UTF8, e));
+    REFUSED("options", seqseg_options_set_structure_set_label(NULL, "x", e));
+    REFUSED("label", seqseg_options_set_structure_set_label(o, NULL, e));
+    REFUSED("options", seqseg_options_set_series_uid(NULL, "1.2", e));
+    REFUSED("uid", seqseg_options_set_series_uid(o, NULL, e));
+    OK(seqseg_options_set_force_geometry(o, true, e));
+    OK(seqseg_options_set_force_coverage(o, true, e));
+    seqseg_options_free(o);
+}
+
+/* A view that differs from a good one in one number. */
+typedef struct bad_view {
+    const char *word;
+    void (*change)(seqseg_volume_view *view);
+    /* What it must be refused as; 0 stands for SEQSEG_ERROR_ARGUMENT. */
+    uint32_t status;
+} bad_view;
+
+#define CHANGE(name, statement) \
+    static void name(seqseg_volume_view *view) { statement; }
+CHANGE(data_null, view->data = NULL)
+CHANGE(element_next, view->element = 8)
+CHANGE(element_huge, view->element = UINT32_MAX)
+CHANGE(axes_next, view->axes = 2)
+CHANGE(axes_huge, view->axes = UINT32_MAX)
+CHANGE(size_zero_i, view->size[0] = 0)
+CHANGE(size_zero_j, view->size[1] = 0)
+CHANGE(size_zero_k, view->size[2] = 0)
+CHANGE(size_max_i, view->size[0] = SIZE_MAX)
+CHANGE(size_max_j, view->size[1] = SIZE_MAX)
+CHANGE(size_max_k, view->size[2] = SIZE_MAX)
+/* 2^22 * 2^21 * 2^21 is 2^64: the product of the sizes is 0 for a careless one. */
+CHANGE(size_wraps, view->size[0] = (size_t)1 << 22; view->size[1] = view->size[2] = (size_t)1 << 21)
+CHANGE(size_too_many, view->size[0] = view->size[1] = (size_t)1 << 16; view->size[2] = 1)
+CHANGE(size_slices, view->size[0] = view->size[1] = 1; view->size[2] = (size_t)1 << 30)
+CHANGE(stride_max, view->stride[2] = INT64_MAX)
+CHANGE(stride_min, view->stride[0] = INT64_MIN)
+CHANGE(struct_zero, view->struct_size = 0)
+CHANGE(struct_small, view->struct_size = sizeof(seqseg_volume_view) - 1)
+CHANGE(struct_huge, view->struct_size = SIZE_MAX)
+CHANGE(affine_row, view->affine[12] = 1.0)
+CHANGE(affine_nan, view->affine[0] = (double)NAN)
+CHANGE(affine_infinite, view->affine[3] = (double)INFINITY)
+CHANGE(affine_parallel, view->affine[5] = 0.0; view->affine[1] = 3.0)
+CHANGE(affine_zero_step, view->affine[10] = 0.0)
+
+static const bad_view BAD_VIEWS[] = {
+    {"data", data_null, 0},
+    {"element", element_next, 0},
+    {"element", element_huge, 0},
+    {"axes", axes_next, 0},
+    {"axes", axes_huge, 0},
+    {"size", size_zero_i, 0},
+    {"size", size_zero_j, 0},
+    {"size", size_zero_k, 0},
+    {"size", size_max_i, 0},
+    {"size", size_max_j, 0},
+    {"size", size_max_k, 0},
+    {"size", size_wraps, 0},
+    {"size", size_too_many, 0},
+    {"size", size_slices, 0},
+    {"strides", stride_max, 0},
+    {"strides", stride_min, 0},
+    {"struct_size", struct_zero, 0},
+    {"struct_size", struct_small, 0},
+    {"struct_size", struct_huge, 0},
+    {"affine", affine_row, 0},
+    {"geometry", affine_nan, 0},
+    {"geometry", affine_infinite, 0},
+    {"geometry", affine_parallel, 0},
+    {"slices", affine_zero_step, 0},
+};
+
+static void study(void) {
+    seqseg_study *s = NULL;
+    float *voxels = (float *)malloc(STUDY_VOXELS * sizeof(float));
+    const seqseg_volume_view good = study_view(voxels);
+    seqseg_volume_view view = good;
+    const char *paths[2] = {"/nowhere", NULL}, *bad[1] = {NOT_UTF8}, *empty[1] = {""};
+    CHECK(voxels != NULL);
+    study_fill(1, voxels);
+    REFUSED("study", seqseg_study_new(NULL, e));
+    OK(seqseg_study_new(&s, e));
+    REFUSED("study", seqseg_study_set_volume(NULL, 0, &view, NULL, NULL, e));
+    REFUSED("sequence", seqseg_study_set_volume(s, 3, &view, NULL, NULL, e));
+    REFUSED("sequence", seqseg_study_set_volume(s, UINT32_MAX, &view, NULL, NULL, e));
+    REFUSED("seqseg_volume_view", seqseg_study_set_volume(s, 0, NULL, NULL, NULL, e));
+    for (size_t at = 0; at < sizeof BAD_VIEWS / sizeof BAD_VIEWS[0]; at++) {
+        view = good;
+        BAD_VIEWS[at].change(&view);
+        REFUSED(BAD_VIEWS[at].word, seqseg_study_set_volume(s, 1, &view, NULL, NULL, e));
+    }
+    /* Content that is no image. */
+    view = good;
+    voxels[17] = (float)NAN;
+    FAILS(SEQSEG_ERROR_IMAGE, seqseg_study_set_volume(s, 1, &view, NULL, NULL, e));
+    for (size_t v = 0; v < STUDY_VOXELS; v++) {
+        voxels[v] = 7.0f;
+    }
+    FAILS(SEQSEG_ERROR_IMAGE, seqseg_study_set_volume(s, 1, &view, NULL, NULL, e));
+    study_fill(1, voxels);
+    OK(seqseg_study_set_volume(s, 1, &view, NULL, NULL, e));
+
+    REFUSED("study", seqseg_study_load(NULL, 0, paths, 1, NULL, NULL, e));
+    REFUSED("sequence", seqseg_study_load(s, 3, paths, 1, NULL, NULL, e));
+    REFUSED("paths", seqseg_study_load(s, 0, NULL, 1, NULL, NULL, e));
+    REFUSED("paths", seqseg_study_load(s, 0, paths, 2, NULL, NULL, e));
+    REFUSED("paths", seqseg_study_load(s, 0, bad, 1, NULL, NULL, e));
+    REFUSED("paths", seqseg_study_load(s, 0, empty, 1, NULL, NULL, e));
+    REFUSED("paths", seqseg_study_load(s, 0, paths, SIZE_MAX, NULL, NULL, e));
+    REFUSED("", seqseg_study_load(s, 0, paths, 0, NULL, NULL, e));
+    REFUSED("", seqseg_study_load(s, 0, NULL, 0, NULL, NULL, e));
+    FAILS(SEQSEG_ERROR_READ, seqseg_study_load(s, 0, paths, 1, NULL, NULL, e));
+    REFUSED("study", seqseg_study_set_dicom_source(NULL, 1, paths, 1, NULL, NULL, e));
+    REFUSED("sequence", seqseg_study_set_dicom_source(s, 3, paths, 1, NULL, NULL, e));
+    REFUSED("paths", seqseg_study_set_dicom_source(s, 1, NULL, 1, NULL, NULL, e));
+    FAILS(SEQSEG_ERROR_READ, seqseg_study_set_dicom_source(s, 1, paths, 1, NULL, NULL, e));
+    seqseg_study_free(s);
+    free(voxels);
+}
+
+/* Fills the struct at `out` by `call`, with every struct_size: refused below the first version's, taken above, nothing written beyond. */
+#define SIZES(type, call)                                                             \
+    do {                                                                              \
+        struct {                                                                      \
+            type value;                                                               \
+            unsigned char beyond[64];                                                 \
+        } wide_;                                                                      \
+        type *out = &wide_.value;                                                     \
+        const size_t refused_[] = {0, 1, sizeof(size_t), sizeof(type) - 1, SIZE_MAX}; \
+        REFUSED("NULL", (out = NULL, (call)));                                        \
+        out = &wide_.value;                                                           \
+        for (size_t n_ = 0; n_ < sizeof refused_ / sizeof refused_[0]; n_++) {        \
+            memset(&wide_, 0xAB, sizeof wide_);                                       \
+            out->struct_size = refused_[n_];                                          \
+            REFUSED("struct_size", (call));                                           \
+            for (size_t b_ = sizeof(size_t); b_ < sizeof wide_; b_++) {               \
+                CHECK(((unsigned char *)&wide_)[b_] == 0xAB);                         \
+            }                                                                         \
+        }                                                                             \
+        for (size_t more_ = 0; more_ <= sizeof wide_.beyond; more_ += 8) {            \
+            memset(&wide_, 0xAB, sizeof wide_);                                       \
+            out->struct_size = sizeof(type) + more_;                                  \
+            OK(call);                                                                 \
+            CHECK(out->struct_size == sizeof(type) + more_);                          \
+            for (size_t b_ = 0; b_ < sizeof wide_.beyond; b_++) {                     \
+                CHECK(wide_.beyond[b_] == 0xAB);                                      \
+            }                                                                         \
+        }                                                                             \
+    } while (0)
+
+static void pipeline(const char *folder) {
+    seqseg_engine *engine = NULL;
+    seqseg_study *s = study_new();
+    seqseg_detection *d = NULL, *d2 = NULL;
+    seqseg_segmentation *g = NULL, *g2 = NULL;
+    seqseg_contours *c = NULL, *c2 = NULL;
+    seqseg_detection_slice ds;
+    seqseg_trajectory t;
+    seqseg_segmentation_slice gs;
+    seqseg_contour_line line;
+    seqseg_box box = {10.0, 10.0, 20.0, 20.0};
+    char file[1024];
+    CHECK(snprintf(file, sizeof file, "%s/never", folder) > 0);
+    remove(file);
+
+    REFUSED_RESULT(seqseg_engine, engine, "bundle_dir", seqseg_engine_new(NULL, NULL, &engine, e));
+    REFUSED_RESULT(seqseg_engine, engine, "bundle_dir", seqseg_engine_new("", NULL, &engine, e));
+    REFUSED_RESULT(seqseg_engine, engine, "bundle_dir", seqseg_engine_new(NOT_UTF8, NULL, &engine, e));
+    REFUSED("engine", seqseg_engine_new(SEQSEG_TEST_BUNDLE, NULL, NULL, e));
+    FAILS(SEQSEG_ERROR_BUNDLE, seqseg_engine_new("/nowhere", NULL, &engine, e));
+    CHECK(engine == NULL);
+    engine = engine_new(1, 1);
+    SIZES(seqseg_runtime_info, seqseg_runtime_info_get(NULL, out, e));
+
+    REFUSED_RESULT(seqseg_detection, d, "engine", seqseg_detect(NULL, s, NULL, NULL, &d, e));
+    REFUSED_RESULT(seqseg_detection, d, "study", seqseg_detect(engine, NULL, NULL, NULL, &d, e));
+    REFUSED("detection", seqseg_detect(engine, s, NULL, NULL, NULL, e));
+    OK(seqseg_detect(engine, s, NULL, NULL, &d, e));
+
+    SIZES(seqseg_detection_slice, seqseg_detection_get_slice(d, 0, out, e));
+    SIZES(seqseg_trajectory, seqseg_detection_get_trajectory(d, 0, out, e));
+    ds.struct_size = sizeof ds;
+    t.struct_size = sizeof t;
+    REFUSED("detection", seqseg_detection_get_slice(NULL, 0, &ds, e));
+    REFUSED("index", seqseg_detection_get_slice(d, STUDY_K, &ds, e));
+    REFUSED("index", seqseg_detection_get_slice(d, SIZE_MAX, &ds, e));
+    REFUSED("detection", seqseg_detection_get_trajectory(NULL, 0, &t, e));
+    REFUSED("index", seqseg_detection_get_trajectory(d, SIZE_MAX, &t, e));
+    REFUSED("detection", seqseg_detection_set_box(NULL, 0, &box, e));
+    REFUSED("index", seqseg_detection_set_box(d, STUDY_K, &box, e));
+    REFUSED("bounding_box", seqseg_detection_set_box(d, 0, NULL, e));
+    {
+        const double grid = (double)seqseg_engine_grid(engine);
+        const seqseg_box boxes[] = {
+            {20.0, 10.0, 10.0, 20.0}, {10.0, 20.0, 20.0, 20.0}, {-0.5, 10.0, 20.0, 20.0}, {10.0, 10.0, grid + 0.5, 20.0},
+            {(double)NAN, 10.0, 20.0, 20.0}, {10.0, 10.0, 20.0, (double)INFINITY},
+        };
+        for (size_t at = 0; at < sizeof boxes / sizeof boxes[0]; at++) {
+            REFUSED("box", seqseg_detection_set_box(d, 0, &boxes[at], e));
+        }
+    }
+    REFUSED("detection", seqseg_detection_clear_box(NULL, 0, e));
+    REFUSED("index", seqseg_detection_clear_box(d, SIZE_MAX, e));
+    REFUSED("detection", seqseg_detection_write(NULL, file, NULL, NULL, e));
+    REFUSED("file", seqseg_detection_write(d, NULL, NULL, NULL, e));
+    REFUSED("file", seqseg_detection_write(d, "", NULL, NULL, e));
+    REFUSED_RESULT(seqseg_detection, d2, "engine", seqseg_detection_read(NULL, s, file, NULL, NULL, &d2, e));
+    REFUSED_RESULT(seqseg_detection, d2, "study", seqseg_detection_read(engine, NULL, file, NULL, NULL, &d2, e));
+    REFUSED_RESULT(seqseg_detection, d2, "file", seqseg_detection_read(engine, s, NULL, NULL, NULL, &d2, e));
+    REFUSED("detection", seqseg_detection_read(engine, s, file, NULL, NULL, NULL, e));
+    FAILS(SEQSEG_ERROR_READ, seqseg_detection_read(engine, s, file, NULL, NULL, &d2, e));
+
+    REFUSED_RESULT(seqseg_segmentation, g, "engine", seqseg_segment(NULL, s, d, NULL, NULL, &g, e));
+    REFUSED_RESULT(seqseg_segmentation, g, "study", seqseg_segment(engine, NULL, d, NULL, NULL, &g, e));
+    REFUSED_RESULT(seqseg_segmentation, g, "detection", seqseg_segment(engine, s, NULL, NULL, NULL, &g, e));
+    REFUSED("segmentation", seqseg_segment(engine, s, d, NULL, NULL, NULL, e));
+    OK(seqseg_segment(engine, s, d, NULL, NULL, &g, e));
+    SIZES(seqseg_segmentation_view, seqseg_segmentation_get_view(g, out, e));
+    SIZES(seqseg_segmentation_slice, seqseg_segmentation_get_slice(g, 0, out, e));
+    gs.struct_size = sizeof gs;
+    {
+        seqseg_segmentation_view view;
+        view.struct_size = sizeof view;
+        REFUSED("segmentation", seqseg_segmentation_get_view(NULL, &view, e));
+    }
+    REFUSED("segmentation", seqseg_segmentation_get_slice(NULL, 0, &gs, e));
+    REFUSED("index", seqseg_segmentation_get_slice(g, STUDY_K, &gs, e));
+    REFUSED("segmentation", seqseg_segmentation_write_mask(NULL, file, NULL, NULL, e));
+    REFUSED("file", seqseg_segmentation_write_mask(g, NULL, NULL, NULL, e));
+    REFUSED("segmentation", seqseg_segmentation_write_probability(NULL, file, NULL, NULL, e));
+    REFUSED("file", seqseg_segmentation_write_probability(g, NULL, NULL, NULL, e));
+    REFUSED("segmentation", seqseg_segmentation_write_record(NULL, file, NULL, NULL, e));
+    REFUSED("file", seqseg_segmentation_write_record(g, NULL, NULL, NULL, e));
+
+    REFUSED_RESULT(seqseg_contours, c, "segmentation", seqseg_contour(NULL, NULL, NULL, &c, e));
+    REFUSED("contours", seqseg_contour(g, NULL, NULL, NULL, e));
+    OK(seqseg_contour(g, NULL, NULL, &c, e));
+    SIZES(seqseg_contour_line, seqseg_contours_get_line(c, 0, out, e));
+    line.struct_size = sizeof line;
+    REFUSED("contours", seqseg_contours_get_line(NULL, 0, &line, e));
+    REFUSED("index", seqseg_contours_get_line(c, seqseg_contours_count(c), &line, e));
+    REFUSED("index", seqseg_contours_get_line(c, SIZE_MAX, &line, e));
+    REFUSED("contours", seqseg_contours_write_rtstruct(NULL, file, NULL, NULL, e));
+    REFUSED("file", seqseg_contours_write_rtstruct(c, NULL, NULL, NULL, e));
+    REFUSED("detection", seqseg_write_preview(NULL, g, c, file, NULL, NULL, e));
+    REFUSED("segmentation", seqseg_write_preview(d, NULL, c, file, NULL, NULL, e));
+    REFUSED("contours", seqseg_write_preview(d, g, NULL, file, NULL, NULL, e));
+    REFUSED("file", seqseg_write_preview(d, g, c, NULL, NULL, NULL, e));
+    CHECK(fopen(file, "rb") == NULL);
+
+    /* After all that, every handle gives the golden numbers still. */
+    OK(seqseg_segment(engine, s, d, NULL, NULL, &g2, e));
+    OK(seqseg_contour(g2, NULL, NULL, &c2, e));
+    golden_check(d, g2, c2);
+    seqseg_contours_free(c2);
+    seqseg_segmentation_free(g2);
+    seqseg_contours_free(c);
+    seqseg_segmentation_free(g);
+    seqseg_detection_free(d);
+    seqseg_study_free(s);
+    seqseg_engine_free(engine);
+}
+
+int main(int argc, char **argv) {
+    CHECK(argc == 2);
+    nothing_for_null();
+    options_and_run();
+    study();
+    pipeline(argv[1]);
+    return 0;
+}

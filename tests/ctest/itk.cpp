@@ -1,0 +1,97 @@
+// The ITK adapter: the golden numbers from itk::Image, whatever its pixel type, direction and first index; masks and probabilities back.
+
+#include <seqseg/itk.hpp>
+
+#include "study.h"
+
+namespace {
+
+// The study's volume as an image; `flip` stores i and j the other way round, which the direction undoes.
+template <class T>
+typename itk::Image<T, 3>::Pointer make_image(int sequence, bool flip, itk::IndexValueType first) {
+    auto image = itk::Image<T, 3>::New();
+    typename itk::Image<T, 3>::RegionType region;
+    region.SetSize({{STUDY_I, STUDY_J, STUDY_K}});
+    region.SetIndex({{first, first, first}});
+    image->SetRegions(region);
+    image->Allocate();
+    const double steps[3] = {STUDY_PIXEL_MM, STUDY_PIXEL_MM, STUDY_STEP_MM};
+    const int sizes[3] = {STUDY_I, STUDY_J, STUDY_K};
+    typename itk::Image<T, 3>::DirectionType direction;
+    direction.SetIdentity();
+    double origin[3];
+    for (unsigned axis = 0; axis < 3; ++axis) {
+        const double sign = flip && axis < 2 ? -1.0 : 1.0;
+        direction(axis, axis) = sign;
+        // Of index 0, which lies outside the region where `first` is not 0.
+        origin[axis] = sign * (study_first(sizes[axis], steps[axis]) - static_cast<double>(first) * steps[axis]);
+    }
+    image->SetSpacing(steps);
+    image->SetOrigin(origin);
+    image->SetDirection(direction);
+    T *voxel = image->GetBufferPointer();
+    for (int k = 0; k < STUDY_K; ++k) {
+        for (int j = 0; j < STUDY_J; ++j) {
+            for (int i = 0; i < STUDY_I; ++i) {
+                *voxel++ = static_cast<T>(study_voxel(sequence, flip ? STUDY_I - 1 - i : i, flip ? STUDY_J - 1 - j : j, k));
+            }
+        }
+    }
+    return image;
+}
+
+struct Results {
+    seqseg::Detection detection;
+    seqseg::Segmentation segmentation;
+};
+
+template <class T>
+Results run(const seqseg::Engine &engine, bool flip, itk::IndexValueType first) {
+    seqseg::Study study;
+    for (int sequence = 0; sequence < 3; ++sequence) {
+        const auto image = make_image<T>(sequence, flip, first);
+        study.set_volume(static_cast<seqseg::Sequence>(sequence), seqseg::view(*image));
+    }
+    seqseg::Detection detection = engine.detect(study);
+    seqseg::Segmentation segmentation = engine.segment(study, detection);
+    return {std::move(detection), std::move(segmentation)};
+}
+
+}  // namespace
+
+int main() {
+    const seqseg::Engine engine(SEQSEG_TEST_BUNDLE, seqseg::Options().device("cpu"));
+    const Results plain = run<short>(engine, false, 0);
+    golden_check(plain.detection.get(), plain.segmentation.get(), plain.segmentation.contour().get());
+    const Results doubles = run<double>(engine, false, 5);
+    CHECK(std::equal(plain.segmentation.mask().begin(), plain.segmentation.mask().end(), doubles.segmentation.mask().begin()));
+
+    // Flipped storage: the same patient, so every point of the mask is found at the same place.
+    const Results flipped = run<unsigned short>(engine, true, 0);
+    CHECK(flipped.segmentation.volume_mm3() == plain.segmentation.volume_mm3());
+    const auto mask = seqseg::mask_image(plain.segmentation), other = seqseg::mask_image(flipped.segmentation);
+    const auto probability = seqseg::probability_image(plain.segmentation);
+    const auto lent = seqseg::mask_view(plain.segmentation);
+    const auto lent_probability = seqseg::probability_view(plain.segmentation);
+    CHECK(lent->GetBufferPointer() == plain.segmentation.mask().data());
+    CHECK(mask->GetBufferPointer() != lent->GetBufferPointer());
+    std::size_t set = 0;
+    for (int k = 0; k < STUDY_K; ++k) {
+        for (int j = 0; j < STUDY_J; ++j) {
+            for (int i = 0; i < STUDY_I; ++i) {
+                const itk::Index<3> index{{i, j, k}};
+                itk::Point<double, 3> point;
+                mask->TransformIndexToPhysicalPoint(index, point);
+                CHECK(std::abs(point[1] - (study_first(STUDY_J, STUDY_PIXEL_MM) + STUDY_PIXEL_MM * j)) < 1e-9);
+                itk::Index<3> there;
+                CHECK(other->TransformPhysicalPointToIndex(point, there));
+                CHECK(there[0] == STUDY_I - 1 - i && mask->GetPixel(index) == other->GetPixel(there));
+                CHECK(mask->GetPixel(index) == (probability->GetPixel(index) >= plain.segmentation.threshold() ? 1 : 0));
+                CHECK(lent->GetPixel(index) == mask->GetPixel(index) && lent_probability->GetPixel(index) == probability->GetPixel(index));
+                set += mask->GetPixel(index);
+            }
+        }
+    }
+    CHECK(set > 0);
+    return 0;
+}

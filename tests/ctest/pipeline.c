@@ -1,0 +1,194 @@
+/* The whole pipeline from C, against the numbers of the Rust API; then every output, an edited box, and a detection read back.
+ * In: a folder to write to. */
+
+#include "study.h"
+
+static char path_text[1024];
+
+static const char *path(const char *folder, const char *name) {
+    const int length = snprintf(path_text, sizeof path_text, "%s/%s", folder, name);
+    CHECK(length > 0 && (size_t)length < sizeof path_text);
+    return path_text;
+}
+
+static long size_of_file(const char *file) {
+    FILE *f = fopen(file, "rb");
+    long size;
+    if (f == NULL) {
+        return -1;
+    }
+    CHECK(fseek(f, 0, SEEK_END) == 0);
+    size = ftell(f);
+    fclose(f);
+    return size;
+}
+
+static seqseg_segmentation_view arrays(const seqseg_segmentation *segmentation) {
+    seqseg_segmentation_view view;
+    view.struct_size = sizeof view;
+    OK(seqseg_segmentation_get_view(segmentation, &view, e));
+    return view;
+}
+
+static void same_arrays(const seqseg_segmentation *a, const seqseg_segmentation *b) {
+    const seqseg_segmentation_view x = arrays(a), y = arrays(b);
+    CHECK(memcmp(x.mask, y.mask, STUDY_VOXELS) == 0);
+    CHECK(memcmp(x.probability, y.probability, STUDY_VOXELS * sizeof(float)) == 0);
+    CHECK(x.volume_mm3 == y.volume_mm3);
+}
+
+/* The view agrees with itself and with the study's geometry. */
+static void check_arrays(const seqseg_segmentation *segmentation) {
+    const seqseg_segmentation_view view = arrays(segmentation);
+    size_t set = 0;
+    double areas = 0.0;
+    CHECK(view.size[0] == STUDY_I && view.size[1] == STUDY_J && view.size[2] == STUDY_K);
+    for (size_t v = 0; v < STUDY_VOXELS; v++) {
+        CHECK(view.probability[v] >= 0.0f && view.probability[v] <= 1.0f);
+        CHECK(view.mask[v] == (view.probability[v] >= view.threshold ? 1 : 0));
+        set += view.mask[v];
+    }
+    CHECK(set > 0 && set < STUDY_VOXELS);
+    CHECK(fabs(view.volume_mm3 - (double)set * STUDY_PIXEL_MM * STUDY_PIXEL_MM * STUDY_STEP_MM) < 1e-6 * view.volume_mm3);
+    for (size_t at = 0; at < seqseg_segmentation_slice_count(segmentation); at++) {
+        seqseg_segmentation_slice slice;
+        slice.struct_size = sizeof slice;
+        OK(seqseg_segmentation_get_slice(segmentation, at, &slice, e));
+        areas += slice.area_mm2;
+        CHECK(fabs(slice.position_mm - (study_first(STUDY_K, STUDY_STEP_MM) + STUDY_STEP_MM * (double)at)) < 1e-9);
+        CHECK(slice.storage_slice == at);
+    }
+    CHECK(fabs(areas * STUDY_STEP_MM - view.volume_mm3) < 1e-6 * view.volume_mm3);
+    CHECK(view.axis_i[0] == STUDY_PIXEL_MM && view.axis_i[1] == 0.0 && view.axis_j[1] == STUDY_PIXEL_MM);
+    CHECK(view.affine[10] == STUDY_STEP_MM && view.affine[15] == 1.0 && view.origins[2] == study_first(STUDY_K, STUDY_STEP_MM));
+    CHECK(!view.edited);
+}
+
+/* Points lie on their slice's plane, and millimetres agree with indices. */
+static void check_lines(const seqseg_contours *contours) {
+    for (size_t at = 0; at < seqseg_contours_count(contours); at++) {
+        seqseg_contour_line line;
+        double twice = 0.0;
+        line.struct_size = sizeof line;
+        OK(seqseg_contours_get_line(contours, at, &line, e));
+        CHECK(line.point_count >= 3);
+        for (size_t p = 0; p < line.point_count; p++) {
+            const size_t q = (p + 1) % line.point_count;
+            const double *a = line.points_index + 2 * p, *b = line.points_index + 2 * q, *mm = line.points_mm + 3 * p;
+            twice += a[0] * b[1] - b[0] * a[1];
+            CHECK(fabs(mm[0] - (study_first(STUDY_I, STUDY_PIXEL_MM) + STUDY_PIXEL_MM * a[0])) < 1e-9);
+            CHECK(fabs(mm[1] - (study_first(STUDY_J, STUDY_PIXEL_MM) + STUDY_PIXEL_MM * a[1])) < 1e-9);
+            CHECK(fabs(mm[2] - (study_first(STUDY_K, STUDY_STEP_MM) + STUDY_STEP_MM * (double)line.storage_slice)) < 1e-9);
+        }
+        /* Outer lines run counter-clockwise, holes clockwise. */
+        CHECK((twice < 0.0) == line.is_hole);
+        CHECK(fabs(fabs(twice) / 2.0 * STUDY_PIXEL_MM * STUDY_PIXEL_MM - line.area_mm2) < 1e-6 * line.area_mm2 + 1e-9);
+        CHECK(line.is_hole ? line.parent < at : line.parent == SIZE_MAX);
+    }
+}
+
+int main(int argc, char **argv) {
+    seqseg_engine *engine;
+    seqseg_study *study;
+    seqseg_detection *detection = NULL, *again = NULL;
+    seqseg_segmentation *segmentation = NULL, *other = NULL;
+    seqseg_contours *contours = NULL;
+    seqseg_options *options = NULL;
+    seqseg_runtime_info info;
+    seqseg_box box;
+    const char *folder = argv[1];
+    CHECK(argc == 2);
+
+    CHECK(seqseg_abi_version() >= SEQSEG_ABI_VERSION);
+    CHECK(strcmp(seqseg_version(), SEQSEG_TEST_VERSION) == 0);
+    info.struct_size = sizeof info;
+    OK(seqseg_runtime_info_get(NULL, &info, e));
+    CHECK(info.path[0] == '/' && info.version[0] == '1');
+
+    engine = engine_new(2, 1);
+    CHECK(strcmp(seqseg_engine_model_name(engine), "seqseg-micro") == 0);
+    CHECK(strlen(seqseg_engine_model_hash(engine)) == 64 && seqseg_engine_model_version(engine)[0] != '\0');
+    CHECK(seqseg_engine_is_demo(engine) && seqseg_engine_intended_use(engine)[0] != '\0');
+    CHECK(strcmp(seqseg_engine_device(engine), "cpu") == 0 && seqseg_engine_device_fallback(engine)[0] == '\0');
+    CHECK(seqseg_engine_grid(engine) == 96 && seqseg_engine_action_count(engine) > 1);
+
+    study = study_new();
+    OK(seqseg_detect(engine, study, NULL, NULL, &detection, e));
+    OK(seqseg_segment(engine, study, detection, NULL, NULL, &segmentation, e));
+    OK(seqseg_contour(segmentation, NULL, NULL, &contours, e));
+    golden_check(detection, segmentation, contours);
+    check_arrays(segmentation);
+    check_lines(contours);
+
+    /* Outputs. A volume that came from memory has no images that an RT Structure Set could name. */
+    OK(seqseg_segmentation_write_mask(segmentation, path(folder, "mask.nii.gz"), NULL, NULL, e));
+    CHECK(size_of_file(path(folder, "mask.nii.gz")) > 100);
+    OK(seqseg_segmentation_write_probability(segmentation, path(folder, "probability.nii.gz"), NULL, NULL, e));
+    CHECK(size_of_file(path(folder, "probability.nii.gz")) > 100);
+    OK(seqseg_segmentation_write_record(segmentation, path(folder, "run.json"), NULL, NULL, e));
+    CHECK(size_of_file(path(folder, "run.json")) > 100);
+    OK(seqseg_write_preview(detection, segmentation, contours, path(folder, "preview.png"), NULL, NULL, e));
+    CHECK(size_of_file(path(folder, "preview.png")) > 1000);
+    remove(path(folder, "rtstruct.dcm"));
+    FAILS(SEQSEG_ERROR_UNSUPPORTED, seqseg_contours_write_rtstruct(contours, path(folder, "rtstruct.dcm"), NULL, NULL, e));
+    CHECK(size_of_file(path(folder, "rtstruct.dcm")) < 0);
+    FAILS(SEQSEG_ERROR_WRITE, seqseg_segmentation_write_mask(segmentation, path(folder, "no/such/folder/mask.nii.gz"), NULL, NULL, e));
+
+    /* A detection written and read back segments to the same bits. */
+    OK(seqseg_detection_write(detection, path(folder, "detection.json"), NULL, NULL, e));
+    OK(seqseg_detection_read(engine, study, path(folder, "detection.json"), NULL, NULL, &again, e));
+    OK(seqseg_segment(engine, study, again, NULL, NULL, &other, e));
+    same_arrays(segmentation, other);
+    seqseg_segmentation_free(other);
+
+    /* Edited boxes change their own slices only. */
+    box.x0 = 30.5;
+    box.y0 = 25.0;
+    box.x1 = 60.0;
+    box.y1 = 70.25;
+    OK(seqseg_detection_set_box(again, 2, &box, e));
+    OK(seqseg_detection_clear_box(again, 3, e));
+    OK(seqseg_segment(engine, study, again, NULL, NULL, &other, e));
+    {
+        const seqseg_segmentation_view a = arrays(segmentation), b = arrays(other);
+        const size_t plane = (size_t)STUDY_I * STUDY_J;
+        seqseg_segmentation_slice slice;
+        CHECK(b.edited);
+        for (size_t k = 0; k < STUDY_K; k++) {
+            const bool same = memcmp(a.probability + k * plane, b.probability + k * plane, plane * sizeof(float)) == 0;
+            CHECK(same == (k != 2 && k != 3));
+        }
+        slice.struct_size = sizeof slice;
+        OK(seqseg_segmentation_get_slice(other, 3, &slice, e));
+        CHECK(slice.pixels == 0 && (slice.statuses & SEQSEG_SLICE_NO_LESION) != 0);
+    }
+    seqseg_segmentation_free(other);
+    seqseg_detection_free(again);
+
+    /* A range of slices; the mask's voxel edges. */
+    OK(seqseg_options_new(&options, e));
+    OK(seqseg_options_set_slices_mm(options, -4.0, 10.0, e));
+    OK(seqseg_detect(engine, study, options, NULL, &again, e));
+    CHECK(seqseg_detection_slice_count(again) == 3);
+    OK(seqseg_options_set_slices(options, 1, 3, e));
+    seqseg_detection_free(again);
+    OK(seqseg_detect(engine, study, options, NULL, &again, e));
+    CHECK(seqseg_detection_slice_count(again) == 2);
+    seqseg_detection_free(again);
+    seqseg_contours_free(contours);
+    OK(seqseg_options_set_contour_kind(options, SEQSEG_CONTOUR_VOXEL, e));
+    OK(seqseg_contour(segmentation, options, NULL, &contours, e));
+    check_lines(contours);
+    seqseg_options_free(options);
+
+    /* Any order: results outlive what they came from. */
+    seqseg_engine_free(engine);
+    seqseg_study_free(study);
+    seqseg_detection_free(detection);
+    check_arrays(segmentation);
+    OK(seqseg_segmentation_write_mask(segmentation, path(folder, "mask.nii.gz"), NULL, NULL, e));
+    seqseg_segmentation_free(segmentation);
+    check_lines(contours);
+    seqseg_contours_free(contours);
+    return 0;
+}

@@ -1,0 +1,262 @@
+/* Progress: order, monotony, thread. Cancel: at every tick, from the callback, from another thread and from a signal handler; every handle
+ * gives the same bits afterwards. In: a folder to write to. */
+
+#define _POSIX_C_SOURCE 200809L
+
+#include "study.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/time.h>
+#include <time.h>
+
+enum { CALLS = 8 };
+
+/* Everything that one pipeline needs; `stop` counts the ticks down to the one that cancels. */
+typedef struct state {
+    seqseg_engine *engine;
+    seqseg_run *run;
+    seqseg_cancel_token *token;
+    seqseg_study *study;
+    seqseg_detection *detection;
+    seqseg_segmentation *segmentation;
+    seqseg_contours *contours;
+    const char *folder;
+    long stop;
+    /* How the tick cancels: by `false`, or by the token. */
+    bool by_token;
+    long ticks;
+    pthread_t thread;
+    seqseg_progress last;
+    bool any;
+} state;
+
+static bool tick(const seqseg_progress *p, void *user_data) {
+    state *s = (state *)user_data;
+    CHECK(pthread_equal(pthread_self(), s->thread));
+    CHECK(p->struct_size >= sizeof *p && p->done <= p->total && p->stage <= SEQSEG_STAGE_EXPORT);
+    if (s->any) {
+        CHECK(p->stage >= s->last.stage);
+        if (p->stage == s->last.stage) {
+            CHECK(p->done >= s->last.done && p->total == s->last.total);
+        } else {
+            CHECK(s->last.done == s->last.total);
+        }
+    }
+    s->last = *p;
+    s->any = true;
+    s->ticks++;
+    if (s->stop > 0 && --s->stop == 0) {
+        if (!s->by_token) {
+            return false;
+        }
+        seqseg_cancel_token_cancel(s->token);
+    }
+    return true;
+}
+
+/* Call number `n` of the pipeline, with progress. */
+static uint32_t call(state *s, int n, seqseg_error **e) {
+    char file[1024];
+    s->any = false;
+    s->thread = pthread_self();
+    CHECK(snprintf(file, sizeof file, "%s/progress-output", s->folder) > 0);
+    switch (n) {
+        case 0: {
+            float *voxels = (float *)malloc(STUDY_VOXELS * sizeof(float));
+            seqseg_volume_view view = study_view(voxels);
+            uint32_t status;
+            CHECK(voxels != NULL);
+            study_fill(SEQSEG_SEQUENCE_T1C, voxels);
+            status = seqseg_study_set_volume(s->study, SEQSEG_SEQUENCE_T1C, &view, NULL, s->run, e);
+            free(voxels);
+            return status;
+        }
+        case 1:
+            seqseg_detection_free(s->detection);
+            return seqseg_detect(s->engine, s->study, NULL, s->run, &s->detection, e);
+        case 2:
+            seqseg_segmentation_free(s->segmentation);
+            return seqseg_segment(s->engine, s->study, s->detection, NULL, s->run, &s->segmentation, e);
+        case 3:
+            seqseg_contours_free(s->contours);
+            return seqseg_contour(s->segmentation, NULL, s->run, &s->contours, e);
+        case 4: return seqseg_segmentation_write_mask(s->segmentation, file, NULL, s->run, e);
+        case 5: return seqseg_segmentation_write_record(s->segmentation, file, NULL, s->run, e);
+        case 6: return seqseg_write_preview(s->detection, s->segmentation, s->contours, file, NULL, s->run, e);
+        default: return seqseg_detection_write(s->detection, file, NULL, s->run, e);
+    }
+}
+
+static void done(state *s, int n) {
+    OK(call(s, n, e));
+    CHECK(s->any && s->last.done == s->last.total);
+    CHECK(n != 1 || s->last.stage == SEQSEG_STAGE_DETECT);
+    CHECK(n != 2 || s->last.stage == SEQSEG_STAGE_SEGMENT);
+}
+
+static void cancelled(state *s, int n) {
+    seqseg_error *error = NULL;
+    CHECK(call(s, n, &error) == SEQSEG_CANCELLED);
+    CHECK(seqseg_error_code(error) == SEQSEG_CANCELLED && seqseg_error_message(error)[0] != '\0');
+    seqseg_error_free(error);
+    CHECK(n != 1 || s->detection == NULL);
+    CHECK(n != 2 || s->segmentation == NULL);
+    CHECK(n != 3 || s->contours == NULL);
+}
+
+/* Loops over the tick that cancels, for every call; each call is then made whole, and all ends in the golden numbers. */
+static void at_every_tick(state *s, bool by_token) {
+    long in_detect = 0;
+    s->by_token = by_token;
+    for (int n = 0; n < CALLS; n++) {
+        long at;
+        for (at = 1;; at++) {
+            if (n == 1) {
+                /* A fresh study, so that aligning and preparing tick too. */
+                study_set(s->study, SEQSEG_SEQUENCE_T1, NULL);
+            }
+            s->stop = 0;
+            s->ticks = 0;
+            if (at == 1) {
+                done(s, n);
+                CHECK(s->ticks > 0);
+                in_detect = n == 1 ? s->ticks : in_detect;
+                if (n == 1) {
+                    study_set(s->study, SEQSEG_SEQUENCE_T1, NULL);
+                }
+            }
+            {
+                /* One tick more than there are, and the call goes through. */
+                seqseg_error *error = NULL;
+                uint32_t status;
+                s->stop = at;
+                status = call(s, n, &error);
+                seqseg_error_free(error);
+                if (s->stop > 0) {
+                    CHECK(status == SEQSEG_OK);
+                    break;
+                }
+                CHECK(status == SEQSEG_CANCELLED);
+            }
+            if (by_token) {
+                CHECK(seqseg_cancel_token_is_cancelled(s->token));
+                s->stop = 0;
+                /* The token stays set: the next call stops at once. */
+                cancelled(s, n);
+                seqseg_cancel_token_reset(s->token);
+            }
+        }
+        s->stop = 0;
+        done(s, n);
+    }
+    /* align 3, prepare 2, and the agent's ticks */
+    CHECK(in_detect > 5 + 15);
+    golden_check(s->detection, s->segmentation, s->contours);
+}
+
+static double seconds(void) {
+    struct timespec now;
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static double cancelled_at;
+
+static void *cancel_soon(void *token) {
+    const struct timespec wait = {0, 5000000};
+    nanosleep(&wait, NULL);
+    cancelled_at = seconds();
+    seqseg_cancel_token_cancel((const seqseg_cancel_token *)token);
+    return NULL;
+}
+
+static void from_another_thread(state *s) {
+    int stopped = 0;
+    for (int round = 0; round < 5; round++) {
+        pthread_t thread;
+        seqseg_error *error = NULL;
+        uint32_t status = SEQSEG_OK;
+        CHECK(pthread_create(&thread, NULL, cancel_soon, s->token) == 0);
+        /* Again and again, until the token is seen. */
+        while (status == SEQSEG_OK) {
+            status = call(s, 1, &error);
+        }
+        CHECK(status == SEQSEG_CANCELLED);
+        seqseg_error_free(error);
+        CHECK(pthread_join(thread, NULL) == 0);
+        CHECK(seconds() - cancelled_at < 0.5);
+        seqseg_cancel_token_reset(s->token);
+        stopped++;
+    }
+    CHECK(stopped == 5);
+    done(s, 1);
+}
+
+static seqseg_cancel_token *signalled;
+
+static void on_signal(int number) {
+    (void)number;
+    seqseg_cancel_token_cancel(signalled);
+}
+
+static void from_a_signal_handler(state *s) {
+    struct sigaction action;
+    struct itimerval timer = {{0, 0}, {0, 7000}};
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+    signalled = s->token;
+    for (int round = 0; round < 5; round++) {
+        seqseg_error *error = NULL;
+        uint32_t status = SEQSEG_OK;
+        CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
+        while (status == SEQSEG_OK) {
+            status = call(s, 1, &error);
+        }
+        CHECK(status == SEQSEG_CANCELLED);
+        seqseg_error_free(error);
+        seqseg_cancel_token_reset(s->token);
+    }
+    done(s, 1);
+}
+
+int main(int argc, char **argv) {
+    state s;
+    memset(&s, 0, sizeof s);
+    CHECK(argc == 2);
+    s.folder = argv[1];
+    s.engine = engine_new(1, 1);
+    s.study = study_new();
+    OK(seqseg_run_new(&s.run, e));
+    OK(seqseg_cancel_token_new(&s.token, e));
+    OK(seqseg_run_set_progress(s.run, tick, &s, e));
+    OK(seqseg_run_set_cancel(s.run, s.token, e));
+
+    at_every_tick(&s, false);
+    at_every_tick(&s, true);
+    from_another_thread(&s);
+    from_a_signal_handler(&s);
+    for (int n = 2; n < CALLS; n++) {
+        done(&s, n);
+    }
+    golden_check(s.detection, s.segmentation, s.contours);
+
+    /* A run keeps its token's flag alive. */
+    seqseg_cancel_token_cancel(s.token);
+    seqseg_cancel_token_free(s.token);
+    cancelled(&s, 3);
+    OK(seqseg_run_set_cancel(s.run, NULL, e));
+    OK(seqseg_run_set_progress(s.run, NULL, NULL, e));
+    s.ticks = 0;
+    OK(call(&s, 3, e));
+    CHECK(s.ticks == 0);
+
+    seqseg_run_free(s.run);
+    seqseg_contours_free(s.contours);
+    seqseg_segmentation_free(s.segmentation);
+    seqseg_detection_free(s.detection);
+    seqseg_study_free(s.study);
+    seqseg_engine_free(s.engine);
+    return 0;
+}

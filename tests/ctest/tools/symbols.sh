@@ -1,0 +1,38 @@
+#!/bin/sh
+# The libraries export seqseg_* and nothing else, and every function of the header. In: header, shared library, static library.
+set -eu
+header=$1 shared=$2 static=$3
+
+# In: library, file of its symbols.
+check() {
+    if [ ! -s "$2" ]; then
+        echo "$1: no symbols" >&2
+        exit 1
+    fi
+    if grep -v '^seqseg_' "$2" >&2; then
+        echo "$1: exports more than seqseg_*" >&2
+        exit 1
+    fi
+    while read -r name; do
+        grep -qx "$name" "$2" || { echo "$1: lacks $name" >&2; exit 1; }
+    done < functions.txt
+}
+# A function's declaration begins a line with its type; other mentions of names are prose.
+sed -n 's/^[a-z].*[ *]\(seqseg_[a-z0-9_]*\)(.*/\1/p' "$header" | sort -u > functions.txt
+test "$(wc -l < functions.txt)" -gt 50
+
+nm -D --defined-only "$shared" | awk '{ print $NF }' | sort -u > shared.txt
+check "$shared" shared.txt
+nm -g --defined-only "$static" | awk 'NF > 1 { print $NF }' | sort -u > static.txt
+check "$static" static.txt
+
+readelf -d "$shared" > dynamic.txt
+grep -q 'SONAME.*\[libseqseg\.so\.1\]' dynamic.txt
+grep -q 'NODELETE' dynamic.txt
+# ONNX Runtime is found at run time: no need of it may be recorded.
+if grep 'NEEDED.*onnxruntime' dynamic.txt; then
+    exit 1
+fi
+folder=$(dirname "$shared")
+test "$(readlink -f "$folder/libseqseg.so")" = "$(readlink -f "$shared")"
+test "$(readlink -f "$folder/libseqseg.so.1")" = "$(readlink -f "$shared")"
