@@ -73,7 +73,7 @@ fn main() {
     let stages = ["copy in", "detect", "segment", "contour"];
     let mut wall = vec![Vec::new(); stages.len()];
     let mut inside = vec![Vec::new(); stages.len()];
-    let mut rows = [0u64; 2];
+    let mut trunk_rows = 0;
     for _ in 0..repeats {
         let mut study = null_mut();
         abi!(seqseg_study_new(&mut study));
@@ -103,11 +103,11 @@ fn main() {
             let seconds = start.elapsed().as_secs_f64();
             let now = work();
             times.push((seconds, now.seconds - before.seconds));
-            rows[0] = now.trunk_rows - before.trunk_rows;
+            let rows = now.trunk_rows - before.trunk_rows;
             before = now;
-            rows[0]
+            rows
         };
-        rows[1] = timed(&mut times, &mut || abi!(seqseg_detect(engine, study, null(), null(), &mut detection)));
+        trunk_rows = timed(&mut times, &mut || abi!(seqseg_detect(engine, study, null(), null(), &mut detection)));
         timed(&mut times, &mut || abi!(seqseg_segment(engine, study, detection, null(), null(), &mut segmentation)));
         timed(&mut times, &mut || abi!(seqseg_contour(segmentation, null(), null(), &mut contours)));
         for (stage, (seconds, runs)) in times.into_iter().enumerate() {
@@ -122,7 +122,7 @@ fn main() {
             seqseg_study_free(study);
         }
     }
-    println!("{bundle}: {} x {} x {} uint16, median of {repeats}, milliseconds; the trunk ran {} rows", SIZE[0], SIZE[1], SIZE[2], rows[1]);
+    println!("{bundle}: {} x {} x {} uint16, median of {repeats}, milliseconds; the trunk ran {} rows", SIZE[0], SIZE[1], SIZE[2], trunk_rows);
     println!("stage       wall  model runs    rest");
     let (mut total, mut rest) = (0.0, 0.0);
     for (n, stage) in stages.iter().enumerate() {
