@@ -122,7 +122,10 @@ fn main() {
             seqseg_study_free(study);
         }
     }
-    println!("{bundle}: {} x {} x {} uint16, median of {repeats}, milliseconds; the trunk ran {} rows", SIZE[0], SIZE[1], SIZE[2], trunk_rows);
+    println!(
+        "{bundle}: {} x {} x {} uint16, median of {repeats}, milliseconds; the trunk ran {} rows",
+        SIZE[0], SIZE[1], SIZE[2], trunk_rows
+    );
     println!("stage       wall  model runs    rest");
     let (mut total, mut rest) = (0.0, 0.0);
     for (n, stage) in stages.iter().enumerate() {

@@ -23,6 +23,8 @@ use crate::study::{Point, Prepared, Study};
 const PANEL: u32 = 208;
 const GAP: u32 = 2;
 const CAPTION: u32 = 20;
+/// What is brighter than this on T1C (of 1) belongs to the head.
+const HEAD: f32 = 0.08;
 /// Height of a line of the header.
 const LINE: u32 = 18;
 const MARGIN: u32 = 10;
@@ -72,11 +74,12 @@ fn draw(preview: &Preview<'_>) -> Result<Pixmap> {
     let mut canvas = Pixmap::new(width, height).ok_or_else(|| Error::Internal("the preview is too large".into()))?;
     canvas.fill(rgb(BACKGROUND));
     draw_notes(&mut canvas, &text, &notes);
+    let window = window(preview);
     let outlines = outlines(preview);
     for (at, slice) in slices.iter().enumerate() {
         let x = MARGIN + (at as u32 % columns) * (cell_width + MARGIN);
         let y = header + (at as u32 / columns) * (cell_height + MARGIN);
-        cell(&mut canvas, &text, preview, slice, outlines.get(&slice.info.slice).map_or(&[], Vec::as_slice), [x, y]);
+        cell(&mut canvas, &text, preview, slice, outlines.get(&slice.info.slice).map_or(&[], Vec::as_slice), &window, [x, y]);
     }
     Ok(canvas)
 }
@@ -88,6 +91,46 @@ fn columns(slices: u32) -> u32 {
         4..=12 => 2,
         _ => 3,
     }
+}
+
+/// The square of the grid that the panels show.
+struct Window {
+    x: usize,
+    y: usize,
+    side: usize,
+}
+
+/// The smallest square with the head and every box of all slices, so that neither is shown smaller than need be.
+fn window(preview: &Preview<'_>) -> Window {
+    let grid = preview.detection.grid();
+    let (mut low, mut high) = ([grid as f64; 2], [0.0f64; 2]);
+    let mut take = |x: f64, y: f64| {
+        for (n, v) in [x, y].into_iter().enumerate() {
+            low[n] = low[n].min(v);
+            high[n] = high[n].max(v);
+        }
+    };
+    let t1c = preview.prepared.images.index_axis(ndarray::Axis(1), 1);
+    for ((_, y, x), value) in t1c.indexed_iter() {
+        if *value > HEAD {
+            take(x as f64, y as f64);
+            take(x as f64 + 1.0, y as f64 + 1.0);
+        }
+    }
+    for slice in preview.detection.slices() {
+        let walk = slice.trajectory.iter().flat_map(|t| t.boxes.iter().copied());
+        let seen = slice.bounding_box.map(|b| b.enlarged(preview.context_factor, grid));
+        for b in walk.chain(seen) {
+            take(b.0[0], b.0[1]);
+            take(b.0[2], b.0[3]);
+        }
+    }
+    let side = (high[0] - low[0]).max(high[1] - low[1]).ceil().clamp(8.0, grid as f64) as usize;
+    let start = |n: usize| {
+        let centred = ((low[n] + high[n] - side as f64) / 2.0).round().max(0.0) as usize;
+        centred.min(grid - side)
+    };
+    Window { x: start(0), y: start(1), side }
 }
 
 /// Rings of every canonical slice in grid coordinates.
@@ -167,15 +210,26 @@ fn draw_notes(canvas: &mut Pixmap, text: &Text, lines: &[Vec<Note>]) {
     }
 }
 
-fn cell(canvas: &mut Pixmap, text: &Text, preview: &Preview<'_>, slice: &SliceDetection, rings: &[Vec<[f64; 2]>], [x, y]: [u32; 2]) {
+fn cell(
+    canvas: &mut Pixmap,
+    text: &Text,
+    preview: &Preview<'_>,
+    slice: &SliceDetection,
+    rings: &[Vec<[f64; 2]>],
+    window: &Window,
+    [x, y]: [u32; 2],
+) {
     let row = slice.info.slice - preview.prepared.slices.start;
     let grid = preview.detection.grid();
-    let scale = f64::from(PANEL) / grid as f64;
+    let scale = f64::from(PANEL) / window.side as f64;
+    let shown = ndarray::s![window.y..window.y + window.side, window.x..window.x + window.side];
     for (channel, name) in ["T1", "T1C", "T2"].into_iter().enumerate() {
         let left = x + channel as u32 * (PANEL + GAP);
         let plane = preview.prepared.images.index_axis(ndarray::Axis(0), row);
-        paint(canvas, plane.index_axis(ndarray::Axis(0), channel), [left, y]);
-        let place = |[px, py]: [f64; 2]| ((f64::from(left) + px * scale) as f32, (f64::from(y) + py * scale) as f32);
+        paint(canvas, plane.index_axis(ndarray::Axis(0), channel).slice(shown), [left, y]);
+        let place = |[px, py]: [f64; 2]| {
+            ((f64::from(left) + (px - window.x as f64) * scale) as f32, (f64::from(y) + (py - window.y as f64) * scale) as f32)
+        };
         if channel == 1 {
             if let Some(trajectory) = &slice.trajectory {
                 let n = trajectory.boxes.len();
@@ -221,7 +275,7 @@ fn cell(canvas: &mut Pixmap, text: &Text, preview: &Preview<'_>, slice: &SliceDe
     }
 }
 
-/// A slice on a panel: box-averaged where it shrinks.
+/// Part of a slice on a panel: box-averaged where it shrinks, nearest where it grows.
 fn paint(canvas: &mut Pixmap, plane: ArrayView2<'_, f32>, [left, top]: [u32; 2]) {
     let (rows, columns) = plane.dim();
     let width = canvas.width();

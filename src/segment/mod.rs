@@ -68,7 +68,9 @@ pub fn segment(
     let prepared = study.prepared(&manifest.input, range.clone(), run)?;
     let crop = manifest.crop().map_err(Error::bundle)?;
     let threshold = crop.threshold as f32;
-    let mut probability = Array3::<f32>::zeros(study.grid().shape());
+    // Both in storage order; slices are written through canonical views of them.
+    let mut probability = Array3::<f32>::zeros(study.reference().grid().shape());
+    let mut mask = Array3::<u8>::zeros(probability.dim());
     let pixel_mm2 = study.grid().pixel_mm2();
     let boxes = detection.slices().iter().filter(|s| s.bounding_box.is_some()).count();
     let mut slices = Vec::with_capacity(detection.slices().len());
@@ -92,9 +94,14 @@ pub fn segment(
                     source: None,
                 });
             }
-            let mut plane = probability.index_axis_mut(Axis(0), k);
+            let orientation = study.orientation();
+            let (mut volume, mut inside) = (orientation.canonical_mut(probability.view_mut()), orientation.canonical_mut(mask.view_mut()));
+            let mut plane = volume.index_axis_mut(Axis(0), k);
             sample(output.view(), &enlarged, &prepared.fit, plane.view_mut());
-            pixels = plane.iter().filter(|p| **p >= threshold).count();
+            for (inside, p) in inside.index_axis_mut(Axis(0), k).iter_mut().zip(&plane) {
+                *inside = u8::from(*p >= threshold);
+                pixels += usize::from(*inside);
+            }
             if pixels == 0 {
                 statuses.push(Status::NoLesion);
             } else if reaches_border(output.view(), threshold) {
@@ -106,8 +113,6 @@ pub fn segment(
         volume_mm3 += pixels as f64 * study.grid().voxel_mm3(k);
         slices.push(SliceSegmentation { info: slice.info.clone(), statuses, pixels, area_mm2: pixels as f64 * pixel_mm2 });
     }
-    let probability = study.orientation().to_storage(probability.view());
-    let mask = probability.mapv(|p| u8::from(p >= threshold));
     Ok(Segmentation { probability, mask, threshold, slices, volume_mm3, edited: detection.is_edited(), provenance })
 }
 

@@ -4,7 +4,8 @@
 
 use std::path::PathBuf;
 
-use ndarray::Array3;
+use ndarray::parallel::prelude::*;
+use ndarray::{Array3, ArrayView2, Axis};
 
 use crate::error::{Error, Result};
 use crate::study::grid::{Grid, norm, sub};
@@ -112,10 +113,13 @@ impl Volume {
         if voxels.dim() != grid.shape() {
             return Err(Error::Internal(format!("{name}: voxels {:?} on a grid of {:?}", voxels.dim(), grid.shape())));
         }
-        if let Some(((k, j, i), value)) = voxels.indexed_iter().find(|(_, v)| !v.is_finite()) {
-            return Err(Error::Image(format!(
-                "{name}: voxel (i {i}, j {j}, k {k}) is {value}; every voxel must be a finite number. Clean the image before use"
-            )));
+        let finite = |plane: ArrayView2<'_, f32>| plane.iter().all(|v| v.is_finite());
+        if !voxels.axis_iter(Axis(0)).into_par_iter().all(finite) {
+            if let Some(((k, j, i), value)) = voxels.indexed_iter().find(|(_, v)| !v.is_finite()) {
+                return Err(Error::Image(format!(
+                    "{name}: voxel (i {i}, j {j}, k {k}) is {value}; every voxel must be a finite number. Clean the image before use"
+                )));
+            }
         }
         let voxels = if voxels.is_standard_layout() { voxels } else { voxels.as_standard_layout().into_owned() };
         Ok(Volume { voxels, grid, source })
