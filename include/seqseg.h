@@ -282,6 +282,16 @@ typedef struct seqseg_volume_view {
     const double *origins;
 } seqseg_volume_view;
 
+// What an engine has run so far. Later versions may append fields.
+typedef struct seqseg_work {
+    // Boxes that the agent's trunk saw: once for each distinct slice and box.
+    uint64_t trunk_rows;
+    // Slices that the segmenter saw.
+    uint64_t segmenter_rows;
+    // Seconds inside ONNX Runtime.
+    double seconds;
+} seqseg_work;
+
 // The ONNX Runtime of this process. Later versions may append fields.
 typedef struct seqseg_runtime_info {
     // sizeof(seqseg_runtime_info) of the caller.
@@ -309,7 +319,7 @@ typedef struct seqseg_detection_slice {
     size_t struct_size;
     // Canonical number: 0-based, from inferior to superior.
     size_t slice;
-    // Index along the storage's slice axis.
+    // Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially.
     size_t storage_slice;
     // z (LPS, mm) of the slice's centre.
     double position_mm;
@@ -379,7 +389,7 @@ typedef struct seqseg_segmentation_slice {
     size_t struct_size;
     // Canonical number: 0-based, from inferior to superior.
     size_t slice;
-    // Index along the storage's slice axis.
+    // Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially.
     size_t storage_slice;
     // z (LPS, mm) of the slice's centre.
     double position_mm;
@@ -629,6 +639,9 @@ size_t seqseg_engine_grid(const struct seqseg_engine *engine);
 
 // Number of the agent's actions; 0 for a model without an agent, or NULL.
 size_t seqseg_engine_action_count(const struct seqseg_engine *engine);
+
+// The model runs of an engine since it was made: for measuring. All 0 for NULL.
+struct seqseg_work seqseg_engine_work(const struct seqseg_engine *engine);
 
 // Loads ONNX Runtime, where it is not loaded yet, and tells which it is. Option: onnxruntime.
 uint32_t seqseg_runtime_info_get(const struct seqseg_options *options,

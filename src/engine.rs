@@ -68,12 +68,20 @@ pub struct Provenance {
     pub statement: String,
 }
 
+/// How the description of everything that a demo model made begins, so that it is still known for one when it comes back.
+pub const DEMO_MARK: &str = "DEMO NOT CLINICAL";
+
 impl Provenance {
+    /// What people must read beside a demo model's result; `None` for other models.
+    pub fn warning(&self) -> Option<String> {
+        self.demo.then(|| format!("DEMO MODEL, NOT FOR CLINICAL USE. {}", self.statement).trim_end().to_owned())
+    }
+
     /// One line of at most 79 bytes for file headers; a demo says so first.
     pub fn short(&self) -> String {
         let hash = self.model_hash.get(..12).unwrap_or_default();
         match self.demo {
-            true => format!("DEMO, NOT CLINICAL (synthetic training) {} {hash}", self.model_name),
+            true => format!("{DEMO_MARK} {hash} {}", self.statement),
             false => format!("seqseg {} {} {hash}", self.model_name, self.model_version),
         }
     }
@@ -144,7 +152,7 @@ impl Engine {
     /// # Errors
     /// As there.
     pub fn segment(&self, study: &Study, detection: &Detection, run: &Run<'_>) -> Result<Segmentation> {
-        segment::segment(study, self.manifest(), &self.networks, detection, run)
+        segment::segment(study, self.manifest(), &self.networks, detection, self.provenance(), run)
     }
 }
 
@@ -182,5 +190,5 @@ pub fn contour(study: &Study, segmentation: &Segmentation, options: &ContourOpti
         }
     };
     run.tick(Stage::Contour, 1, 1)?;
-    Ok(contours)
+    Ok(contours.of_model(segmentation.provenance.clone(), segmentation.edited))
 }

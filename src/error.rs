@@ -115,6 +115,26 @@ impl Error {
         Error::Bundle { message: message.into(), source: None }
     }
 
+    /// The same failure with `name` (an input) before its message.
+    #[must_use]
+    pub fn within(self, name: impl std::fmt::Display) -> Self {
+        let before = |message: String| format!("{name}: {message}");
+        match self {
+            Error::Argument(m) => Error::Argument(before(m)),
+            Error::Image(m) => Error::Image(before(m)),
+            Error::Geometry(m) => Error::Geometry(before(m)),
+            Error::Identity(m) => Error::Identity(before(m)),
+            Error::Unsupported(m) => Error::Unsupported(before(m)),
+            Error::Internal(m) => Error::Internal(before(m)),
+            Error::Read { message, source } => Error::Read { message: before(message), source },
+            Error::Bundle { message, source } => Error::Bundle { message: before(message), source },
+            Error::Runtime { message, source } => Error::Runtime { message: before(message), source },
+            Error::Device { message, source } => Error::Device { message: before(message), source },
+            Error::Write { message, source } => Error::Write { message: before(message), source },
+            Error::Cancelled | Error::Poisoned => self,
+        }
+    }
+
     /// The message with its whole chain of causes, in one paragraph.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();

@@ -80,6 +80,19 @@ fn another_patient_is_never_forced() {
     }
 }
 
+/// T1C tells nothing of its patient; T1 and T2 contradict one another.
+#[test]
+fn two_patients_beside_an_anonymous_reference() {
+    let change = |sequence: usize, _: usize, o: &mut dicom_object::InMemDicomObject| match sequence {
+        1 => [tags::PATIENT_ID, tags::PATIENT_NAME, tags::PATIENT_BIRTH_DATE].into_iter().for_each(|t| {
+            o.remove_element(t);
+        }),
+        2 => put(o, tags::PATIENT_ID, VR::LO, "T-2"),
+        _ => (),
+    };
+    dicom_refused(change, &["--force-geometry"], 4, &["T2 belongs to another patient than T1"]);
+}
+
 #[test]
 fn another_frame_of_reference_can_be_forced() {
     let change = |sequence: usize, _: usize, o: &mut dicom_object::InMemDicomObject| {
@@ -113,6 +126,12 @@ fn duplicated_and_missing_slices() {
         }
     };
     dicom_refused(duplicate, &[], 3, &["T1C: ", ".dcm"]);
+    let same_uid = |sequence: usize, _: usize, o: &mut dicom_object::InMemDicomObject| {
+        if sequence == 1 {
+            put(o, tags::SOP_INSTANCE_UID, VR::UI, "1.2.3.4");
+        }
+    };
+    dicom_refused(same_uid, &[], 3, &["T1C: ", "same SOP Instance UID (1.2.3.4)"]);
     let trio = Trio::dicom(|_, _, _| ());
     // The file of slice 2, by the writer's naming.
     std::fs::remove_file(Path::new(&trio.path("t1c")).join(format!("{:02}.dcm", (2 * 5 + 3) % 7))).unwrap();
@@ -218,6 +237,14 @@ fn corrupt_truncated_unreadable() {
     };
     refused(&run(&empty.display().to_string()), &out, 3, &["T2: ", "empty", "holds no file"]);
     refused(&run(&trio.path("nowhere")), &out, 3, &["T2: ", "nowhere"]);
+    // A folder that cannot be entered, whoever asks: a file lies in its way.
+    refused(&run(&file.join("folder").display().to_string()), &out, 3, &["T2: ", "folder", "cannot be read"]);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("/nowhere/at/all", Path::new(&trio.path("t1c")).join("99.dcm")).unwrap();
+        std::fs::write(&file, &whole).unwrap();
+        refused(&run(&trio.path("t2")), &out, 3, &["T1C: ", "99.dcm"]);
+    }
 }
 
 #[test]

@@ -59,10 +59,13 @@ fn an_edited_box_changes_its_own_slice_only() {
         seqseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     };
     let detection = json(&out.join("detection.json"));
+    assert!(detection["warning"].as_str().unwrap().contains("NOT FOR CLINICAL USE") && detection["device"]["used"] == "cpu");
     let same = trio.dir.path().join("same");
     succeeded(&segment(&detection, &same));
     assert_eq!(std::fs::read(out.join("mask.nii.gz")).unwrap(), std::fs::read(same.join("mask.nii.gz")).unwrap());
     assert_eq!(json(&same.join("run.json"))["edited"], false);
+    // Every number comes back to the last bit.
+    assert_eq!(std::fs::read(out.join("detection.json")).unwrap(), std::fs::read(same.join("detection.json")).unwrap());
 
     let mut edited = detection.clone();
     edited["slices"][2]["box"] = serde_json::json!([10.5, 20.0, 60.0, 70.25]);
@@ -73,6 +76,7 @@ fn an_edited_box_changes_its_own_slice_only() {
     assert_eq!(b["edited"], true);
     assert_eq!(b["slices"][3]["status"], "no lesion");
     assert_eq!(b["slices"][3]["pixels"], 0);
+    assert_eq!((&b["slices"][1]["edited"], &b["slices"][3]["edited"]), (&Value::Bool(false), &Value::Bool(true)));
     let read = |dir: &Path| {
         let volume = nifti::ReaderOptions::new().read_file(dir.join("probability.nii.gz")).unwrap();
         let array = nifti::volume::ndarray::IntoNdArray::into_ndarray::<f32>(nifti::NiftiObject::into_volume(volume)).unwrap();
@@ -89,15 +93,44 @@ fn an_edited_box_changes_its_own_slice_only() {
     for (pointer, value, expected) in [
         ("/slices/2/box", serde_json::json!([10.0, 20.0, 600.0, 70.0]), "inside 0 .. 96"),
         ("/provenance/model_hash", serde_json::json!("0".repeat(64)), "made by model"),
-        ("/reference_size", serde_json::json!([1, 2, 3]), "Give the same study"),
+        ("/sequences_sha256/2", serde_json::json!("0".repeat(64)), "made from another T2"),
+        ("/slices/5/slice", serde_json::json!(u64::MAX), "slice range"),
         ("/format", serde_json::json!("x"), "was expected"),
     ] {
         let mut wrong = detection.clone();
         *wrong.pointer_mut(pointer).unwrap() = value;
         let output = segment(&wrong, &trio.dir.path().join("wrong"));
         assert_eq!(output.status.code(), Some(2), "{pointer}");
-        assert!(text(&output.stderr).contains(expected), "{pointer}: {}", text(&output.stderr));
+        let message = text(&output.stderr);
+        assert!(message.contains(expected) && message.contains("edited.json"), "{pointer}: {message}");
     }
+    // A mistyped key is not a cleared box, and statuses are asked of the study, not of the file.
+    let mut mistyped = detection.clone();
+    let slice = mistyped["slices"][2].as_object_mut().unwrap();
+    let b = slice.remove("box").unwrap();
+    slice.insert("Box".into(), b);
+    let output = segment(&mistyped, &trio.dir.path().join("wrong"));
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+}
+
+#[test]
+fn coverage_is_asked_of_the_study_again_when_a_detection_comes_back() {
+    let Some(data) = shared("mr_trio_tcga") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| data.join(name).display().to_string();
+    let (bundle, out, again) = (common::micro().display().to_string(), dir.path().join("out"), dir.path().join("again"));
+    let (t1, t1c, t2) = (path("t1.nii.gz"), path("t1c.nii.gz"), path("t2.nii.gz"));
+    let base = ["--t1", &t1, "--t1c", &t1c, "--t2", &t2, "--bundle", &bundle, "--device", "cpu"];
+    let o = out.display().to_string();
+    succeeded(&seqseg(&[&["detect", "--out", &o, "--slices", "20:26"], &base[..]].concat()));
+    // Whoever takes the status away in the file does not get the slice segmented.
+    let file = out.join("detection.json");
+    let text = std::fs::read_to_string(&file).unwrap().replace("incomplete coverage", "ok");
+    std::fs::write(&file, text).unwrap();
+    let (f, o) = (file.display().to_string(), again.display().to_string());
+    succeeded(&seqseg(&[&["segment", "--out", &o, "--detection", &f], &base[..]].concat()));
+    let record = json(&again.join("run.json"));
+    assert!(record["slices"].as_array().unwrap().iter().all(|s| s["status"] == "incomplete coverage" && s["pixels"] == 0));
 }
 
 #[test]
@@ -131,9 +164,89 @@ fn contour_of_a_run_s_probability_is_the_run_s_own() {
     ]);
     succeeded(&output);
     assert_eq!(json(&out.join("contours.json"))["contours"], json(&again.join("contours.json"))["contours"]);
-    assert!(again.join("rtstruct.dcm").exists());
-    let output = seqseg(&["contour", "--mask", &probability, "--reference", &trio.path("t1c"), "--out", &again.display().to_string()]);
+    // A demo model's result stays one, whatever it is called when it comes back.
+    assert!(text(&output.stderr).contains("DEMO NOT CLINICAL"));
+    assert!(json(&again.join("contours.json"))["warning"].as_str().unwrap().starts_with("DEMO NOT CLINICAL"));
+    let structure_set = dicom_object::open_file(again.join("rtstruct.dcm")).unwrap();
+    let item = |sequence, tag| {
+        let element = structure_set.element(sequence).unwrap();
+        element.items().unwrap()[0].element(tag).unwrap().to_str().unwrap().trim().to_owned()
+    };
+    assert_eq!(item(tags::STRUCTURE_SET_ROI_SEQUENCE, tags::ROI_NAME), "DEMO_NOT_CLIN");
+    assert_eq!(item(tags::RTROI_OBSERVATIONS_SEQUENCE, tags::RTROI_INTERPRETED_TYPE), "");
+    let elsewhere = trio.dir.path().join("elsewhere").display().to_string();
+    let output = seqseg(&["contour", "--mask", &probability, "--reference", &trio.path("t1c"), "--out", &elsewhere]);
     assert!(text(&output.stderr).contains("a mask of 0 and 1 was expected"), "{}", text(&output.stderr));
+}
+
+/// A mask of other origin, stored the other way round: outlined on the same places, and nothing is claimed of it.
+#[test]
+fn contour_of_a_foreign_mask_in_another_storage_order() {
+    let trio = Trio::dicom(|_, _, _| ());
+    let series = seqseg::study::read(&[trio.path("t1c").into()], &Default::default()).unwrap();
+    let [ni, nj, nk] = common::SIZE;
+    let voxels =
+        ndarray::Array3::from_shape_fn((nk, nj, ni), |(k, j, i)| u8::from(k == 2 && (20..30).contains(&j) && (40..45).contains(&i)));
+    let mut affine = series.grid().affine().unwrap();
+    let flipped = ndarray::Array3::from_shape_fn((nk, nj, ni), |(k, j, i)| voxels[[k, nj - 1 - j, i]]);
+    for row in affine.iter_mut().take(3) {
+        row[3] += row[1] * (nj - 1) as f64;
+        row[1] = -row[1];
+    }
+    let grid = seqseg::study::Grid::from_affine(common::SIZE, &affine).unwrap();
+    let write = |name: &str, voxels: &ndarray::Array3<u8>, grid: &seqseg::study::Grid| {
+        let path = trio.dir.path().join(name);
+        seqseg::export::nifti::write_nifti(&path, voxels.view(), grid, "drawn by hand").unwrap();
+        let out = trio.dir.path().join(format!("{name}.out"));
+        succeeded(&seqseg(&[
+            "contour",
+            "--mask",
+            &path.display().to_string(),
+            "--reference",
+            &trio.path("t1c"),
+            "--out",
+            &out.display().to_string(),
+        ]));
+        out
+    };
+    let (a, b) = (write("a.nii.gz", &voxels, series.grid()), write("b.nii.gz", &flipped, &grid));
+    assert_eq!(json(&a.join("contours.json"))["contours"], json(&b.join("contours.json"))["contours"]);
+    let structure_set = dicom_object::open_file(a.join("rtstruct.dcm")).unwrap();
+    let region = structure_set.element(tags::STRUCTURE_SET_ROI_SEQUENCE).unwrap().items().unwrap()[0].clone();
+    assert_eq!(region.element(tags::ROI_GENERATION_ALGORITHM).unwrap().to_str().unwrap(), "");
+    assert_eq!(region.element(tags::ROI_NAME).unwrap().to_str().unwrap().trim(), "SeqSeg_contour");
+    // Nothing drawn is an empty structure, not an error.
+    let empty = write("empty.nii.gz", &ndarray::Array3::zeros((nk, nj, ni)), series.grid());
+    assert_eq!(json(&empty.join("contours.json"))["contours"], serde_json::json!([]));
+    assert!(empty.join("rtstruct.dcm").exists());
+}
+
+/// Ctrl-C while it runs: exit code 130, and not a file is left.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_a_run_and_leaves_nothing() {
+    let trio = Trio::nifti();
+    let out = trio.dir.path().join("out");
+    let mut arguments = vec!["run".to_owned()];
+    arguments.extend(trio.arguments(".nii.gz"));
+    arguments.extend(["--bundle".into(), common::micro().display().to_string(), "--out".into(), out.display().to_string()]);
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_seqseg"))
+        .args(&arguments)
+        .args(["--device", "cpu"])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Ctrl-C is caught before the output folder is made.
+    while !out.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    // SAFETY: a signal to our own child.
+    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("seqseg: cancelled"));
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
 }
 
 #[test]
@@ -155,6 +268,14 @@ fn prepare_info_and_doctor() {
     let doctor = seqseg(&["doctor", "--bundle", &common::micro().display().to_string(), "--device", "cpu"]);
     succeeded(&doctor);
     assert!(text(&doctor.stdout).contains("golden case   agrees on 2 slices"), "{}", text(&doctor.stdout));
+    // A folder names the library in it, on every call.
+    let folder = std::env::var("VIRTUAL_ENV").map(|v| {
+        let folders = seqseg::runtime::platform::wheel_folders(Path::new(&v));
+        folders[0].display().to_string()
+    });
+    if let Ok(folder) = folder {
+        succeeded(&seqseg(&["doctor", "--bundle", &common::micro().display().to_string(), "--device", "cpu", "--onnxruntime", &folder]));
+    }
 }
 
 #[test]

@@ -82,12 +82,19 @@ impl Golden {
         let images = images.mapv(|v| f32::from(v) / 255.0);
         let grid = bundle.manifest().input.grid;
         let s = images.shape()[0];
-        let consistent = images.shape() == [s, 3, grid, grid]
-            && s > 0
-            && probability.shape()[0] == s
-            && agent
-                .as_ref()
-                .is_none_or(|a| a.features.nrows() == s && a.actions.nrows() == s && a.q.shape()[0] == s && a.boxes.shape()[0] == s);
+        let crop = bundle.manifest().crop().map_err(Error::bundle)?.crop;
+        let fits = |golden: &GoldenAgent| {
+            bundle.manifest().agent().is_some_and(|a| {
+                let (steps, actions) = (a.max_steps, a.actions.len());
+                golden.features.dim() == (s, a.feature_size)
+                    && golden.actions.dim() == (s, steps)
+                    && golden.actions.iter().all(|x| (-1..actions as i64).contains(x))
+                    && golden.q.dim() == (s, steps, actions)
+                    && golden.boxes.dim() == (s, steps + 1, 4)
+            })
+        };
+        let consistent =
+            s > 0 && images.dim() == (s, 3, grid, grid) && probability.dim() == (s, 1, crop, crop) && agent.as_ref().is_none_or(fits);
         if !consistent {
             return Err(damaged("the arrays' shapes do not fit one another".into()));
         }

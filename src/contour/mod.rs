@@ -26,6 +26,7 @@ pub use keyhole::keyhole;
 pub use level::contours_of_level;
 pub use voxel::contours_of_mask;
 
+use crate::engine::Provenance;
 use crate::error::{Error, Result};
 use crate::study::grid::{Grid, Point, cross, norm};
 
@@ -53,7 +54,7 @@ impl ContourKind {
 /// One closed ring on one slice. The last point joins the first and is not repeated.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Contour {
-    /// Storage index k of the slice on the reference grid.
+    /// Slice index k on the grid that the contours were drawn on ([`Contours::grid`]).
     pub slice: usize,
     /// Patient coordinates, LPS mm.
     pub points: Vec<Point>,
@@ -74,6 +75,8 @@ pub struct Contours {
     threshold: Option<f32>,
     tolerance_mm: f64,
     grid: Grid,
+    /// The model that made them and whether a person edited its boxes; `None` for contours of a mask of other origin.
+    model: Option<(Provenance, bool)>,
     contours: Vec<Contour>,
     /// contours[starts[k]..starts[k + 1]] lie on slice k.
     starts: Vec<usize>,
@@ -110,7 +113,19 @@ impl Contours {
             }
         }
         starts.push(contours.len());
-        Contours { kind, threshold, tolerance_mm, grid: grid.clone(), contours, starts }
+        Contours { kind, threshold, tolerance_mm, grid: grid.clone(), model: None, contours, starts }
+    }
+
+    /// Says that a model made these, with or without edited boxes.
+    #[must_use]
+    pub fn of_model(mut self, provenance: Provenance, edited: bool) -> Self {
+        self.model = Some((provenance, edited));
+        self
+    }
+
+    /// The model that made them, and whether a person edited its boxes.
+    pub fn model(&self) -> Option<(&Provenance, bool)> {
+        self.model.as_ref().map(|(p, edited)| (p, *edited))
     }
 
     /// What line the contours follow.

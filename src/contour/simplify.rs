@@ -43,7 +43,8 @@ impl Contours {
                 rings.into_iter().zip(self.slice(k)).map(with).collect()
             })
             .collect();
-        Ok(Contours::from_rings(self.kind, self.threshold, self.tolerance_mm + tolerance_mm, &self.grid, rings))
+        let simple = Contours::from_rings(self.kind, self.threshold, self.tolerance_mm + tolerance_mm, &self.grid, rings);
+        Ok(Contours { model: self.model.clone(), ..simple })
     }
 }
 

@@ -1,36 +1,42 @@
 //! Detections as JSON: written for people and programs, read back after an edit.
 //!
 //! In: a [`Detection`] and its provenance, or a file's text. Out: the other. Of an edited file only `box` of each slice counts: another box
-//! replaces the agent's, `null` says that the slice holds no lesion.
+//! replaces the agent's, `null` says that the slice holds no lesion. Statuses are asked of the study again, never of the file.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::bundle::Manifest;
-use crate::detect::{BoundingBox, Detection, SliceDetection, Trajectory};
+use crate::detect::{BoundingBox, Detection, SliceDetection, Trajectory, statuses};
 use crate::engine::Provenance;
 use crate::error::{Error, Result};
+use crate::runtime::DeviceUsed;
 use crate::status::Status;
 use crate::study::prepare::Fit;
-use crate::study::{Point, SliceInfo, Study};
+use crate::study::{Point, Sequence, SliceInfo, Study};
 
 const FORMAT: &str = "seqseg-detection";
 const VERSION: u32 = 1;
 
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct File {
     format: String,
     format_version: u32,
+    warning: Option<String>,
     provenance: Provenance,
+    device: DeviceUsed,
     /// What the numbers mean, for whoever opens the file.
     axes: String,
-    /// T1C's size (columns, rows, slices) in canonical order.
-    reference_size: [usize; 3],
+    /// Identity of T1, T1C and T2.
+    sequences_sha256: Vec<String>,
     grid: usize,
+    force_coverage: bool,
     actions: Vec<String>,
     slices: Vec<Slice>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Slice {
     slice: usize,
     storage_slice: usize,
@@ -38,8 +44,8 @@ struct Slice {
     sop_instance_uid: Option<String>,
     frame: Option<u32>,
     status: String,
-    statuses: Vec<Status>,
-    #[serde(rename = "box")]
+    /// Must be there: a key that was mistyped is not a cleared box.
+    #[serde(rename = "box", deserialize_with = "present")]
     bounding_box: Option<BoundingBox>,
     edited: bool,
     /// The box's corners in the patient (LPS, mm), in the order (x0, y0), (x1, y0), (x1, y1), (x0, y1); for other programs, not read back.
@@ -47,11 +53,19 @@ struct Slice {
     trajectory: Option<Trajectory>,
 }
 
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<BoundingBox>, D::Error> {
+    Option::deserialize(deserializer)
+}
+
+fn identity(study: &Study) -> Vec<String> {
+    Sequence::ALL.iter().map(|s| study.volume(*s).sha256()).collect()
+}
+
 /// The JSON text of a detection.
 ///
 /// # Errors
 /// [`Error::Internal`] only.
-pub fn to_json(detection: &Detection, study: &Study, manifest: &Manifest, provenance: &Provenance) -> Result<String> {
+pub fn to_json(detection: &Detection, study: &Study, manifest: &Manifest, provenance: &Provenance, device: &DeviceUsed) -> Result<String> {
     let slices = detection
         .slices()
         .iter()
@@ -62,7 +76,6 @@ pub fn to_json(detection: &Detection, study: &Study, manifest: &Manifest, proven
             sop_instance_uid: s.info.sop_instance_uid.clone(),
             frame: s.info.frame,
             status: Status::list(&s.statuses),
-            statuses: s.statuses.clone(),
             bounding_box: s.bounding_box,
             edited: s.edited,
             corners_mm: s.bounding_box.map(|b| corners(&b, detection.fit(), study, s.info.slice)),
@@ -72,12 +85,15 @@ pub fn to_json(detection: &Detection, study: &Study, manifest: &Manifest, proven
     let file = File {
         format: FORMAT.into(),
         format_version: VERSION,
+        warning: provenance.warning(),
         provenance: provenance.clone(),
+        device: device.clone(),
         axes: "boxes are x0, y0, x1, y1 in pixel edges of the model's square grid; x along columns, patient right to left; y along rows, \
                anterior to posterior; slices from inferior to superior, 0-based"
             .into(),
-        reference_size: study.grid().size(),
+        sequences_sha256: identity(study),
         grid: detection.grid(),
+        force_coverage: detection.force_coverage(),
         actions: manifest.agent().map(|a| a.actions.iter().map(|x| x.name.clone()).collect()).unwrap_or_default(),
         slices,
     };
@@ -102,7 +118,11 @@ pub fn from_json(text: &str, name: &str, study: &Study, manifest: &Manifest, pro
         message: format!("{name}: not a detection. A detection.json written by seqseg, with edited boxes, was expected"),
         source: Some(Box::new(e)),
     })?;
-    let wrong = |what: String| Err(Error::Argument(format!("{name}: {what}")));
+    detection(file, study, manifest, provenance).map_err(|e| e.within(name))
+}
+
+fn detection(file: File, study: &Study, manifest: &Manifest, provenance: &Provenance) -> Result<Detection> {
+    let wrong = |what: String| Err(Error::Argument(what));
     if file.format != FORMAT || file.format_version != VERSION {
         return wrong(format!("format {} {}, but {FORMAT} {VERSION} was expected", file.format, file.format_version));
     }
@@ -116,63 +136,49 @@ pub fn from_json(text: &str, name: &str, study: &Study, manifest: &Manifest, pro
             provenance.model_version
         ));
     }
-    if file.reference_size != study.grid().size() {
+    let found = identity(study);
+    if let Some(at) = (0..3).find(|at| file.sequences_sha256.get(*at) != Some(&found[*at])) {
         return wrong(format!(
-            "made for a T1C of {:?} voxels, but this one has {:?}. Give the same study",
-            file.reference_size,
-            study.grid().size()
+            "made from another {}: its voxels or geometry differ. Give the same study, or detect again",
+            Sequence::ALL[at]
         ));
     }
     let (Some(first), Some(last)) = (file.slices.first(), file.slices.last()) else { return wrong("it holds no slices".into()) };
-    let range = study.check_slices(Some(first.slice..last.slice + 1))?;
+    let range = study.check_slices(Some(first.slice..last.slice.saturating_add(1)))?;
     if file.slices.len() != range.len() || file.slices.iter().zip(range.clone()).any(|(s, k)| s.slice != k) {
         return wrong("its slices must follow one another without a gap".into());
     }
+    let grid = manifest.input.grid;
     let mut slices = Vec::with_capacity(file.slices.len());
+    let mut edits = Vec::new();
     for slice in file.slices {
         let info: SliceInfo = study.slice_info(slice.slice);
-        if slice.sop_instance_uid != info.sop_instance_uid {
-            return wrong(format!(
-                "slice {} is image {:?} there, but {:?} in the study given",
-                slice.slice, slice.sop_instance_uid, info.sop_instance_uid
-            ));
-        }
         if let Some(trajectory) = &slice.trajectory {
             let steps = trajectory.actions.len();
-            if trajectory.boxes.len() != steps + 1
-                || trajectory.q.len() != steps
-                || trajectory.actions.iter().any(|a| *a >= file.actions.len())
-            {
+            let known = |a: &usize| manifest.agent().is_some_and(|agent| *a < agent.actions.len());
+            if trajectory.boxes.len() != steps + 1 || trajectory.q.len() != steps || !trajectory.actions.iter().all(known) {
                 return wrong(format!("the trajectory of slice {} is damaged: edit only `box`", slice.slice));
             }
         }
-        slices.push(SliceDetection {
-            info,
-            statuses: slice.statuses.clone(),
-            bounding_box: slice.bounding_box,
-            // Whether it was edited follows from the box itself: an edit may have been taken back.
-            edited: false,
-            trajectory: slice.trajectory.clone(),
-        });
+        // What the detector itself would have left here; anything else is a person's.
+        let looked_at = file.force_coverage || study.is_covered(slice.slice);
+        let own = match manifest.agent() {
+            Some(_) => slice.trajectory.as_ref().map(Trajectory::last),
+            None => looked_at.then(|| BoundingBox::whole(grid)),
+        };
+        if slice.bounding_box != own {
+            edits.push((slice.slice, slice.bounding_box));
+        }
+        let statuses = statuses(study, manifest, slice.slice, slice.trajectory.as_ref());
+        slices.push(SliceDetection { info, statuses, bounding_box: own, edited: false, trajectory: slice.trajectory });
     }
-    let fit = Fit::new(&manifest.input.fit, manifest.input.grid, study.grid());
-    let mut detection = Detection { slices, range, grid: manifest.input.grid, fit };
-    apply_edits(&mut detection)?;
-    Ok(detection)
-}
-
-/// Boxes that differ from the agent's last one were edited.
-fn apply_edits(detection: &mut Detection) -> Result<()> {
-    for at in 0..detection.slices.len() {
-        let slice = &detection.slices[at];
-        let number = slice.info.slice;
-        let agent = slice.trajectory.as_ref().map(Trajectory::last);
-        let whole = BoundingBox::whole(detection.grid);
-        match slice.bounding_box {
-            Some(b) if agent.map_or(b != whole, |a| a != b) || !b.is_valid(detection.grid) => detection.set_box(number, b)?,
-            None if agent.is_some() || !slice.statuses.contains(&Status::IncompleteCoverage) => detection.clear_box(number)?,
-            _ => (),
+    let fit = Fit::new(&manifest.input.fit, grid, study.grid());
+    let mut detection = Detection { slices, range, grid, fit, force_coverage: file.force_coverage };
+    for (slice, bounding_box) in edits {
+        match bounding_box {
+            Some(b) => detection.set_box(slice, b)?,
+            None => detection.clear_box(slice)?,
         }
     }
-    Ok(())
+    Ok(detection)
 }

@@ -38,6 +38,7 @@ pub struct Detection {
     range: Range<usize>,
     grid: usize,
     fit: Fit,
+    force_coverage: bool,
 }
 
 /// One slice.
@@ -73,6 +74,11 @@ impl Detection {
     /// The map between the model's grid and T1C's canonical slices.
     pub fn fit(&self) -> &Fit {
         &self.fit
+    }
+
+    /// Whether slices with incomplete coverage were looked at too.
+    pub fn force_coverage(&self) -> bool {
+        self.force_coverage
     }
 
     /// Whether any box was replaced or cleared by the caller.
@@ -139,10 +145,6 @@ pub fn detect(study: &Study, manifest: &Manifest, graphs: &dyn Graphs, options: 
     let range = study.check_slices(options.slices.clone())?;
     let prepared = study.prepared(&manifest.input, range.clone(), run)?;
     let grid = manifest.input.grid;
-    let spacing_outside = manifest
-        .input
-        .slice_spacing_mm
-        .is_some_and(|[low, high]| study.grid().slice_spacing_mm().is_some_and(|s| s < low - 1e-3 || s > high + 1e-3));
 
     let included: Vec<usize> = range.clone().filter(|k| options.force_coverage || study.is_covered(*k)).collect();
     let rows: Vec<usize> = included.iter().map(|k| k - range.start).collect();
@@ -157,24 +159,27 @@ pub fn detect(study: &Study, manifest: &Manifest, graphs: &dyn Graphs, options: 
     let slices = range
         .clone()
         .map(|k| {
-            let mut statuses = Vec::new();
-            if spacing_outside {
-                statuses.push(Status::SpacingOutsideTraining);
-            }
-            if !study.is_covered(k) {
-                statuses.push(Status::IncompleteCoverage);
-            }
             let looked_at = included.binary_search(&k).is_ok();
             let trajectory = if looked_at { trajectories.next().flatten() } else { None };
             let bounding_box = looked_at.then(|| trajectory.as_ref().map_or(BoundingBox::whole(grid), Trajectory::last));
-            if trajectory.as_ref().is_some_and(|t| !t.stopped) {
-                statuses.push(Status::StepLimitReached);
-            }
-            if trajectory.is_some() && bounding_box.is_some_and(|b| b.touches_edge(grid)) {
-                statuses.push(Status::BoxAtImageEdge);
-            }
+            let statuses = statuses(study, manifest, k, trajectory.as_ref());
             SliceDetection { info: study.slice_info(k), statuses, bounding_box, edited: false, trajectory }
         })
         .collect();
-    Ok(Detection { slices, range, grid, fit: prepared.fit })
+    Ok(Detection { slices, range, grid, fit: prepared.fit, force_coverage: options.force_coverage })
+}
+
+/// What detection has to say of a slice.
+fn statuses(study: &Study, manifest: &Manifest, slice: usize, trajectory: Option<&Trajectory>) -> Vec<Status> {
+    let spacing = study.grid().slice_spacing_mm();
+    let outside = |[low, high]: [f64; 2]| spacing.is_some_and(|s| s < low - 1e-3 || s > high + 1e-3);
+    [
+        (manifest.input.slice_spacing_mm.is_some_and(outside), Status::SpacingOutsideTraining),
+        (!study.is_covered(slice), Status::IncompleteCoverage),
+        (trajectory.is_some_and(|t| !t.stopped), Status::StepLimitReached),
+        (trajectory.is_some_and(|t| t.last().touches_edge(manifest.input.grid)), Status::BoxAtImageEdge),
+    ]
+    .into_iter()
+    .filter_map(|(holds, status)| holds.then_some(status))
+    .collect()
 }

@@ -23,8 +23,14 @@ use crate::study::{Point, Prepared, Study};
 const PANEL: u32 = 208;
 const GAP: u32 = 2;
 const CAPTION: u32 = 20;
-const HEADER: u32 = 62;
+/// What is brighter than this on T1C (of 1) belongs to the head.
+const HEAD: f32 = 0.08;
+/// Height of a line of the header.
+const LINE: u32 = 18;
 const MARGIN: u32 = 10;
+
+/// Size of the header's words, pixels.
+const NOTE: f32 = 12.0;
 
 const BACKGROUND: [u8; 3] = [16, 18, 22];
 const WALK: [u8; 3] = [90, 170, 255];
@@ -61,16 +67,19 @@ fn draw(preview: &Preview<'_>) -> Result<Pixmap> {
     let columns = columns(slices.len() as u32);
     let rows = (slices.len() as u32).div_ceil(columns);
     let width = MARGIN + columns * (cell_width + MARGIN);
-    let height = HEADER + rows * (cell_height + MARGIN) + MARGIN;
+    let text = Text::new()?;
+    let notes = notes(preview, &text, (width - 2 * MARGIN) as f32);
+    let header = MARGIN + LINE * notes.len() as u32 + MARGIN / 2;
+    let height = header + rows * (cell_height + MARGIN) + MARGIN;
     let mut canvas = Pixmap::new(width, height).ok_or_else(|| Error::Internal("the preview is too large".into()))?;
     canvas.fill(rgb(BACKGROUND));
-    let text = Text::new()?;
-    header(&mut canvas, &text, preview);
+    draw_notes(&mut canvas, &text, &notes);
+    let window = window(preview);
     let outlines = outlines(preview);
     for (at, slice) in slices.iter().enumerate() {
         let x = MARGIN + (at as u32 % columns) * (cell_width + MARGIN);
-        let y = HEADER + (at as u32 / columns) * (cell_height + MARGIN);
-        cell(&mut canvas, &text, preview, slice, outlines.get(&slice.info.slice).map_or(&[], Vec::as_slice), [x, y]);
+        let y = header + (at as u32 / columns) * (cell_height + MARGIN);
+        cell(&mut canvas, &text, preview, slice, outlines.get(&slice.info.slice).map_or(&[], Vec::as_slice), &window, [x, y]);
     }
     Ok(canvas)
 }
@@ -82,6 +91,46 @@ fn columns(slices: u32) -> u32 {
         4..=12 => 2,
         _ => 3,
     }
+}
+
+/// The square of the grid that the panels show.
+struct Window {
+    x: usize,
+    y: usize,
+    side: usize,
+}
+
+/// The smallest square with the head and every box of all slices, so that neither is shown smaller than need be.
+fn window(preview: &Preview<'_>) -> Window {
+    let grid = preview.detection.grid();
+    let (mut low, mut high) = ([grid as f64; 2], [0.0f64; 2]);
+    let mut take = |x: f64, y: f64| {
+        for (n, v) in [x, y].into_iter().enumerate() {
+            low[n] = low[n].min(v);
+            high[n] = high[n].max(v);
+        }
+    };
+    let t1c = preview.prepared.images.index_axis(ndarray::Axis(1), 1);
+    for ((_, y, x), value) in t1c.indexed_iter() {
+        if *value > HEAD {
+            take(x as f64, y as f64);
+            take(x as f64 + 1.0, y as f64 + 1.0);
+        }
+    }
+    for slice in preview.detection.slices() {
+        let walk = slice.trajectory.iter().flat_map(|t| t.boxes.iter().copied());
+        let seen = slice.bounding_box.map(|b| b.enlarged(preview.context_factor, grid));
+        for b in walk.chain(seen) {
+            take(b.0[0], b.0[1]);
+            take(b.0[2], b.0[3]);
+        }
+    }
+    let side = (high[0] - low[0]).max(high[1] - low[1]).ceil().clamp(8.0, grid as f64) as usize;
+    let start = |n: usize| {
+        let centred = ((low[n] + high[n] - side as f64) / 2.0).round().max(0.0) as usize;
+        centred.min(grid - side)
+    };
+    Window { x: start(0), y: start(1), side }
 }
 
 /// Rings of every canonical slice in grid coordinates.
@@ -101,43 +150,86 @@ fn outlines(preview: &Preview<'_>) -> BTreeMap<usize, Vec<Vec<[f64; 2]>>> {
     rings
 }
 
-fn header(canvas: &mut Pixmap, text: &Text, preview: &Preview<'_>) {
-    let p = preview.provenance;
-    let hash = p.model_hash.get(..12).unwrap_or_default();
-    let title = format!(
-        "seqseg {}   model {} {} ({hash})   volume {:.1} cm\u{b3}",
-        p.library_version,
-        p.model_name,
-        p.model_version,
-        preview.segmentation.volume_mm3 / 1000.0
-    );
-    text.draw(canvas, &title, MARGIN as f32, 20.0, 14.0, WORDS);
-    let mut x = MARGIN as f32;
-    let words = if p.demo {
-        format!("DEMO MODEL, NOT FOR CLINICAL USE. {}", p.statement)
-    } else {
-        format!("Not a medical device. {}", p.statement)
-    };
-    text.draw(canvas, &words, x, 38.0, 13.0, WARNING);
-    for (colour, words) in
-        [(WALK, "the agent's walk"), (FINAL_BOX, "final box"), (CROP_BOX, "what the segmenter saw"), (OUTLINE, "contour")]
-    {
-        fill(canvas, [x, 46.0, 12.0, 9.0], colour, 255);
-        text.draw(canvas, words, x + 16.0, 55.0, 11.0, WORDS);
-        x += 16.0 + text.width(words, 11.0) + 18.0;
-    }
-    text.draw(canvas, "T1 | T1C | T2, seen from the feet: the patient's right (R) is on the left", x + 10.0, 55.0, 11.0, WORDS);
+/// A piece of the header: words, their colour, and a swatch before them.
+struct Note {
+    words: String,
+    colour: [u8; 3],
+    swatch: Option<[u8; 3]>,
 }
 
-fn cell(canvas: &mut Pixmap, text: &Text, preview: &Preview<'_>, slice: &SliceDetection, rings: &[Vec<[f64; 2]>], [x, y]: [u32; 2]) {
+/// The header, broken into lines that fit `width`: no warning is ever cut.
+fn notes(preview: &Preview<'_>, text: &Text, width: f32) -> Vec<Vec<Note>> {
+    let p = preview.provenance;
+    let hash = p.model_hash.get(..12).unwrap_or_default();
+    let volume = preview.segmentation.volume_mm3 / 1000.0;
+    let warning = p.warning().unwrap_or_else(|| format!("Not a medical device. {}", p.statement));
+    let mut lines = Vec::new();
+    for (words, colour) in [
+        (
+            format!("seqseg {}   model {} {} ({hash})   volume {volume:.1} cm\u{b3}", p.library_version, p.model_name, p.model_version),
+            WORDS,
+        ),
+        (warning, WARNING),
+    ] {
+        lines.extend(text.wrapped(&words, NOTE, width).into_iter().map(|words| vec![Note { words, colour, swatch: None }]));
+    }
+    let legend = [
+        ("the agent's walk", Some(WALK)),
+        ("final box", Some(FINAL_BOX)),
+        ("what the segmenter saw", Some(CROP_BOX)),
+        ("contour", Some(OUTLINE)),
+        ("T1 | T1C | T2, seen from the feet: the patient's right (R) is on the left", None),
+    ];
+    let mut line = Vec::new();
+    let mut used = 0.0;
+    for (words, swatch) in legend {
+        let wide = text.width(words, NOTE) + 34.0;
+        if used + wide > width && !line.is_empty() {
+            lines.push(std::mem::take(&mut line));
+            used = 0.0;
+        }
+        used += wide;
+        line.push(Note { words: words.into(), colour: WORDS, swatch });
+    }
+    lines.push(line);
+    lines
+}
+
+fn draw_notes(canvas: &mut Pixmap, text: &Text, lines: &[Vec<Note>]) {
+    for (n, line) in lines.iter().enumerate() {
+        let mut x = MARGIN as f32;
+        let baseline = (MARGIN + LINE * (n as u32 + 1)) as f32 - 6.0;
+        for note in line {
+            if let Some(colour) = note.swatch {
+                fill(canvas, [x, baseline - 9.0, 12.0, 9.0], colour, 255);
+                x += 16.0;
+            }
+            text.draw(canvas, &note.words, x, baseline, NOTE, note.colour);
+            x += text.width(&note.words, NOTE) + 18.0;
+        }
+    }
+}
+
+fn cell(
+    canvas: &mut Pixmap,
+    text: &Text,
+    preview: &Preview<'_>,
+    slice: &SliceDetection,
+    rings: &[Vec<[f64; 2]>],
+    window: &Window,
+    [x, y]: [u32; 2],
+) {
     let row = slice.info.slice - preview.prepared.slices.start;
     let grid = preview.detection.grid();
-    let scale = f64::from(PANEL) / grid as f64;
+    let scale = f64::from(PANEL) / window.side as f64;
+    let shown = ndarray::s![window.y..window.y + window.side, window.x..window.x + window.side];
     for (channel, name) in ["T1", "T1C", "T2"].into_iter().enumerate() {
         let left = x + channel as u32 * (PANEL + GAP);
         let plane = preview.prepared.images.index_axis(ndarray::Axis(0), row);
-        paint(canvas, plane.index_axis(ndarray::Axis(0), channel), [left, y]);
-        let place = |[px, py]: [f64; 2]| ((f64::from(left) + px * scale) as f32, (f64::from(y) + py * scale) as f32);
+        paint(canvas, plane.index_axis(ndarray::Axis(0), channel).slice(shown), [left, y]);
+        let place = |[px, py]: [f64; 2]| {
+            ((f64::from(left) + (px - window.x as f64) * scale) as f32, (f64::from(y) + (py - window.y as f64) * scale) as f32)
+        };
         if channel == 1 {
             if let Some(trajectory) = &slice.trajectory {
                 let n = trajectory.boxes.len();
@@ -167,7 +259,8 @@ fn cell(canvas: &mut Pixmap, text: &Text, preview: &Preview<'_>, slice: &SliceDe
     let statuses = result.map_or(slice.statuses.as_slice(), |s| s.statuses.as_slice());
     let mut caption = format!("slice {}  z {:.1} mm", slice.info.slice, slice.info.position_mm);
     if let Some(trajectory) = &slice.trajectory {
-        caption += &format!("  {} steps", trajectory.steps());
+        let steps = trajectory.steps();
+        caption += &format!("  {steps} step{}", if steps == 1 { "" } else { "s" });
     }
     if slice.edited {
         caption += "  edited";
@@ -182,7 +275,7 @@ fn cell(canvas: &mut Pixmap, text: &Text, preview: &Preview<'_>, slice: &SliceDe
     }
 }
 
-/// A slice on a panel: box-averaged where it shrinks.
+/// Part of a slice on a panel: box-averaged where it shrinks, nearest where it grows.
 fn paint(canvas: &mut Pixmap, plane: ArrayView2<'_, f32>, [left, top]: [u32; 2]) {
     let (rows, columns) = plane.dim();
     let width = canvas.width();

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::detect::{Detection, Trajectory};
 use crate::engine::{Engine, Provenance};
 use crate::error::{Error, Result};
 use crate::export::write_atomically;
@@ -70,8 +71,8 @@ pub struct InputRecord {
     pub series_instance_uid: Option<String>,
     pub frame_of_reference_uid: Option<String>,
     pub series_description: Option<String>,
-    /// SHA-256 of the voxels (float32, little endian, storage order) and of the grid: the identity of what was run.
-    pub voxels_sha256: String,
+    /// Identity of what was run ([`Volume::sha256`]).
+    pub sha256: String,
 }
 
 /// One slice, with its words.
@@ -80,7 +81,11 @@ pub struct SliceRecord {
     #[serde(flatten)]
     pub slice: SliceSegmentation,
     pub status: String,
+    /// The agent's actions; `None` where it did not look.
     pub steps: Option<usize>,
+    /// Whether a person replaced or cleared the box.
+    pub edited: bool,
+    /// Share of T1C's foreground that T1 and T2 cover.
     pub coverage: [f64; 2],
 }
 
@@ -90,8 +95,8 @@ impl InputRecord {
         let dicom = volume.dicom();
         let (format, path) = match volume.source() {
             Source::Memory => ("memory", None),
-            Source::File { path, format } => (*format, Some(path.display().to_string())),
-            Source::Dicom(series) => ("DICOM", series.header_file.parent().map(|p| p.display().to_string())),
+            Source::File { path, format, .. } => (*format, Some(absolute(path))),
+            Source::Dicom(series) => ("DICOM", series.header_file.parent().map(absolute)),
         };
         InputRecord {
             sequence,
@@ -104,25 +109,14 @@ impl InputRecord {
             series_instance_uid: dicom.map(|d| d.series_instance_uid.clone()),
             frame_of_reference_uid: dicom.and_then(|d| d.frame_of_reference_uid.clone()),
             series_description: dicom.map(|d| d.series_description.clone()),
-            voxels_sha256: digest(volume),
+            sha256: volume.sha256(),
         }
     }
 }
 
-fn digest(volume: &Volume) -> String {
-    use sha2::{Digest, Sha256};
-    let mut hasher = Sha256::new();
-    let mut bytes = Vec::with_capacity(1 << 16);
-    for chunk in volume.voxels().as_slice().unwrap_or_default().chunks(1 << 14) {
-        bytes.clear();
-        bytes.extend(chunk.iter().flat_map(|v| v.to_le_bytes()));
-        hasher.update(&bytes);
-    }
-    let grid = volume.grid();
-    for point in [grid.axis_i(), grid.axis_j()].iter().chain(grid.origins()) {
-        hasher.update(point.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
-    }
-    crate::bundle::hex(&hasher.finalize())
+/// A record must mean something elsewhere too.
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 impl Record {
@@ -148,16 +142,18 @@ impl Record {
         }
     }
 
-    /// Takes over a segmentation's figures; `steps` gives the agent's steps of a slice.
-    pub fn take_segmentation(&mut self, segmentation: &Segmentation, study: &Study, steps: impl Fn(usize) -> Option<usize>) {
+    /// Takes over the figures of a segmentation and of the detection that it was made from.
+    pub fn take_segmentation(&mut self, segmentation: &Segmentation, study: &Study, detection: &Detection) {
         self.volume_mm3 = Some(segmentation.volume_mm3);
         self.edited = segmentation.edited;
         self.slices = segmentation
             .slices
             .iter()
-            .map(|s| SliceRecord {
+            .zip(detection.slices())
+            .map(|(s, found)| SliceRecord {
                 status: Status::list(&s.statuses),
-                steps: steps(s.info.slice),
+                steps: found.trajectory.as_ref().map(Trajectory::steps),
+                edited: found.edited,
                 coverage: study.coverage(s.info.slice),
                 slice: s.clone(),
             })

@@ -52,7 +52,7 @@ pub struct RtStructOptions {
     pub roi_name: String,
     /// Structure Set Label, at most 16 ASCII characters.
     pub structure_set_label: String,
-    /// Added to the ROI Description, ASCII; may be empty.
+    /// Added to the ROI Description; may be empty. Characters beyond ASCII are replaced: the file keeps the patient's character set.
     pub description: String,
     /// How holes are written.
     pub holes: HoleMode,
@@ -60,6 +60,8 @@ pub struct RtStructOptions {
     pub edited: bool,
     /// The model is a demonstration: named [`DEMO_NAME`], without a target type, with [`DEMO_WARNING`]. Overrides the names above.
     pub demo: bool,
+    /// The contours come from a mask of unknown origin: no generation algorithm, no interpreted type and no codes are claimed.
+    pub from_mask: bool,
     /// The bundle's name, version and sha256 in hexadecimal digits; its first 12 digits are written.
     pub model_name: String,
     pub model_version: String,
@@ -83,6 +85,7 @@ impl Default for RtStructOptions {
             holes: HoleMode::default(),
             edited: false,
             demo: false,
+            from_mask: false,
             model_name: String::new(),
             model_version: String::new(),
             model_hash: String::new(),
@@ -137,6 +140,28 @@ impl RtStructOptions {
     }
 
     #[must_use]
+    pub fn with_from_mask(mut self, from_mask: bool) -> Self {
+        self.from_mask = from_mask;
+        self
+    }
+
+    /// What the contours themselves know of their origin goes before what the caller says: a demo result cannot be made a target.
+    fn of(mut self, contours: &Contours) -> Self {
+        if let Some((provenance, edited)) = contours.model() {
+            self.demo = provenance.demo;
+            self.edited = edited;
+            self.from_mask = false;
+            self.model_name.clone_from(&provenance.model_name);
+            self.model_version.clone_from(&provenance.model_version);
+            self.model_hash.clone_from(&provenance.model_hash);
+            if self.description.is_empty() {
+                self.description.clone_from(&provenance.statement);
+            }
+        }
+        self
+    }
+
+    #[must_use]
     pub fn with_simplify_mm(mut self, tolerance_mm: f64) -> Self {
         self.simplify_mm = tolerance_mm;
         self
@@ -151,8 +176,7 @@ impl RtStructOptions {
     fn check(&self) -> Result<()> {
         text::label("ROI name", &self.roi_name, LONGEST_LABEL)?;
         text::label("structure set label", &self.structure_set_label, LONGEST_LABEL)?;
-        text::label("series description", &self.series_description, 64)?;
-        text::ascii("ROI description", &self.description)
+        text::label("series description", &self.series_description, 64)
     }
 }
 
@@ -172,6 +196,7 @@ pub fn write_rtstruct(path: &Path, contours: &Contours, reference: &Volume, opti
 /// - [`Error::Argument`] where the contours lie on another grid or a label is too long or not ASCII;
 /// - [`Error::Read`] where the reference's header file has gone or changed; [`Error::Geometry`] where its slices are not the grid's.
 pub fn build_rtstruct(contours: &Contours, reference: &Volume, options: &RtStructOptions) -> Result<FileDicomObject<InMemDicomObject>> {
+    let options = &options.clone().of(contours);
     options.check()?;
     let Some(series) = reference.dicom() else {
         return Err(Error::Unsupported(
@@ -316,8 +341,8 @@ fn region(contours: &Contours, frame_of_reference: &str, name: &str, options: &R
         _ => format!("Model {} ({hash}).", options.model_name),
     };
     let line = match contours.threshold() {
-        Some(threshold) => format!("Line at probability {threshold}."),
-        None => "Line along voxel edges.".into(),
+        Some(threshold) => format!("Contour at probability {threshold}."),
+        None => "Contour along voxel edges.".into(),
     };
     let nothing = if contours.is_empty() { "Nothing was found: no contour." } else { "" };
     let parts = [if options.demo { DEMO_WARNING } else { "" }, &options.description, &model, &line, nothing];
@@ -328,7 +353,12 @@ fn region(contours: &Contours, frame_of_reference: &str, name: &str, options: &R
     put(&mut region, tags::REFERENCED_FRAME_OF_REFERENCE_UID, VR::UI, frame_of_reference);
     put(&mut region, tags::ROI_NAME, VR::LO, name);
     put(&mut region, tags::ROI_DESCRIPTION, VR::ST, &text::plain(&description.join(" "), 1024));
-    put(&mut region, tags::ROI_GENERATION_ALGORITHM, VR::CS, if options.edited { "SEMIAUTOMATIC" } else { "AUTOMATIC" });
+    let algorithm = match (options.from_mask, options.edited) {
+        (true, _) => "",
+        (false, true) => "SEMIAUTOMATIC",
+        (false, false) => "AUTOMATIC",
+    };
+    put(&mut region, tags::ROI_GENERATION_ALGORITHM, VR::CS, algorithm);
     region
 }
 
@@ -372,9 +402,10 @@ fn observation(name: &str, options: &RtStructOptions) -> InMemDicomObject {
     put(&mut observation, tags::OBSERVATION_NUMBER, VR::IS, "1");
     put(&mut observation, tags::REFERENCED_ROI_NUMBER, VR::IS, "1");
     put(&mut observation, ROI_OBSERVATION_LABEL, VR::SH, name);
-    put(&mut observation, tags::RTROI_INTERPRETED_TYPE, VR::CS, if options.demo { "" } else { "GTV" });
+    let target = !options.demo && !options.from_mask;
+    put(&mut observation, tags::RTROI_INTERPRETED_TYPE, VR::CS, if target { "GTV" } else { "" });
     put(&mut observation, tags::ROI_INTERPRETER, VR::PN, "");
-    if !options.demo {
+    if target {
         sequence(&mut observation, tags::ANATOMIC_REGION_SEQUENCE, vec![code("360955006", "Nasopharynx")]);
         sequence(
             &mut observation,

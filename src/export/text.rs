@@ -24,6 +24,21 @@ impl Text {
         words.chars().map(|c| font.h_advance(font.glyph_id(c))).sum()
     }
 
+    /// Breaks `words` at spaces into lines of at most `width` pixels.
+    pub fn wrapped(&self, words: &str, size: f32, width: f32) -> Vec<String> {
+        let mut lines = vec![String::new()];
+        for word in words.split(' ') {
+            let last = lines.len() - 1;
+            let longer = if lines[last].is_empty() { word.to_owned() } else { format!("{} {word}", lines[last]) };
+            if self.width(&longer, size) <= width || lines[last].is_empty() {
+                lines[last] = longer;
+            } else {
+                lines.push(word.to_owned());
+            }
+        }
+        lines
+    }
+
     /// Draws `words` with the baseline at `y`, beginning at `x`; what lies outside the canvas is cut.
     pub fn draw(&self, canvas: &mut Pixmap, words: &str, x: f32, y: f32, size: f32, colour: [u8; 3]) {
         let scale = PxScale::from(size);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::contour::Contours;
-use crate::engine::{ContourOptions, Provenance, contour};
+use crate::engine::{ContourOptions, contour};
 use crate::error::Error;
 use crate::ffi::boundary::{Handle, borrow, call, clear, fill, guarded, place, quiet};
 use crate::ffi::error::seqseg_error;
@@ -17,8 +17,6 @@ use crate::study::Study;
 pub struct seqseg_contours {
     pub(crate) handle: Handle<Contours>,
     pub(crate) study: Arc<Study>,
-    pub(crate) provenance: Provenance,
-    pub(crate) edited: bool,
 }
 
 /// One closed line on one slice; the last point joins the first and is not repeated. Seen in the plane with i to the right and j upwards, outer
@@ -67,9 +65,7 @@ pub unsafe extern "C" fn seqseg_contour(
             with(run, |run| {
                 let kind = ContourOptions { kind: options.contour_kind };
                 let found = contour(&source.study, &source.handle.value, &kind, run)?;
-                let (study, provenance) = (source.study.clone(), source.engine.provenance());
-                let edited = source.handle.value.edited;
-                *out = Box::into_raw(Box::new(seqseg_contours { handle: Handle::new(found), study, provenance, edited }));
+                *out = Box::into_raw(Box::new(seqseg_contours { handle: Handle::new(found), study: source.study.clone() }));
                 Ok(())
             })
         })

@@ -93,7 +93,7 @@ pub struct seqseg_detection_slice {
     pub struct_size: usize,
     /// Canonical number: 0-based, from inferior to superior.
     pub slice: usize,
-    /// Index along the storage's slice axis.
+    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially.
     pub storage_slice: usize,
     /// z (LPS, mm) of the slice's centre.
     pub position_mm: f64,
@@ -367,7 +367,9 @@ pub unsafe extern "C" fn seqseg_detection_write(
             let file = path(file, "file")?;
             with(run, |run| {
                 run.tick(crate::run::Stage::Export, 0, 1)?;
-                let text = detect::file::to_json(&handle.read(), &handle.study, handle.engine.manifest(), &handle.engine.provenance())?;
+                let json = detect::file::to_json;
+                let (engine, provenance) = (&handle.engine, handle.engine.provenance());
+                let text = json(&handle.read(), &handle.study, engine.manifest(), &provenance, engine.device())?;
                 crate::export::write_atomically(&file, |f| std::io::Write::write_all(f, text.as_bytes()))?;
                 run.tick(crate::run::Stage::Export, 1, 1)
             })

@@ -178,6 +178,36 @@ pub unsafe extern "C" fn seqseg_engine_action_count(engine: *const seqseg_engine
     quiet(0, || unsafe { engine.as_ref() }?.handle.value.manifest().agent().map(|a| a.actions.len()))
 }
 
+/// What an engine has run so far. Later versions may append fields.
+#[repr(C)]
+#[allow(non_camel_case_types)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct seqseg_work {
+    /// Boxes that the agent's trunk saw: once for each distinct slice and box.
+    pub trunk_rows: u64,
+    /// Slices that the segmenter saw.
+    pub segmenter_rows: u64,
+    /// Seconds inside ONNX Runtime.
+    pub seconds: f64,
+}
+
+/// The model runs of an engine since it was made: for measuring. All 0 for NULL.
+///
+/// # Safety
+/// `engine` is NULL or a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_engine_work(engine: *const seqseg_engine) -> seqseg_work {
+    // SAFETY: the caller's promise.
+    quiet(seqseg_work::default(), || {
+        let work = unsafe { engine.as_ref() }?.handle.value.work();
+        Some(seqseg_work {
+            trunk_rows: work.trunk.rows,
+            segmenter_rows: work.segmenter.rows,
+            seconds: work.trunk.seconds + work.q_head.seconds + work.segmenter.seconds,
+        })
+    })
+}
+
 /// The ONNX Runtime of this process. Later versions may append fields.
 #[repr(C)]
 #[allow(non_camel_case_types)]

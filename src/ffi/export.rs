@@ -35,13 +35,8 @@ pub unsafe extern "C" fn seqseg_contours_write_rtstruct(
             let (file, options) = (path(file, "file")?, Options::of(options));
             with(run, |run| {
                 run.tick(Stage::Export, 0, 1)?;
-                let p = &contours.provenance;
-                let mut rt = RtStructOptions::for_model(&p.model_name, &p.model_version, &p.model_hash)
-                    .with_description(&p.statement)
-                    .with_edited(contours.edited)
-                    .with_demo(p.demo)
-                    .with_holes(options.holes)
-                    .with_simplify_mm(options.simplify_mm);
+                // The contours carry their model, its demo flag and whether boxes were edited.
+                let mut rt = RtStructOptions::default().with_holes(options.holes).with_simplify_mm(options.simplify_mm);
                 if let Some(name) = options.roi_name {
                     rt = rt.with_roi_name(name);
                 }
@@ -105,7 +100,7 @@ unsafe fn write_volume(
             let file = path(file, "file")?;
             with(run, |run| {
                 run.tick(Stage::Export, 0, 1)?;
-                let (grid, description) = (source.study.reference().grid(), source.engine.provenance().short());
+                let (grid, description) = (source.study.reference().grid(), source.handle.value.provenance.short());
                 let s = &source.handle.value;
                 match mask {
                     true => write_nifti(&file, s.mask.view(), grid, &description)?,
@@ -150,7 +145,7 @@ pub unsafe extern "C" fn seqseg_write_preview(
                     detection: &detection,
                     segmentation: &source.handle.value,
                     contours: &lines.handle.value,
-                    provenance: &lines.provenance,
+                    provenance: &source.handle.value.provenance,
                     context_factor: source.engine.manifest().context_factor(),
                 };
                 write_preview(&file, &preview)?;
@@ -181,9 +176,7 @@ pub unsafe extern "C" fn seqseg_segmentation_write_record(
             with(run, |run| {
                 run.tick(Stage::Export, 0, 1)?;
                 let mut record = Record::new(&source.study, &source.engine, serde_json::json!({}));
-                record.take_segmentation(&source.handle.value, &source.study, |k| {
-                    source.steps.iter().find(|(slice, _)| *slice == k).and_then(|s| s.1)
-                });
+                record.take_segmentation(&source.handle.value, &source.study, &source.detection);
                 record
                     .warnings
                     .extend(source.engine.device().fallback.iter().map(|why| format!("device auto fell back to the CPU: {why}")));

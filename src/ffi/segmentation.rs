@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::detect::Detection;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ffi::boundary::{Handle, borrow, call, clear, fill, guarded, place, quiet};
@@ -22,8 +23,8 @@ pub struct seqseg_segmentation {
     pub(crate) handle: Handle<Segmentation>,
     pub(crate) study: Arc<Study>,
     pub(crate) engine: Arc<Engine>,
-    /// Canonical slice and the agent's steps there.
-    pub(crate) steps: Vec<(usize, Option<usize>)>,
+    /// The boxes that it was made from.
+    pub(crate) detection: Detection,
     pub(crate) seconds: [f64; 2],
 }
 
@@ -65,7 +66,7 @@ pub struct seqseg_segmentation_slice {
     pub struct_size: usize,
     /// Canonical number: 0-based, from inferior to superior.
     pub slice: usize,
-    /// Index along the storage's slice axis.
+    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially.
     pub storage_slice: usize,
     /// z (LPS, mm) of the slice's centre.
     pub position_mm: f64,
@@ -111,10 +112,15 @@ pub unsafe extern "C" fn seqseg_segment(
                 let start = Instant::now();
                 let boxes = detection.read().clone();
                 let found = engine.handle.value.segment(&together, &boxes, run)?;
-                let steps = boxes.slices().iter().map(|s| (s.info.slice, s.trajectory.as_ref().map(|t| t.steps()))).collect();
                 let seconds = [detection.seconds, start.elapsed().as_secs_f64()];
                 let engine = engine.handle.value.clone();
-                *out = Box::into_raw(Box::new(seqseg_segmentation { handle: Handle::new(found), study: together, engine, steps, seconds }));
+                *out = Box::into_raw(Box::new(seqseg_segmentation {
+                    handle: Handle::new(found),
+                    study: together,
+                    engine,
+                    detection: boxes,
+                    seconds,
+                }));
                 Ok(())
             })
         })

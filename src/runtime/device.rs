@@ -44,7 +44,8 @@ impl std::fmt::Display for Device {
 }
 
 /// The device really used.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DeviceUsed {
     /// What was asked for.
     pub requested: String,

@@ -43,8 +43,8 @@ impl Runtime {
     pub fn get(explicit: Option<&Path>) -> Result<&'static Runtime> {
         let _guard = LOADING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(runtime) = RUNTIME.get() {
-            if let Some(path) = explicit {
-                let wanted = canonical(path);
+            if explicit.is_some() {
+                let wanted = find(explicit)?;
                 if wanted != runtime.path {
                     return Err(wrong(format!(
                         "{}: another ONNX Runtime is loaded already ({}). A process can use one only: start a new process",

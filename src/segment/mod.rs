@@ -6,6 +6,7 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
 
 use crate::bundle::manifest::Manifest;
 use crate::detect::{BoundingBox, Detection};
+use crate::engine::Provenance;
 use crate::error::{Error, Result};
 use crate::run::{Run, Stage};
 use crate::runtime::networks::Graphs;
@@ -28,6 +29,8 @@ pub struct Segmentation {
     pub volume_mm3: f64,
     /// Whether a person replaced or cleared a box.
     pub edited: bool,
+    /// Who made it.
+    pub provenance: Provenance,
 }
 
 /// One slice of a segmentation.
@@ -46,7 +49,14 @@ pub struct SliceSegmentation {
 ///
 /// # Errors
 /// [`Error::Argument`] where the detection is not of this study; what preparing and running give; [`Error::Cancelled`].
-pub fn segment(study: &Study, manifest: &Manifest, graphs: &dyn Graphs, detection: &Detection, run: &Run<'_>) -> Result<Segmentation> {
+pub fn segment(
+    study: &Study,
+    manifest: &Manifest,
+    graphs: &dyn Graphs,
+    detection: &Detection,
+    provenance: Provenance,
+    run: &Run<'_>,
+) -> Result<Segmentation> {
     let range = study.check_slices(Some(detection.range()))?;
     if detection.grid() != manifest.input.grid {
         return Err(Error::Argument(format!(
@@ -58,8 +68,10 @@ pub fn segment(study: &Study, manifest: &Manifest, graphs: &dyn Graphs, detectio
     let prepared = study.prepared(&manifest.input, range.clone(), run)?;
     let crop = manifest.crop().map_err(Error::bundle)?;
     let threshold = crop.threshold as f32;
-    let mut probability = Array3::<f32>::zeros(study.grid().shape());
-    let [dx, dy] = study.grid().pixel_mm();
+    // Both in storage order; slices are written through canonical views of them.
+    let mut probability = Array3::<f32>::zeros(study.reference().grid().shape());
+    let mut mask = Array3::<u8>::zeros(probability.dim());
+    let pixel_mm2 = study.grid().pixel_mm2();
     let boxes = detection.slices().iter().filter(|s| s.bounding_box.is_some()).count();
     let mut slices = Vec::with_capacity(detection.slices().len());
     let mut volume_mm3 = 0.0;
@@ -82,9 +94,14 @@ pub fn segment(study: &Study, manifest: &Manifest, graphs: &dyn Graphs, detectio
                     source: None,
                 });
             }
-            let mut plane = probability.index_axis_mut(Axis(0), k);
+            let orientation = study.orientation();
+            let (mut volume, mut inside) = (orientation.canonical_mut(probability.view_mut()), orientation.canonical_mut(mask.view_mut()));
+            let mut plane = volume.index_axis_mut(Axis(0), k);
             sample(output.view(), &enlarged, &prepared.fit, plane.view_mut());
-            pixels = plane.iter().filter(|p| **p >= threshold).count();
+            for (inside, p) in inside.index_axis_mut(Axis(0), k).iter_mut().zip(&plane) {
+                *inside = u8::from(*p >= threshold);
+                pixels += usize::from(*inside);
+            }
             if pixels == 0 {
                 statuses.push(Status::NoLesion);
             } else if reaches_border(output.view(), threshold) {
@@ -94,11 +111,9 @@ pub fn segment(study: &Study, manifest: &Manifest, graphs: &dyn Graphs, detectio
             run.tick(Stage::Segment, done, boxes)?;
         }
         volume_mm3 += pixels as f64 * study.grid().voxel_mm3(k);
-        slices.push(SliceSegmentation { info: slice.info.clone(), statuses, pixels, area_mm2: pixels as f64 * dx * dy });
+        slices.push(SliceSegmentation { info: slice.info.clone(), statuses, pixels, area_mm2: pixels as f64 * pixel_mm2 });
     }
-    let probability = study.orientation().to_storage(probability.view());
-    let mask = probability.mapv(|p| u8::from(p >= threshold));
-    Ok(Segmentation { probability, mask, threshold, slices, volume_mm3, edited: detection.is_edited() })
+    Ok(Segmentation { probability, mask, threshold, slices, volume_mm3, edited: detection.is_edited(), provenance })
 }
 
 /// Samples the crop's probability at a slice's pixel centres: grid and crop transforms composed, one bilinear interpolation, the crop's border

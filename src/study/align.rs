@@ -4,10 +4,12 @@
 //! affines; the outermost values held up to half a voxel beyond the outermost centres, 0 further out), and which of them it covers: a target
 //! voxel is covered where it lies between the source's voxel centres, give or take a tenth of a voxel. What is held is not measured.
 
-use ndarray::parallel::prelude::*;
-use ndarray::{Array3, ArrayView3, Axis, Zip};
+use std::borrow::Cow;
 
-use crate::study::grid::{Grid, Locator};
+use ndarray::parallel::prelude::*;
+use ndarray::{Array3, Axis};
+
+use crate::study::grid::Grid;
 use crate::study::volume::Volume;
 
 /// How far beyond the outermost centres the source's values are held, in voxels; a little room for rounding.
@@ -30,7 +32,7 @@ pub fn resample(source: &Volume, target: &Grid) -> Resampled {
     let mut covered = Array3::from_elem(shape, false);
     let locator = source.grid().locator();
     let uniform = source.grid().affine().is_some();
-    let view = source.voxels().view();
+    let sampler = Sampler::new(source);
     voxels.axis_iter_mut(Axis(0)).into_par_iter().zip(covered.axis_iter_mut(Axis(0)).into_par_iter()).enumerate().for_each(
         |(k, (mut plane, mut plane_covered))| {
             let last = shape.2 - 1;
@@ -39,49 +41,75 @@ pub fn resample(source: &Volume, target: &Grid) -> Resampled {
                 let start = locator.index(target.point(0.0, j as f64, k));
                 let end = locator.index(target.point(last as f64, j as f64, k));
                 let step: [f64; 3] = std::array::from_fn(|a| (end[a] - start[a]) / last.max(1) as f64);
-                Zip::indexed(&mut row).and(&mut row_covered).for_each(|i, value, covers| {
-                    let at =
-                        if uniform { std::array::from_fn(|a| start[a] + step[a] * i as f64) } else { exact(&locator, target, i, j, k) };
-                    if let Some(sample) = trilinear(view, at) {
+                for (i, (value, covers)) in row.iter_mut().zip(&mut row_covered).enumerate() {
+                    let at = match uniform {
+                        true => std::array::from_fn(|a| start[a] + step[a] * i as f64),
+                        false => locator.index(target.point(i as f64, j as f64, k)),
+                    };
+                    if let Some((sample, beyond)) = sampler.trilinear(at) {
                         *value = sample;
-                        *covers = beyond(view, at) <= COVERS;
+                        *covers = beyond <= COVERS;
                     }
-                });
+                }
             }
         },
     );
     Resampled { voxels, covered }
 }
 
-fn exact(locator: &Locator, target: &Grid, i: usize, j: usize, k: usize) -> [f64; 3] {
-    locator.index(target.point(i as f64, j as f64, k))
+/// A source's voxels, flat: i fastest, then j, then k.
+struct Sampler<'a> {
+    data: Cow<'a, [f32]>,
+    /// Largest index along i, j, k.
+    last: [usize; 3],
+    stride: [usize; 3],
 }
 
-/// Largest distance of an index beyond the outermost centres, in voxels; 0 or less inside.
-fn beyond(voxels: ArrayView3<'_, f32>, at: [f64; 3]) -> f64 {
-    let (nk, nj, ni) = voxels.dim();
-    at.iter().zip([ni, nj, nk]).fold(f64::NEG_INFINITY, |far, (x, n)| far.max(-x).max(x - (n - 1) as f64))
-}
+impl<'a> Sampler<'a> {
+    fn new(source: &'a Volume) -> Self {
+        let [ni, nj, nk] = source.grid().size();
+        let data = source.voxels().as_slice().map_or_else(|| Cow::Owned(source.voxels().iter().copied().collect()), Cow::Borrowed);
+        Sampler { data, last: [ni - 1, nj - 1, nk - 1], stride: [1, ni, ni * nj] }
+    }
 
-/// Value at continuous index (i, j, k); `None` more than half a voxel outside, the border's value in between.
-fn trilinear(voxels: ArrayView3<'_, f32>, at: [f64; 3]) -> Option<f32> {
-    if beyond(voxels, at) > HELD {
-        return None;
+    /// Value at continuous index (i, j, k) and how far it lies beyond the outermost centres, in voxels; `None` where that is more than half a
+    /// voxel, the border's value in between.
+    #[inline]
+    fn trilinear(&self, at: [f64; 3]) -> Option<(f32, f64)> {
+        let mut beyond = 0.0;
+        let mut base = 0;
+        let mut step = [0usize; 3];
+        let mut t = [0f64; 3];
+        for a in 0..3 {
+            let last = self.last[a] as f64;
+            let mut x = at[a];
+            if x < 0.0 {
+                beyond = f64::max(beyond, -x);
+                x = 0.0;
+            } else if x > last {
+                beyond = f64::max(beyond, x - last);
+                x = last;
+            }
+            let low = x as usize;
+            t[a] = x - low as f64;
+            base += low * self.stride[a];
+            step[a] = if low < self.last[a] { self.stride[a] } else { 0 };
+        }
+        if beyond > HELD {
+            return None;
+        }
+        let value = |offset: usize| f64::from(self.data[base + offset]);
+        let along_i = |offset: usize| {
+            let low = value(offset);
+            low + (value(offset + step[0]) - low) * t[0]
+        };
+        let along_j = |offset: usize| {
+            let low = along_i(offset);
+            low + (along_i(offset + step[1]) - low) * t[1]
+        };
+        let low = along_j(0);
+        Some(((low + (along_j(step[2]) - low) * t[2]) as f32, beyond))
     }
-    let (nk, nj, ni) = voxels.dim();
-    let mut low = [0usize; 3];
-    let mut high = [0usize; 3];
-    let mut t = [0f64; 3];
-    for (a, n) in [ni, nj, nk].into_iter().enumerate() {
-        let x = at[a].clamp(0.0, (n - 1) as f64);
-        low[a] = (x as usize).min(n - 1);
-        high[a] = (low[a] + 1).min(n - 1);
-        t[a] = x - low[a] as f64;
-    }
-    let value = |i: usize, j: usize, k: usize| f64::from(voxels[[k, j, i]]);
-    let along_i = |j: usize, k: usize| value(low[0], j, k) * (1.0 - t[0]) + value(high[0], j, k) * t[0];
-    let along_j = |k: usize| along_i(low[1], k) * (1.0 - t[1]) + along_i(high[1], k) * t[1];
-    Some((along_j(low[2]) * (1.0 - t[2]) + along_j(high[2]) * t[2]) as f32)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::study::volume::{DicomSeries, Sequence, Source, Volume};
+use crate::study::volume::{DicomSeries, Sequence, Volume};
 
 /// Checks identity, frames of reference, duplicates and swapped sequences.
 ///
@@ -13,14 +13,27 @@ use crate::study::volume::{DicomSeries, Sequence, Source, Volume};
 /// [`Error::Identity`] for another patient; [`Error::Geometry`] for the same series twice, or another frame of reference unless `force_geometry`.
 pub fn together(volumes: &[Arc<Volume>; 3], force_geometry: bool) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
-    let [_, t1c, _] = volumes;
-    for (sequence, volume) in [(Sequence::T1, &volumes[0]), (Sequence::T2, &volumes[2])] {
-        if let (Some(a), Some(b)) = (t1c.dicom(), volume.dicom()) {
-            same_patient(a, b, sequence)?;
-            if let Some(warning) = same_frame(a, b, sequence, force_geometry)? {
+    for (sequence, volume) in Sequence::ALL.into_iter().zip(volumes) {
+        if let Some(value) = volume.constant() {
+            return Err(Error::Image(format!(
+                "{sequence}: {}: every voxel has the value {value}; an MR image with contrast was expected. Check that the right file was given",
+                volume.place()
+            )));
+        }
+    }
+    // T1C first: it is the one that the others are compared with. T1 and T2 also with one another, for where T1C tells nothing.
+    for (a, b) in [(1, 0), (1, 2), (0, 2)] {
+        if let (Some(x), Some(y)) = (volumes[a].dicom(), volumes[b].dicom()) {
+            let names = (Sequence::ALL[a], Sequence::ALL[b]);
+            same_patient(x, y, names)?;
+            if let Some(warning) = same_frame(x, y, names, force_geometry)?.filter(|_| a == 1) {
                 warnings.push(warning);
             }
         }
+    }
+    let foreign: Vec<&str> = Sequence::ALL.iter().zip(volumes).filter(|(_, v)| v.dicom().is_none()).map(|(s, _)| s.name()).collect();
+    if !foreign.is_empty() && foreign.len() < 3 {
+        warnings.push(format!("{} did not come from DICOM: patient and frame of reference could not be compared", foreign.join(" and ")));
     }
     for (a, b) in [(0, 1), (0, 2), (1, 2)] {
         let same_series = match (volumes[a].dicom(), volumes[b].dicom()) {
@@ -32,7 +45,7 @@ pub fn together(volumes: &[Arc<Volume>; 3], force_geometry: bool) -> Result<Vec<
                 "{} and {} are the same series ({}). Three different sequences were expected: T1, contrast-enhanced T1 and T2",
                 Sequence::ALL[a],
                 Sequence::ALL[b],
-                place(&volumes[b])
+                volumes[b].place()
             )));
         }
     }
@@ -40,26 +53,18 @@ pub fn together(volumes: &[Arc<Volume>; 3], force_geometry: bool) -> Result<Vec<
     Ok(warnings)
 }
 
-fn place(volume: &Volume) -> String {
-    match volume.source() {
-        Source::Memory => "in memory".into(),
-        Source::File { path, .. } => path.display().to_string(),
-        Source::Dicom(series) => format!("series {}", series.series_instance_uid),
-    }
-}
-
 /// PatientID, name and birth date where both sequences carry them.
-fn same_patient(t1c: &DicomSeries, other: &DicomSeries, sequence: Sequence) -> Result<()> {
+fn same_patient(first: &DicomSeries, other: &DicomSeries, (name, sequence): (Sequence, Sequence)) -> Result<()> {
     let pairs = [
-        ("patient ID", &t1c.patient_id, &other.patient_id),
-        ("patient name", &t1c.patient_name, &other.patient_name),
-        ("birth date", &t1c.patient_birth_date, &other.patient_birth_date),
+        ("patient ID", &first.patient_id, &other.patient_id),
+        ("patient name", &first.patient_name, &other.patient_name),
+        ("birth date", &first.patient_birth_date, &other.patient_birth_date),
     ];
     for (what, a, b) in pairs {
         let (a, b) = (a.trim().trim_end_matches('^'), b.trim().trim_end_matches('^'));
         if !a.is_empty() && !b.is_empty() && a != b {
             return Err(Error::Identity(format!(
-                "{sequence} belongs to another patient than T1C: {what} {b:?} against {a:?}. All three sequences must be of one patient; \
+                "{sequence} belongs to another patient than {name}: {what} {b:?} against {a:?}. All three sequences must be of one patient; \
                  no option overrides this. Choose the right series"
             )));
         }
@@ -67,20 +72,20 @@ fn same_patient(t1c: &DicomSeries, other: &DicomSeries, sequence: Sequence) -> R
     Ok(())
 }
 
-fn same_frame(t1c: &DicomSeries, other: &DicomSeries, sequence: Sequence, force: bool) -> Result<Option<String>> {
-    let problem = match (&t1c.frame_of_reference_uid, &other.frame_of_reference_uid) {
+fn same_frame(first: &DicomSeries, other: &DicomSeries, (name, sequence): (Sequence, Sequence), force: bool) -> Result<Option<String>> {
+    let problem = match (&first.frame_of_reference_uid, &other.frame_of_reference_uid) {
         (Some(a), Some(b)) if a == b => return Ok(None),
-        (Some(a), Some(b)) => format!("{sequence} has another frame of reference ({b}) than T1C ({a})"),
-        _ if t1c.study_instance_uid == other.study_instance_uid => {
-            return Ok(Some(format!("{sequence} or T1C carries no frame of reference; taken to share one, as they are of one study")));
+        (Some(a), Some(b)) => format!("{sequence} has another frame of reference ({b}) than {name} ({a})"),
+        _ if first.study_instance_uid == other.study_instance_uid => {
+            return Ok(Some(format!("{sequence} or {name} carries no frame of reference; taken to share one, as they are of one study")));
         }
-        _ => format!("{sequence} or T1C carries no frame of reference, and they are of different studies"),
+        _ => format!("{sequence} or {name} carries no frame of reference, and they are of different studies"),
     };
     if force {
         return Ok(Some(format!("{problem}; forced: taken to be aligned")));
     }
     Err(Error::Geometry(format!(
-        "{problem}: their positions cannot be compared. Register them first and store the result in T1C's frame of reference, or use \
+        "{problem}: their positions cannot be compared. Register them first and store the result in {name}'s frame of reference, or use \
          --force-geometry if you know that they are aligned"
     )))
 }
@@ -113,6 +118,7 @@ fn swapped(volumes: &[Arc<Volume>; 3]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::study::grid::Grid;
+    use crate::study::volume::Source;
     use ndarray::Array3;
 
     fn series(uid: &str) -> DicomSeries {

@@ -100,6 +100,11 @@ impl Grid {
         [norm(self.axis_i), norm(self.axis_j)]
     }
 
+    /// Area of a pixel, mm2.
+    pub fn pixel_mm2(&self) -> f64 {
+        norm(cross(self.axis_i, self.axis_j))
+    }
+
     /// Unit normal of the slices: axis_i x axis_j.
     pub fn normal(&self) -> Point {
         let n = cross(self.axis_i, self.axis_j);
@@ -144,7 +149,7 @@ impl Grid {
 
     /// Volume of one voxel of slice k, mm3: pixel area times half the distance to both neighbours (the distance itself where there is only one).
     pub fn voxel_mm3(&self, k: usize) -> f64 {
-        let area = norm(cross(self.axis_i, self.axis_j));
+        let area = self.pixel_mm2();
         let p = self.positions();
         let n = p.len();
         let thickness = match n {

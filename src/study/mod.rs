@@ -27,7 +27,7 @@ pub use grid::{Grid, Point};
 use orient::Orientation;
 use prepare::Fit;
 pub use read::{ReadOptions, read};
-pub use volume::{DicomSeries, DicomSlice, Sequence, Source, Volume};
+pub use volume::{DicomSeries, DicomSlice, SAME_PLACE_MM, Sequence, Source, Volume};
 
 /// A sequence must cover this share of T1C's foreground on a slice.
 pub const LEAST_COVERAGE: f64 = 0.95;
@@ -79,7 +79,7 @@ pub struct Prepared {
 pub struct SliceInfo {
     /// Canonical number, 0-based, from inferior to superior.
     pub slice: usize,
-    /// Index along the storage's slice axis.
+    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially.
     pub storage_slice: usize,
     /// z (LPS, mm) of the slice's centre.
     pub position_mm: f64,
@@ -97,7 +97,7 @@ impl Study {
     pub fn new(volumes: [Arc<Volume>; 3], options: &StudyOptions, run: &Run<'_>) -> Result<Self> {
         let mut warnings = checks::together(&volumes, options.force_geometry)?;
         let reference = &volumes[1];
-        let orientation = Orientation::of(reference.grid())?;
+        let orientation = Orientation::of(reference.grid()).map_err(|e| e.within("T1C"))?;
         if reference.dicom().is_some() && !orientation.slices_are_axial() {
             return Err(Error::Geometry(
                 "T1C was acquired sagittal or coronal; the model works on axial slices, and the RT Structure Set must lie on the original \

@@ -138,7 +138,8 @@ fn read_stream<R: Read>(mut stream: R, stored: u64, gzip: bool, path: &Path) -> 
     std::io::copy(&mut (&mut stream).take(skip), &mut std::io::sink())
         .map_err(|e| Error::read_caused(path, "the file is damaged or truncated; copy or export it again", e))?;
     let voxels = samples::read_voxels(stream, size, layout, path)?;
-    Volume::new(voxels, grid, Source::File { path: path.to_path_buf(), format: "NIfTI-1" }, &name.to_string())
+    let description = String::from_utf8_lossy(&header.descrip).trim_end_matches(['\0', ' ']).to_owned();
+    Volume::new(voxels, grid, Source::File { path: path.to_path_buf(), format: "NIfTI-1", description }, &name.to_string())
 }
 
 fn prefix(path: &Path, error: Error) -> Error {

@@ -279,7 +279,7 @@ fn read_data<R: BufRead>(mut stream: R, mut stored: u64, header: &Header, path: 
     };
     let name = path.display().to_string();
     let grid = Grid::from_affine(header.size, &header.affine).map_err(|e| Error::Image(format!("{name}: {e}")))?;
-    Volume::new(voxels, grid, Source::File { path: path.to_path_buf(), format: "NRRD" }, &name)
+    Volume::new(voxels, grid, Source::File { path: path.to_path_buf(), format: "NRRD", description: String::new() }, &name)
 }
 
 fn text_voxels<R: BufRead>(mut stream: R, stored: u64, header: &Header, data: &Path) -> Result<ndarray::Array3<f32>> {

@@ -99,10 +99,15 @@ impl Orientation {
             shape[storage] = canonical.shape()[position];
         }
         let mut out = Array3::from_elem(shape, T::default());
-        let mut view: ArrayViewMut3<'_, T> = out.view_mut().permuted_axes(self.permutation());
-        self.flip(|axis| view.invert_axis(axis));
-        view.assign(&canonical);
+        self.canonical_mut(out.view_mut()).assign(&canonical);
         out
+    }
+
+    /// A canonical view [k, j, i] of a storage array [k, j, i], to write to.
+    pub fn canonical_mut<'a, T>(&self, storage: ArrayViewMut3<'a, T>) -> ArrayViewMut3<'a, T> {
+        let mut view = storage.permuted_axes(self.permutation());
+        self.flip(|axis| view.invert_axis(axis));
+        view
     }
 
     /// For canonical array positions (k, j, i): the storage array position.

@@ -67,16 +67,53 @@ pub fn divisor(scaling: &Scaling, volume: &Volume, sequence: Sequence) -> Result
 
 /// Percentile of the voxels above 0, linear between order statistics. `None` where there is none.
 pub fn percentile_above_zero(volume: &Volume, percentile: f64) -> Option<f64> {
-    let mut values: Vec<f32> = volume.voxels().iter().copied().filter(|v| *v > 0.0).collect();
-    if values.is_empty() {
+    // Positive floats sort like their bits: two counting passes, by the upper and by the lower half, find an order statistic exactly.
+    let upper = count(volume, |bits| Some(bits >> 16));
+    let total: usize = upper.iter().sum();
+    if total == 0 {
         return None;
     }
-    let position = percentile.clamp(0.0, 100.0) / 100.0 * (values.len() - 1) as f64;
+    let statistic = |rank: usize| {
+        let (high, before) = bin(&upper, rank);
+        let lower = count(volume, |bits| (bits >> 16 == high as u32).then_some(bits & 0xffff));
+        let (low, _) = bin(&lower, rank - before);
+        f64::from(f32::from_bits((high as u32) << 16 | low as u32))
+    };
+    let position = percentile.clamp(0.0, 100.0) / 100.0 * (total - 1) as f64;
     let below = position.floor() as usize;
-    let (_, low, above) = values.select_nth_unstable_by(below, f32::total_cmp);
-    let low = f64::from(*low);
-    let high = above.iter().copied().reduce(f32::min).map_or(low, f64::from);
+    let low = statistic(below);
+    let high = if below + 1 < total { statistic(below + 1) } else { low };
     Some(low + (high - low) * (position - below as f64))
+}
+
+/// Counts the voxels above 0 by a key of their bits below 2^16.
+fn count(volume: &Volume, key: impl Fn(u32) -> Option<u32> + Sync) -> Vec<usize> {
+    let zero = || vec![0usize; 1 << 16];
+    let add = |mut counts: Vec<usize>, plane: ArrayView2<'_, f32>| {
+        for value in plane.iter().filter(|v| **v > 0.0) {
+            if let Some(key) = key(value.to_bits()) {
+                counts[key as usize] += 1;
+            }
+        }
+        counts
+    };
+    let sum = |mut a: Vec<usize>, b: Vec<usize>| {
+        a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+        a
+    };
+    volume.voxels().axis_iter(Axis(0)).into_par_iter().fold(zero, add).reduce(zero, sum)
+}
+
+/// The bin that holds the value of a rank, and how many values lie in the bins before it.
+fn bin(counts: &[usize], rank: usize) -> (usize, usize) {
+    let mut before = 0;
+    for (n, count) in counts.iter().enumerate() {
+        if rank < before + count {
+            return (n, before);
+        }
+        before += count;
+    }
+    (counts.len() - 1, before)
 }
 
 /// Scales and fits `channels[c][s]`, 2D slices [j, i] on T1C's canonical grid, to [S, 3, G, G].

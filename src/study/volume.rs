@@ -4,7 +4,8 @@
 
 use std::path::PathBuf;
 
-use ndarray::Array3;
+use ndarray::parallel::prelude::*;
+use ndarray::{Array3, ArrayView2, Axis};
 
 use crate::error::{Error, Result};
 use crate::study::grid::{Grid, norm, sub};
@@ -57,7 +58,12 @@ pub enum Source {
     /// A caller's buffer.
     Memory,
     /// A NIfTI-1 or NRRD file.
-    File { path: PathBuf, format: &'static str },
+    File {
+        path: PathBuf,
+        format: &'static str,
+        /// What the file says of itself (NIfTI's `descrip`); may be empty.
+        description: String,
+    },
     /// A DICOM series.
     Dicom(Box<DicomSeries>),
 }
@@ -81,7 +87,7 @@ pub struct DicomSeries {
     pub repetition_time_ms: Option<f64>,
     /// Contrast/Bolus Agent (0018,0010), empty where absent.
     pub contrast_agent: String,
-    /// The file of the first slice in acquisition: Patient and Study modules are copied from it, byte for byte.
+    /// The file of slice k = 0: Patient and Study modules are copied from it, byte for byte.
     pub header_file: PathBuf,
 }
 
@@ -102,23 +108,56 @@ impl Volume {
     /// `voxels` is [k, j, i] on `grid`; `name` stands in messages for the input.
     ///
     /// # Errors
-    /// [`Error::Image`] where the shape differs from the grid's, a voxel is NaN or infinite, or all voxels are equal.
+    /// [`Error::Image`] where a voxel is NaN or infinite.
     pub fn new(voxels: Array3<f32>, grid: Grid, source: Source, name: &str) -> Result<Self> {
         if voxels.dim() != grid.shape() {
             return Err(Error::Internal(format!("{name}: voxels {:?} on a grid of {:?}", voxels.dim(), grid.shape())));
         }
-        if let Some(((k, j, i), value)) = voxels.indexed_iter().find(|(_, v)| !v.is_finite()) {
-            return Err(Error::Image(format!(
-                "{name}: voxel (i {i}, j {j}, k {k}) is {value}; every voxel must be a finite number. Clean the image before use"
-            )));
+        let finite = |plane: ArrayView2<'_, f32>| plane.iter().all(|v| v.is_finite());
+        if !voxels.axis_iter(Axis(0)).into_par_iter().all(finite) {
+            if let Some(((k, j, i), value)) = voxels.indexed_iter().find(|(_, v)| !v.is_finite()) {
+                return Err(Error::Image(format!(
+                    "{name}: voxel (i {i}, j {j}, k {k}) is {value}; every voxel must be a finite number. Clean the image before use"
+                )));
+            }
         }
-        let first = voxels.iter().next().copied().unwrap_or(0.0);
-        if voxels.iter().all(|v| *v == first) {
-            return Err(Error::Image(format!(
-                "{name}: every voxel has the value {first}; an MR image with contrast was expected. Check that the right file was given"
-            )));
-        }
+        let voxels = if voxels.is_standard_layout() { voxels } else { voxels.as_standard_layout().into_owned() };
         Ok(Volume { voxels, grid, source })
+    }
+
+    /// The one value that every voxel has, if they are all equal: no image, but possibly a mask.
+    pub fn constant(&self) -> Option<f32> {
+        let first = self.voxels.iter().next().copied()?;
+        self.voxels.iter().all(|v| *v == first).then_some(first)
+    }
+
+    /// Where the volume came from, for messages.
+    pub fn place(&self) -> String {
+        match &self.source {
+            Source::Memory => "in memory".into(),
+            Source::File { path, .. } => path.display().to_string(),
+            Source::Dicom(series) => format!("series {}", series.series_instance_uid),
+        }
+    }
+
+    /// SHA-256 (hex) of size, geometry and voxels: the identity of what a run saw. Float32 and float64, little endian, storage order.
+    pub fn sha256(&self) -> String {
+        use sha2::{Digest, Sha256};
+        let mut hasher = Sha256::new();
+        for n in self.grid.size() {
+            hasher.update((n as u64).to_le_bytes());
+        }
+        for point in [self.grid.axis_i(), self.grid.axis_j()].iter().chain(self.grid.origins()) {
+            point.iter().for_each(|v| hasher.update(v.to_le_bytes()));
+        }
+        let mut bytes = Vec::with_capacity(1 << 16);
+        // Standard layout is made sure of by `new`.
+        for row in self.voxels.rows() {
+            bytes.clear();
+            bytes.extend(row.iter().flat_map(|v| v.to_le_bytes()));
+            hasher.update(&bytes);
+        }
+        crate::bundle::hex(&hasher.finalize())
     }
 
     /// [k, j, i], storage order.
@@ -191,12 +230,11 @@ mod tests {
     }
 
     #[test]
-    fn nan_and_constant_are_refused_by_name() {
+    fn nan_is_refused_by_name_and_constants_are_told() {
         let mut voxels = Array3::from_shape_vec((1, 2, 2), vec![0.0, 1.0, 2.0, f32::NAN]).unwrap();
         let error = Volume::new(voxels.clone(), grid(), Source::Memory, "scan.nii").unwrap_err();
         assert!(error.to_string().contains("scan.nii: voxel (i 1, j 1, k 0) is NaN"), "{error}");
         voxels.fill(4.0);
-        let error = Volume::new(voxels, grid(), Source::Memory, "scan.nii").unwrap_err();
-        assert!(error.to_string().contains("every voxel has the value 4"), "{error}");
+        assert_eq!(Volume::new(voxels, grid(), Source::Memory, "scan.nii").unwrap().constant(), Some(4.0));
     }
 }

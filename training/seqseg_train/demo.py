@@ -1,4 +1,5 @@
-"""Nothing in, the demo bundle and its report out: data, detector, segmenter, export, parity, evaluation.
+"""Nothing in, the demo bundle and its report out: data, detector, segmenter, export, parity, threshold,
+evaluation.
 
     python -m seqseg_train.demo --out models/demo --seed 1 --cache DIR
 
@@ -24,6 +25,7 @@ from .micro import golden_slices
 from .parity import check_bundle, check_networks
 from .presets import DEMO, Preset
 from .segmenter import load_segmenter, train_segmenter
+from .threshold import set_threshold
 
 STATEMENT = (
     "Demonstration. Trained on synthetic images only, for trying the software out. Not for clinical use: its outlines are "
@@ -42,7 +44,7 @@ class Demo:
     """Of the patients, the weights and the exploration."""
     cache: Path = Path("out/demo")
     """Folder of prepared slices, checkpoints and logs; about 5 GB."""
-    stage: Literal["all", "data", "detector", "explore", "agent", "export", "report"] = "all"
+    stage: Literal["all", "data", "detector", "explore", "agent", "export", "threshold", "report"] = "all"
     """One stage alone, or all in order."""
     workers: int = 2
     """Processes that make patients."""
@@ -56,7 +58,7 @@ class Demo:
     def main(self) -> None:
         torch.set_num_threads(self.threads)
         preset, stages = DEMO, self.cache / "stages"
-        wanted = ["data", "detector", "explore", "agent", "export", "report"] if self.stage == "all" else [self.stage]
+        wanted = ["data", "detector", "explore", "agent", "export", "threshold", "report"] if self.stage == "all" else [self.stage]
         train, validation = self.data(preset)
         for stage in wanted:
             print(f"== {stage}", flush=True)
@@ -70,6 +72,9 @@ class Demo:
                 train_segmenter(preset, train, validation, stages, self.seed, agent, "agent", first)
             elif stage == "export":
                 self.export(preset, stages, validation)
+            elif stage == "threshold":
+                seeds = patient_seeds("validation", self.seed, preset.patients_validation)
+                print(json.dumps(set_threshold(self.out, seeds, self.cache / "whole", self.workers)))
             elif stage == "report":
                 self.report(preset)
 

@@ -19,10 +19,11 @@ from torch import Tensor
 from . import boxes as bx
 from .data import SliceSet
 from .environment import Episodes, Views
-from .exploration import explore, prior_actions
-from .networks import QHead, QNetwork
+from .exploration import explore, prior_actions, prior_returns
+from .networks import MaskHead, QNetwork, RoiCrop
+from .networks.crop import with_context
 from .presets import Preset
-from .reward import good_stop, reward
+from .reward import good_stop
 
 Array = np.ndarray
 
@@ -32,14 +33,26 @@ def load_images(data: SliceSet, slices: Array) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(data.images[slices])).float().div_(255.0)
 
 
-def crop_views(net: QNetwork, images: Tensor, index: Array, boxes: Array, views: Views, grid: int) -> Tensor:
-    """Crops [N, 3, C, C] of boxes given in view coordinates; `index` [N] says which of `images`."""
-    image_boxes = torch.from_numpy(views.to_image(boxes, grid)).float()
-    with torch.no_grad():
-        crops = net.trunk.crop(images, image_boxes, torch.from_numpy(index))
-        flip = torch.from_numpy(views.flip)[:, None, None, None]
-        crops = torch.where(flip, crops.flip(-1), crops)
-    return crops.contiguous(memory_format=torch.channels_last)
+def crop_views(
+    net: QNetwork, images: Tensor, index: Array, boxes: Array, views: Views, grid: int, masks: Tensor | None = None
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Crops [N, 3, C, C] of boxes given in view coordinates; `index` [N] says which of `images`.
+
+    With `masks` [n, 1, G, G] also the share of tumour in each of C / 4 x C / 4 cells of the crops.
+    """
+    # The context is added in view coordinates, where the whole-slice box can be told from the others.
+    wide = with_context(torch.from_numpy(boxes), net.trunk.crop.context, grid).numpy()
+    image_boxes = torch.from_numpy(views.to_image(wide, grid)).float()
+    rows = torch.from_numpy(index)
+    flip = torch.from_numpy(views.flip)[:, None, None, None]
+
+    def crop(source: Tensor, cropper: RoiCrop) -> Tensor:
+        with torch.no_grad():
+            crops = cropper.sample(source, image_boxes, rows)
+            return torch.where(flip, crops.flip(-1), crops).contiguous(memory_format=torch.channels_last)
+
+    crops = crop(images, net.trunk.crop)
+    return crops if masks is None else (crops, crop(masks, RoiCrop(net.trunk.crop.size // 4, 4)))
 
 
 def whole_boxes(n: int, grid: int) -> Array:
@@ -79,9 +92,10 @@ class Replay:
 class Learner:
     """The Q network, its target network, its average and the optimiser.
 
-    Beyond the paper, with `auxiliary` above 0: a second linear layer learns Algorithm 1's immediate reward of all eleven
-    actions from the same features. One transition teaches the Q head about one action; this teaches the trunk about all
-    of them, which a small network with few updates needs. It is thrown away after training.
+    Beyond the paper, with `auxiliary` above 0: the Q values of all eleven actions are also drawn towards what the prior
+    would earn after each of them (`prior_returns`), with a weight that falls to 0 over the training. One transition
+    teaches eq. (1) about one action, and a bootstrapped value needs many updates to travel; this needs neither. With
+    `auxiliary_mask` a small head, thrown away after training, draws the tumour in the crop from the trunk's maps.
     """
 
     def __init__(self, preset: Preset, data: SliceSet, seed: int, weights: str | None = None) -> None:
@@ -92,9 +106,10 @@ class Learner:
         self.target = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False)
         c = self.config
-        # Only for training, where `auxiliary` asks for it: the same input as the Q head, immediate rewards as output.
-        self.reward_head = QHead(preset.trunk.feature_size, preset.history)
-        trained = [*self.net.parameters(), *self.reward_head.parameters()]
+        trained = [*self.net.parameters()]
+        if c.auxiliary_mask:
+            self.mask_head = MaskHead(preset.trunk)
+            trained += self.mask_head.parameters()
         if c.optimiser == "sgd":
             self.optimiser: torch.optim.Optimizer = torch.optim.SGD(
                 trained, c.lr, momentum=c.momentum, weight_decay=c.weight_decay
@@ -116,15 +131,20 @@ class Learner:
             past = self.net.encode_history(torch.from_numpy(episodes.past[rows]))
             return self.net.head(global_, local, past).argmax(1).numpy()
 
-    def update(self, replay: Replay) -> float:
-        """One gradient step of eq. (1) on a random batch; returns the loss."""
+    def update(self, replay: Replay, share_left: float = 0.0) -> float:
+        """One gradient step of eq. (1) on a random batch; returns its loss. `share_left` of the training is to come."""
         c, grid = self.config, self.data.grid
         rows = np.sort(self.rng.integers(replay.filled, size=c.batch))
         n = len(rows)
         images = load_images(self.data, replay.slices[rows])
         views = replay.views.rows(np.tile(rows, 3))
         boxes = np.concatenate([replay.before[rows], whole_boxes(n, grid), replay.after[rows]])
-        crops = crop_views(self.net, images, np.tile(np.arange(n), 3), boxes, views, grid)
+        masks = None
+        if c.auxiliary_mask:
+            masks = torch.from_numpy(self.data.masks[replay.slices[rows]]).float().div_(255.0).unsqueeze(1)
+        crops = crop_views(self.net, images, np.tile(np.arange(n), 3), boxes, views, grid, masks)
+        if masks is not None:
+            crops, masks = crops
         if c.intensity:
             # One gain per transition and channel, the same for all three crops of a transition.
             gain = torch.from_numpy(self.rng.uniform(1 - c.intensity, 1 + c.intensity, (n, 3, 1, 1)).astype(np.float32))
@@ -147,14 +167,26 @@ class Learner:
             goal = torch.from_numpy(replay.rewards[rows]) + c.gamma * torch.where(stopped, torch.zeros_like(best), best)
 
         self.net.train()
-        local, global_ = self.net.trunk.embed(crops[: 2 * n]).chunk(2)
+        trunk = self.net.trunk
+        if masks is None:
+            local, global_ = trunk.embed(crops[: 2 * n]).chunk(2)
+        else:
+            levels = trunk.body.encoder(crops[: 2 * n])
+            local, global_ = trunk.pooled(levels[-1]).chunk(2)
         encoded = self.net.encode_history(torch.from_numpy(past))
-        q = self.net.head(global_, local, encoded).gather(1, actions[:, None]).squeeze(1)
+        q_all = self.net.head(global_, local, encoded)
+        q = q_all.gather(1, actions[:, None]).squeeze(1)
         loss = F.smooth_l1_loss(q, goal) if c.loss == "huber" else F.l1_loss(q, goal)
         td_loss = float(loss.detach())
-        if c.auxiliary:
-            rewards = torch.from_numpy(self.all_rewards(replay, rows)).float()
-            loss = loss + c.auxiliary * F.smooth_l1_loss(self.reward_head(global_, local, encoded), rewards)
+        auxiliary = c.auxiliary * share_left
+        if auxiliary:
+            returns = torch.from_numpy(self.prior_returns(replay, rows)).float()
+            loss = loss + auxiliary * F.smooth_l1_loss(q_all, returns)
+        if masks is not None:
+            # Tumour is rare in a crop of the whole slice: its cells weigh more.
+            shares = masks[: 2 * n]
+            entropy = F.binary_cross_entropy_with_logits(self.mask_head(levels), shares, weight=1 + 3 * shares)
+            loss = loss + c.auxiliary_mask * entropy
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 10.0)
@@ -165,16 +197,13 @@ class Learner:
         self._follow()
         return td_loss
 
-    def all_rewards(self, replay: Replay, rows: Array) -> Array:
-        """Algorithm 1's reward of every action [n, A] in the states of some transitions."""
+    def prior_returns(self, replay: Replay, rows: Array) -> Array:
+        """What each action [n, A] is worth under the prior, in the states of some transitions."""
         slices, grid = replay.slices[rows], self.data.grid
-        target = replay.views.rows(rows).to_view(self.data.target[slices], grid)[:, None]
-        before = replay.before[rows]
-        after = bx.apply_all_actions(before, grid, self.preset.min_side)
-        every = np.tile(np.arange(bx.N_ACTIONS), (len(rows), 1))
-        tumour = self.data.tumour[slices][:, None]
-        target = np.where(tumour[..., None], target, [0.0, 0.0, grid, grid])
-        return reward(before[:, None], after, every, target, tumour)
+        tumour = self.data.tumour[slices]
+        target = replay.views.rows(rows).to_view(self.data.target[slices], grid)
+        target = np.where(tumour[:, None], target, [0.0, 0.0, grid, grid])
+        return prior_returns(replay.before[rows], target, tumour, grid, self.preset.min_side, self.config.gamma)
 
     def _follow(self) -> None:
         """Move the averaged weights; statistics of batch normalisation are averaged as well, counters copied."""
@@ -326,7 +355,7 @@ def train_detector(
             while due >= 1:
                 due -= 1
                 if replay.filled >= min(c.warmup, c.replay):
-                    losses.append(learner.update(replay))
+                    losses.append(learner.update(replay, 1 - epoch / c.epochs))
 
         line: dict[str, float] = {
             "epoch": epoch, "epsilon": epsilon, "priori": priori, "lr": lr, "decisions": decisions,
@@ -354,7 +383,7 @@ def save_detector(path: Path, net: QNetwork, preset: Preset, seed: int, figures:
 
 def load_detector(path: Path, preset: Preset) -> tuple[QNetwork, dict]:
     """The network of a checkpoint whose networks are the preset's, and its validation figures."""
-    state = torch.load(path, trainedonly=True)
+    state = torch.load(path, weights_only=True)
     net = QNetwork(preset)
     net.load_state_dict(state["net"])
     return net.eval(), state["validation"]

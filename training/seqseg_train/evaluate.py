@@ -217,7 +217,7 @@ def against_bars(s: dict[str, Any]) -> list[dict[str, Any]]:
 
 def evaluate(bundle_folder: Path, seeds: list[int], cache: Path | None = None, workers: int = 2) -> dict[str, Any]:
     """The report of a bundle on patients of the given seeds."""
-    bundle = Bundle(bundle_folder, threads=workers)
+    bundle = Bundle(bundle_folder, threads=1)
     rows: list[dict[str, Any]] = []
     volumes: dict[int, float] = {}
     for patient in tqdm(patients(seeds, cache, workers), total=len(seeds), desc="evaluate", mininterval=5):

@@ -32,10 +32,13 @@ class TrunkConfig:
     kind: Literal["resnet50", "small"] = "resnet50"
     crop: int = 224
     sampling_ratio: int = 2
+    # How much more than the box the crop shows; 1 is the paper. The whole slice stays as it is.
+    context: float = 1.0
     widths: tuple[int, ...] = ()
     blocks: tuple[int, ...] = ()
     # Side of the pooled map; 1 is global average pooling. Larger ones keep where a thing is, through one linear layer.
     pool: int = 1
+    project_hidden: tuple[int, ...] = ()
     feature_size: int = 2048
 
 
@@ -80,8 +83,10 @@ class DetectorTraining:
     warmup: int = 1024
     target_update: int = 1000
     double: bool = False
-    # Weight of the auxiliary loss on all actions' immediate rewards; 0 is the paper.
+    # Weights of the auxiliary losses: the prior's returns for all actions (falls to 0 over the epochs), and the mask in the
+    # crop. 0 is the paper.
     auxiliary: float = 0.0
+    auxiliary_mask: float = 0.0
     # Weights are validated and kept as an exponential moving average; 0 turns it off.
     ema: float = 0.0
     schedule: Schedule = field(default_factory=Schedule)
@@ -151,13 +156,16 @@ PAPER = Preset(name="paper", input=InputConfig(fit="stretch", scaling="dataset_m
 DEMO = Preset(
     name="demo",
     trunk=TrunkConfig(
-        kind="small", crop=64, widths=(16, 32, 64, 96), blocks=(1, 1, 1), pool=4, feature_size=128, sampling_ratio=2
+        kind="small", crop=64, context=1.5, widths=(16, 32, 64, 96), blocks=(1, 1, 1), pool=4,
+        project_hidden=(256,), feature_size=128,
     ),
+    # 12 and not 16: with 16 the prior itself misses the IoU threshold on the smallest tumours of the phantom.
+    min_side=12.0,
     ranet=RanetConfig(
         encoder="small", crop=96, widths=(8, 16, 24, 40, 80), decoder=(8, 12, 20, 32), lstm_hidden=128, regions=6, fused=8
     ),
     detector=DetectorTraining(
-        epochs=30,
+        epochs=16,
         episodes_per_epoch=640,
         tumour_free_share=0.2,
         parallel=64,
@@ -169,7 +177,9 @@ DEMO = Preset(
         cosine=True,
         weight_decay=1e-5,
         target_update=200,
+        schedule=Schedule(priori_min=0.2),
         auxiliary=1.0,
+        auxiliary_mask=2.0,
         ema=0.995,
         shift=24.0,
         scale=0.12,
@@ -178,10 +188,11 @@ DEMO = Preset(
         validation_slices=240,
     ),
     segmenter=SegmenterTraining(
-        steps=4000,
-        agent_steps=2000,
+        steps=6000,
+        agent_steps=3000,
+        late_after=0.65,
         border_k=4,
-        tumour_free_share=0.35,
+        tumour_free_share=0.45,
         scale=0.1,
         intensity=0.1,
         jitter=0.15,
@@ -213,7 +224,6 @@ MICRO = Preset(
         cosine=True,
         weight_decay=1e-5,
         target_update=200,
-        auxiliary=1.0,
         ema=0.99,
         shift=24.0,
         scale=0.1,

@@ -135,12 +135,18 @@ def train_segmenter(
     start: Path | None = None,
     weights: str | None = None,
 ) -> Path:
-    """One stage: `explore` (no agent, `steps` - `agent_steps` batches) or `agent` (`agent_steps`, from `start`)."""
+    """One stage: `explore` (no agent, `steps` - `agent_steps` batches) or `agent` (`agent_steps`).
+
+    `start` is the checkpoint to go on from: the other stage's, or this one's if it was cut off.
+    """
     c, rng = preset.segmenter, np.random.default_rng([seed, 3 if stage == "explore" else 4])
     torch.manual_seed(seed)
     net = Segmenter(preset.ranet, weights)
+    done = 0
     if start is not None:
-        net.load_state_dict(torch.load(start, weights_only=True)["net"])
+        state = torch.load(start, weights_only=True)
+        net.load_state_dict(state["net"])
+        done = state["validation"]["step"]
     net = net.to(memory_format=torch.channels_last)
     average = copy.deepcopy(net).eval().requires_grad_(False)
     optimiser = torch.optim.Adam(net.parameters(), c.lr, weight_decay=c.weight_decay)
@@ -155,7 +161,7 @@ def train_segmenter(
     else:
         validation_boxes = run_agent(agent, validation, chosen, preset).last
         walks = run_agent(agent, train, np.arange(len(train)), preset).boxes
-    first = 0 if stage == "explore" else c.steps - c.agent_steps
+    first = done if stage == "explore" else max(done, c.steps - c.agent_steps)
     last = c.steps - c.agent_steps if stage == "explore" else c.steps
     losses: list[float] = []
     begun = time.time()

@@ -9,7 +9,7 @@ import torch
 from seqseg_train import boxes as bx
 from seqseg_train.detector import Learner, Replay
 from seqseg_train.environment import Views
-from seqseg_train.exploration import Schedule, explore, prior_actions
+from seqseg_train.exploration import Schedule, explore, prior_actions, prior_returns
 from seqseg_train.presets import DEMO, MICRO, PAPER
 from seqseg_train.reward import good_stop, reward
 
@@ -141,3 +141,19 @@ def test_paper_preset_is_section_4_2_2():
     assert (d.gamma, d.replay, d.target_update, d.epochs, PAPER.max_steps) == (0.6, 16384, 1000, 50, 15)
     assert (PAPER.trunk.crop, PAPER.trunk.feature_size, PAPER.head_hidden) == (224, 2048, ())
     assert dataclasses.asdict(DEMO)["detector"]["target_update"] == 200
+
+
+def test_the_priors_returns_see_beyond_one_step():
+    # Two corner zooms from a good stop: stop costs 3 now; the guarded zoom earns 1 and then the stop's 3.
+    box = np.array([[60.0, 60, 220, 220]])
+    q = prior_returns(box, TARGET[None], np.array([True]), 384, 16, 0.6)[0]
+    assert q[10] == -3
+    after = bx.apply_all_actions(box, 384, 16)[0]
+    for action in range(6):
+        if good_stop(after[action], TARGET):
+            assert q[action] == pytest.approx(1 + 0.6 * 3)
+    assert q[3] > q[0] and q[3] > q[10]
+    # A good box: stopping is best, and a tumour-free slice is worth 3 now or -1 and then 3.
+    assert prior_returns(np.array([[95.0, 95, 205, 205]]), TARGET[None], np.array([True]), 384, 16, 0.6)[0].argmax() == 10
+    free = prior_returns(box, TARGET[None], np.array([False]), 384, 16, 0.6)[0]
+    assert free.tolist() == [pytest.approx(-1 + 0.6 * 3)] * 10 + [3.0]

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use seqseg::Device;
+use seqseg::contour::ContourKind;
 
 /// Finds and outlines nasopharyngeal carcinoma on T1, contrast-enhanced T1 and T2 MR. Not a medical device.
 #[derive(Debug, Parser)]
@@ -30,7 +31,7 @@ pub enum Command {
         #[command(flatten)]
         model: Model,
         #[command(flatten)]
-        slices: Slices,
+        detecting: Detecting,
         #[command(flatten)]
         outline: Outline,
         /// Folder for the outputs; made where missing
@@ -44,7 +45,7 @@ pub enum Command {
         #[command(flatten)]
         model: Model,
         #[command(flatten)]
-        slices: Slices,
+        detecting: Detecting,
         /// Folder for the outputs; made where missing
         #[arg(long)]
         out: PathBuf,
@@ -75,8 +76,11 @@ pub enum Command {
         /// Level of a probability; without it the file is taken as a mask of 0 and 1
         #[arg(long)]
         threshold: Option<f32>,
-        /// Name of the region, at most 16 characters
-        #[arg(long, default_value = "GTVp_SeqSeg")]
+        /// SeriesInstanceUID of the reference, where its folder holds several series
+        #[arg(long, value_name = "UID")]
+        reference_series: Option<String>,
+        /// Name of the region, at most 16 characters; what a demo model made keeps its own name
+        #[arg(long, default_value = "SeqSeg_contour")]
         roi_name: String,
         /// Folder for the outputs; made where missing
         #[arg(long)]
@@ -121,6 +125,15 @@ pub struct Sequences {
     /// T2-weighted
     #[arg(long, value_name = "P", num_args = 1.., required = true)]
     pub t2: Vec<PathBuf>,
+    /// SeriesInstanceUID of T1, where its folder holds several series
+    #[arg(long, value_name = "UID")]
+    pub t1_series: Option<String>,
+    /// SeriesInstanceUID of T1C
+    #[arg(long, value_name = "UID")]
+    pub t1c_series: Option<String>,
+    /// SeriesInstanceUID of T2
+    #[arg(long, value_name = "UID")]
+    pub t2_series: Option<String>,
     /// Go on where the sequences' frames of reference differ; recorded
     #[arg(long)]
     pub force_geometry: bool,
@@ -156,6 +169,12 @@ pub struct Slices {
     /// Slices whose centre lies from A up to B mm (z, head positive)
     #[arg(long, value_name = "A:B", value_parser = range_mm, allow_hyphen_values = true)]
     pub slices_mm: Option<Range<f64>>,
+}
+
+#[derive(Debug, Args)]
+pub struct Detecting {
+    #[command(flatten)]
+    pub slices: Slices,
     /// Take slices that T1 or T2 covers incompletely too
     #[arg(long)]
     pub force_coverage: bool,
@@ -164,15 +183,12 @@ pub struct Slices {
 #[derive(Debug, Args)]
 pub struct Outline {
     /// level: the probability at the threshold, between voxel centres; voxel: the mask's voxel edges
-    #[arg(long, value_enum, default_value_t = Contours::Level)]
-    pub contours: Contours,
+    #[arg(long, default_value = "level", value_parser = contour_kind)]
+    pub contours: ContourKind,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Contours {
-    Level,
-    Voxel,
+fn contour_kind(text: &str) -> Result<ContourKind, String> {
+    [ContourKind::Level, ContourKind::Voxel].into_iter().find(|k| k.name() == text).ok_or_else(|| "level or voxel was expected".into())
 }
 
 fn device(text: &str) -> Result<Device, String> {

@@ -5,26 +5,33 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use seqseg::contour::{ContourKind, contours_of_level, contours_of_mask};
-use seqseg::engine::{ContourOptions, EngineOptions, contour};
+use seqseg::engine::{ContourOptions, DEMO_MARK, EngineOptions, contour};
 use seqseg::export::record::{Record, Timing};
 use seqseg::export::{RtStructOptions, write_rtstruct};
-use seqseg::study::read::{ReadOptions, read};
-use seqseg::{Bundle, DetectOptions, Detection, Engine, Error, Result, Run, Status, Study, Trajectory};
+use seqseg::study::orient::Orientation;
+use seqseg::study::{ReadOptions, Source, read};
+use seqseg::{Bundle, DetectOptions, Detection, Engine, Error, Result, Run, Status, Study, Trajectory, Volume};
 
-use crate::args::{Arguments, Command, Contours, Model, Sequences, Slices};
-use crate::outputs::{self, Results};
+use crate::args::{Arguments, Command, Detecting, Model, Sequences, Slices};
+use crate::outputs::{Outputs, Results};
 use crate::progress::Watch;
 use crate::{doctor, inputs, npz};
 
 /// Runs the command that was typed.
 pub fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
-        Command::Run { sequences, model, slices, outline, out } => whole(&sequences, &model, &From::Slices(slices), outline.contours, &out),
+        Command::Run { sequences, model, detecting, outline, out } => {
+            whole(&sequences, &model, &From::Agent(detecting), outline.contours, &out)
+        }
         Command::Segment { sequences, model, outline, detection, out } => {
             whole(&sequences, &model, &From::Detection(detection), outline.contours, &out)
         }
-        Command::Detect { sequences, model, slices, out } => detect(&sequences, &model, &slices, &out),
-        Command::Contour { mask, reference, threshold, roi_name, out } => outline(&mask, reference, threshold, roi_name, &out),
+        Command::Detect { sequences, model, detecting, out } => detect(&sequences, &model, &detecting, &out),
+        Command::Contour { mask, reference, reference_series, threshold, roi_name, out } => {
+            let region = read(&[mask.clone()], &ReadOptions::default()).map_err(|e| e.within("mask"))?;
+            let series = read(&[reference], &inputs::read_options(&reference_series)).map_err(|e| e.within("reference"))?;
+            outline(&region, &series, threshold, &roi_name, &out)
+        }
         Command::Prepare { sequences, bundle, slices, out } => prepare(&sequences, &bundle, &slices, &out),
         Command::Info { bundle } => info(&bundle),
         Command::Doctor { bundle, runtime } => doctor::doctor(bundle.as_deref(), &runtime),
@@ -46,7 +53,7 @@ impl Clock {
 
 /// Where the boxes come from.
 enum From {
-    Slices(Slices),
+    Agent(Detecting),
     Detection(PathBuf),
 }
 
@@ -57,59 +64,72 @@ fn open(model: &Model) -> Result<Engine> {
     Engine::open(&model.bundle, &options)
 }
 
-fn detect_options(slices: &Slices, study: &Study) -> Result<DetectOptions> {
+fn detect_options(detecting: &Detecting, study: &Study) -> Result<DetectOptions> {
     let mut options = DetectOptions::default();
-    options.slices = inputs::range(slices, study)?;
-    options.force_coverage = slices.force_coverage;
+    options.slices = inputs::range(&detecting.slices, study)?;
+    options.force_coverage = detecting.force_coverage;
     Ok(options)
 }
 
+/// What the user must know of a study and the engine that worked on it.
+fn warnings(study: &Study, engine: &Engine) -> Vec<String> {
+    let fallback = engine.device().fallback.iter().map(|why| format!("device auto fell back to the CPU: {why}"));
+    study.warnings().iter().cloned().chain(fallback).collect()
+}
+
+fn warn(warnings: &[String], demo: Option<String>) {
+    for warning in warnings {
+        eprintln!("seqseg: warning: {warning}");
+    }
+    if let Some(demo) = demo {
+        eprintln!("seqseg: {demo}");
+    }
+}
+
 /// `run` and `segment`: all that follows the boxes is the same.
-fn whole(sequences: &Sequences, model: &Model, from: &From, kind: Contours, out: &Path) -> Result<()> {
-    outputs::folder(out)?;
-    let mut clock = Clock::default();
+fn whole(sequences: &Sequences, model: &Model, from: &From, kind: ContourKind, out: &Path) -> Result<()> {
     let watch = Watch::new()?;
-    let written = watch.with(|run| {
+    let mut outputs = Outputs::new(out)?;
+    let mut clock = Clock::default();
+    let finished = watch.with(|run| {
         let engine = clock.time("load model", || open(model))?;
         let study = inputs::study(sequences, &mut clock, run)?;
         let before = engine.work();
         let detection = boxes(&study, &engine, from, &mut clock, run)?;
         let segmentation = clock.time("segment", || engine.segment(&study, &detection, run))?;
-        let kind = match kind {
-            Contours::Level => ContourKind::Level,
-            Contours::Voxel => ContourKind::Voxel,
-        };
         let lines = clock.time("contour", || contour(&study, &segmentation, &ContourOptions::default().with_kind(kind), run))?;
         let results = Results { study: &study, engine: &engine, detection: &detection, segmentation: &segmentation, contours: &lines };
-        let written = clock.time("export", || outputs::all(out, &results))?;
+        clock.time("export", || outputs.all(&results, run))?;
 
         let options = serde_json::json!({
             "contours": kind,
             "slices": [detection.range().start, detection.range().end],
             "force_geometry": sequences.force_geometry,
-            "force_coverage": matches!(from, From::Slices(s) if s.force_coverage),
-            "detection": match from { From::Detection(path) => Some(path.display().to_string()), From::Slices(_) => None },
+            "force_coverage": detection.force_coverage(),
+            "detection": match from { From::Detection(path) => Some(path.display().to_string()), From::Agent(_) => None },
         });
         let mut record = Record::new(&study, &engine, options);
         record.model_runs = engine.work().since(before);
-        record.take_segmentation(&segmentation, &study, |k| steps(&detection, k));
-        record.warnings.extend(engine.device().fallback.iter().map(|why| format!("device auto fell back to the CPU: {why}")));
+        record.take_segmentation(&segmentation, &study, &detection);
+        record.warnings = warnings(&study, &engine);
         record.timings = std::mem::take(&mut clock.0);
-        record.outputs = written.outputs.clone();
+        record.outputs = outputs.names();
         record.outputs.push("run.json".into());
-        record.not_written = written.not_written.clone();
-        record.write(&out.join("run.json"))?;
+        record.not_written = outputs.not_written.clone();
+        record.write(&outputs.path("run.json"))?;
         Ok(record)
     });
     watch.finish();
-    report(&written?, out);
+    let record = finished?;
+    outputs.publish()?;
+    report(&record, out);
     Ok(())
 }
 
 fn boxes(study: &Study, engine: &Engine, from: &From, clock: &mut Clock, run: &Run<'_>) -> Result<Detection> {
     match from {
-        From::Slices(slices) => {
-            let options = detect_options(slices, study)?;
+        From::Agent(detecting) => {
+            let options = detect_options(detecting, study)?;
             clock.time("detect", || engine.detect(study, &options, run))
         }
         From::Detection(path) => {
@@ -120,21 +140,11 @@ fn boxes(study: &Study, engine: &Engine, from: &From, clock: &mut Clock, run: &R
     }
 }
 
-fn steps(detection: &Detection, slice: usize) -> Option<usize> {
-    let entry = detection.slices().iter().find(|s| s.info.slice == slice)?;
-    entry.trajectory.as_ref().map(Trajectory::steps)
-}
-
 /// Warnings always, a short table on a terminal.
 fn report(record: &Record, out: &Path) {
-    for warning in &record.warnings {
-        eprintln!("seqseg: warning: {warning}");
-    }
+    warn(&record.warnings, record.provenance.warning());
     for output in &record.not_written {
         eprintln!("seqseg: not written: {output}");
-    }
-    if record.provenance.demo {
-        eprintln!("seqseg: DEMO MODEL, NOT FOR CLINICAL USE. {}", record.provenance.statement);
     }
     if !std::io::stdout().is_terminal() {
         return;
@@ -155,80 +165,92 @@ fn report(record: &Record, out: &Path) {
     }
 }
 
-fn detect(sequences: &Sequences, model: &Model, slices: &Slices, out: &Path) -> Result<()> {
-    outputs::folder(out)?;
-    let mut clock = Clock::default();
+fn detect(sequences: &Sequences, model: &Model, detecting: &Detecting, out: &Path) -> Result<()> {
     let watch = Watch::new()?;
+    let outputs = Outputs::new(out)?;
     let outcome = watch.with(|run| {
         let engine = open(model)?;
-        let study = inputs::study(sequences, &mut clock, run)?;
-        let detection = engine.detect(&study, &detect_options(slices, &study)?, run)?;
-        outputs::detection(out, &study, &engine, &detection)?;
-        Ok((study.warnings().to_vec(), detection))
+        let study = inputs::study(sequences, &mut Clock::default(), run)?;
+        let detection = engine.detect(&study, &detect_options(detecting, &study)?, run)?;
+        outputs.detection(&study, &engine, &detection)?;
+        Ok((warnings(&study, &engine), engine.provenance().warning(), detection))
     });
     watch.finish();
-    let (warnings, detection) = outcome?;
-    for warning in warnings {
-        eprintln!("seqseg: warning: {warning}");
-    }
+    let (warnings, demo, detection) = outcome?;
+    outputs.publish()?;
+    warn(&warnings, demo);
     if std::io::stdout().is_terminal() {
         println!("slice      z mm  steps  status");
         for s in detection.slices() {
-            let steps = s.trajectory.as_ref().map_or("-".into(), |t| t.steps().to_string());
+            let steps = s.trajectory.as_ref().map(Trajectory::steps).map_or("-".into(), |n| n.to_string());
             println!("{:>5}  {:>8.1}  {steps:>5}  {}", s.info.slice, s.info.position_mm, Status::list(&s.statuses));
         }
     }
     Ok(())
 }
 
-fn outline(mask: &Path, reference: PathBuf, threshold: Option<f32>, roi_name: String, out: &Path) -> Result<()> {
-    outputs::folder(out)?;
-    let region = read(&[mask.to_owned()], &ReadOptions::default())?;
-    let series = read(&[reference.clone()], &ReadOptions::default())?;
-    let distance = region.grid().corner_distance(series.grid());
-    if distance > 0.01 {
+/// The region in the reference's own storage order, where both lie on one grid, whatever their order and flips.
+fn on_reference(region: &Volume, reference: &Volume) -> Result<ndarray::Array3<f32>> {
+    if region.grid().corner_distance(reference.grid()) <= seqseg::study::SAME_PLACE_MM {
+        return Ok(region.voxels().clone());
+    }
+    let (from, to) = (Orientation::of(region.grid())?, Orientation::of(reference.grid())?);
+    let distance = from.canonical_grid(region.grid())?.corner_distance(&to.canonical_grid(reference.grid())?);
+    if distance > seqseg::study::SAME_PLACE_MM {
         return Err(Error::Geometry(format!(
             "{}: does not lie on the grid of {} ({}). Resample the mask onto the reference first",
-            mask.display(),
-            reference.display(),
+            region.place(),
+            reference.place(),
             if distance.is_finite() { format!("corners differ by {distance:.3} mm") } else { "another size".into() }
         )));
     }
+    Ok(to.to_storage(from.canonical(region.voxels().view())))
+}
+
+fn outline(region: &Volume, series: &Volume, threshold: Option<f32>, roi_name: &str, out: &Path) -> Result<()> {
+    let outputs = Outputs::new(out)?;
+    let voxels = on_reference(region, series)?;
     let lines = match threshold {
-        Some(threshold) => contours_of_level(region.voxels().view(), series.grid(), threshold, None)?,
+        Some(threshold) => contours_of_level(voxels.view(), series.grid(), threshold, None)?,
         None => {
-            if let Some(value) = region.voxels().iter().find(|v| **v != 0.0 && **v != 1.0) {
+            if let Some(value) = voxels.iter().find(|v| **v != 0.0 && **v != 1.0) {
                 return Err(Error::Argument(format!(
                     "{}: holds the value {value}; a mask of 0 and 1 was expected. For a probability give --threshold",
-                    mask.display()
+                    region.place()
                 )));
             }
-            contours_of_mask(region.voxels().mapv(|v| v as u8).view(), series.grid())?
+            contours_of_mask(voxels.mapv(|v| v as u8).view(), series.grid())?
         }
     };
-    outputs::contours(out, &lines, None)?;
+    // What a demo model made says so in its description, and stays a demo whatever it is called here.
+    let description = match region.source() {
+        Source::File { description, .. } => description.as_str(),
+        _ => "",
+    };
+    let demo = description.starts_with(DEMO_MARK);
+    let warning = demo.then(|| description.to_owned());
+    outputs.contours(&lines, warning.clone())?;
     if series.dicom().is_some() {
-        let options = RtStructOptions::default().with_roi_name(roi_name);
-        write_rtstruct(&out.join("rtstruct.dcm"), &lines, &series, &options)?;
+        let options = RtStructOptions::default().with_roi_name(roi_name).with_description(description).with_demo(demo).with_from_mask(true);
+        write_rtstruct(&outputs.path("rtstruct.dcm"), &lines, series, &options)?;
     }
+    outputs.publish()?;
+    warn(&[], warning);
     Ok(())
 }
 
 fn prepare(sequences: &Sequences, bundle: &Path, slices: &Slices, out: &Path) -> Result<()> {
     let bundle = Bundle::open(bundle)?;
-    let mut clock = Clock::default();
     let watch = Watch::new()?;
     let outcome = watch.with(|run| {
-        let study = inputs::study(sequences, &mut clock, run)?;
+        let study = inputs::study(sequences, &mut Clock::default(), run)?;
         let range = study.check_slices(inputs::range(slices, &study)?)?;
         let prepared = study.prepared(&bundle.manifest().input, range, run)?;
         npz::write(out, &prepared, &study)?;
         Ok(study.warnings().to_vec())
     });
     watch.finish();
-    for warning in outcome? {
-        eprintln!("seqseg: warning: {warning}");
-    }
+    warn(&outcome?, None);
     Ok(())
 }
 
@@ -239,13 +261,10 @@ fn info(dir: &Path) -> Result<()> {
     for file in manifest.files.keys() {
         bundle.file(file)?;
     }
+    let demo = if manifest.intended_use.demo { "DEMO, NOT FOR CLINICAL USE. " } else { "" };
     println!("{} {}  (format {}, {})", manifest.name, manifest.version, manifest.format_version, manifest.licence);
     println!("hash          {}", bundle.hash());
-    println!(
-        "intended use  {}{}",
-        if manifest.intended_use.demo { "DEMO, NOT FOR CLINICAL USE. " } else { "" },
-        manifest.intended_use.statement
-    );
+    println!("intended use  {demo}{}", manifest.intended_use.statement);
     println!("slices        {}", if manifest.negatives_trained { "with and without tumour" } else { "with tumour only: name the range" });
     println!("input         {}", json(&manifest.input)?);
     println!("detector      {}", json(&manifest.detector)?);

@@ -13,11 +13,12 @@ use crate::commands::Clock;
 /// Reads and aligns the three sequences; an error says which sequence it was.
 pub fn study(sequences: &Sequences, clock: &mut Clock, run: &Run<'_>) -> Result<Study> {
     let paths: [&Vec<PathBuf>; 3] = [&sequences.t1, &sequences.t1c, &sequences.t2];
+    let series = [&sequences.t1_series, &sequences.t1c_series, &sequences.t2_series];
     let volumes: Vec<Arc<Volume>> = clock.time("read", || {
         let mut volumes = Vec::with_capacity(3);
         for (done, sequence) in Sequence::ALL.into_iter().enumerate() {
             run.tick(Stage::Read, done, 3)?;
-            volumes.push(Arc::new(read(paths[done], &ReadOptions::default()).map_err(|e| name(e, sequence))?));
+            volumes.push(Arc::new(read(paths[done], &read_options(series[done])).map_err(|e| e.within(sequence))?));
         }
         run.tick(Stage::Read, 3, 3)?;
         Ok(volumes)
@@ -28,13 +29,11 @@ pub fn study(sequences: &Sequences, clock: &mut Clock, run: &Run<'_>) -> Result<
     clock.time("align", || Study::new(volumes, &options, run))
 }
 
-/// Puts the sequence's name before the message.
-fn name(error: Error, sequence: Sequence) -> Error {
-    match error {
-        Error::Read { message, source } => Error::Read { message: format!("{sequence}: {message}"), source },
-        Error::Image(message) => Error::Image(format!("{sequence}: {message}")),
-        Error::Geometry(message) => Error::Geometry(format!("{sequence}: {message}")),
-        other => other,
+/// How one sequence is read.
+pub fn read_options(series: &Option<String>) -> ReadOptions {
+    match series {
+        Some(uid) => ReadOptions::default().with_series_uid(uid),
+        None => ReadOptions::default(),
     }
 }
 

@@ -1,13 +1,17 @@
-//! The files of a run.
+//! The files of a command: made in a hidden folder beside their place, put there together at the end. A command that fails or is killed leaves
+//! an earlier run's files as they were, and files of two runs are never mixed.
 
 use std::path::{Path, PathBuf};
 
 use seqseg::contour::Contours;
 use seqseg::export::nifti::write_nifti;
 use seqseg::export::preview::{Preview, write_preview};
-use seqseg::export::write_atomically;
-use seqseg::export::{RtStructOptions, write_rtstruct};
-use seqseg::{Detection, Engine, Error, Result, Segmentation, Study};
+use seqseg::export::{RtStructOptions, write_atomically, write_rtstruct};
+use seqseg::{Detection, Engine, Error, Result, Run, Segmentation, Stage, Study};
+
+/// Every file that seqseg writes into an output folder; run.json appears last.
+const NAMES: [&str; 7] =
+    ["detection.json", "contours.json", "mask.nii.gz", "probability.nii.gz", "rtstruct.dcm", "preview.png", "run.json"];
 
 /// What was found, about to be written.
 pub struct Results<'a> {
@@ -18,121 +22,127 @@ pub struct Results<'a> {
     pub contours: &'a Contours,
 }
 
-/// Names of the files written, and what could not be made and why.
-#[derive(Default)]
-pub struct Written {
-    pub outputs: Vec<String>,
+/// An output folder in the making.
+pub struct Outputs {
+    out: PathBuf,
+    staged: tempfile::TempDir,
+    /// What could not be made from this input, and why.
     pub not_written: Vec<String>,
 }
 
-/// Makes the output folder and proves that it can be written, before anything is computed.
-pub fn folder(out: &Path) -> Result<()> {
-    let wrong = |e: std::io::Error| Error::Write {
-        message: format!("{}: the output folder cannot be made or written. Choose another with --out", out.display()),
-        source: Some(Box::new(e)),
-    };
-    std::fs::create_dir_all(out).map_err(wrong)?;
-    tempfile::Builder::new().prefix(".seqseg-").tempfile_in(out).map_err(wrong)?;
-    Ok(())
-}
+impl Outputs {
+    /// Makes the output folder and proves that it can be written, before anything is computed.
+    pub fn new(out: &Path) -> Result<Self> {
+        let wrong = |e: std::io::Error| Error::Write {
+            message: format!("{}: the output folder cannot be made or written. Choose another with --out", out.display()),
+            source: Some(Box::new(e)),
+        };
+        std::fs::create_dir_all(out).map_err(wrong)?;
+        let staged = tempfile::Builder::new().prefix(".seqseg-").tempdir_in(out).map_err(wrong)?;
+        Ok(Outputs { out: out.to_owned(), staged, not_written: Vec::new() })
+    }
 
-pub fn detection(out: &Path, study: &Study, engine: &Engine, detection: &Detection) -> Result<String> {
-    let text = seqseg::detect::file::to_json(detection, study, engine.manifest(), &engine.provenance())?;
-    put(&out.join("detection.json"), &text)
-}
+    /// Where a file is made.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.staged.path().join(name)
+    }
 
-pub fn contours(out: &Path, contours: &Contours, demo: Option<&str>) -> Result<String> {
-    let text = serde_json::to_string(&serde_json::json!({
-        "format": "seqseg-contours",
-        "format_version": 1,
-        "axes": "points are LPS mm; indices are continuous (i, j) of the reference's storage grid; slice is its k; rings are closed",
-        "warning": demo,
-        "kind": contours.kind(),
-        "threshold": contours.threshold(),
-        "contours": contours.all(),
-    }))
-    .map_err(|e| Error::Internal(e.to_string()))?;
-    put(&out.join("contours.json"), &text)
-}
+    /// The files made so far, in the order in which they are put in place.
+    pub fn names(&self) -> Vec<String> {
+        NAMES.iter().filter(|n| self.path(n).exists()).map(|n| (*n).to_owned()).collect()
+    }
 
-fn put(path: &Path, text: &str) -> Result<String> {
-    write_atomically(path, |f| std::io::Write::write_all(f, text.as_bytes()))?;
-    Ok(name(path))
-}
-
-fn name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// Writes everything but the run record.
-pub fn all(out: &Path, results: &Results<'_>) -> Result<Written> {
-    let Results { study, engine, detection: boxes, segmentation, contours: lines } = results;
-    let provenance = engine.provenance();
-    let mut written = Written::default();
-    written.outputs.push(detection(out, study, engine, boxes)?);
-    written.outputs.push(contours(out, lines, provenance.demo.then_some(provenance.statement.as_str()))?);
-
-    let description = provenance.short();
-    let grid = study.reference().grid();
-    let mut optional = |path: PathBuf, outcome: Result<()>| -> Result<()> {
-        match outcome {
-            Ok(()) => written.outputs.push(name(&path)),
-            // The input does not allow this output: the rest is still worth having, and the record says why.
-            Err(Error::Unsupported(why)) => {
-                stale(&path, &why)?;
-                written.not_written.push(format!("{}: {why}", name(&path)));
-            }
-            Err(error) => return Err(error),
+    /// Puts the files in place.
+    pub fn publish(self) -> Result<()> {
+        let names = self.names();
+        if let Some(stale) = NAMES.iter().find(|n| !names.iter().any(|m| m == *n) && self.out.join(n).exists()) {
+            return Err(Error::Write {
+                message: format!(
+                    "{}: left by an earlier run, and this one does not replace it. Choose an empty folder with --out; nothing was written",
+                    self.out.join(stale).display()
+                ),
+                source: None,
+            });
+        }
+        for name in names {
+            let target = self.out.join(&name);
+            std::fs::rename(self.path(&name), &target).map_err(|e| Error::write_caused(&target, "cannot be put in place", e))?;
         }
         Ok(())
-    };
-    let path = out.join("mask.nii.gz");
-    let outcome = write_nifti(&path, segmentation.mask.view(), grid, &description);
-    optional(path, outcome)?;
-    let path = out.join("probability.nii.gz");
-    let outcome = write_nifti(&path, segmentation.probability.view(), grid, &description);
-    optional(path, outcome)?;
-    let path = out.join("rtstruct.dcm");
-    let outcome = match study.reference().dicom() {
-        Some(_) => write_rtstruct(&path, lines, study.reference(), &rtstruct_options(results)),
-        None => Err(Error::Unsupported("T1C did not come from DICOM, so there are no images to refer to".into())),
-    };
-    optional(path, outcome)?;
-
-    let prepared = study.prepared(&engine.manifest().input, boxes.range(), &Default::default())?;
-    let preview = Preview {
-        study,
-        prepared: &prepared,
-        detection: boxes,
-        segmentation,
-        contours: lines,
-        provenance: &provenance,
-        context_factor: engine.manifest().context_factor(),
-    };
-    let path = out.join("preview.png");
-    write_preview(&path, &preview)?;
-    written.outputs.push(name(&path));
-    Ok(written)
-}
-
-/// A file of an earlier run must not be taken for a result of this one.
-fn stale(path: &Path, why: &str) -> Result<()> {
-    if !path.exists() {
-        return Ok(());
     }
-    Err(Error::Write {
-        message: format!(
-            "{}: left by an earlier run, and this run cannot replace it ({why}). Choose an empty folder with --out",
-            path.display()
-        ),
-        source: None,
-    })
-}
 
-fn rtstruct_options(results: &Results<'_>) -> RtStructOptions {
-    let provenance = results.engine.provenance();
-    RtStructOptions::for_model(provenance.model_name, provenance.model_version, provenance.model_hash)
-        .with_description(provenance.statement)
-        .with_edited(results.segmentation.edited)
-        .with_demo(provenance.demo)
+    /// An output that the input may not allow: the rest is still worth having, and the record says why.
+    fn optional(&mut self, name: &str, outcome: Result<()>) -> Result<()> {
+        match outcome {
+            Err(Error::Unsupported(why)) => self.not_written.push(format!("{name}: {why}")),
+            other => other?,
+        }
+        Ok(())
+    }
+
+    fn text(&self, name: &str, text: &str) -> Result<()> {
+        write_atomically(&self.path(name), |f| std::io::Write::write_all(f, text.as_bytes()))
+    }
+
+    pub fn detection(&self, study: &Study, engine: &Engine, detection: &Detection) -> Result<()> {
+        let text = seqseg::detect::file::to_json(detection, study, engine.manifest(), &engine.provenance(), engine.device())?;
+        self.text("detection.json", &text)
+    }
+
+    /// `warning` is what people must read beside the contours.
+    pub fn contours(&self, contours: &Contours, warning: Option<String>) -> Result<()> {
+        let grid = contours.grid();
+        let text = serde_json::to_string(&serde_json::json!({
+            "format": "seqseg-contours",
+            "format_version": 1,
+            "warning": warning,
+            "provenance": contours.model().map(|(provenance, _)| provenance),
+            "axes": "points are LPS mm; indices are continuous (i, j) of slice k of the grid below; rings are closed",
+            "grid": {"size": grid.size(), "axis_i_mm": grid.axis_i(), "axis_j_mm": grid.axis_j(), "origins_mm": grid.origins()},
+            "kind": contours.kind(),
+            "threshold": contours.threshold(),
+            "contours": contours.all(),
+        }))
+        .map_err(|e| Error::Internal(e.to_string()))?;
+        self.text("contours.json", &text)
+    }
+
+    /// Everything of a run but its record.
+    pub fn all(&mut self, results: &Results<'_>, run: &Run<'_>) -> Result<()> {
+        let Results { study, engine, detection, segmentation, contours } = results;
+        let mut done = 0;
+        let mut step = || {
+            done += 1;
+            run.tick(Stage::Export, done, 6)
+        };
+        run.tick(Stage::Export, 0, 6)?;
+        self.detection(study, engine, detection)?;
+        step()?;
+        self.contours(contours, segmentation.provenance.warning())?;
+        step()?;
+        let (grid, description) = (study.reference().grid(), segmentation.provenance.short());
+        let outcome = write_nifti(&self.path("mask.nii.gz"), segmentation.mask.view(), grid, &description);
+        self.optional("mask.nii.gz", outcome)?;
+        step()?;
+        let outcome = write_nifti(&self.path("probability.nii.gz"), segmentation.probability.view(), grid, &description);
+        self.optional("probability.nii.gz", outcome)?;
+        step()?;
+        let outcome = match study.reference().dicom() {
+            Some(_) => write_rtstruct(&self.path("rtstruct.dcm"), contours, study.reference(), &RtStructOptions::default()),
+            None => Err(Error::Unsupported("T1C did not come from DICOM, so there are no images to refer to".into())),
+        };
+        self.optional("rtstruct.dcm", outcome)?;
+        step()?;
+        let preview = Preview {
+            study,
+            prepared: &*study.prepared(&engine.manifest().input, detection.range(), run)?,
+            detection,
+            segmentation,
+            contours,
+            provenance: &segmentation.provenance,
+            context_factor: engine.manifest().context_factor(),
+        };
+        write_preview(&self.path("preview.png"), &preview)?;
+        step()
+    }
 }

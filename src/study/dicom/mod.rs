@@ -113,7 +113,12 @@ fn list(folder: &Path) -> Result<Listing> {
         // A link to a folder is not followed: it may lead back.
         if entry.file_type().map_err(wrong)?.is_dir() {
             listing.folders.push(path);
-        } else if path.is_file() {
+            continue;
+        }
+        // A dangling link is an image that is missing, not one that never was.
+        let target =
+            std::fs::metadata(&path).map_err(|e| Error::read_caused(&path, "cannot be read; check the link and its permissions", e))?;
+        if target.is_file() {
             listing.paths.push(path);
         }
     }

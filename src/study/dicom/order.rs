@@ -4,6 +4,7 @@
 //!
 //! The normal is row direction x column direction; slices ascend along it. Names and instance numbers play no part.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::header::Frame;
@@ -73,6 +74,17 @@ pub(super) fn order(images: &[Image], series: &str) -> Result<Vec<usize>> {
             return wrong(same_plane(a, b));
         }
         steps.push(step);
+    }
+    let mut seen: BTreeMap<&str, &Image> = BTreeMap::new();
+    for image in images.iter().filter(|i| !i.frame.multi && !i.sop_instance_uid.is_empty()) {
+        if let Some(other) = seen.insert(image.sop_instance_uid, image) {
+            return wrong(format!(
+                "two images carry the same SOP Instance UID ({}): {} and {}. A result could not say which one it lies on. Export the series again",
+                image.sop_instance_uid,
+                other.name(),
+                image.name()
+            ));
+        }
     }
     // The lower median, so that one large gap among few slices is not taken for the rule.
     let mut sorted = steps.clone();

@@ -23,7 +23,7 @@ class Trunk(nn.Module):
 
     def __init__(self, config: TrunkConfig, weights: str | None = None) -> None:
         super().__init__()
-        self.crop = RoiCrop(config.crop, config.sampling_ratio)
+        self.crop = RoiCrop(config.crop, config.sampling_ratio, config.context)
         self.pool = config.pool
         if config.kind == "resnet50":
             net = torchvision.models.resnet50(weights=weights)
@@ -35,16 +35,35 @@ class Trunk(nn.Module):
         flat = channels * config.pool**2
         self.project: nn.Module = nn.Identity()
         if config.pool > 1 or flat != config.feature_size:
-            self.project = nn.Sequential(nn.Linear(flat, config.feature_size), nn.ReLU())
+            sizes = [flat, *config.project_hidden, config.feature_size]
+            layers = [layer for a, b in zip(sizes, sizes[1:]) for layer in (nn.Linear(a, b), nn.ReLU())]
+            self.project = nn.Sequential(*layers)
 
     def embed(self, crops: Tensor) -> Tensor:
         """Crops [N, 3, C, C] -> features [N, F]."""
-        x = self.body(crops)
+        return self.pooled(self.body(crops))
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """The body's last map -> features [N, F]."""
         x = x.mean((2, 3)) if self.pool == 1 else _pool(x, self.pool).flatten(1)
         return self.project(x)
 
     def forward(self, images: Tensor, boxes: Tensor, image_index: Tensor) -> Tensor:
         return self.embed(self.crop(images, boxes, image_index))
+
+
+class MaskHead(nn.Module):
+    """layer1, layer2, layer3 of a small trunk -> mask logits [N, 1, C / 4, C / 4]; for training alone."""
+
+    def __init__(self, config: TrunkConfig, width: int = 24) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in config.widths[1:4])
+        self.last = nn.Sequential(nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 1, 1))
+
+    def forward(self, levels: list[Tensor]) -> Tensor:
+        layer1, layer2, layer3 = (lateral(x) for lateral, x in zip(self.lateral, levels[1:]))
+        x = layer2 + F.interpolate(layer3, size=layer2.shape[2:], mode="bilinear", align_corners=False)
+        return self.last(layer1 + F.interpolate(x, size=layer1.shape[2:], mode="bilinear", align_corners=False))
 
 
 class SmallBody(nn.Module):
