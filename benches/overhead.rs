@@ -78,8 +78,11 @@ fn main() {
         let mut study = null_mut();
         abi!(seqseg_study_new(&mut study));
         let mut times = Vec::new();
-        // SAFETY: a live handle.
-        let work = || unsafe { seqseg_engine_work(engine) };
+        let work = || {
+            let mut work = seqseg_work { struct_size: size_of::<seqseg_work>(), trunk_rows: 0, segmenter_rows: 0, seconds: 0.0 };
+            abi!(seqseg_engine_get_work(engine, &mut work));
+            work
+        };
         let start = Instant::now();
         for (sequence, data) in sequences.iter().enumerate() {
             let view = seqseg_volume_view {

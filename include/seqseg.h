@@ -284,6 +284,8 @@ typedef struct seqseg_volume_view {
 
 // What an engine has run so far. Later versions may append fields.
 typedef struct seqseg_work {
+    // sizeof(seqseg_work) of the caller.
+    size_t struct_size;
     // Boxes that the agent's trunk saw: once for each distinct slice and box.
     uint64_t trunk_rows;
     // Slices that the segmenter saw.
@@ -566,8 +568,8 @@ uint32_t seqseg_study_new(struct seqseg_study **study, struct seqseg_error **err
 // Frees a study. NULL is legal. Detections and results made from it stay usable.
 void seqseg_study_free(struct seqseg_study *study);
 
-// Copies a sequence from the caller's memory. `sequence` is a seqseg_sequence; a second call replaces the first. Voxels must be finite and
-// not all equal. The view is borrowed for the call and never written to.
+// Copies a sequence from the caller's memory. `sequence` is a seqseg_sequence; a second call replaces the first. Voxels must be
+// finite; a sequence whose voxels are all equal is refused by seqseg_detect. The view is borrowed for the call and never written to.
 uint32_t seqseg_study_set_volume(struct seqseg_study *study,
                                  uint32_t sequence,
                                  const struct seqseg_volume_view *view,
@@ -640,8 +642,10 @@ size_t seqseg_engine_grid(const struct seqseg_engine *engine);
 // Number of the agent's actions; 0 for a model without an agent, or NULL.
 size_t seqseg_engine_action_count(const struct seqseg_engine *engine);
 
-// The model runs of an engine since it was made: for measuring. All 0 for NULL.
-struct seqseg_work seqseg_engine_work(const struct seqseg_engine *engine);
+// Tells the model runs of an engine since it was made: for measuring.
+uint32_t seqseg_engine_get_work(const struct seqseg_engine *engine,
+                                struct seqseg_work *work,
+                                struct seqseg_error **error);
 
 // Loads ONNX Runtime, where it is not loaded yet, and tells which it is. Option: onnxruntime.
 uint32_t seqseg_runtime_info_get(const struct seqseg_options *options,

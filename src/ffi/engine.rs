@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char};
 use std::sync::Arc;
 
 use crate::engine::{Engine, EngineOptions};
-use crate::ffi::boundary::{Handle, c_string, call, clear, fill, path, place, quiet};
+use crate::ffi::boundary::{Handle, borrow, c_string, call, clear, fill, guarded, path, place, quiet};
 use crate::ffi::error::seqseg_error;
 use crate::ffi::options::{Options, seqseg_options};
 use crate::runtime::Runtime;
@@ -181,8 +181,10 @@ pub unsafe extern "C" fn seqseg_engine_action_count(engine: *const seqseg_engine
 /// What an engine has run so far. Later versions may append fields.
 #[repr(C)]
 #[allow(non_camel_case_types)]
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct seqseg_work {
+    /// sizeof(seqseg_work) of the caller.
+    pub struct_size: usize,
     /// Boxes that the agent's trunk saw: once for each distinct slice and box.
     pub trunk_rows: u64,
     /// Slices that the segmenter saw.
@@ -191,21 +193,30 @@ pub struct seqseg_work {
     pub seconds: f64,
 }
 
-/// The model runs of an engine since it was made: for measuring. All 0 for NULL.
+/// Tells the model runs of an engine since it was made: for measuring.
 ///
 /// # Safety
-/// `engine` is NULL or a live handle.
+/// `engine` is a live handle; `work` points to a struct whose struct_size is set; `error` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_engine_work(engine: *const seqseg_engine) -> seqseg_work {
+pub unsafe extern "C" fn seqseg_engine_get_work(
+    engine: *const seqseg_engine,
+    work: *mut seqseg_work,
+    error: *mut *mut seqseg_error,
+) -> u32 {
     // SAFETY: the caller's promise.
-    quiet(seqseg_work::default(), || {
-        let work = unsafe { engine.as_ref() }?.handle.value.work();
-        Some(seqseg_work {
-            trunk_rows: work.trunk.rows,
-            segmenter_rows: work.segmenter.rows,
-            seconds: work.trunk.seconds + work.q_head.seconds + work.segmenter.seconds,
+    unsafe {
+        call(error, &[guarded!(engine)], || {
+            let done = borrow(engine, "engine")?.handle.value.work();
+            let size = size_of::<seqseg_work>();
+            let value = seqseg_work {
+                struct_size: size,
+                trunk_rows: done.trunk.rows,
+                segmenter_rows: done.segmenter.rows,
+                seconds: done.trunk.seconds + done.q_head.seconds + done.segmenter.seconds,
+            };
+            fill(work, value, size, "work")
         })
-    })
+    }
 }
 
 /// The ONNX Runtime of this process. Later versions may append fields.

@@ -112,8 +112,8 @@ pub unsafe extern "C" fn seqseg_study_free(study: *mut seqseg_study) {
     }
 }
 
-/// Copies a sequence from the caller's memory. `sequence` is a seqseg_sequence; a second call replaces the first. Voxels must be finite and
-/// not all equal. The view is borrowed for the call and never written to.
+/// Copies a sequence from the caller's memory. `sequence` is a seqseg_sequence; a second call replaces the first. Voxels must be
+/// finite; a sequence whose voxels are all equal is refused by seqseg_detect. The view is borrowed for the call and never written to.
 ///
 /// # Safety
 /// `study` is a live handle; `view` is valid as seqseg_volume_view says; `options` and `run` are NULL or live handles.

@@ -207,10 +207,6 @@ static void study(void) {
     view = good;
     voxels[17] = (float)NAN;
     FAILS(SEQSEG_ERROR_IMAGE, seqseg_study_set_volume(s, 1, &view, NULL, NULL, e));
-    for (size_t v = 0; v < STUDY_VOXELS; v++) {
-        voxels[v] = 7.0f;
-    }
-    FAILS(SEQSEG_ERROR_IMAGE, seqseg_study_set_volume(s, 1, &view, NULL, NULL, e));
     study_fill(1, voxels);
     OK(seqseg_study_set_volume(s, 1, &view, NULL, NULL, e));
 
@@ -285,6 +281,12 @@ static void pipeline(const char *folder) {
     FAILS(SEQSEG_ERROR_BUNDLE, seqseg_engine_new("/nowhere", NULL, &engine, e));
     CHECK(engine == NULL);
     engine = engine_new(1, 1);
+    {
+        seqseg_work work;
+        work.struct_size = sizeof work;
+        REFUSED("engine", seqseg_engine_get_work(NULL, &work, e));
+    }
+    SIZES(seqseg_work, 32, seqseg_engine_get_work(engine, out, e));
     SIZES(seqseg_runtime_info, 32, seqseg_runtime_info_get(NULL, out, e));
 
     REFUSED_RESULT(seqseg_detection, d, "engine", seqseg_detect(NULL, s, NULL, NULL, &d, e));

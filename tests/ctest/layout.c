@@ -61,6 +61,7 @@ const char *seqseg_engine_device(const seqseg_engine *engine);
 const char *seqseg_engine_device_fallback(const seqseg_engine *engine);
 size_t seqseg_engine_grid(const seqseg_engine *engine);
 size_t seqseg_engine_action_count(const seqseg_engine *engine);
+uint32_t seqseg_engine_get_work(const seqseg_engine *engine, seqseg_work *work, seqseg_error **error);
 uint32_t seqseg_runtime_info_get(const seqseg_options *options, seqseg_runtime_info *info, seqseg_error **error);
 uint32_t seqseg_detect(const seqseg_engine *engine, const seqseg_study *study, const seqseg_options *options, const seqseg_run *run,
     seqseg_detection **detection, seqseg_error **error);
@@ -149,6 +150,7 @@ static void (*const FUNCTIONS[])(void) = {
     (void (*)(void))seqseg_engine_device_fallback,
     (void (*)(void))seqseg_engine_grid,
     (void (*)(void))seqseg_engine_action_count,
+    (void (*)(void))seqseg_engine_get_work,
     (void (*)(void))seqseg_runtime_info_get,
     (void (*)(void))seqseg_detect,
     (void (*)(void))seqseg_detection_free,
@@ -195,6 +197,11 @@ int main(void) {
     FIELD(seqseg_volume_view, stride, 48);
     FIELD(seqseg_volume_view, affine, 72);
     FIELD(seqseg_volume_view, origins, 200);
+    SIZE(seqseg_work, 32);
+    FIELD(seqseg_work, struct_size, 0);
+    FIELD(seqseg_work, trunk_rows, 8);
+    FIELD(seqseg_work, segmenter_rows, 16);
+    FIELD(seqseg_work, seconds, 24);
     SIZE(seqseg_runtime_info, 32);
     FIELD(seqseg_runtime_info, struct_size, 0);
     FIELD(seqseg_runtime_info, version, 8);

@@ -47,7 +47,7 @@ int main(void) {
     FAILS(SEQSEG_ERROR_ARGUMENT, seqseg_detect(engine, study, options, NULL, &detection, e));
     OK(seqseg_detect(engine, study, NULL, NULL, &detection, e));
 
-    /* The same volume twice is no study. */
+    /* The same volume twice is no study; what is wrong is put right by setting the sequence again. */
     {
         float *voxels = (float *)malloc(STUDY_VOXELS * sizeof(float));
         seqseg_volume_view view = study_view(voxels);
@@ -56,6 +56,16 @@ int main(void) {
         study_fill(SEQSEG_SEQUENCE_T1C, voxels);
         OK(seqseg_study_set_volume(other, SEQSEG_SEQUENCE_T2, &view, NULL, NULL, e));
         FAILS(SEQSEG_ERROR_GEOMETRY, seqseg_detect(engine, other, NULL, NULL, &none, e));
+        /* Nor is one without contrast. */
+        for (size_t v = 0; v < STUDY_VOXELS; v++) {
+            voxels[v] = 7.0f;
+        }
+        OK(seqseg_study_set_volume(other, SEQSEG_SEQUENCE_T2, &view, NULL, NULL, e));
+        FAILS(SEQSEG_ERROR_IMAGE, seqseg_detect(engine, other, NULL, NULL, &none, e));
+        CHECK(none == NULL);
+        study_set(other, SEQSEG_SEQUENCE_T2, NULL);
+        OK(seqseg_detect(engine, other, NULL, NULL, &none, e));
+        seqseg_detection_free(none);
         free(voxels);
     }
 

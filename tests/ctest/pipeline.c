@@ -95,6 +95,7 @@ int main(int argc, char **argv) {
     seqseg_contours *contours = NULL;
     seqseg_options *options = NULL;
     seqseg_runtime_info info;
+    seqseg_work work;
     seqseg_box box;
     const char *folder = argv[1];
     CHECK(argc == 2);
@@ -119,6 +120,10 @@ int main(int argc, char **argv) {
     golden_check(detection, segmentation, contours);
     check_arrays(segmentation);
     check_lines(contours);
+    work.struct_size = sizeof work;
+    OK(seqseg_engine_get_work(engine, &work, e));
+    /* The whole slice and one box at least, for each. */
+    CHECK(work.trunk_rows >= 2 * STUDY_K && work.segmenter_rows == STUDY_K && work.seconds > 0.0);
 
     /* Outputs. A volume that came from memory has no images that an RT Structure Set could name. */
     OK(seqseg_segmentation_write_mask(segmentation, path(folder, "mask.nii.gz"), NULL, NULL, e));

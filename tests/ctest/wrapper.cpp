@@ -74,7 +74,7 @@ void pipeline(const seqseg::Engine &engine, const std::string &folder) {
     seqseg::Detection detection = engine.detect(study, {}, run);
     const seqseg::Segmentation segmentation = engine.segment(study, detection, {}, run);
     const seqseg::Contours contours = segmentation.contour({}, run);
-    CHECK(ticks > 10);
+    CHECK(ticks > 10 && engine.work().segmenter_rows == STUDY_K);
     golden_check(detection.get(), segmentation.get(), contours.get());
     CHECK(study.warnings().size() == seqseg_study_warning_count(study.get()));
 

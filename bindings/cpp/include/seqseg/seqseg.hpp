@@ -710,6 +710,9 @@ private:
     seqseg_segmentation_view view_{};
 };
 
+// Model runs: the fields of seqseg_work.
+using Work = seqseg_work;
+
 // A model bundle, opened on a device. Any number of threads may share one.
 class Engine {
 public:
@@ -733,6 +736,13 @@ public:
     // Side of the model's square grid, pixels.
     [[nodiscard]] std::size_t grid() const noexcept { return seqseg_engine_grid(get()); }
     [[nodiscard]] std::size_t action_count() const noexcept { return seqseg_engine_action_count(get()); }
+    // Model runs since the engine was made, for measuring.
+    [[nodiscard]] Work work() const {
+        Work work{};
+        work.struct_size = sizeof work;
+        detail::call(seqseg_engine_get_work, get(), &work);
+        return work;
+    }
 
     // Stage one: a box on every slice.
     [[nodiscard]] Detection detect(const Study &study, const Options &options = {}, const Run &run = {}) const {
