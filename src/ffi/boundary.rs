@@ -1,8 +1,10 @@
 //! What every call across the boundary shares: panics stop here, pointers are checked here, errors become handles here.
 
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
@@ -54,10 +56,9 @@ pub unsafe fn call(error: *mut *mut seqseg_error, handles: &[Option<&dyn Poison>
     let outcome = if handles.iter().any(|h| h.flag().load(Ordering::Acquire)) {
         Err(Error::Poisoned)
     } else {
-        catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        caught(body).unwrap_or_else(|panic| {
             handles.iter().for_each(|h| h.flag().store(true, Ordering::Release));
-            let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
-            Err(Error::Internal(text.unwrap_or_else(|| "a panic".into())))
+            Err(Error::Internal(panic))
         })
     };
     match outcome {
@@ -74,9 +75,38 @@ pub unsafe fn call(error: *mut *mut seqseg_error, handles: &[Option<&dyn Poison>
     }
 }
 
+thread_local! {
+    /// How many calls this thread is in (a callback may make one of its own), and where the last panic in one came from.
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+    static PANICKED_AT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs `body`; of a panic, what it said and where. Nothing is printed: the terminal is the host's.
+fn caught<T>(body: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if CALLS.get() > 0 {
+                PANICKED_AT.set(panic.location().map(|place| format!(" ({}:{})", place.file(), place.line())));
+            } else {
+                // A Rust program's own panics, where the library is linked into one.
+                before(panic);
+            }
+        }));
+    });
+    CALLS.set(CALLS.get() + 1);
+    let outcome = catch_unwind(AssertUnwindSafe(body));
+    CALLS.set(CALLS.get() - 1);
+    outcome.map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+        text.unwrap_or_else(|| "a panic".into()) + &PANICKED_AT.take().unwrap_or_default()
+    })
+}
+
 /// For getters: the value, or a fallback where a pointer is null or the body panics.
 pub fn quiet<T>(fallback: T, body: impl FnOnce() -> Option<T>) -> T {
-    catch_unwind(AssertUnwindSafe(body)).ok().flatten().unwrap_or(fallback)
+    caught(body).ok().flatten().unwrap_or(fallback)
 }
 
 /// A borrowed handle or struct.
@@ -198,7 +228,8 @@ mod tests {
         unsafe {
             let code = call(&mut error, &[None, Some(&bad)], || panic!("test"));
             assert_eq!(code, Error::Internal(String::new()).code());
-            assert!((*error).message.to_str().unwrap().contains("test"));
+            let message = (*error).message.to_str().unwrap();
+            assert!(message.contains("test") && message.contains("boundary.rs:"), "{message}");
             drop(Box::from_raw(error));
             let code = call(&mut error, &[Some(&good), Some(&bad)], || panic!("never called"));
             assert_eq!(code, Error::Poisoned.code());
