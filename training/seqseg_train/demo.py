@@ -10,13 +10,14 @@ goes on. `--stage` runs one stage alone: `detector` and `explore` do not need ea
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 
+from .calibration import calibrate
 from .data import SliceSet, build_cache, patient_seeds
 from .detector import load_detector, run_agent, train_detector
 from .evaluate import evaluate, write_report
@@ -44,7 +45,7 @@ class Demo:
     """Of the patients, the weights and the exploration."""
     cache: Path = Path("out/demo")
     """Folder of prepared slices, checkpoints and logs; about 5 GB."""
-    stage: Literal["all", "data", "detector", "explore", "agent", "export", "threshold", "report"] = "all"
+    stage: Literal["all", "data", "detector", "refine", "explore", "agent", "export", "threshold", "report"] = "all"
     """One stage alone, or all in order."""
     workers: int = 2
     """Processes that make patients."""
@@ -58,16 +59,21 @@ class Demo:
     def main(self) -> None:
         torch.set_num_threads(self.threads)
         preset, stages = DEMO, self.cache / "stages"
-        wanted = ["data", "detector", "explore", "agent", "export", "threshold", "report"] if self.stage == "all" else [self.stage]
+        wanted = ["data", "detector", "refine", "explore", "agent", "export", "threshold", "report"] if self.stage == "all" else [self.stage]
         train, validation = self.data(preset)
         for stage in wanted:
             print(f"== {stage}", flush=True)
             if stage == "detector" and not (stages / "detector.pt").exists():
                 train_detector(preset, train, validation, stages, self.seed)
+            elif stage == "refine" and preset.refine and not (stages / "refined.pt").exists():
+                second = replace(preset, detector=preset.refine)
+                train_detector(
+                    second, train, validation, stages, self.seed + 1, name="refined", start=stages / "detector.pt"
+                )
             elif stage == "explore" and not (stages / "segmenter_explore.pt").exists():
                 train_segmenter(preset, train, validation, stages, self.seed, None, "explore")
             elif stage == "agent" and not (stages / "segmenter_agent.pt").exists():
-                agent, _ = load_detector(stages / "detector.pt", preset)
+                agent, _ = load_detector(stages / self.agent_file(preset), preset)
                 first = stages / "segmenter_explore.pt"
                 train_segmenter(preset, train, validation, stages, self.seed, agent, "agent", first)
             elif stage == "export":
@@ -89,9 +95,14 @@ class Demo:
         )
         return train, validation
 
+    def agent_file(self, preset: Preset) -> str:
+        """The checkpoint of the last round."""
+        return "refined.pt" if preset.refine else "detector.pt"
+
     def export(self, preset: Preset, stages: Path, validation: SliceSet) -> None:
         """The bundle, compared with PyTorch."""
-        agent, detector_figures = load_detector(stages / "detector.pt", preset)
+        agent, detector_figures = load_detector(stages / self.agent_file(preset), preset)
+        detector_figures["calibration"] = calibrate(agent, validation, np.arange(len(validation)), preset)
         segmenter, segmenter_figures = load_segmenter(stages / "segmenter_agent.pt", preset)
         walks = run_agent(agent, validation, np.arange(len(validation)), preset)
         rows = golden_slices(validation, walks.boxes, walks.stopped)

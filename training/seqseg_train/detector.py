@@ -20,7 +20,7 @@ from . import boxes as bx
 from .data import SliceSet
 from .environment import Episodes, Views
 from .exploration import explore, prior_actions, prior_returns
-from .networks import MaskHead, QNetwork, RoiCrop
+from .networks import QNetwork, RoiCrop
 from .networks.crop import with_context
 from .presets import Preset
 from .reward import good_stop
@@ -95,7 +95,7 @@ class Learner:
     Beyond the paper, with `auxiliary` above 0: the Q values of all eleven actions are also drawn towards what the prior
     would earn after each of them (`prior_returns`), with a weight that falls to 0 over the training. One transition
     teaches eq. (1) about one action, and a bootstrapped value needs many updates to travel; this needs neither. With
-    `auxiliary_mask` a small head, thrown away after training, draws the tumour in the crop from the trunk's maps.
+    `auxiliary_mask` the trunk's drawing of the tumour in the crop is compared with the true mask.
     """
 
     def __init__(self, preset: Preset, data: SliceSet, seed: int, weights: str | None = None) -> None:
@@ -106,16 +106,12 @@ class Learner:
         self.target = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False)
         c = self.config
-        trained = [*self.net.parameters()]
-        if c.auxiliary_mask:
-            self.mask_head = MaskHead(preset.trunk)
-            trained += self.mask_head.parameters()
         if c.optimiser == "sgd":
             self.optimiser: torch.optim.Optimizer = torch.optim.SGD(
-                trained, c.lr, momentum=c.momentum, weight_decay=c.weight_decay
+                self.net.parameters(), c.lr, momentum=c.momentum, weight_decay=c.weight_decay
             )
         else:
-            self.optimiser = torch.optim.Adam(trained, c.lr, weight_decay=c.weight_decay)
+            self.optimiser = torch.optim.Adam(self.net.parameters(), c.lr, weight_decay=c.weight_decay)
         self.updates = 0
 
     def greedy(self, episodes: Episodes, rows: Array) -> Array:
@@ -167,12 +163,8 @@ class Learner:
             goal = torch.from_numpy(replay.rewards[rows]) + c.gamma * torch.where(stopped, torch.zeros_like(best), best)
 
         self.net.train()
-        trunk = self.net.trunk
-        if masks is None:
-            local, global_ = trunk.embed(crops[: 2 * n]).chunk(2)
-        else:
-            levels = trunk.body.encoder(crops[: 2 * n])
-            local, global_ = trunk.pooled(levels[-1]).chunk(2)
+        features, drawn = self.net.trunk.embed_and_draw(crops[: 2 * n])
+        local, global_ = features.chunk(2)
         encoded = self.net.encode_history(torch.from_numpy(past))
         q_all = self.net.head(global_, local, encoded)
         q = q_all.gather(1, actions[:, None]).squeeze(1)
@@ -185,7 +177,7 @@ class Learner:
         if masks is not None:
             # Tumour is rare in a crop of the whole slice: its cells weigh more.
             shares = masks[: 2 * n]
-            entropy = F.binary_cross_entropy_with_logits(self.mask_head(levels), shares, weight=1 + 3 * shares)
+            entropy = F.binary_cross_entropy_with_logits(drawn, shares, weight=1 + 3 * shares)
             loss = loss + c.auxiliary_mask * entropy
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -304,15 +296,29 @@ def draw_slices(data: SliceSet, count: int, tumour_free_share: float, rng: np.ra
 
 
 def train_detector(
-    preset: Preset, train: SliceSet, validation: SliceSet, out: Path, seed: int, weights: str | None = None
+    preset: Preset,
+    train: SliceSet,
+    validation: SliceSet,
+    out: Path,
+    seed: int,
+    weights: str | None = None,
+    name: str = "detector",
+    start: Path | None = None,
 ) -> Path:
-    """Train, keep the best checkpoint by `validation_figures`' score, return its path."""
+    """Train, keep the best checkpoint by `validation_figures`' score as `name`.pt, return its path.
+
+    `start` is a checkpoint to go on from, with an empty experience pool.
+    """
     c, rng = preset.detector, np.random.default_rng([seed, 2])
     learner = Learner(preset, train, seed, weights)
+    if start is not None:
+        state = torch.load(start, weights_only=True)["net"]
+        for net in (learner.net, learner.target, learner.average):
+            net.load_state_dict(state)
     replay = Replay(c.replay, preset.history)
     chosen = pick_validation(validation, c.validation_slices)
     out.mkdir(parents=True, exist_ok=True)
-    best_path, log, best = out / "detector.pt", out / "detector.jsonl", -np.inf
+    best_path, log, best = out / f"{name}.pt", out / f"{name}.jsonl", -np.inf
     log.write_text("")
     per_epoch = c.episodes_per_epoch or int(train.tumour.sum())
     begun = time.time()
@@ -355,7 +361,7 @@ def train_detector(
             while due >= 1:
                 due -= 1
                 if replay.filled >= min(c.warmup, c.replay):
-                    losses.append(learner.update(replay, 1 - epoch / c.epochs))
+                    losses.append(learner.update(replay, max(1 - epoch / c.epochs, c.auxiliary_floor)))
 
         line: dict[str, float] = {
             "epoch": epoch, "epsilon": epsilon, "priori": priori, "lr": lr, "decisions": decisions,

@@ -22,7 +22,7 @@ from .reference import Bundle, run
 Array = np.ndarray
 THRESHOLDS = np.round(np.arange(0.3, 0.96, 0.05), 2)
 FREE = 0.04
-COST = 0.02
+COST = 0.025
 
 
 def pick(dice: Array, free: Array) -> int:

@@ -170,7 +170,7 @@ def stand_in_test_patient(seed):
 def test_threshold_rule():
     from seqseg_train.threshold import pick
 
-    dice = np.array([0.88, 0.90, 0.89, 0.885, 0.8])
+    dice = np.array([0.87, 0.90, 0.89, 0.88, 0.8])
     assert pick(dice, np.array([0.3, 0.1, 0.04, 0.03, 0.0])) == 2
-    # Nothing clean is affordable: the highest within 0.02 of the best.
+    # Nothing clean is affordable: the highest within 0.025 of the best.
     assert pick(dice, np.array([0.3, 0.2, 0.2, 0.2, 0.0])) == 3

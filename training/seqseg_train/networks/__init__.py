@@ -1,7 +1,7 @@
 """Prepared slices and boxes in, features, Q values and probabilities out: the three networks of a bundle."""
 
 from .crop import RoiCrop
-from .qnet import MaskHead, QHead, QNetwork, Trunk
+from .qnet import QHead, QNetwork, Trunk
 from .ranet import RANet, Segmenter
 
-__all__ = ["MaskHead", "QHead", "QNetwork", "RANet", "RoiCrop", "Segmenter", "Trunk"]
+__all__ = ["QHead", "QNetwork", "RANet", "RoiCrop", "Segmenter", "Trunk"]

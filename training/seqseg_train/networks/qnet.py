@@ -17,43 +17,50 @@ class Trunk(nn.Module):
     """images [S, 3, H, W], boxes [N, 4], image_index [N] -> features [N, F].
 
     Kind `resnet50` is the paper's: a 224 crop, torchvision's ResNet-50 up to global average pooling, F = 2048. Kind
-    `small` ends in a `pool` x `pool` map and one linear layer, because averaging away where a thing is costs a small
-    network too much.
+    `small` ends in a `pool` x `pool` map and linear layers, because averaging away where a thing is costs a small network
+    too much; with `mask` it also draws the tumour in the crop, C / 4 x C / 4, and the linear layers see that drawing.
     """
 
     def __init__(self, config: TrunkConfig, weights: str | None = None) -> None:
         super().__init__()
         self.crop = RoiCrop(config.crop, config.sampling_ratio, config.context)
         self.pool = config.pool
+        self.mask: MaskHead | None = None
         if config.kind == "resnet50":
             net = torchvision.models.resnet50(weights=weights)
             self.body: nn.Module = nn.Sequential(*list(net.children())[:-2])
             channels = 2048
         else:
-            self.body = SmallBody(config)
+            self.body = SmallEncoder(config.widths, config.blocks)
             channels = config.widths[3]
-        flat = channels * config.pool**2
+            self.mask = MaskHead(config) if config.mask else None
+        flat = channels * config.pool**2 + ((config.crop // 4) ** 2 if self.mask else 0)
         self.project: nn.Module = nn.Identity()
         if config.pool > 1 or flat != config.feature_size:
             sizes = [flat, *config.project_hidden, config.feature_size]
             layers = [layer for a, b in zip(sizes, sizes[1:]) for layer in (nn.Linear(a, b), nn.ReLU())]
             self.project = nn.Sequential(*layers)
 
+    def embed_and_draw(self, crops: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Crops [N, 3, C, C] -> features [N, F] and mask logits [N, 1, C / 4, C / 4], None without a mask head."""
+        levels = self.body(crops)
+        last = levels[-1] if isinstance(levels, list) else levels
+        x = last.mean((2, 3)) if self.pool == 1 else _pool(last, self.pool).flatten(1)
+        if self.mask is None:
+            return self.project(x), None
+        drawn = self.mask(levels)
+        return self.project(torch.cat([x, torch.sigmoid(drawn).flatten(1)], dim=1)), drawn
+
     def embed(self, crops: Tensor) -> Tensor:
         """Crops [N, 3, C, C] -> features [N, F]."""
-        return self.pooled(self.body(crops))
-
-    def pooled(self, x: Tensor) -> Tensor:
-        """The body's last map -> features [N, F]."""
-        x = x.mean((2, 3)) if self.pool == 1 else _pool(x, self.pool).flatten(1)
-        return self.project(x)
+        return self.embed_and_draw(crops)[0]
 
     def forward(self, images: Tensor, boxes: Tensor, image_index: Tensor) -> Tensor:
         return self.embed(self.crop(images, boxes, image_index))
 
 
 class MaskHead(nn.Module):
-    """layer1, layer2, layer3 of a small trunk -> mask logits [N, 1, C / 4, C / 4]; for training alone."""
+    """layer1, layer2, layer3 of a small trunk -> mask logits [N, 1, C / 4, C / 4]."""
 
     def __init__(self, config: TrunkConfig, width: int = 24) -> None:
         super().__init__()
@@ -64,17 +71,6 @@ class MaskHead(nn.Module):
         layer1, layer2, layer3 = (lateral(x) for lateral, x in zip(self.lateral, levels[1:]))
         x = layer2 + F.interpolate(layer3, size=layer2.shape[2:], mode="bilinear", align_corners=False)
         return self.last(layer1 + F.interpolate(x, size=layer1.shape[2:], mode="bilinear", align_corners=False))
-
-
-class SmallBody(nn.Module):
-    """The last map of a SmallEncoder."""
-
-    def __init__(self, config: TrunkConfig) -> None:
-        super().__init__()
-        self.encoder = SmallEncoder(config.widths, config.blocks)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.encoder(x)[-1]
 
 
 def _pool(x: Tensor, side: int) -> Tensor:
