@@ -114,12 +114,13 @@ impl Volume {
             return Err(Error::Internal(format!("{name}: voxels {:?} on a grid of {:?}", voxels.dim(), grid.shape())));
         }
         let finite = |plane: ArrayView2<'_, f32>| plane.iter().all(|v| v.is_finite());
-        if !voxels.axis_iter(Axis(0)).into_par_iter().all(finite) {
-            if let Some(((k, j, i), value)) = voxels.indexed_iter().find(|(_, v)| !v.is_finite()) {
-                return Err(Error::Image(format!(
-                    "{name}: voxel (i {i}, j {j}, k {k}) is {value}; every voxel must be a finite number. Clean the image before use"
-                )));
-            }
+        // Which voxel it is, is looked for only where it must be told.
+        if !voxels.axis_iter(Axis(0)).into_par_iter().all(finite)
+            && let Some(((k, j, i), value)) = voxels.indexed_iter().find(|(_, v)| !v.is_finite())
+        {
+            return Err(Error::Image(format!(
+                "{name}: voxel (i {i}, j {j}, k {k}) is {value}; every voxel must be a finite number. Clean the image before use"
+            )));
         }
         let voxels = if voxels.is_standard_layout() { voxels } else { voxels.as_standard_layout().into_owned() };
         Ok(Volume { voxels, grid, source })

@@ -43,7 +43,7 @@ class Demo:
     """Folder of the bundle and its report."""
     seed: int = 1
     """Of the patients, the weights and the exploration."""
-    cache: Path = Path("out/demo")
+    cache: Path = Path("out/training")
     """Folder of prepared slices, checkpoints and logs; about 5 GB."""
     stage: Literal["all", "data", "detector", "refine", "explore", "agent", "export", "threshold", "report"] = "all"
     """One stage alone, or all in order."""

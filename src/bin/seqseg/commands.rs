@@ -28,7 +28,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         }
         Command::Detect { sequences, model, detecting, out } => detect(&sequences, &model, &detecting, &out),
         Command::Contour { mask, reference, reference_series, threshold, roi_name, out } => {
-            let region = read(&[mask.clone()], &ReadOptions::default()).map_err(|e| e.within("mask"))?;
+            let region = read(&[mask], &ReadOptions::default()).map_err(|e| e.within("mask"))?;
             let series = read(&[reference], &inputs::read_options(&reference_series)).map_err(|e| e.within("reference"))?;
             outline(&region, &series, threshold, &roi_name, &out)
         }
