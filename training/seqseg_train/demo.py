@@ -55,11 +55,14 @@ class Demo:
     """Unseen patients of the report."""
     version: str = "1.0.0"
     """Version of the bundle."""
+    note: str = ""
+    """What a reader of the manifest should know of this run beyond its preset."""
 
     def main(self) -> None:
         torch.set_num_threads(self.threads)
         preset, stages = DEMO, self.cache / "stages"
-        wanted = ["data", "detector", "refine", "explore", "agent", "export", "threshold", "report"] if self.stage == "all" else [self.stage]
+        every = ["data", "detector", "refine", "explore", "agent", "export", "threshold", "report"]
+        wanted = every if self.stage == "all" else [self.stage]
         train, validation = self.data(preset)
         for stage in wanted:
             print(f"== {stage}", flush=True)
@@ -117,6 +120,7 @@ class Demo:
                 "data": f"{preset.patients_train} synthetic patients, {preset.patients_validation} more for choosing checkpoints",
                 "seed": self.seed,
                 "preset": json.loads(json.dumps(preset.to_dict())),
+                **({"note": self.note} if self.note else {}),
             },
             slice_spacing_mm=(4.0, 8.0),
         )

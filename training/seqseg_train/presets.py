@@ -198,9 +198,9 @@ DEMO = Preset(
         _DEMO_DETECTOR, epochs=7, lr=5e-4, auxiliary_floor=0.5, schedule=Schedule(epsilon=0.3, priori=0.2, priori_min=0.2)
     ),
     segmenter=SegmenterTraining(
-        steps=8000,
-        agent_steps=5000,
-        late_after=0.49,
+        steps=6000,
+        agent_steps=3000,
+        late_after=0.65,
         border_k=4,
         tumour_free_share=0.45,
         scale=0.1,
