@@ -2,6 +2,7 @@
 # make test    every test, with its own set-up
 # make test-memory    the C and C++ tests under valgrind (minutes)
 # make lint    formatting and lints
+# make bench   what the library costs beside the model
 # make install PREFIX=/usr/local [DESTDIR=] [LIBDIR=lib]    the library, its headers, CMake and pkg-config files, the program
 
 CARGO   ?= cargo
@@ -29,7 +30,7 @@ LIBDIR  ?= lib
 LABELS  ?= quick
 CTEST    = $(CURDIR)/out/ctest
 
-.PHONY: demo test test-rust test-demo test-ctest test-memory test-training lint setup build install clean
+.PHONY: demo test test-rust test-demo test-ctest test-memory test-training lint setup build install clean bench
 
 setup: $(VENV)/.done
 build: setup
@@ -84,6 +85,11 @@ test-memory:
 
 test-training: $(VENV_TRAIN)/.done
 	cd training && $(VENV_TRAIN)/bin/python -m pytest --quiet
+
+# What the library costs beside the model; see benches/.
+BUNDLE ?= models/demo
+bench: setup
+	$(CARGO) bench --locked --bench overhead -- $(BUNDLE)
 
 lint:
 	$(CARGO) fmt --check
