@@ -4,13 +4,17 @@ evaluation.
     python -m seqseg_train.demo --out models/demo --seed 1 --cache DIR
 
 Every stage leaves its result in the cache folder and is skipped where that is there already, so a run that was cut off
-goes on. `--stage` runs one stage alone: `detector` and `explore` do not need each other and may run side by side.
+goes on. `detector` and `explore` do not need each other and run side by side, on half of the threads each; `--stage` runs
+one stage alone.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -45,7 +49,7 @@ class Demo:
     """Of the patients, the weights and the exploration."""
     cache: Path = Path("out/training")
     """Folder of prepared slices, checkpoints and logs; about 5 GB."""
-    stage: Literal["all", "data", "detector", "refine", "explore", "agent", "export", "threshold", "report"] = "all"
+    stage: Literal["all", "data", "detector", "explore", "agent", "export", "threshold", "report"] = "all"
     """One stage alone, or all in order."""
     workers: int = 2
     """Processes that make patients."""
@@ -53,7 +57,7 @@ class Demo:
     """Threads of PyTorch."""
     test_patients: int = DEMO.patients_test
     """Unseen patients of the report."""
-    version: str = "1.0.0"
+    version: str = "1.1.0"
     """Version of the bundle."""
     note: str = ""
     """What a reader of the manifest should know of this run beyond its preset."""
@@ -61,22 +65,19 @@ class Demo:
     def main(self) -> None:
         torch.set_num_threads(self.threads)
         preset, stages = DEMO, self.cache / "stages"
-        every = ["data", "detector", "refine", "explore", "agent", "export", "threshold", "report"]
-        wanted = every if self.stage == "all" else [self.stage]
         train, validation = self.data(preset)
+        wanted = [self.stage]
+        if self.stage == "all":
+            self.side_by_side("detector", "explore")
+            wanted = ["agent", "export", "threshold", "report"]
         for stage in wanted:
             print(f"== {stage}", flush=True)
             if stage == "detector" and not (stages / "detector.pt").exists():
                 train_detector(preset, train, validation, stages, self.seed)
-            elif stage == "refine" and preset.refine and not (stages / "refined.pt").exists():
-                second = replace(preset, detector=preset.refine)
-                train_detector(
-                    second, train, validation, stages, self.seed + 1, name="refined", start=stages / "detector.pt"
-                )
             elif stage == "explore" and not (stages / "segmenter_explore.pt").exists():
                 train_segmenter(preset, train, validation, stages, self.seed, None, "explore")
             elif stage == "agent" and not (stages / "segmenter_agent.pt").exists():
-                agent, _ = load_detector(stages / self.agent_file(preset), preset)
+                agent, _ = load_detector(stages / "detector.pt", preset)
                 first = stages / "segmenter_explore.pt"
                 train_segmenter(preset, train, validation, stages, self.seed, agent, "agent", first)
             elif stage == "export":
@@ -86,6 +87,21 @@ class Demo:
                 print(json.dumps(set_threshold(self.out, seeds, self.cache / "whole", self.workers)))
             elif stage == "report":
                 self.report(preset)
+
+    def side_by_side(self, *stages: str) -> None:
+        """Run stages in processes of their own; all must end well."""
+        options = ["--out", self.out, "--seed", self.seed, "--cache", self.cache, "--threads", max(1, self.threads // len(stages))]
+        command = [sys.executable, "-m", "seqseg_train.demo", *map(str, options), "--stage"]
+        running = {stage: subprocess.Popen([*command, stage]) for stage in stages}
+        try:
+            while any(process.poll() is None for process in running.values()):
+                for stage, process in running.items():
+                    if process.poll():
+                        raise SystemExit(f"stage {stage} ended with exit code {process.returncode}; see its message above")
+                time.sleep(1)
+        finally:
+            for process in running.values():
+                process.terminate()
 
     def data(self, preset: Preset) -> tuple[SliceSet, SliceSet]:
         """Training and validation slices."""
@@ -98,13 +114,9 @@ class Demo:
         )
         return train, validation
 
-    def agent_file(self, preset: Preset) -> str:
-        """The checkpoint of the last round."""
-        return "refined.pt" if preset.refine else "detector.pt"
-
     def export(self, preset: Preset, stages: Path, validation: SliceSet) -> None:
         """The bundle, compared with PyTorch."""
-        agent, detector_figures = load_detector(stages / self.agent_file(preset), preset)
+        agent, detector_figures = load_detector(stages / "detector.pt", preset)
         detector_figures["calibration"] = calibrate(agent, validation, np.arange(len(validation)), preset)
         segmenter, segmenter_figures = load_segmenter(stages / "segmenter_agent.pt", preset)
         walks = run_agent(agent, validation, np.arange(len(validation)), preset)

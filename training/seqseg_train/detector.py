@@ -1,6 +1,6 @@
 """Slices with target boxes in, a trained agent out: deep Q-learning (paper 3.1.5, 4.2.2).
 
-One file, read from top to bottom: states as crops, replay, the update of eq. (1), validation, the loop of Algorithm 3.
+Read from top to bottom: states as crops, the update of eq. (1), validation, the loop of Algorithm 3.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from .exploration import explore, prior_actions, prior_returns
 from .networks import QNetwork, RoiCrop
 from .networks.crop import with_context
 from .presets import Preset
+from .replay import Crops, Replay
 from .reward import good_stop
 
 Array = np.ndarray
@@ -33,26 +34,26 @@ def load_images(data: SliceSet, slices: Array) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(data.images[slices])).float().div_(255.0)
 
 
-def crop_views(
-    net: QNetwork, images: Tensor, index: Array, boxes: Array, views: Views, grid: int, masks: Tensor | None = None
-) -> Tensor | tuple[Tensor, Tensor]:
-    """Crops [N, 3, C, C] of boxes given in view coordinates; `index` [N] says which of `images`.
+@torch.no_grad()
+def crop_views(net: QNetwork, images: Tensor, index: Array, boxes: Array, views: Views, grid: int) -> Tensor:
+    """Crops [N, 3, C, C] of boxes given in view coordinates; `index` [N] says which of `images`."""
+    return _cut(net, net.trunk.crop, images, index, boxes, views, grid)
 
-    With `masks` [n, 1, G, G] also the share of tumour in each of C / 4 x C / 4 cells of the crops.
-    """
+
+@torch.no_grad()
+def mask_views(net: QNetwork, masks: Tensor, index: Array, boxes: Array, views: Views, grid: int) -> Tensor:
+    """The share of tumour [N, 1, M, M] in the cells of what the trunk draws; `masks` [n, 1, G, G]."""
+    cells = net.trunk.drawn_side
+    return _cut(net, RoiCrop(cells, 2), masks, index, boxes, views, grid)
+
+
+def _cut(net: QNetwork, cropper: RoiCrop, source: Tensor, index: Array, boxes: Array, views: Views, grid: int) -> Tensor:
     # The context is added in view coordinates, where the whole-slice box can be told from the others.
     wide = with_context(torch.from_numpy(boxes), net.trunk.crop.context, grid).numpy()
     image_boxes = torch.from_numpy(views.to_image(wide, grid)).float()
-    rows = torch.from_numpy(index)
+    crops = cropper.sample(source, image_boxes, torch.from_numpy(index))
     flip = torch.from_numpy(views.flip)[:, None, None, None]
-
-    def crop(source: Tensor, cropper: RoiCrop) -> Tensor:
-        with torch.no_grad():
-            crops = cropper.sample(source, image_boxes, rows)
-            return torch.where(flip, crops.flip(-1), crops).contiguous(memory_format=torch.channels_last)
-
-    crops = crop(images, net.trunk.crop)
-    return crops if masks is None else (crops, crop(masks, RoiCrop(net.trunk.crop.size // 4, 4)))
+    return torch.where(flip, crops.flip(-1), crops).contiguous(memory_format=torch.channels_last)
 
 
 def whole_boxes(n: int, grid: int) -> Array:
@@ -60,33 +61,44 @@ def whole_boxes(n: int, grid: int) -> Array:
     return np.tile([0.0, 0.0, grid, grid], (n, 1))
 
 
-@dataclass
-class Replay:
-    """The experience pool: a ring of (slice, view, box, past actions, action, reward, next box, stopped)."""
+class Scene:
+    """Running episodes and the crops that the agent sees in them."""
 
-    size: int
-    history: int
+    def __init__(self, net: QNetwork, data: SliceSet, preset: Preset, n: int) -> None:
+        self.net, self.data, self.episodes = net, data, Episodes(data, preset, n)
+        crop, cells = net.trunk.crop.size, net.trunk.drawn_side
+        self.images = torch.zeros(n, 3, data.grid, data.grid)
+        self.masks = torch.zeros(n, 1, data.grid, data.grid)
+        self.whole, self.local = Crops.empty(n, crop, cells), Crops.empty(n, crop, cells)
+        self.number = np.zeros(n, dtype=np.int64)
+        self._next = 0
 
-    def __post_init__(self) -> None:
-        n = self.size
-        self.slices = np.zeros(n, dtype=np.int64)
-        self.views = Views.plain(n)
-        self.before, self.after = np.zeros((n, 4)), np.zeros((n, 4))
-        self.past = np.full((n, self.history), -1, dtype=np.int64)
-        self.actions = np.zeros(n, dtype=np.int64)
-        self.rewards = np.zeros(n, dtype=np.float32)
-        self.stopped = np.zeros(n, dtype=bool)
-        self.filled = self.next = 0
+    def start(self, rows: Array, slices: Array, views: Views) -> None:
+        """Begin episodes of some slices in some rows."""
+        if not len(rows):
+            return
+        self.episodes.start(rows, slices, views)
+        self.number[rows] = self._next + np.arange(len(rows))
+        self._next += len(rows)
+        self.images[rows] = load_images(self.data, slices)
+        self.masks[rows] = torch.from_numpy(self.data.masks[slices]).float().div_(255.0).unsqueeze(1)
+        self.whole.put(rows, self.look(rows, whole_boxes(len(rows), self.data.grid)))
+        self.local.put(rows, self.look(rows, self.episodes.boxes[rows]))
 
-    def add(self, slices: Array, views: Views, before: Array, past: Array, actions: Array, rewards: Array,
-            after: Array, stopped: Array) -> None:  # fmt: skip
-        """Store n transitions, overwriting the oldest."""
-        rows = (self.next + np.arange(len(slices))) % self.size
-        self.slices[rows], self.before[rows], self.past[rows], self.actions[rows] = slices, before, past, actions
-        self.rewards[rows], self.after[rows], self.stopped[rows] = rewards, after, stopped
-        self.views.put(rows, views)
-        self.next = (self.next + len(rows)) % self.size
-        self.filled = min(self.filled + len(rows), self.size)
+    def look(self, rows: Array, boxes: Array) -> Crops:
+        """The crops of boxes [k, 4] in the slices of some rows."""
+        views, grid = self.episodes.views.rows(rows), self.data.grid
+        image = crop_views(self.net, self.images, rows, boxes, views, grid)
+        mask = mask_views(self.net, self.masks, rows, boxes, views, grid)
+        return Crops(_to_u8(image), _to_u8(mask)[:, 0])
+
+
+def _to_u8(x: Tensor) -> Array:
+    return x.mul(255).round_().clamp_(0, 255).to(torch.uint8).numpy()
+
+
+def _from_u8(x: Array) -> Tensor:
+    return torch.from_numpy(x).to(memory_format=torch.channels_last).float().div_(255.0)
 
 
 class Learner:
@@ -114,69 +126,52 @@ class Learner:
             self.optimiser = torch.optim.Adam(self.net.parameters(), c.lr, weight_decay=c.weight_decay)
         self.updates = 0
 
-    def greedy(self, episodes: Episodes, rows: Array) -> Array:
+    @torch.no_grad()
+    def greedy(self, scene: Scene, rows: Array) -> Array:
         """Actions of the highest Q value for some rows of running episodes."""
         self.net.eval()
-        with torch.no_grad():
-            images = load_images(self.data, episodes.slices[rows])
-            n, grid = len(rows), episodes.grid
-            views = episodes.views.rows(np.concatenate([rows, rows]))
-            boxes = np.concatenate([episodes.boxes[rows], whole_boxes(n, grid)])
-            crops = crop_views(self.net, images, np.tile(np.arange(n), 2), boxes, views, grid)
-            local, global_ = self.net.trunk.embed(crops).chunk(2)
-            past = self.net.encode_history(torch.from_numpy(episodes.past[rows]))
-            return self.net.head(global_, local, past).argmax(1).numpy()
+        crops = _from_u8(np.concatenate([scene.local.image[rows], scene.whole.image[rows]]))
+        local, global_ = self.net.trunk.embed(crops).chunk(2)
+        past = self.net.encode_history(torch.from_numpy(scene.episodes.past[rows]))
+        return self.net.head(global_, local, past).argmax(1).numpy()
 
     def update(self, replay: Replay, share_left: float = 0.0) -> float:
         """One gradient step of eq. (1) on a random batch; returns its loss. `share_left` of the training is to come."""
-        c, grid = self.config, self.data.grid
-        rows = np.sort(self.rng.integers(replay.filled, size=c.batch))
-        n = len(rows)
-        images = load_images(self.data, replay.slices[rows])
-        views = replay.views.rows(np.tile(rows, 3))
-        boxes = np.concatenate([replay.before[rows], whole_boxes(n, grid), replay.after[rows]])
-        masks = None
-        if c.auxiliary_mask:
-            masks = torch.from_numpy(self.data.masks[replay.slices[rows]]).float().div_(255.0).unsqueeze(1)
-        crops = crop_views(self.net, images, np.tile(np.arange(n), 3), boxes, views, grid, masks)
-        if masks is not None:
-            crops, masks = crops
+        c = self.config
+        batch = replay.sample(c.batch, c.per_episode, self.rng)
+        n, m = len(batch.actions), len(batch.whole.image)
+        crops = _from_u8(np.concatenate([batch.before.image, batch.whole.image, batch.after]))
         if c.intensity:
-            # One gain per transition and channel, the same for all three crops of a transition.
-            gain = torch.from_numpy(self.rng.uniform(1 - c.intensity, 1 + c.intensity, (n, 3, 1, 1)).astype(np.float32))
-            crops = crops * gain.repeat(3, 1, 1, 1)
+            # One gain per episode and channel: the whole slice and all its boxes are the same picture.
+            gain = torch.from_numpy(self.rng.uniform(1 - c.intensity, 1 + c.intensity, (m, 3, 1, 1)).astype(np.float32))
+            each = gain.repeat_interleave(n // m, 0)
+            crops = crops * torch.cat([each, gain, each])
 
-        past = replay.past[rows]
-        actions = torch.from_numpy(replay.actions[rows])
-        next_past = np.concatenate([replay.actions[rows][:, None], past[:, :-1]], axis=1)
+        actions = torch.from_numpy(batch.actions)
+        next_past = np.concatenate([batch.actions[:, None], batch.past[:, :-1]], axis=1)
+        encoded_next = self.net.encode_history(torch.from_numpy(next_past))
         with torch.no_grad():
-            global_next, local_next = self.target.trunk.embed(crops[n:]).chunk(2)
-            encoded_next = self.net.encode_history(torch.from_numpy(next_past))
-            q_next = self.target.head(global_next, local_next, encoded_next)
+            q_next = _q(self.target, crops[n:], m, encoded_next, c.mixed_precision, whole_first=True)[0]
             best = q_next.max(1).values
             if c.double:
                 self.net.eval()
-                global_now, local_now = self.net.trunk.embed(crops[n:]).chunk(2)
-                choice = self.net.head(global_now, local_now, encoded_next).argmax(1, keepdim=True)
+                choice = _q(self.net, crops[n:], m, encoded_next, c.mixed_precision, whole_first=True)[0].argmax(1, keepdim=True)
                 best = q_next.gather(1, choice).squeeze(1)
-            stopped = torch.from_numpy(replay.stopped[rows])
-            goal = torch.from_numpy(replay.rewards[rows]) + c.gamma * torch.where(stopped, torch.zeros_like(best), best)
+            stopped = torch.from_numpy(batch.stopped)
+            goal = torch.from_numpy(batch.rewards) + c.gamma * torch.where(stopped, torch.zeros_like(best), best)
 
         self.net.train()
-        features, drawn = self.net.trunk.embed_and_draw(crops[: 2 * n])
-        local, global_ = features.chunk(2)
-        encoded = self.net.encode_history(torch.from_numpy(past))
-        q_all = self.net.head(global_, local, encoded)
+        encoded = self.net.encode_history(torch.from_numpy(batch.past))
+        q_all, drawn = _q(self.net, crops[: n + m], m, encoded, c.mixed_precision)
         q = q_all.gather(1, actions[:, None]).squeeze(1)
         loss = F.smooth_l1_loss(q, goal) if c.loss == "huber" else F.l1_loss(q, goal)
         td_loss = float(loss.detach())
         auxiliary = c.auxiliary * share_left
         if auxiliary:
-            returns = torch.from_numpy(self.prior_returns(replay, rows)).float()
-            loss = loss + auxiliary * F.smooth_l1_loss(q_all, returns)
-        if masks is not None:
+            loss = loss + auxiliary * F.smooth_l1_loss(q_all, torch.from_numpy(batch.returns))
+        if c.auxiliary_mask and drawn is not None:
             # Tumour is rare in a crop of the whole slice: its cells weigh more.
-            shares = masks[: 2 * n]
+            shares = _from_u8(np.concatenate([batch.before.mask, batch.whole.mask])[:, None])
             entropy = F.binary_cross_entropy_with_logits(drawn, shares, weight=1 + 3 * shares)
             loss = loss + c.auxiliary_mask * entropy
         self.optimiser.zero_grad(set_to_none=True)
@@ -189,14 +184,6 @@ class Learner:
         self._follow()
         return td_loss
 
-    def prior_returns(self, replay: Replay, rows: Array) -> Array:
-        """What each action [n, A] is worth under the prior, in the states of some transitions."""
-        slices, grid = replay.slices[rows], self.data.grid
-        tumour = self.data.tumour[slices]
-        target = replay.views.rows(rows).to_view(self.data.target[slices], grid)
-        target = np.where(tumour[:, None], target, [0.0, 0.0, grid, grid])
-        return prior_returns(replay.before[rows], target, tumour, grid, self.preset.min_side, self.config.gamma)
-
     def _follow(self) -> None:
         """Move the averaged weights; statistics of batch normalisation are averaged as well, counters copied."""
         # Early averages would remember the random start, so the window grows with the updates.
@@ -206,6 +193,18 @@ class Learner:
                 kept.lerp_(now, 1 - decay)
             else:
                 kept.copy_(now)
+
+
+def _q(
+    net: QNetwork, crops: Tensor, m: int, history: Tensor, mixed: bool, whole_first: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """Crops of n boxes and of m whole slices, each shared by n / m boxes -> Q values [n, A] and the trunk's drawings."""
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed):
+        features, drawn = net.trunk.embed_and_draw(crops)
+    features, drawn = features.float(), None if drawn is None else drawn.float()
+    n = len(crops) - m
+    global_, local = features.split([m, n]) if whole_first else features.split([n, m])[::-1]
+    return net.head(global_.repeat_interleave(n // m, 0), local, history), drawn
 
 
 @dataclass
@@ -303,19 +302,12 @@ def train_detector(
     seed: int,
     weights: str | None = None,
     name: str = "detector",
-    start: Path | None = None,
 ) -> Path:
-    """Train, keep the best checkpoint by `validation_figures`' score as `name`.pt, return its path.
-
-    `start` is a checkpoint to go on from, with an empty experience pool.
-    """
+    """Train, keep the best checkpoint by `validation_figures`' score as `name`.pt, return its path."""
     c, rng = preset.detector, np.random.default_rng([seed, 2])
     learner = Learner(preset, train, seed, weights)
-    if start is not None:
-        state = torch.load(start, weights_only=True)["net"]
-        for net in (learner.net, learner.target, learner.average):
-            net.load_state_dict(state)
-    replay = Replay(c.replay, preset.history)
+    trunk = learner.net.trunk
+    replay = Replay(c.replay, preset.history, bx.N_ACTIONS, trunk.crop.size, trunk.drawn_side)
     chosen = pick_validation(validation, c.validation_slices)
     out.mkdir(parents=True, exist_ok=True)
     best_path, log, best = out / f"{name}.pt", out / f"{name}.jsonl", -np.inf
@@ -330,31 +322,31 @@ def train_detector(
             group["lr"] = lr
         queue = draw_slices(train, per_epoch, c.tumour_free_share, rng)
         n = min(c.parallel, len(queue))
-        episodes = Episodes(train, preset, n)
+        scene = Scene(learner.net, train, preset, n)
+        episodes = scene.episodes
         waiting, rows, losses, decisions, due = 0, np.arange(n), [], 0, 0.0
         active = np.ones(n, dtype=bool)
         while True:
             fresh = queue[waiting : waiting + len(rows)]
             waiting += len(fresh)
             views = Views.random(len(fresh), train.grid, c.shift, c.scale, c.flip, rng)
-            episodes.start(rows[: len(fresh)], fresh, views)
+            scene.start(rows[: len(fresh)], fresh, views)
             active[rows[len(fresh) :]] = False
             if not active.any():
                 break
-            before, past = episodes.boxes.copy(), episodes.past.copy()
-            prior = prior_actions(
-                before, episodes.target, episodes.tumour, train.grid, preset.min_side, rng, literal=c.literal_prior
-            )
             live = np.flatnonzero(active)
+            before, past, target, tumour = (x[live] for x in (episodes.boxes, episodes.past, episodes.target, episodes.tumour))
+            prior = prior_actions(before, target, tumour, train.grid, preset.min_side, rng, literal=c.literal_prior)
             actions = np.full(n, bx.TERMINAL)
-            actions[live] = explore(
-                lambda some: learner.greedy(episodes, live[some]), prior[live], epsilon, priori, rng
-            )
+            actions[live] = explore(lambda some: learner.greedy(scene, live[some]), prior, epsilon, priori, rng)
             rewards, stopped, over = episodes.step(actions)
+            after = scene.look(live, episodes.boxes[live])
             replay.add(
-                episodes.slices[live], episodes.views.rows(live), before[live], past[live], actions[live], rewards[live],
-                episodes.boxes[live], stopped[live],
+                scene.number[live] + epoch * per_epoch, scene.whole.rows(live), scene.local.rows(live), after.image, past,
+                actions[live], rewards[live], stopped[live],
+                prior_returns(before, target, tumour, train.grid, preset.min_side, c.gamma),
             )  # fmt: skip
+            scene.local.put(live, after)
             rows = np.flatnonzero(over & active)
             decisions += len(live)
             due += len(live) / c.decisions_per_update

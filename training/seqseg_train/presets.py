@@ -6,7 +6,7 @@ the runtime. Checkpoints and reports hold the preset as a dictionary.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from .exploration import Schedule
@@ -74,6 +74,8 @@ class DetectorTraining:
     parallel: int = 32
     decisions_per_update: int = 32
     batch: int = 128
+    # Transitions of a batch that come from one episode and share the whole slice's features.
+    per_episode: int = 1
     optimiser: Literal["sgd", "adam"] = "sgd"
     loss: Literal["l1", "huber"] = "l1"
     lr: float = 5e-4
@@ -85,6 +87,8 @@ class DetectorTraining:
     warmup: int = 1024
     target_update: int = 1000
     double: bool = False
+    # Run the trunk in bfloat16 where a gradient is taken; weights, head and validation stay float32.
+    mixed_precision: bool = False
     # Weights of the auxiliary losses: the prior's returns for all actions (falls over the epochs, not below the floor's
     # share), and the trunk's drawing of the tumour. 0 is the paper.
     auxiliary: float = 0.0
@@ -144,8 +148,6 @@ class Preset:
     min_side: float = 16.0
     ranet: RanetConfig = field(default_factory=RanetConfig)
     detector: DetectorTraining = field(default_factory=DetectorTraining)
-    # A second round from the first one's checkpoint, with an empty experience pool; None is the paper.
-    refine: DetectorTraining | None = None
     segmenter: SegmenterTraining = field(default_factory=SegmenterTraining)
     patients_train: int = 301
     patients_validation: int = 129
@@ -158,49 +160,45 @@ class Preset:
 
 PAPER = Preset(name="paper", input=InputConfig(fit="stretch", scaling="dataset_max"))
 
-_DEMO_DETECTOR = DetectorTraining(
-    epochs=14,
-    episodes_per_epoch=640,
-    tumour_free_share=0.2,
-    parallel=64,
-    decisions_per_update=12,
-    batch=32,
-    optimiser="adam",
-    loss="huber",
-    lr=1e-3,
-    cosine=True,
-    weight_decay=1e-5,
-    target_update=200,
-    schedule=Schedule(priori_min=0.2),
-    auxiliary=1.0,
-    auxiliary_mask=2.0,
-    ema=0.995,
-    shift=24.0,
-    scale=0.12,
-    intensity=0.1,
-    validate_every=2,
-    validation_slices=240,
-)
-
 DEMO = Preset(
     name="demo",
     trunk=TrunkConfig(
-        kind="small", crop=64, context=1.5, widths=(16, 32, 64, 96), blocks=(1, 1, 1), pool=4,
+        kind="small", crop=64, context=1.5, widths=(16, 32, 64, 128), blocks=(1, 1, 1), pool=4,
         project_hidden=(256,), mask=True, feature_size=128,
     ),
-    # 12 and not 16: with 16 the prior itself misses the IoU threshold on the smallest tumours of the phantom.
-    min_side=12.0,
     ranet=RanetConfig(
         encoder="small", crop=96, widths=(8, 16, 24, 40, 80), decoder=(8, 12, 20, 32), lstm_hidden=128, regions=6, fused=8
     ),
-    detector=_DEMO_DETECTOR,
-    refine=replace(
-        _DEMO_DETECTOR, epochs=7, lr=5e-4, auxiliary_floor=0.5, schedule=Schedule(epsilon=0.3, priori=0.2, priori_min=0.2)
+    detector=DetectorTraining(
+        epochs=22,
+        episodes_per_epoch=2000,
+        tumour_free_share=0.2,
+        parallel=64,
+        decisions_per_update=24,
+        batch=128,
+        per_episode=4,
+        optimiser="adam",
+        loss="huber",
+        lr=1e-3,
+        cosine=True,
+        weight_decay=1e-5,
+        target_update=200,
+        schedule=Schedule(priori_min=0.2),
+        auxiliary=1.0,
+        auxiliary_floor=0.3,
+        auxiliary_mask=2.0,
+        ema=0.998,
+        mixed_precision=True,
+        shift=24.0,
+        scale=0.12,
+        intensity=0.1,
+        validate_every=2,
+        validation_slices=240,
     ),
     segmenter=SegmenterTraining(
-        steps=6000,
+        steps=9000,
         agent_steps=3000,
-        late_after=0.65,
+        late_after=0.7,
         border_k=4,
         tumour_free_share=0.45,
         scale=0.1,

@@ -18,7 +18,8 @@ class Trunk(nn.Module):
 
     Kind `resnet50` is the paper's: a 224 crop, torchvision's ResNet-50 up to global average pooling, F = 2048. Kind
     `small` ends in a `pool` x `pool` map and linear layers, because averaging away where a thing is costs a small network
-    too much; with `mask` it also draws the tumour in the crop, C / 4 x C / 4, and the linear layers see that drawing.
+    too much; with `mask` it also draws the tumour in the crop, C / 2 x C / 2, and the linear layers see that drawing, halved,
+    and its largest value in every row and column, which is where the tumour's box begins and ends.
     """
 
     def __init__(self, config: TrunkConfig, weights: str | None = None) -> None:
@@ -34,7 +35,11 @@ class Trunk(nn.Module):
             self.body = SmallEncoder(config.widths, config.blocks)
             channels = config.widths[3]
             self.mask = MaskHead(config) if config.mask else None
-        flat = channels * config.pool**2 + ((config.crop // 4) ** 2 if self.mask else 0)
+        # Side of the drawing; a trunk that draws nothing has one cell, which nobody looks at.
+        self.drawn_side = config.crop // 2 if self.mask else 1
+        flat = channels * config.pool**2
+        if self.mask:
+            flat += (self.drawn_side // 2) ** 2 + 2 * self.drawn_side
         self.project: nn.Module = nn.Identity()
         if config.pool > 1 or flat != config.feature_size:
             sizes = [flat, *config.project_hidden, config.feature_size]
@@ -42,14 +47,16 @@ class Trunk(nn.Module):
             self.project = nn.Sequential(*layers)
 
     def embed_and_draw(self, crops: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Crops [N, 3, C, C] -> features [N, F] and mask logits [N, 1, C / 4, C / 4], None without a mask head."""
+        """Crops [N, 3, C, C] -> features [N, F] and mask logits [N, 1, C / 2, C / 2], None without a mask head."""
         levels = self.body(crops)
         last = levels[-1] if isinstance(levels, list) else levels
         x = last.mean((2, 3)) if self.pool == 1 else _pool(last, self.pool).flatten(1)
         if self.mask is None:
             return self.project(x), None
         drawn = self.mask(levels)
-        return self.project(torch.cat([x, torch.sigmoid(drawn).flatten(1)], dim=1)), drawn
+        p = torch.sigmoid(drawn)
+        seen = [x, F.avg_pool2d(p, 2).flatten(1), p.amax(2).flatten(1), p.amax(3).flatten(1)]
+        return self.project(torch.cat(seen, dim=1)), drawn
 
     def embed(self, crops: Tensor) -> Tensor:
         """Crops [N, 3, C, C] -> features [N, F]."""
@@ -60,17 +67,24 @@ class Trunk(nn.Module):
 
 
 class MaskHead(nn.Module):
-    """layer1, layer2, layer3 of a small trunk -> mask logits [N, 1, C / 4, C / 4]."""
+    """conv1, layer1, layer2, layer3 of a small trunk -> mask logits [N, 1, C / 2, C / 2]."""
 
-    def __init__(self, config: TrunkConfig, width: int = 24) -> None:
+    def __init__(self, config: TrunkConfig, width: int = 24, fine: int = 8) -> None:
         super().__init__()
         self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in config.widths[1:4])
-        self.last = nn.Sequential(nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 1, 1))
+        self.join = nn.Sequential(nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, fine, 1))
+        self.fine = nn.Conv2d(config.widths[0], fine, 1)
+        self.last = nn.Sequential(nn.ReLU(), nn.Conv2d(fine, 1, 3, padding=1))
 
     def forward(self, levels: list[Tensor]) -> Tensor:
-        layer1, layer2, layer3 = (lateral(x) for lateral, x in zip(self.lateral, levels[1:]))
-        x = layer2 + F.interpolate(layer3, size=layer2.shape[2:], mode="bilinear", align_corners=False)
-        return self.last(layer1 + F.interpolate(x, size=layer1.shape[2:], mode="bilinear", align_corners=False))
+        layer1, layer2, x = (lateral(level) for lateral, level in zip(self.lateral, levels[1:]))
+        x = layer1 + _up(layer2 + _up(x, layer2), layer1)
+        fine = self.fine(levels[0])
+        return self.last(fine + _up(self.join(x), fine))
+
+
+def _up(x: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
 
 
 def _pool(x: Tensor, side: int) -> Tensor:
