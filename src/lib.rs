@@ -21,6 +21,8 @@ pub mod detect;
 pub mod engine;
 pub mod error;
 pub mod export;
+#[doc(hidden)]
+pub mod fault;
 pub mod ffi;
 pub mod run;
 pub mod runtime;

@@ -3,96 +3,13 @@
 
 mod common;
 
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, c_char};
 use std::path::Path;
 use std::ptr::{null, null_mut};
 
-use common::{SIZE, Trio};
-use dicom_core::{DataElement, PrimitiveValue, VR};
+use common::abi::{call, grid, load, new_study, ok, set_volume, text, trio};
 use dicom_dictionary_std::tags;
 use seqseg::ffi::*;
-use seqseg::study::Grid;
-
-fn message(error: *mut seqseg_error) -> String {
-    // SAFETY: `error` came from the call that failed.
-    unsafe {
-        let text = CStr::from_ptr(seqseg_error_message(error)).to_str().unwrap().to_owned();
-        seqseg_error_free(error);
-        text
-    }
-}
-
-/// Calls a function of the ABI; the error is its last argument.
-macro_rules! call {
-    ($function:ident($($argument:expr),*)) => {{
-        let mut error = null_mut();
-        // SAFETY: handles and pointers of this file are live for the call.
-        let status = unsafe { $function($($argument,)* &mut error) };
-        (status, message(error))
-    }};
-}
-
-macro_rules! ok {
-    ($function:ident($($argument:expr),*)) => {{
-        let (status, text) = call!($function($($argument),*));
-        assert_eq!((status, text.as_str()), (0, ""), stringify!($function));
-    }};
-}
-
-fn text(path: &Path) -> CString {
-    CString::new(path.to_str().unwrap()).unwrap()
-}
-
-fn grid() -> Grid {
-    Grid::from_affine(SIZE, &common::affine()).unwrap()
-}
-
-/// A DICOM study with a lesion.
-fn trio() -> Trio {
-    let arrays = [0, 1, 2].map(|sequence| common::head_voxels(sequence, &grid()));
-    Trio::dicom(|sequence, slice, object| {
-        let plane = arrays[sequence].index_axis(ndarray::Axis(0), slice);
-        let pixels: Vec<u16> = plane.iter().map(|v| *v as u16).collect();
-        object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels.into())));
-    })
-}
-
-/// The sequence's view; `shift` (mm) moves it to the patient's left, `upside_down` runs k from the head to the feet.
-fn set_volume(study: *mut seqseg_study, sequence: usize, shift: f64, upside_down: bool) {
-    let voxels = common::head_voxels(sequence, &grid());
-    let a = common::affine();
-    let mut view = seqseg_volume_view {
-        struct_size: size_of::<seqseg_volume_view>(),
-        data: voxels.as_ptr().cast(),
-        element: seqseg_element::SEQSEG_ELEMENT_FLOAT32 as u32,
-        axes: seqseg_axes::SEQSEG_AXES_LPS as u32,
-        size: SIZE,
-        stride: [4, 4 * SIZE[0] as i64, 4 * (SIZE[0] * SIZE[1]) as i64],
-        affine: std::array::from_fn(|at| a[at / 4][at % 4]),
-        origins: null(),
-    };
-    view.affine[3] += shift;
-    if upside_down {
-        let last = SIZE[2] - 1;
-        view.data = voxels.index_axis(ndarray::Axis(0), last).as_ptr().cast();
-        view.stride[2] = -view.stride[2];
-        view.affine[11] += view.affine[10] * last as f64;
-        view.affine[10] = -view.affine[10];
-    }
-    ok!(seqseg_study_set_volume(study, sequence as u32, &view, null(), null()));
-}
-
-fn load(study: *mut seqseg_study, sequence: usize, trio: &Trio) {
-    let folder = text(&trio.dir.path().join(["t1", "t1c", "t2"][sequence]));
-    let paths: [*const c_char; 1] = [folder.as_ptr()];
-    ok!(seqseg_study_load(study, sequence as u32, paths.as_ptr(), 1, null(), null()));
-}
-
-fn new_study() -> *mut seqseg_study {
-    let mut study = null_mut();
-    ok!(seqseg_study_new(&mut study));
-    study
-}
 
 struct Outcome {
     volume_mm3: f64,

@@ -16,6 +16,14 @@ to=${DESTDIR:-}$PREFIX
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -n 1)
 abi=$(sed -n 's/.*-soname,libseqseg\.so\.\([0-9]*\).*/\1/p' "$root/build.rs")
 : "${version:?}" "${abi:?}"
+
+# A library that can fail on purpose (src/fault.rs) is for tests. The words are those of its failures.
+for file in libseqseg.so libseqseg.a seqseg; do
+    if grep -q 'made to fail by fault-injection' "$BUILT/$file"; then
+        echo "$BUILT/$file was built with the feature fault-injection and is not installed; build again without it" >&2
+        exit 1
+    fi
+done
 # What a Rust static library with C++ in it (the JPEG-LS decoder) needs of the system.
 system="stdc++ gcc_s m dl pthread rt util"
 

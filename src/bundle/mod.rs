@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::fault;
 pub use manifest::Manifest;
 
 /// No file of a bundle is larger than this (bytes): a manifest cannot make the library read without end.
@@ -31,8 +32,13 @@ impl Bundle {
     /// [`Error::Bundle`] that names the file, what was expected and what to do.
     pub fn open(dir: &Path) -> Result<Self> {
         let path = dir.join("bundle.json");
-        let bytes = std::fs::read(&path).map_err(|source| Error::Bundle {
-            message: format!("{}: no model bundle here. A directory with bundle.json was expected", dir.display()),
+        let bytes = fault::bytes_of(&path).map_err(|source| Error::Bundle {
+            message: match source.kind() {
+                std::io::ErrorKind::NotFound => {
+                    format!("{}: no model bundle here. A directory with bundle.json was expected", dir.display())
+                }
+                _ => format!("{}: cannot be read. Check the model bundle and its permissions", path.display()),
+            },
             source: Some(Box::new(source)),
         })?;
         let manifest = Manifest::parse(&bytes, &path.display().to_string())?;
@@ -71,7 +77,7 @@ impl Bundle {
         if std::fs::metadata(&path).map_err(missing)?.len() > LARGEST_FILE {
             return Err(Error::bundle(format!("{}: larger than {LARGEST_FILE} bytes", path.display())));
         }
-        let bytes = std::fs::read(&path).map_err(missing)?;
+        let bytes = fault::bytes_of(&path).map_err(missing)?;
         let found = hex(&Sha256::digest(&bytes));
         if !found.eq_ignore_ascii_case(expected) {
             return Err(Error::bundle(format!(

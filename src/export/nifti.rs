@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use ::nifti::writer::WriterOptions;
-use ::nifti::{DataElement, NiftiHeader};
+use ::nifti::{DataElement, NiftiError, NiftiHeader};
 use ndarray::ArrayView3;
 
 use crate::error::{Error, Result};
@@ -29,7 +29,11 @@ where
         WriterOptions::new(beside)
             .reference_header(&header)
             .write_nifti(&voxels.reversed_axes())
-            .map_err(|e| std::io::Error::other(e.to_string()))
+            // The crate shows the system's errors as Rust prints them.
+            .map_err(|e| match e {
+                NiftiError::Io(e) => e,
+                other => std::io::Error::other(other.to_string()),
+            })
     })
 }
 

@@ -8,6 +8,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::fault::{self, Counted};
 
 /// Calls `write` with a buffered, seekable writer to a new file beside `path`, and renames that file to `path`.
 ///
@@ -15,14 +16,13 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Write`], naming `path`, where the folder is missing or not writable, the disk is full, or `write` fails.
-pub fn write_atomically<E>(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -> std::result::Result<(), E>) -> Result<()>
+pub fn write_atomically<E>(path: &Path, write: impl FnOnce(&mut BufWriter<Counted<&mut File>>) -> std::result::Result<(), E>) -> Result<()>
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut file = sibling(path, ".part")?;
-
     let failed = |e| Error::write_caused(path, "writing failed; check that the disk has space left and try again", e);
-    let mut writer = BufWriter::new(file.as_file_mut());
+    let mut writer = BufWriter::new(fault::counted(file.as_file_mut()));
     if let Err(error) = write(&mut writer) {
         return Err(match error.into().downcast::<Error>() {
             Ok(own) => *own,
@@ -31,7 +31,8 @@ where
     }
     writer.flush().map_err(failed)?;
     drop(writer);
-    file.as_file().sync_all().map_err(failed)?;
+    sync(file.as_file()).map_err(failed)?;
+    fault::write().map_err(failed)?;
     file.persist(path).map_err(|e| failed(e.error))?;
     Ok(())
 }
@@ -44,7 +45,15 @@ pub fn rename_into_place(path: &Path, suffix: &str, write: impl FnOnce(&Path) ->
     let failed = |e| Error::write_caused(path, "writing failed; check that the disk has space left and try again", e);
     let sibling = sibling(path, suffix)?.into_temp_path();
     write(&sibling).map_err(failed)?;
+    File::open(&sibling).and_then(|file| sync(&file)).map_err(failed)?;
+    fault::write().map_err(failed)?;
     sibling.persist(path).map_err(|e| failed(e.error))
+}
+
+/// Some file systems (NFS, quotas) say only here that there was no space for what was written.
+fn sync(file: &File) -> std::io::Result<()> {
+    fault::write()?;
+    file.sync_all()
 }
 
 /// A new file beside `path`, removed again unless it is renamed.
@@ -66,7 +75,7 @@ fn sibling(path: &Path, suffix: &str) -> Result<tempfile::NamedTempFile> {
     // Temporary files are private by default; this one becomes the result, so it gets the usual permissions (less the umask).
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder).map_err(|e| {
+    fault::write().and_then(|()| builder.tempfile_in(folder)).map_err(|e| {
         Error::write_caused(
             path,
             "cannot be written; the folder must exist and be writable. Choose another folder or change its permissions",

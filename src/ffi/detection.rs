@@ -400,7 +400,7 @@ pub unsafe extern "C" fn seqseg_detection_read(
             let (file, options) = (path(file, "file")?, Options::of(options));
             with(run, |run| {
                 let together = study::together(study, &options, run)?;
-                let text = std::fs::read_to_string(&file).map_err(|e| Error::read_caused(&file, "the detection cannot be read", e))?;
+                let text = crate::fault::text_of(&file).map_err(|e| Error::read_caused(&file, "the detection cannot be read", e))?;
                 let engine = engine.handle.value.clone();
                 let name = file.display().to_string();
                 let found = detect::file::from_json(&text, &name, &together, engine.manifest(), &engine.provenance())?;

@@ -14,6 +14,7 @@ use ort::value::{TensorElementType, TensorRef, ValueType};
 
 use crate::bundle::Bundle;
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::runtime::{Device, DeviceUsed, Runtime, platform};
 
 /// The graphs as detection and segmentation see them.
@@ -299,7 +300,9 @@ impl Graph {
     fn timed<T>(&self, rows: usize, run: impl FnOnce(&mut Session) -> std::result::Result<T, RunError>) -> Result<T> {
         let mut session = self.acquire();
         let start = Instant::now();
-        let out = run(&mut session)
+        let out = fault::model_run()
+            .map_err(RunError::from)
+            .and_then(|()| run(&mut session))
             .map_err(|source| Error::Runtime { message: format!("{}: a model run failed", self.name), source: Some(source) })?;
         self.counter.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
         self.counter.runs.fetch_add(1, Ordering::Relaxed);

@@ -5,7 +5,6 @@
 //! The grid is the sform's where its code is positive, else the qform's where its code is positive; a file with neither says nothing
 //! about where it lies in the patient and is refused. Lengths must be millimetres (or unstated, which means the same).
 
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
@@ -13,6 +12,7 @@ use flate2::read::MultiGzDecoder;
 use nifti::{Endianness, NiftiHeader};
 
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::study::grid::Grid;
 use crate::study::samples::{self, Layout, SampleType};
 use crate::study::volume::{Source, Volume};
@@ -64,9 +64,9 @@ fn header_length(head: &[u8]) -> Option<i32> {
 /// [`Error::Read`] where it cannot be read or is truncated or damaged; [`Error::Image`] where it is not one placed volume of scalars.
 pub fn read_file(path: &Path) -> Result<Volume> {
     let wrong = |e| Error::read_caused(path, "cannot be read; check the path and its permissions", e);
-    let file = File::open(path).map_err(wrong)?;
+    let file = fault::open(path).map_err(wrong)?;
     let stored = file.metadata().map_err(wrong)?.len();
-    read_any(BufReader::new(file), stored, path)
+    read_any(BufReader::new(fault::counted(file)), stored, path)
 }
 
 /// Reads the bytes of a `.nii` or `.nii.gz` file; `path` stands in messages.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use crate::error::{Error, Result};
+use crate::fault::{self, Counted};
 use crate::study::grid::Grid;
 use crate::study::nifti::mirror;
 use crate::study::samples::{self, Layout, SampleType};
@@ -56,11 +57,11 @@ pub fn read_bytes(bytes: &[u8], path: &Path) -> Result<Volume> {
     read_any(bytes, bytes.len() as u64, path, false)
 }
 
-fn open(path: &Path) -> Result<(BufReader<File>, u64)> {
+fn open(path: &Path) -> Result<(BufReader<Counted<File>>, u64)> {
     let wrong = |e| Error::read_caused(path, "cannot be read; check the path and its permissions", e);
-    let file = File::open(path).map_err(wrong)?;
+    let file = fault::open(path).map_err(wrong)?;
     let stored = file.metadata().map_err(wrong)?.len();
-    Ok((BufReader::new(file), stored))
+    Ok((BufReader::new(fault::counted(file)), stored))
 }
 
 fn read_any<R: BufRead>(mut stream: R, stored: u64, path: &Path, detached: bool) -> Result<Volume> {

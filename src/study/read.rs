@@ -3,11 +3,11 @@
 //! In: one folder of DICOM files, one NIfTI-1 or NRRD file, or one or many DICOM files. Out: a [`Volume`] with its source.
 //! What a file is, is told by its first bytes, never by its name.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::study::volume::Volume;
 use crate::study::{dicom, nifti, nrrd};
 
@@ -90,7 +90,7 @@ pub fn read(paths: &[PathBuf], options: &ReadOptions) -> Result<Volume> {
 pub(crate) fn head(path: &Path) -> Result<Vec<u8>> {
     let wrong = |e| Error::read_caused(path, "cannot be read; check the path and its permissions", e);
     let mut bytes = Vec::with_capacity(HEAD);
-    File::open(path).map_err(wrong)?.take(HEAD as u64).read_to_end(&mut bytes).map_err(wrong)?;
+    fault::counted(fault::open(path).map_err(wrong)?).take(HEAD as u64).read_to_end(&mut bytes).map_err(wrong)?;
     Ok(bytes)
 }
 

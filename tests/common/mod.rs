@@ -1,5 +1,8 @@
 //! What several tests need: the micro bundle, and a synthetic trio of sequences as NIfTI or DICOM.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports, unused_macros)]
+
+pub mod abi;
+pub mod golden;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

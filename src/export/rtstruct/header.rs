@@ -4,7 +4,6 @@
 //! name survives in whatever character set it was written (GB18030, ISO 2022), and so do sets that no decoder here knows.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufReader, Cursor, Error as IoError, ErrorKind, Read, Result as IoResult};
 use std::path::Path;
 
@@ -12,6 +11,7 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
 use crate::error::{Error, Result};
+use crate::fault;
 
 /// What is copied, with its value representation. The flag: required, empty where the images have none.
 pub(super) const COPIED: [(Tag, VR, bool); 25] = [
@@ -60,7 +60,7 @@ const UNDEFINED: u32 = 0xFFFF_FFFF;
 pub(super) fn read(path: &Path) -> Result<BTreeMap<Tag, Vec<u8>>> {
     let what =
         "the image's patient and study could not be read, which the structure set copies; the file must be there unchanged and readable";
-    File::open(path).and_then(|file| parse(BufReader::new(file))).map_err(|e| Error::read_caused(path, what, e))
+    fault::open(path).and_then(|file| parse(BufReader::new(fault::counted(file)))).map_err(|e| Error::read_caused(path, what, e))
 }
 
 fn parse(mut reader: impl Read) -> IoResult<BTreeMap<Tag, Vec<u8>>> {

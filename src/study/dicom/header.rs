@@ -2,7 +2,6 @@
 //!
 //! In: a file, with or without preamble and meta group. Out: an [`Opened`] file, and its [`Frame`]s with geometry and rescaling.
 
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +13,7 @@ use dicom_object::{DefaultDicomObject, FileMetaTableBuilder, InMemDicomObject, O
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 use crate::error::{Error, Result};
+use crate::fault;
 
 /// A parsed file.
 pub(super) struct Opened {
@@ -68,9 +68,9 @@ pub(crate) fn bare_syntax(head: &[u8]) -> Option<&'static str> {
 /// Opens a file up to its pixel data, or whole.
 pub(super) fn open(path: &Path, whole: bool) -> Result<Opened> {
     let wrong = |e| Error::read_caused(path, "cannot be read; check its permissions", e);
-    let file = File::open(path).map_err(wrong)?;
+    let file = fault::open(path).map_err(wrong)?;
     let stored = file.metadata().map_err(wrong)?.len();
-    parse(BufReader::new(file), stored, path, whole)
+    parse(BufReader::new(fault::counted(file)), stored, path, whole)
 }
 
 /// Parses a file of `stored` bytes; `path` stands in messages.

@@ -21,6 +21,7 @@ use ndarray::Array3;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::study::grid::{Grid, scale};
 use crate::study::read::{Kind, ReadOptions, head, kind};
 use crate::study::samples::MAX_VOXELS;
@@ -103,8 +104,8 @@ struct Listing {
 fn list(folder: &Path) -> Result<Listing> {
     let wrong = |e| Error::read_caused(folder, "the folder cannot be read; check its permissions", e);
     let mut listing = Listing::default();
-    for entry in std::fs::read_dir(folder).map_err(wrong)? {
-        let entry = entry.map_err(wrong)?;
+    for entry in fault::read().and_then(|()| std::fs::read_dir(folder)).map_err(wrong)? {
+        let entry = fault::read().and(entry).map_err(wrong)?;
         let name = entry.file_name();
         if name.to_string_lossy().starts_with('.') || name == "DICOMDIR" {
             continue;

@@ -26,6 +26,12 @@ check "$shared" shared.txt
 nm -g --defined-only "$static" | awk 'NF > 1 { print $NF }' | sort -u > static.txt
 check "$static" static.txt
 
+# What makes calls fail on purpose (src/fault.rs) is for tests alone.
+if grep -l 'made to fail by fault-injection' "$shared" "$static" >&2; then
+    echo "built with the feature fault-injection" >&2
+    exit 1
+fi
+
 readelf -d "$shared" > dynamic.txt
 grep -q 'SONAME.*\[libseqseg\.so\.1\]' dynamic.txt
 grep -q 'NODELETE' dynamic.txt
