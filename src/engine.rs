@@ -11,7 +11,7 @@ use crate::detect::{self, DetectOptions, Detection};
 use crate::error::Result;
 use crate::run::{Run, Stage};
 use crate::runtime::networks::{NetworkOptions, Work};
-use crate::runtime::{Device, DeviceUsed, Networks, Runtime};
+use crate::runtime::{Device, DeviceUsed, Networks, Runtime, Watch};
 use crate::segment::{self, Segmentation};
 use crate::study::Study;
 
@@ -144,7 +144,7 @@ impl Engine {
     /// # Errors
     /// As there.
     pub fn detect(&self, study: &Study, options: &DetectOptions, run: &Run<'_>) -> Result<Detection> {
-        detect::detect(study, self.manifest(), &self.networks, options, run)
+        Watch::over(run.cancel, |watch| detect::detect(study, self.manifest(), &self.networks.watched(watch), options, run))
     }
 
     /// Stage two: see [`segment::segment`].
@@ -152,7 +152,9 @@ impl Engine {
     /// # Errors
     /// As there.
     pub fn segment(&self, study: &Study, detection: &Detection, run: &Run<'_>) -> Result<Segmentation> {
-        segment::segment(study, self.manifest(), &self.networks, detection, self.provenance(), run)
+        Watch::over(run.cancel, |watch| {
+            segment::segment(study, self.manifest(), &self.networks.watched(watch), detection, self.provenance(), run)
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use ndarray::{Array1, Array2, Array4, ArrayView2, ArrayView4, Axis};
 use seqseg::bundle::golden::Golden;
 use seqseg::bundle::manifest::Agent;
 use seqseg::detect::agent::{best, encode_history, run_agent};
+use seqseg::runtime::Watch;
 use seqseg::runtime::networks::Graphs;
 use seqseg::{BoundingBox, CancelToken, Device, Engine, EngineOptions, Error, Result, Run, Trajectory};
 
@@ -157,4 +158,23 @@ fn a_golden_case_that_disagrees_is_told() {
         agent.q[[0, 0, 3]] += 0.01;
     }
     assert!(golden.check(engine.bundle(), engine.networks()).unwrap_err().to_string().contains("Q values"));
+}
+
+/// One run of so many rows takes a second or more; a set token ends it long before, and the session goes on.
+#[test]
+fn a_cancel_breaks_off_a_long_model_run() {
+    const ROWS: usize = 2000;
+    let engine = engine();
+    let images = slices(&engine);
+    let boxes = vec![BoundingBox::whole(images.shape()[3]).to_f32(); ROWS];
+    let token = CancelToken::new();
+    let segment = |rows: usize| {
+        Watch::over(Some(&token), |watch| engine.networks().watched(watch).segmenter(images.view(), &boxes[..rows], &vec![0; rows]))
+    };
+    let before = segment(1).unwrap();
+    token.cancel();
+    assert!(matches!(segment(ROWS), Err(Error::Cancelled)));
+    assert_eq!(engine.work().segmenter.rows, 1);
+    token.reset();
+    assert_eq!(segment(1).unwrap(), before);
 }

@@ -76,13 +76,7 @@ impl Pipeline {
                 None => abi::set_volume(study, sequence, 0.0, false),
             }
         }
-        Pipeline {
-            engine,
-            study,
-            detection: Cell::new(null_mut()),
-            segmentation: Cell::new(null_mut()),
-            contours: Cell::new(null_mut()),
-        }
+        Pipeline { engine, study, detection: Cell::new(null_mut()), segmentation: Cell::new(null_mut()), contours: Cell::new(null_mut()) }
     }
 
     fn detect(&self) -> (u32, String) {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
 use std::path::Path;
 use std::ptr::{null, null_mut};
 
@@ -130,6 +130,70 @@ fn a_volume_in_memory_gets_the_uids_of_the_files_it_came_from() {
 
     // SAFETY: live handles, not used afterwards.
     unsafe {
+        seqseg_options_free(options);
+        seqseg_engine_free(engine);
+    }
+}
+
+/// Progress that cancels at a tick: `user_data` counts down to it.
+extern "C" fn stop(_progress: *const seqseg_progress, user_data: *mut c_void) -> bool {
+    // SAFETY: the test's own number, which nothing else uses during the call.
+    let left = unsafe { &mut *user_data.cast::<u32>() };
+    *left -= 1;
+    *left > 0
+}
+
+#[test]
+fn a_cancel_stops_what_reads_and_writes_dicom() {
+    const CANCELLED: u32 = seqseg_status::SEQSEG_CANCELLED as u32;
+    let trio = trio();
+    let (folder, mut engine, mut options, mut cancel) = (trio.dir.path(), null_mut(), null_mut(), null_mut());
+    ok!(seqseg_options_new(&mut options));
+    ok!(seqseg_options_set_device(options, c"cpu".as_ptr()));
+    ok!(seqseg_engine_new(text(&common::micro()).as_ptr(), options, &mut engine));
+    ok!(seqseg_run_new(&mut cancel));
+    let mut left = 0u32;
+    let counter: *mut u32 = &mut left;
+    ok!(seqseg_run_set_progress(cancel, Some(stop), counter.cast()));
+    // SAFETY: `left` is read and written through this pointer only.
+    let arm = |ticks: u32| unsafe { counter.write(ticks) };
+    let t1c = text(&folder.join("t1c"));
+    let paths: [*const c_char; 1] = [t1c.as_ptr()];
+
+    // Both ticks of reading; the study is as it was.
+    let study = new_study();
+    for ticks in [1, 2] {
+        arm(ticks);
+        assert_eq!(call!(seqseg_study_load(study, 1, paths.as_ptr(), 1, null(), cancel)).0, CANCELLED);
+        let (status, _) = call!(seqseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), null()));
+        assert_eq!(status, seqseg_status::SEQSEG_ERROR_ARGUMENT as u32, "nothing was loaded");
+    }
+    (0..3).for_each(|sequence| set_volume(study, sequence, 0.0, false));
+    for ticks in [1, 2] {
+        arm(ticks);
+        assert_eq!(call!(seqseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), cancel)).0, CANCELLED);
+    }
+    arm(3);
+    ok!(seqseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), cancel));
+
+    let (mut detection, mut segmentation, mut contours) = (null_mut(), null_mut(), null_mut());
+    ok!(seqseg_detect(engine, study, null(), null(), &mut detection));
+    ok!(seqseg_segment(engine, study, detection, null(), null(), &mut segmentation));
+    ok!(seqseg_contour(segmentation, null(), null(), &mut contours));
+    let file = folder.join("rtstruct.dcm");
+    arm(1);
+    assert_eq!(call!(seqseg_contours_write_rtstruct(contours, text(&file).as_ptr(), null(), cancel)).0, CANCELLED);
+    assert!(!file.exists());
+    arm(3);
+    ok!(seqseg_contours_write_rtstruct(contours, text(&file).as_ptr(), null(), cancel));
+    assert!(!written(&file).is_empty());
+    // SAFETY: live handles, not used afterwards.
+    unsafe {
+        seqseg_contours_free(contours);
+        seqseg_segmentation_free(segmentation);
+        seqseg_detection_free(detection);
+        seqseg_study_free(study);
+        seqseg_run_free(cancel);
         seqseg_options_free(options);
         seqseg_engine_free(engine);
     }

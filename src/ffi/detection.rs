@@ -377,7 +377,8 @@ pub unsafe extern "C" fn seqseg_detection_write(
     }
 }
 
-/// Reads a (possibly edited) detection back, for the same study and model. Options: force_geometry.
+/// Reads a (possibly edited) detection back, for the same study and model; free it with seqseg_detection_free. Options: force_geometry.
+/// Progress: read, align.
 ///
 /// # Safety
 /// As seqseg_detect; `file` is a string.
@@ -399,8 +400,10 @@ pub unsafe extern "C" fn seqseg_detection_read(
             let out = place(detection, "detection")?;
             let (file, options) = (path(file, "file")?, Options::of(options));
             with(run, |run| {
-                let together = study::together(study, &options, run)?;
+                run.tick(crate::run::Stage::Read, 0, 1)?;
                 let text = crate::fault::text_of(&file).map_err(|e| Error::read_caused(&file, "the detection cannot be read", e))?;
+                run.tick(crate::run::Stage::Read, 1, 1)?;
+                let together = study::together(study, &options, run)?;
                 let engine = engine.handle.value.clone();
                 let name = file.display().to_string();
                 let found = detect::file::from_json(&text, &name, &together, engine.manifest(), &engine.provenance())?;

@@ -75,13 +75,13 @@
  * THREADS
  *
  * A const handle may be used by many threads at once. A handle that a function takes without const wants no other call on it at the same
- * time, unless its type says otherwise. Progress callbacks come on the calling thread. The library starts threads of its own (for pixels and
- * for model runs) but never calls back from them.
+ * time, unless its type says otherwise. Progress callbacks come on the calling thread. The library starts threads of its own (for pixels, for
+ * model runs, and one that looks at the cancel token of a call) but never calls back from them.
  *
  * CANCEL
  *
- * A cancel token may be set by any thread and by a signal handler; the call returns SEQSEG_CANCELLED within one model run, every handle stays
- * usable, nothing half done is left. Returning false from the progress callback does the same.
+ * A cancel token may be set by any thread and by a signal handler; the call returns SEQSEG_CANCELLED within one model run (a long one is
+ * broken off), every handle stays usable, nothing half done is left. Returning false from the progress callback does the same.
  *
  * UNITS AND AXES
  *

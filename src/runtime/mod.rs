@@ -6,6 +6,7 @@
 pub mod device;
 pub mod networks;
 pub mod platform;
+pub mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -15,6 +16,7 @@ use once_cell::sync::OnceCell;
 use crate::error::{Error, Result};
 pub use device::{Device, DeviceUsed};
 pub use networks::Networks;
+pub use watch::Watch;
 
 /// Environment variable that names ONNX Runtime's library.
 pub const ENV_DYLIB: &str = "SEQSEG_ORT_DYLIB";

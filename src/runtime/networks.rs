@@ -9,13 +9,13 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Instant;
 
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
-use ort::session::Session;
+use ort::session::{RunOptions, Session, SessionInputs, SessionOutputs};
 use ort::value::{TensorElementType, TensorRef, ValueType};
 
 use crate::bundle::Bundle;
 use crate::error::{Error, Result};
 use crate::fault;
-use crate::runtime::{Device, DeviceUsed, Runtime, platform};
+use crate::runtime::{Device, DeviceUsed, Runtime, Watch, platform};
 
 /// The graphs as detection and segmentation see them.
 pub trait Graphs {
@@ -168,6 +168,11 @@ impl Networks {
         &self.device
     }
 
+    /// As these networks, for one call whose runs `watch` may end.
+    pub fn watched<'a>(&'a self, watch: &'a Watch) -> Watched<'a> {
+        Watched { networks: self, watch }
+    }
+
     /// The work done so far.
     pub fn work(&self) -> Work {
         let (trunk, q_head) = self.agent.as_ref().map(|(t, q)| (t.work(), q.work())).unwrap_or_default();
@@ -181,23 +186,55 @@ impl Networks {
 
 impl Graphs for Networks {
     fn trunk(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array2<f32>> {
-        self.agent()?.0.run_on_boxes(images, boxes, index, "features")
+        self.watched(&Watch::default()).trunk(images, boxes, index)
     }
 
     fn q_head(&self, global: ArrayView2<'_, f32>, local: ArrayView2<'_, f32>, history: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
-        let graph = &self.agent()?.1;
-        graph.timed(global.nrows(), |session| {
-            let outputs = session.run(ort::inputs! {
+        self.watched(&Watch::default()).q_head(global, local, history)
+    }
+
+    fn segmenter(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array4<f32>> {
+        self.watched(&Watch::default()).segmenter(images, boxes, index)
+    }
+}
+
+/// The graphs, with a watch that may end their runs ([`Error::Cancelled`]).
+pub struct Watched<'a> {
+    networks: &'a Networks,
+    watch: &'a Watch,
+}
+
+impl Graphs for Watched<'_> {
+    fn trunk(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array2<f32>> {
+        self.networks.agent()?.0.run_on_boxes(self.watch, images, boxes, index, "features")
+    }
+
+    fn q_head(&self, global: ArrayView2<'_, f32>, local: ArrayView2<'_, f32>, history: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+        let graph = &self.networks.agent()?.1;
+        graph.timed(self.watch, global.nrows(), |session, options| {
+            let inputs = ort::inputs! {
                 "global" => TensorRef::from_array_view(global)?,
                 "local" => TensorRef::from_array_view(local)?,
                 "history" => TensorRef::from_array_view(history)?,
-            })?;
+            };
+            let outputs = run(session, options, inputs)?;
             Ok(outputs["q"].try_extract_array::<f32>()?.into_dimensionality()?.to_owned())
         })
     }
 
     fn segmenter(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array4<f32>> {
-        self.segmenter.run_on_boxes(images, boxes, index, "probability")
+        self.networks.segmenter.run_on_boxes(self.watch, images, boxes, index, "probability")
+    }
+}
+
+fn run<'o, 'i, 'v: 'i, const N: usize>(
+    session: &'o mut Session,
+    options: Option<&'o RunOptions>,
+    inputs: impl Into<SessionInputs<'i, 'v, N>>,
+) -> ort::Result<SessionOutputs<'o>> {
+    match options {
+        Some(options) => session.run_with_options(inputs, options),
+        None => session.run(inputs),
     }
 }
 
@@ -281,29 +318,37 @@ impl Graph {
 
     fn run_on_boxes<D: ndarray::Dimension>(
         &self,
+        watch: &Watch,
         images: ArrayView4<'_, f32>,
         boxes: &[[f32; 4]],
         index: &[i64],
         output: &str,
     ) -> Result<ndarray::Array<f32, D>> {
         let rows = boxes.len();
-        self.timed(rows, |session| {
-            let outputs = session.run(ort::inputs! {
+        self.timed(watch, rows, |session, options| {
+            let inputs = ort::inputs! {
                 "images" => TensorRef::from_array_view(images)?,
                 "boxes" => TensorRef::from_array_view(([rows, 4], boxes.as_flattened()))?,
                 "image_index" => TensorRef::from_array_view(([rows], index))?,
-            })?;
+            };
+            let outputs = run(session, options, inputs)?;
             Ok(outputs[output].try_extract_array::<f32>()?.into_dimensionality::<D>()?.to_owned())
         })
     }
 
-    fn timed<T>(&self, rows: usize, run: impl FnOnce(&mut Session) -> std::result::Result<T, RunError>) -> Result<T> {
+    fn timed<T>(
+        &self,
+        watch: &Watch,
+        rows: usize,
+        run: impl FnOnce(&mut Session, Option<&RunOptions>) -> std::result::Result<T, RunError>,
+    ) -> Result<T> {
         let mut session = self.acquire();
         let start = Instant::now();
-        let out = fault::model_run()
-            .map_err(RunError::from)
-            .and_then(|()| run(&mut session))
-            .map_err(|source| Error::Runtime { message: format!("{}: a model run failed", self.name), source: Some(source) })?;
+        let (out, cancelled) = watch.run(|options| fault::model_run().map_err(RunError::from).and_then(|()| run(&mut session, options)));
+        let out = out.map_err(|source| match cancelled {
+            true => Error::Cancelled,
+            false => Error::Runtime { message: format!("{}: a model run failed", self.name), source: Some(source) },
+        })?;
         self.counter.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
         self.counter.runs.fetch_add(1, Ordering::Relaxed);
         self.counter.rows.fetch_add(rows as u64, Ordering::Relaxed);

@@ -1,5 +1,5 @@
 /* Every function, every parameter: NULL, numbers out of range, impossible sizes, wrong struct_size. Each must be refused with an error that
- * names the parameter; no result may be touched but by NULL; every handle must stay usable. coverage.cmake checks that no function of the
+ * names the parameter; no result may be touched but by NULL; every handle must stay usable. tools/coverage.sh checks that no function of the
  * header is missing here. */
 
 #include "study.h"

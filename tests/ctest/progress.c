@@ -10,7 +10,7 @@
 #include <sys/time.h>
 #include <time.h>
 
-enum { CALLS = 8 };
+enum { CALLS = 11 };
 
 static bool brief;
 
@@ -23,6 +23,8 @@ typedef struct state {
     seqseg_detection *detection;
     seqseg_segmentation *segmentation;
     seqseg_contours *contours;
+    /* Loads what was written, so that the study stays as it is. */
+    seqseg_study *scratch;
     const char *folder;
     long stop;
     /* How the tick cancels: by `false`, or by the token. */
@@ -86,7 +88,20 @@ static uint32_t call(state *s, int n, seqseg_error **e) {
         case 4: return seqseg_segmentation_write_mask(s->segmentation, file, NULL, s->run, e);
         case 5: return seqseg_segmentation_write_record(s->segmentation, file, NULL, s->run, e);
         case 6: return seqseg_write_preview(s->detection, s->segmentation, s->contours, file, NULL, s->run, e);
-        default: return seqseg_detection_write(s->detection, file, NULL, s->run, e);
+        case 7: return seqseg_detection_write(s->detection, file, NULL, s->run, e);
+        case 8: {
+            seqseg_detection *again = NULL;
+            const uint32_t status = seqseg_detection_read(s->engine, s->study, file, NULL, s->run, &again, e);
+            CHECK((again == NULL) == (status != SEQSEG_OK));
+            seqseg_detection_free(again);
+            return status;
+        }
+        case 9: return seqseg_segmentation_write_probability(s->segmentation, file, NULL, s->run, e);
+        default: {
+            const char *paths[1];
+            paths[0] = file;
+            return seqseg_study_load(s->scratch, SEQSEG_SEQUENCE_T1, paths, 1, NULL, s->run, e);
+        }
     }
 }
 
@@ -231,6 +246,7 @@ int main(int argc, char **argv) {
     s.folder = argv[1];
     s.engine = engine_new(1, 1);
     s.study = study_new();
+    OK(seqseg_study_new(&s.scratch, e));
     OK(seqseg_run_new(&s.run, e));
     OK(seqseg_cancel_token_new(&s.token, e));
     OK(seqseg_run_set_progress(s.run, tick, &s, e));
@@ -259,6 +275,7 @@ int main(int argc, char **argv) {
     seqseg_contours_free(s.contours);
     seqseg_segmentation_free(s.segmentation);
     seqseg_detection_free(s.detection);
+    seqseg_study_free(s.scratch);
     seqseg_study_free(s.study);
     seqseg_engine_free(s.engine);
     return 0;
