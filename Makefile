@@ -1,6 +1,8 @@
 # make demo    one synthetic study through the whole pipeline, into out/demo (Rust, Python 3.11+, a C++ compiler and make are enough)
 # make test    every test, with its own set-up
-# make test-memory    the C and C++ tests under valgrind (minutes)
+# make test-memory    C and C++ under valgrind, the C ABI's Rust tests under AddressSanitizer (minutes)
+# make test-cancel BUNDLE=DIR    how long a cancel takes with that model
+# make abi-check    the header against the baseline of the last release; make abi-baseline writes that
 # make lint    formatting and lints
 # make bench   what the library costs beside the model
 # make install PREFIX=/usr/local [DESTDIR=] [LIBDIR=lib]    the library, its headers, CMake and pkg-config files, the program
@@ -30,7 +32,8 @@ LIBDIR  ?= lib
 LABELS  ?= quick
 CTEST    = $(CURDIR)/out/ctest
 
-.PHONY: demo test test-rust test-demo test-ctest test-memory test-training lint setup build install clean bench
+.PHONY: demo test test-rust test-demo build-ctest test-ctest test-memory test-asan test-cancel test-training abi-check abi-baseline lint setup \
+    build install clean bench
 
 setup: $(VENV)/.done
 build: setup
@@ -65,7 +68,9 @@ demo: build
 
 test: test-rust test-demo test-ctest test-training
 
+# Faults first: what stays in target/ is then the library without them.
 test-rust: setup $(VENV_JUDGES)/.done
+	$(CARGO) test --locked --features fault-injection --test faults
 	SEQSEG_TEST_PYTHON=$(VENV_JUDGES)/bin/python $(CARGO) test --locked
 
 # The demo, as a user types it, on the tests' build.
@@ -73,15 +78,34 @@ test-demo: setup
 	$(MAKE) --no-print-directory demo PROFILE=dev DEMO=out/test-demo
 
 # C and C++ against an installed tree, on the tests' build.
-test-ctest: setup
+build-ctest: setup
 	rm -rf $(CTEST)/installed
 	$(MAKE) --no-print-directory install PROFILE=dev PREFIX=$(CTEST)/installed DESTDIR= LIBDIR=lib
 	cmake -S tests/ctest -B $(CTEST)/build -DCMAKE_PREFIX_PATH=$(CTEST)/installed
 	cmake --build $(CTEST)/build --parallel 2
+
+test-ctest: build-ctest
 	ctest --test-dir $(CTEST)/build --output-on-failure --label-regex '$(LABELS)'
 
-test-memory:
+test-memory: test-asan
 	$(MAKE) --no-print-directory test-ctest LABELS=memory
+
+# What touches raw pointers, under AddressSanitizer. Its flag is not stable. A target is named so that build scripts and macros go without it.
+ASAN_TEST = RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address $(CARGO) test --locked \
+    --target $(shell rustc -vV | sed -n 's/^host: //p') --target-dir target/asan --features fault-injection
+test-asan: setup
+	$(ASAN_TEST) --test ffi --test faults
+	$(ASAN_TEST) --lib ffi::
+
+# A large model is not in the repository: python -m seqseg_train.export --preset paper --untrained --out DIR makes one of the paper's size.
+test-cancel: build-ctest
+	$(CTEST)/build/cancel $(BUNDLE)
+
+abi-check:
+	tests/abi/check.sh '$(CC)' include/seqseg.h tests/abi/seqseg.abi
+
+abi-baseline:
+	tests/abi/baseline.sh '$(CC)' include/seqseg.h tests/abi/seqseg.abi
 
 test-training: $(VENV_TRAIN)/.done
 	cd training && $(VENV_TRAIN)/bin/python -m pytest --quiet
@@ -93,7 +117,7 @@ bench: setup
 
 lint:
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- --deny warnings
+	$(CARGO) clippy --locked --all-targets --features fault-injection -- --deny warnings
 
 clean:
 	rm -rf target out $(VENV) $(VENV_JUDGES) $(VENV_TRAIN)
