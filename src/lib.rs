@@ -22,6 +22,7 @@ pub mod engine;
 pub mod error;
 pub mod export;
 pub mod ffi;
+mod memory;
 pub mod run;
 pub mod runtime;
 pub mod segment;
