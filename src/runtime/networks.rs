@@ -155,9 +155,8 @@ impl Networks {
                 Some((trunk, head))
             }
         };
-        let crop = manifest.crop().map_err(Error::bundle)?;
-        let segmenter = open(crop.graph)?;
-        let c = crop.crop as i64;
+        let segmenter = open(&manifest.segmenter.graph)?;
+        let c = manifest.segmenter.crop as i64;
         segmenter.check(&[images, boxes, index], &float("probability", &[-1, 1, c, c]))?;
         Ok((agent, segmenter))
     }

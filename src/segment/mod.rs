@@ -70,8 +70,7 @@ pub fn segment(
         )));
     }
     let prepared = study.prepared(&manifest.input, range.clone(), run)?;
-    let crop = manifest.crop().map_err(Error::bundle)?;
-    let threshold = crop.threshold as f32;
+    let threshold = manifest.segmenter.threshold as f32;
     // Both in storage order; slices are written through canonical views of them.
     let mut probability: Array3<f32> = memory::zeros(study.reference().grid().shape());
     let mut mask: Array3<u8> = memory::zeros(probability.dim());
@@ -86,7 +85,7 @@ pub fn segment(
         let mut statuses = slice.statuses.clone();
         let mut pixels = 0;
         if let Some(bounding_box) = slice.bounding_box {
-            let enlarged = bounding_box.enlarged(crop.context_factor, detection.grid());
+            let enlarged = bounding_box.enlarged(manifest.segmenter.context_factor, detection.grid());
             // One row at a time: RANet gains nothing from batching on the CPU and pays in memory.
             let output = graphs.segmenter(prepared.images.view(), &[enlarged.to_f32()], &[(k - range.start) as i64])?;
             let output: Array2<f32> = output.index_axis_move(Axis(0), 0).index_axis_move(Axis(0), 0);
