@@ -109,8 +109,11 @@ fn work(engine: *mut seqseg_engine) -> seqseg_work {
     work
 }
 
-/// One study from the caller's buffers to contours: the time of every part, the seconds of it inside ONNX Runtime, the trunk's rows.
-fn once(engine: *mut seqseg_engine, options: *mut seqseg_options, sequences: &[Vec<u16>]) -> ([Time; 7], [f64; 7], u64) {
+/// The time of every part, the seconds of it inside ONNX Runtime, the trunk's rows.
+type Measured = ([Time; 7], [f64; 7], u64);
+
+/// One study from the caller's buffers to contours.
+fn once(engine: *mut seqseg_engine, options: *mut seqseg_options, sequences: &[Vec<u16>]) -> Measured {
     let start = Instant::now();
     let begun = Time::now(start);
     let mut study = null_mut();
@@ -213,7 +216,7 @@ fn main() {
     let opened_mb = memory_mb("VmRSS:");
     let opening_mb = memory_mb("VmHWM:");
 
-    let runs: Vec<([Time; 7], [f64; 7], u64)> = (0..repeats).map(|_| once(engine, options, &sequences)).collect();
+    let runs: Vec<Measured> = (0..repeats).map(|_| once(engine, options, &sequences)).collect();
 
     let threads = if threads == 0 { "all cores".into() } else { format!("{threads} threads") };
     println!(
@@ -226,7 +229,7 @@ fn main() {
         runs[0].2
     );
     println!("part         wall  model runs    rest     CPU");
-    let ms = |of: &dyn Fn(&([Time; 7], [f64; 7], u64)) -> f64| 1e3 * median(runs.iter().map(of));
+    let ms = |of: &dyn Fn(&Measured) -> f64| 1e3 * median(runs.iter().map(of));
     let line = |name: &str, parts: std::ops::Range<usize>| {
         let wall = ms(&|r| r.0[parts.clone()].iter().map(|t| t.wall).sum());
         let inside = ms(&|r| r.1[parts.clone()].iter().sum());
