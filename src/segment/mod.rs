@@ -103,7 +103,7 @@ pub fn segment(
             let [rows, columns] = sample(output.view(), &enlarged, &prepared.fit, plane.view_mut());
             // Elsewhere the probability is 0, below any threshold.
             let block = s![rows, columns];
-            for (inside, p) in inside.index_axis_mut(Axis(0), k).slice_mut(block.clone()).iter_mut().zip(plane.slice(block)) {
+            for (inside, p) in inside.index_axis_mut(Axis(0), k).slice_mut(block).iter_mut().zip(plane.slice(block)) {
                 *inside = u8::from(*p >= threshold);
                 pixels += usize::from(*inside);
             }

@@ -65,8 +65,8 @@ impl Line {
     /// The voxels i of `0 .. count` whose index lies at most `margin` beyond the outermost centres.
     fn within(&self, margin: f64, size: [usize; 3], count: usize) -> Range<usize> {
         let (mut first, mut past) = (0.0f64, count as f64);
-        for a in 0..3 {
-            let (low, high) = (-margin - self.start[a], (size[a] - 1) as f64 + margin - self.start[a]);
+        for (a, size) in size.into_iter().enumerate() {
+            let (low, high) = (-margin - self.start[a], (size - 1) as f64 + margin - self.start[a]);
             if self.is_constant(a, count) {
                 if low > 0.0 || high < 0.0 {
                     return 0..0;

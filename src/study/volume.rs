@@ -59,9 +59,11 @@ pub struct Volume {
 #[derive(Debug, Clone, Default)]
 struct Known {
     sha256: Arc<OnceLock<String>>,
-    /// Percentiles above zero asked for so far, and what they are.
-    percentiles: Arc<Mutex<Vec<(f64, Option<f64>)>>>,
+    percentiles: Arc<Mutex<Percentiles>>,
 }
+
+/// Percentiles above zero asked for so far, and what they are.
+type Percentiles = Vec<(f64, Option<f64>)>;
 
 /// Where a volume came from.
 #[derive(Debug, Clone)]
