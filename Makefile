@@ -4,7 +4,8 @@
 # make test-cancel BUNDLE=DIR    how long a cancel takes with that model
 # make abi-check    the header against the baseline of the last release; make abi-baseline writes that
 # make lint    formatting and lints
-# make bench   what the library costs beside the model
+# make bench   what the library costs beside the model [BUNDLE= REPEATS= THREADS=]
+# make bench-paper    the same with networks of the paper's size (untrained; PyTorch makes them)
 # make install PREFIX=/usr/local [DESTDIR=] [LIBDIR=lib]    the library, its headers, CMake and pkg-config files, the program
 
 CARGO   ?= cargo
@@ -32,8 +33,8 @@ LIBDIR  ?= lib
 LABELS  ?= quick
 CTEST    = $(CURDIR)/out/ctest
 
-.PHONY: demo test test-rust test-demo build-ctest test-ctest test-memory test-asan test-cancel test-training abi-check abi-baseline lint setup \
-    build install clean bench
+.PHONY: demo test test-rust test-demo build-ctest test-ctest test-memory test-asan test-cancel test-training abi-check abi-baseline \
+    lint setup build install clean bench bench-paper
 
 setup: $(VENV)/.done
 build: setup
@@ -111,9 +112,16 @@ test-training: $(VENV_TRAIN)/.done
 	cd training && $(VENV_TRAIN)/bin/python -m pytest --quiet
 
 # What the library costs beside the model; see benches/.
-BUNDLE ?= models/demo
+BUNDLE  ?= models/demo
+REPEATS ?= 15
+# 0: all cores.
+THREADS ?= 0
 bench: setup
-	$(CARGO) bench --locked --bench overhead -- $(BUNDLE)
+	$(CARGO) bench --locked --bench overhead -- $(BUNDLE) $(REPEATS) $(THREADS)
+
+bench-paper: $(VENV_TRAIN)/.done
+	cd training && $(VENV_TRAIN)/bin/python -m seqseg_train.export --preset paper --untrained --out $(CURDIR)/out/paper
+	$(MAKE) --no-print-directory bench BUNDLE=out/paper REPEATS=3
 
 lint:
 	$(CARGO) fmt --check

@@ -1,15 +1,31 @@
 //! What the library costs beside the model: detect, segment and contour through the C ABI on a 512 x 512 x 32 study in memory.
 //!
-//! `cargo bench --bench overhead -- BUNDLE [REPEATS]` (`make bench`). Prints, for every stage, the median wall time, the time inside ONNX
-//! Runtime and what is left, and the process's peak memory. Both times of a line come from one call.
+//! `cargo bench --bench overhead -- BUNDLE [REPEATS [THREADS]]` (`make bench`). Prints the median wall time of every stage, the time inside
+//! ONNX Runtime, what is left, and the processor time (user and system, all threads, the model runs among them); then the bars, each with
+//! reached or not. All times of a line come from the same calls. Other programs on the same cores lengthen wall times, hardly the
+//! processor's: the load is printed too.
 
-use std::ffi::CString;
+use std::cell::RefCell;
+use std::ffi::{CString, c_void};
 use std::ptr::{null, null_mut};
 use std::time::Instant;
 
+use seqseg::Bundle;
 use seqseg::ffi::*;
 
 const SIZE: [usize; 3] = [512, 512, 32];
+
+/// At most so many milliseconds outside the model runs, whatever the model.
+const MOST_REST_MS: f64 = 300.0;
+/// With the paper's networks: at most this share of the wall time outside the model runs,
+const MOST_REST_SHARE: f64 = 0.03;
+/// and less memory than this (MB), the caller's own three buffers among it.
+const LESS_MEMORY_MB: f64 = 700.0;
+/// Length of the features of the paper's trunk, a ResNet-50.
+const PAPER_FEATURES: usize = 2048;
+
+/// The parts that are measured. `check` .. `detect` are one call, told apart by the stages that it reports.
+const PARTS: [&str; 7] = ["copy in", "check", "align", "prepare", "detect", "segment", "contour"];
 
 /// A head-like blob with texture, as uint16.
 fn voxels(sequence: usize) -> Vec<u16> {
@@ -46,101 +62,202 @@ macro_rules! abi {
     }};
 }
 
-fn median(values: &mut [f64]) -> f64 {
+/// Wall and processor seconds.
+#[derive(Clone, Copy, Default)]
+struct Time {
+    wall: f64,
+    cpu: f64,
+}
+
+impl Time {
+    /// Since `start`, and since the process began.
+    fn now(start: Instant) -> Self {
+        // SAFETY: a plain struct that the call fills.
+        let usage = unsafe {
+            let mut usage: libc::rusage = std::mem::zeroed();
+            libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+            usage
+        };
+        let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 * 1e-6;
+        Time { wall: start.elapsed().as_secs_f64(), cpu: seconds(usage.ru_utime) + seconds(usage.ru_stime) }
+    }
+
+    fn since(self, earlier: Time) -> Time {
+        Time { wall: self.wall - earlier.wall, cpu: self.cpu - earlier.cpu }
+    }
+}
+
+/// When a call first reported each of its stages.
+struct Marks {
+    start: Instant,
+    first: RefCell<Vec<(u32, Time)>>,
+}
+
+unsafe extern "C" fn mark(progress: *const seqseg_progress, user_data: *mut c_void) -> bool {
+    // SAFETY: what the library lends us, and our own `Marks`.
+    let (progress, marks) = unsafe { (&*progress, &*user_data.cast::<Marks>()) };
+    let mut first = marks.first.borrow_mut();
+    if first.iter().all(|(stage, _)| *stage != progress.stage) {
+        first.push((progress.stage, Time::now(marks.start)));
+    }
+    true
+}
+
+fn work(engine: *mut seqseg_engine) -> seqseg_work {
+    let mut work = seqseg_work { struct_size: size_of::<seqseg_work>(), trunk_rows: 0, segmenter_rows: 0, seconds: 0.0 };
+    abi!(seqseg_engine_get_work(engine, &mut work));
+    work
+}
+
+/// The time of every part, the seconds of it inside ONNX Runtime, the trunk's rows.
+type Measured = ([Time; 7], [f64; 7], u64);
+
+/// One study from the caller's buffers to contours.
+fn once(engine: *mut seqseg_engine, options: *mut seqseg_options, sequences: &[Vec<u16>]) -> Measured {
+    let start = Instant::now();
+    let begun = Time::now(start);
+    let mut study = null_mut();
+    abi!(seqseg_study_new(&mut study));
+    for (sequence, data) in sequences.iter().enumerate() {
+        let view = seqseg_volume_view {
+            struct_size: size_of::<seqseg_volume_view>(),
+            data: data.as_ptr().cast(),
+            element: seqseg_element::SEQSEG_ELEMENT_UINT16 as u32,
+            axes: seqseg_axes::SEQSEG_AXES_LPS as u32,
+            size: SIZE,
+            stride: [2, 2 * SIZE[0] as i64, 2 * (SIZE[0] * SIZE[1]) as i64],
+            affine: [0.55, 0.0, 0.0, -140.0, 0.0, 0.55, 0.0, -140.0, 0.0, 0.0, 6.0, -90.0 + sequence as f64 * 0.2, 0.0, 0.0, 0.0, 1.0],
+            origins: null(),
+        };
+        abi!(seqseg_study_set_volume(study, sequence as u32, &view, null(), null()));
+    }
+    let copied = Time::now(start);
+
+    let (mut run, mut detection, mut segmentation, mut contours) = (null_mut(), null_mut(), null_mut(), null_mut());
+    let marks = Marks { start, first: RefCell::default() };
+    abi!(seqseg_run_new(&mut run));
+    abi!(seqseg_run_set_progress(run, Some(mark), (&raw const marks).cast_mut().cast()));
+    let work_before = work(engine);
+    abi!(seqseg_detect(engine, study, options, run, &mut detection));
+    let detected = Time::now(start);
+    let work_detected = work(engine);
+    abi!(seqseg_segment(engine, study, detection, null(), null(), &mut segmentation));
+    let segmented = Time::now(start);
+    let work_segmented = work(engine);
+    abi!(seqseg_contour(segmentation, options, null(), &mut contours));
+    let contoured = Time::now(start);
+
+    let first = marks.first.into_inner();
+    let began = |stage: seqseg_stage| first.iter().find(|(s, _)| *s == stage as u32).expect("detect reports this stage").1;
+    let align = began(seqseg_stage::SEQSEG_STAGE_ALIGN);
+    let prepare = began(seqseg_stage::SEQSEG_STAGE_PREPARE);
+    let detect = began(seqseg_stage::SEQSEG_STAGE_DETECT);
+    let ends = [copied, align, prepare, detect, detected, segmented, contoured];
+    let mut last = begun;
+    let parts = ends.map(|end| {
+        let part = end.since(last);
+        last = end;
+        part
+    });
+    let inside = [0.0, 0.0, 0.0, 0.0, work_detected.seconds - work_before.seconds, work_segmented.seconds - work_detected.seconds, 0.0];
+    // SAFETY: our own handles.
+    unsafe {
+        seqseg_run_free(run);
+        seqseg_contours_free(contours);
+        seqseg_segmentation_free(segmentation);
+        seqseg_detection_free(detection);
+        seqseg_study_free(study);
+    }
+    (parts, inside, work_detected.trunk_rows - work_before.trunk_rows)
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
-fn peak_mib() -> Option<f64> {
+/// A number of kB from /proc/self/status, in MB.
+fn memory_mb(name: &str) -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
+    let line = status.lines().find(|l| l.starts_with(name))?;
+    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? * 1024e-6)
+}
+
+/// The mean number of processes that wanted a core in the last minute.
+fn load() -> Option<String> {
+    Some(std::fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.to_owned())
+}
+
+fn bar(name: &str, value: f64, unit: &str, most: f64) {
+    let reached = if value <= most { "reached" } else { "NOT REACHED" };
+    println!("{name:<24} {value:>7.1} {unit:<2}  bar {most} {unit}: {reached}");
 }
 
 fn main() {
     // cargo hands `--bench` to every bench.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let number = |at: usize, name: &str| -> Option<usize> {
+        arguments.get(at).map(|n| n.parse().unwrap_or_else(|_| panic!("{name}: a number was expected, not {n:?}")))
+    };
     let bundle = arguments.first().cloned().unwrap_or_else(|| "tests/data/micro".into());
-    let repeats: usize = arguments.get(1).map_or(7, |n| n.parse().expect("REPEATS: a number was expected"));
+    let repeats = number(1, "REPEATS").unwrap_or(15).max(1);
+    let threads = number(2, "THREADS").unwrap_or(0);
 
-    let mut engine = null_mut();
+    let (mut engine, mut options) = (null_mut(), null_mut());
     let path = CString::new(bundle.clone()).unwrap();
-    let mut options = null_mut();
     abi!(seqseg_options_new(&mut options));
     abi!(seqseg_options_set_device(options, c"cpu".as_ptr()));
-    abi!(seqseg_engine_new(path.as_ptr(), options, &mut engine));
+    abi!(seqseg_options_set_slices(options, 0, SIZE[2]));
+    abi!(seqseg_options_set_threads(options, threads as u32));
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the first use of the threads");
     let sequences: Vec<Vec<u16>> = (0..3).map(voxels).collect();
-    let stages = ["copy in", "detect", "segment", "contour"];
-    let mut wall = vec![Vec::new(); stages.len()];
-    let mut inside = vec![Vec::new(); stages.len()];
-    let mut trunk_rows = 0;
-    for _ in 0..repeats {
-        let mut study = null_mut();
-        abi!(seqseg_study_new(&mut study));
-        let mut times = Vec::new();
-        let work = || {
-            let mut work = seqseg_work { struct_size: size_of::<seqseg_work>(), trunk_rows: 0, segmenter_rows: 0, seconds: 0.0 };
-            abi!(seqseg_engine_get_work(engine, &mut work));
-            work
-        };
-        let start = Instant::now();
-        for (sequence, data) in sequences.iter().enumerate() {
-            let view = seqseg_volume_view {
-                struct_size: size_of::<seqseg_volume_view>(),
-                data: data.as_ptr().cast(),
-                element: seqseg_element::SEQSEG_ELEMENT_UINT16 as u32,
-                axes: seqseg_axes::SEQSEG_AXES_LPS as u32,
-                size: SIZE,
-                stride: [2, 2 * SIZE[0] as i64, 2 * (SIZE[0] * SIZE[1]) as i64],
-                affine: [0.55, 0.0, 0.0, -140.0, 0.0, 0.55, 0.0, -140.0, 0.0, 0.0, 6.0, -90.0 + sequence as f64 * 0.2, 0.0, 0.0, 0.0, 1.0],
-                origins: null(),
-            };
-            abi!(seqseg_study_set_volume(study, sequence as u32, &view, null(), null()));
-        }
-        times.push((start.elapsed().as_secs_f64(), 0.0));
-        let (mut detection, mut segmentation, mut contours) = (null_mut(), null_mut(), null_mut());
-        let mut before = work();
-        let mut timed = |times: &mut Vec<(f64, f64)>, stage: &mut dyn FnMut()| {
-            let start = Instant::now();
-            stage();
-            let seconds = start.elapsed().as_secs_f64();
-            let now = work();
-            times.push((seconds, now.seconds - before.seconds));
-            let rows = now.trunk_rows - before.trunk_rows;
-            before = now;
-            rows
-        };
-        trunk_rows = timed(&mut times, &mut || abi!(seqseg_detect(engine, study, null(), null(), &mut detection)));
-        timed(&mut times, &mut || abi!(seqseg_segment(engine, study, detection, null(), null(), &mut segmentation)));
-        timed(&mut times, &mut || abi!(seqseg_contour(segmentation, null(), null(), &mut contours)));
-        for (stage, (seconds, runs)) in times.into_iter().enumerate() {
-            wall[stage].push(seconds);
-            inside[stage].push(runs);
-        }
-        // SAFETY: our own handles.
-        unsafe {
-            seqseg_contours_free(contours);
-            seqseg_segmentation_free(segmentation);
-            seqseg_detection_free(detection);
-            seqseg_study_free(study);
-        }
-    }
+    abi!(seqseg_engine_new(path.as_ptr(), options, &mut engine));
+    let opened_mb = memory_mb("VmRSS:");
+    let opening_mb = memory_mb("VmHWM:");
+
+    let runs: Vec<Measured> = (0..repeats).map(|_| once(engine, options, &sequences)).collect();
+
+    let threads = if threads == 0 { "all cores".into() } else { format!("{threads} threads") };
     println!(
-        "{bundle}: {} x {} x {} uint16, median of {repeats}, milliseconds; the trunk ran {} rows",
-        SIZE[0], SIZE[1], SIZE[2], trunk_rows
+        "{bundle}: {} x {} x {} uint16, median of {repeats}, milliseconds, {threads} (of {}, load {}); the trunk ran {} rows",
+        SIZE[0],
+        SIZE[1],
+        SIZE[2],
+        std::thread::available_parallelism().map_or(0, |n| n.get()),
+        load().unwrap_or_else(|| "unknown".into()),
+        runs[0].2
     );
-    println!("stage       wall  model runs    rest");
-    let (mut total, mut rest) = (0.0, 0.0);
-    for (n, stage) in stages.iter().enumerate() {
-        let mut left: Vec<f64> = wall[n].iter().zip(&inside[n]).map(|(w, i)| w - i).collect();
-        let (w, i, l) = (median(&mut wall[n]) * 1e3, median(&mut inside[n]) * 1e3, median(&mut left) * 1e3);
-        println!("{stage:<8}  {w:>6.0}  {i:>10.0}  {l:>6.0}");
-        total += w;
-        rest += l;
+    println!("part         wall  model runs    rest     CPU");
+    let ms = |of: &dyn Fn(&Measured) -> f64| 1e3 * median(runs.iter().map(of));
+    let line = |name: &str, parts: std::ops::Range<usize>| {
+        let wall = ms(&|r| r.0[parts.clone()].iter().map(|t| t.wall).sum());
+        let inside = ms(&|r| r.1[parts.clone()].iter().sum());
+        let cpu = ms(&|r| r.0[parts.clone()].iter().map(|t| t.cpu).sum());
+        let rest = ms(&|r| parts.clone().map(|n| r.0[n].wall - r.1[n]).sum());
+        println!("{name:<8}  {wall:>7.0}  {inside:>10.0}  {rest:>6.0}  {cpu:>6.0}");
+        (wall, rest)
+    };
+    for (n, part) in PARTS.iter().enumerate() {
+        line(part, n..n + 1);
     }
-    println!("in all    {total:>6.0}              {rest:>6.0}  ({:.1} % of the wall time)", 100.0 * rest / total);
-    if let Some(mib) = peak_mib() {
-        println!("peak memory of the process {mib:.0} MiB");
+    let (wall, rest) = line("in all", 0..PARTS.len());
+    let least = 1e3 * runs.iter().map(|r| (0..PARTS.len()).map(|n| r.0[n].wall - r.1[n]).sum()).fold(f64::INFINITY, f64::min);
+    println!("outside the model runs at best {least:.0} ms");
+
+    bar("outside the model runs", rest, "ms", MOST_REST_MS);
+    let share = 100.0 * rest / wall;
+    let paper = Bundle::open(bundle.as_ref()).is_ok_and(|b| b.manifest().agent().is_some_and(|a| a.feature_size >= PAPER_FEATURES));
+    let peak = memory_mb("VmHWM:");
+    if paper {
+        bar("share of the wall time", share, "%", 100.0 * MOST_REST_SHARE);
+        peak.iter().for_each(|mb| bar("peak memory", *mb, "MB", LESS_MEMORY_MB));
+    } else {
+        println!("{:<24} {share:>7.1} %   (the bar is for the paper's networks)", "share of the wall time");
+        peak.iter().for_each(|mb| println!("{:<24} {mb:>7.1} MB  (the bar is for the paper's networks)", "peak memory"));
+    }
+    if let (Some(opened), Some(opening)) = (opened_mb, opening_mb) {
+        println!("  of it once the engine was open {opened:.0} MB, at most {opening:.0} MB while it was opened");
     }
     // SAFETY: our own handles.
     unsafe {

@@ -24,6 +24,7 @@ pub mod export;
 #[doc(hidden)]
 pub mod fault;
 pub mod ffi;
+mod memory;
 pub mod run;
 pub mod runtime;
 pub mod segment;

@@ -82,7 +82,7 @@ impl Golden {
         let images = images.mapv(|v| f32::from(v) / 255.0);
         let grid = bundle.manifest().input.grid;
         let s = images.shape()[0];
-        let crop = bundle.manifest().crop().map_err(Error::bundle)?.crop;
+        let crop = bundle.manifest().segmenter.crop;
         let fits = |golden: &GoldenAgent| {
             bundle.manifest().agent().is_some_and(|a| {
                 let (steps, actions) = (a.max_steps, a.actions.len());
@@ -135,9 +135,8 @@ impl Golden {
                 boxes[s] = BoundingBox(std::array::from_fn(|c| golden.boxes[[s, steps, c]]));
             }
         }
-        let crop = manifest.crop().map_err(Error::bundle)?;
         for (s, b) in boxes.iter().enumerate() {
-            let enlarged = b.enlarged(crop.context_factor, grid);
+            let enlarged = b.enlarged(manifest.segmenter.context_factor, grid);
             let probability = graphs.segmenter(self.images.view(), &[enlarged.to_f32()], &[s as i64])?;
             let expected = self.probability.index_axis(Axis(0), s);
             if probability.len() != expected.len() {

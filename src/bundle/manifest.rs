@@ -137,23 +137,55 @@ pub enum Features {
     Map,
 }
 
-/// The second stage (3.2).
+/// The second stage (3.2): RANet, or another network, on a crop of the slice.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Segmenter {
-    /// RANet, or another network, on a crop of the slice.
-    Crop { graph: String, context_factor: f64, crop: usize, threshold: f64 },
-    /// A 3D network by sliding window. Reserved.
-    Volume { graph: String, patch: [usize; 3], spacing_mm: [f64; 3], overlap: f64, mirror: bool, threshold: f64 },
-}
-
-/// The numbers of a `crop` segmenter.
-#[derive(Debug, Clone, Copy)]
-pub struct CropSegmenter<'a> {
-    pub graph: &'a str,
+#[serde(try_from = "SegmenterKind", into = "SegmenterKind")]
+pub struct Segmenter {
+    pub graph: String,
+    /// How much larger than the detector's box the crop is.
     pub context_factor: f64,
+    /// Side of the crop, pixels.
     pub crop: usize,
     pub threshold: f64,
+}
+
+/// A segmenter as the file tells it.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum SegmenterKind {
+    Crop {
+        graph: String,
+        context_factor: f64,
+        crop: usize,
+        threshold: f64,
+    },
+    /// A 3D network by sliding window. Reserved.
+    Volume {
+        graph: String,
+        patch: [usize; 3],
+        spacing_mm: [f64; 3],
+        overlap: f64,
+        mirror: bool,
+        threshold: f64,
+    },
+}
+
+impl TryFrom<SegmenterKind> for Segmenter {
+    type Error = &'static str;
+
+    fn try_from(kind: SegmenterKind) -> std::result::Result<Self, Self::Error> {
+        match kind {
+            SegmenterKind::Crop { graph, context_factor, crop, threshold } => Ok(Segmenter { graph, context_factor, crop, threshold }),
+            SegmenterKind::Volume { .. } => Err("segmenter kind `volume` is reserved and not supported by this version"),
+        }
+    }
+}
+
+impl From<Segmenter> for SegmenterKind {
+    fn from(segmenter: Segmenter) -> Self {
+        let Segmenter { graph, context_factor, crop, threshold } = segmenter;
+        SegmenterKind::Crop { graph, context_factor, crop, threshold }
+    }
 }
 
 impl Manifest {
@@ -201,34 +233,19 @@ impl Manifest {
             require(pixel_mm.is_finite() && pixel_mm > 0.0, "input.fit.pixel_mm must be positive")?;
         }
         match &self.detector {
-            Detector::Whole {} => require(self.crop()?.context_factor == 1.0, "a `whole` detector wants segmenter.context_factor 1")?,
+            Detector::Whole {} => require(self.segmenter.context_factor == 1.0, "a `whole` detector wants segmenter.context_factor 1")?,
             Detector::Fixed { .. } => return Err("detector kind `fixed` is reserved and not supported by this version".into()),
             Detector::Proposals { .. } => return Err("detector kind `proposals` is reserved and not supported by this version".into()),
             Detector::Agent(agent) => agent.check(self.input.grid as f64)?,
         }
-        let crop = self.crop()?;
-        require(crop.context_factor >= 1.0 && crop.context_factor <= 10.0, "segmenter.context_factor must lie between 1 and 10")?;
-        require((8..=4096).contains(&crop.crop), "segmenter.crop must lie between 8 and 4096")?;
-        require(crop.threshold > 0.0 && crop.threshold < 1.0, "segmenter.threshold must lie between 0 and 1")?;
+        let segmenter = &self.segmenter;
+        require(segmenter.context_factor >= 1.0 && segmenter.context_factor <= 10.0, "segmenter.context_factor must lie between 1 and 10")?;
+        require((8..=4096).contains(&segmenter.crop), "segmenter.crop must lie between 8 and 4096")?;
+        require(segmenter.threshold > 0.0 && segmenter.threshold < 1.0, "segmenter.threshold must lie between 0 and 1")?;
         for file in self.graphs().into_iter().chain(self.golden.as_deref()) {
             require(self.files.contains_key(file), &format!("{file} is used but has no SHA-256 in `files`"))?;
         }
         Ok(())
-    }
-
-    /// The segmenter's numbers.
-    pub(crate) fn crop(&self) -> std::result::Result<CropSegmenter<'_>, String> {
-        match &self.segmenter {
-            Segmenter::Crop { graph, context_factor, crop, threshold } => {
-                Ok(CropSegmenter { graph, context_factor: *context_factor, crop: *crop, threshold: *threshold })
-            }
-            Segmenter::Volume { .. } => Err("segmenter kind `volume` is reserved and not supported by this version".into()),
-        }
-    }
-
-    /// How much larger than the detector's box the segmenter's is; 1 where the segmenter takes no crop.
-    pub fn context_factor(&self) -> f64 {
-        self.crop().map_or(1.0, |crop| crop.context_factor)
     }
 
     /// The agent, where the detector is one.
@@ -244,9 +261,7 @@ impl Manifest {
         if let Some(agent) = self.agent() {
             graphs.extend([agent.trunk.as_str(), agent.q_head.as_str()]);
         }
-        if let Segmenter::Crop { graph, .. } = &self.segmenter {
-            graphs.push(graph);
-        }
+        graphs.push(self.segmenter.graph.as_str());
         graphs
     }
 }
@@ -310,7 +325,10 @@ mod tests {
 
     #[test]
     fn every_wrong_value_is_named() {
-        let cases: [(&str, serde_json::Value, &str); 9] = [
+        let volume = serde_json::json!({
+            "kind": "volume", "graph": "s", "patch": [8, 8, 8], "spacing_mm": [1.0, 1.0, 1.0], "overlap": 0.5, "mirror": false, "threshold": 0.5
+        });
+        let cases: [(&str, serde_json::Value, &str); 10] = [
             ("/format_version", 2.into(), "format 2"),
             ("/input/grid", 0.into(), "input.grid"),
             ("/detector/terminal", 0.into(), "terminal"),
@@ -318,6 +336,7 @@ mod tests {
             ("/detector/initial_box", serde_json::json!([0.0, 0.0, 500.0, 10.0]), "initial_box"),
             ("/segmenter/threshold", 1.5.into(), "threshold"),
             ("/segmenter/graph", "other".into(), "no SHA-256"),
+            ("/segmenter", volume, "`volume` is reserved"),
             ("/input/channels/0/sequence", "T2".into(), "T1, T1C, T2"),
             ("/intended_use", serde_json::json!({"demo": true, "statement": "", "extra": 1}), "extra"),
         ];

@@ -58,7 +58,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Op
 }
 
 fn identity(study: &Study) -> Vec<String> {
-    Sequence::ALL.iter().map(|s| study.volume(*s).sha256()).collect()
+    Sequence::ALL.iter().map(|s| study.volume(*s).sha256().to_owned()).collect()
 }
 
 /// The JSON text of a detection.

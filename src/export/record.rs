@@ -109,7 +109,7 @@ impl InputRecord {
             series_instance_uid: dicom.map(|d| d.series_instance_uid.clone()),
             frame_of_reference_uid: dicom.and_then(|d| d.frame_of_reference_uid.clone()),
             series_description: dicom.map(|d| d.series_description.clone()),
-            sha256: volume.sha256(),
+            sha256: volume.sha256().to_owned(),
         }
     }
 }

@@ -146,7 +146,7 @@ pub unsafe extern "C" fn seqseg_write_preview(
                     segmentation: &source.handle.value,
                     contours: &lines.handle.value,
                     provenance: &source.handle.value.provenance,
-                    context_factor: source.engine.manifest().context_factor(),
+                    context_factor: source.engine.manifest().segmenter.context_factor,
                 };
                 write_preview(&file, &preview)?;
                 run.tick(Stage::Export, 1, 1)

@@ -2,10 +2,11 @@
 
 use std::ffi::c_void;
 
-use ndarray::parallel::prelude::*;
-use ndarray::{Array3, Axis};
+use ndarray::Array3;
+use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::study::nifti::{ras_point_to_lps, ras_to_lps};
 use crate::study::{Grid, Source, Volume};
 
@@ -107,14 +108,14 @@ pub(crate) unsafe fn copy(view: *const seqseg_volume_view, name: &str) -> Result
     // SAFETY: strides and sizes were checked; the caller promises that they describe readable memory.
     let array = unsafe {
         match view.element {
-            0 => gather(data, &view, |p| f32::from(p.read())),
-            1 => gather(data, &view, |p| f32::from(p.cast::<i8>().read())),
-            2 => gather(data, &view, |p| f32::from(p.cast::<u16>().read_unaligned())),
-            3 => gather(data, &view, |p| f32::from(p.cast::<i16>().read_unaligned())),
-            4 => gather(data, &view, |p| p.cast::<u32>().read_unaligned() as f32),
-            5 => gather(data, &view, |p| p.cast::<i32>().read_unaligned() as f32),
-            6 => gather(data, &view, |p| p.cast::<f32>().read_unaligned()),
-            7 => gather(data, &view, |p| p.cast::<f64>().read_unaligned() as f32),
+            0 => gather::<1>(data, &view, |p| f32::from(p.read())),
+            1 => gather::<1>(data, &view, |p| f32::from(p.cast::<i8>().read())),
+            2 => gather::<2>(data, &view, |p| f32::from(p.cast::<u16>().read_unaligned())),
+            3 => gather::<2>(data, &view, |p| f32::from(p.cast::<i16>().read_unaligned())),
+            4 => gather::<4>(data, &view, |p| p.cast::<u32>().read_unaligned() as f32),
+            5 => gather::<4>(data, &view, |p| p.cast::<i32>().read_unaligned() as f32),
+            6 => gather::<4>(data, &view, |p| p.cast::<f32>().read_unaligned()),
+            7 => gather::<8>(data, &view, |p| p.cast::<f64>().read_unaligned() as f32),
             other => return Err(wrong(format!("element {other}: a seqseg_element from 0 to 7 was expected"))),
         }
     }
@@ -141,11 +142,15 @@ fn grid(view: &seqseg_volume_view, ras: bool) -> Result<Grid> {
     Grid::new(view.size, column(0), column(1), origins)
 }
 
-/// Voxels [k, j, i] by `read` at every address.
+/// Voxels [k, j, i] by `read` at every address; a voxel takes `BYTES`.
 ///
 /// # Safety
 /// Every address that sizes and strides give is readable.
-unsafe fn gather(data: *const u8, view: &seqseg_volume_view, read: impl Fn(*const u8) -> f32 + Sync) -> Result<Array3<f32>> {
+unsafe fn gather<const BYTES: isize>(
+    data: *const u8,
+    view: &seqseg_volume_view,
+    read: impl Fn(*const u8) -> f32 + Sync,
+) -> Result<Array3<f32>> {
     struct Base(*const u8);
     // SAFETY: the memory is only read.
     unsafe impl Sync for Base {}
@@ -153,22 +158,24 @@ unsafe fn gather(data: *const u8, view: &seqseg_volume_view, read: impl Fn(*cons
     let base = &base;
     let [ni, nj, nk] = view.size;
     let stride = view.stride.map(|s| s as isize);
-    let mut voxels = Vec::new();
     // Memory that cannot be had is an error; the usual allocation would end the caller's process.
-    voxels
-        .try_reserve_exact(nk * nj * ni)
-        .map_err(|e| Error::Argument(format!("{ni} x {nj} x {nk} voxels do not fit into memory: {e}")))?;
-    voxels.resize(nk * nj * ni, 0.0);
-    let mut array = Array3::from_shape_vec((nk, nj, ni), voxels).map_err(|e| Error::Internal(e.to_string()))?;
-    array.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(k, mut plane)| {
+    let mut voxels: Vec<f32> =
+        memory::reserve(nk * nj * ni).map_err(|e| Error::Argument(format!("{ni} x {nj} x {nk} voxels do not fit into memory: {e}")))?;
+    // Addresses, not in-bounds pointer arithmetic: with a negative stride `data` is not the buffer's beginning.
+    voxels.spare_capacity_mut()[..nk * nj * ni].par_chunks_exact_mut(nj * ni).enumerate().for_each(|(k, plane)| {
         let base: &Base = base;
-        for (j, mut row) in plane.rows_mut().into_iter().enumerate() {
-            for (i, voxel) in row.iter_mut().enumerate() {
-                let offset = stride[0] * i as isize + stride[1] * j as isize + stride[2] * k as isize;
-                // Addresses, not in-bounds pointer arithmetic: with a negative stride `data` is not the buffer's beginning.
-                *voxel = read(base.0.wrapping_offset(offset));
+        for (j, row) in plane.chunks_exact_mut(ni).enumerate() {
+            let start = base.0.wrapping_offset(stride[1] * j as isize + stride[2] * k as isize);
+            let voxels = row.iter_mut().enumerate();
+            // The usual case with a step that the compiler knows: it then reads many voxels at once.
+            if stride[0] == BYTES {
+                voxels.for_each(|(i, voxel)| _ = voxel.write(read(start.wrapping_offset(BYTES * i as isize))));
+            } else {
+                voxels.for_each(|(i, voxel)| _ = voxel.write(read(start.wrapping_offset(stride[0] * i as isize))));
             }
         }
     });
-    Ok(array)
+    // SAFETY: every voxel was written; the sizes are at least 1.
+    unsafe { voxels.set_len(nk * nj * ni) };
+    Array3::from_shape_vec((nk, nj, ni), voxels).map_err(|e| Error::Internal(e.to_string()))
 }

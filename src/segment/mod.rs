@@ -2,15 +2,19 @@
 //!
 //! In: a study and a detection. Out: a [`Segmentation`]: probability and mask on T1C's own storage grid, statistics and statuses per slice.
 
-use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
+use std::ops::Range;
+
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis, s};
 
 use crate::bundle::manifest::Manifest;
 use crate::detect::{BoundingBox, Detection};
 use crate::engine::Provenance;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::run::{Run, Stage};
 use crate::runtime::networks::Graphs;
 use crate::status::Status;
+use crate::study::interpolate::{Taps, sample_plane};
 use crate::study::prepare::Fit;
 use crate::study::{SliceInfo, Study};
 
@@ -66,11 +70,10 @@ pub fn segment(
         )));
     }
     let prepared = study.prepared(&manifest.input, range.clone(), run)?;
-    let crop = manifest.crop().map_err(Error::bundle)?;
-    let threshold = crop.threshold as f32;
+    let threshold = manifest.segmenter.threshold as f32;
     // Both in storage order; slices are written through canonical views of them.
-    let mut probability = Array3::<f32>::zeros(study.reference().grid().shape());
-    let mut mask = Array3::<u8>::zeros(probability.dim());
+    let mut probability: Array3<f32> = memory::zeros(study.reference().grid().shape());
+    let mut mask: Array3<u8> = memory::zeros(probability.dim());
     let pixel_mm2 = study.grid().pixel_mm2();
     let boxes = detection.slices().iter().filter(|s| s.bounding_box.is_some()).count();
     let mut slices = Vec::with_capacity(detection.slices().len());
@@ -82,7 +85,7 @@ pub fn segment(
         let mut statuses = slice.statuses.clone();
         let mut pixels = 0;
         if let Some(bounding_box) = slice.bounding_box {
-            let enlarged = bounding_box.enlarged(crop.context_factor, detection.grid());
+            let enlarged = bounding_box.enlarged(manifest.segmenter.context_factor, detection.grid());
             // One row at a time: RANet gains nothing from batching on the CPU and pays in memory.
             let output = graphs.segmenter(prepared.images.view(), &[enlarged.to_f32()], &[(k - range.start) as i64])?;
             let output: Array2<f32> = output.index_axis_move(Axis(0), 0).index_axis_move(Axis(0), 0);
@@ -97,8 +100,10 @@ pub fn segment(
             let orientation = study.orientation();
             let (mut volume, mut inside) = (orientation.canonical_mut(probability.view_mut()), orientation.canonical_mut(mask.view_mut()));
             let mut plane = volume.index_axis_mut(Axis(0), k);
-            sample(output.view(), &enlarged, &prepared.fit, plane.view_mut());
-            for (inside, p) in inside.index_axis_mut(Axis(0), k).iter_mut().zip(&plane) {
+            let [rows, columns] = sample(output.view(), &enlarged, &prepared.fit, plane.view_mut());
+            // Elsewhere the probability is 0, below any threshold.
+            let block = s![rows, columns];
+            for (inside, p) in inside.index_axis_mut(Axis(0), k).slice_mut(block).iter_mut().zip(plane.slice(block)) {
                 *inside = u8::from(*p >= threshold);
                 pixels += usize::from(*inside);
             }
@@ -117,29 +122,20 @@ pub fn segment(
 }
 
 /// Samples the crop's probability at a slice's pixel centres: grid and crop transforms composed, one bilinear interpolation, the crop's border
-/// pixels held up to the box's edge, 0 outside. Crop pixel u of C is centred at x0 + (u + 0.5)(x1 - x0) / C.
-pub fn sample(crop: ArrayView2<'_, f32>, bounding_box: &BoundingBox, fit: &Fit, mut plane: ArrayViewMut2<'_, f32>) {
+/// pixels held up to the box's edge; what lies outside is left as it is. Crop pixel u of C is centred at x0 + (u + 0.5)(x1 - x0) / C. Gives
+/// the rows and columns of the slice that lie inside.
+pub fn sample(crop: ArrayView2<'_, f32>, bounding_box: &BoundingBox, fit: &Fit, plane: ArrayViewMut2<'_, f32>) -> [Range<usize>; 2] {
     let [x0, y0, x1, y1] = bounding_box.0;
-    let (rows, columns) = plane.dim();
-    let tap = |axis: usize, low: f64, high: f64, size: usize, at: usize| -> Option<(usize, usize, f64)> {
-        let g = fit.to_grid(at as f64 + 0.5, at as f64 + 0.5)[axis];
-        if g < low || g > high {
-            return None;
-        }
-        let u = ((g - low) * size as f64 / (high - low) - 0.5).clamp(0.0, (size - 1) as f64);
-        let below = u as usize;
-        Some((below, (below + 1).min(size - 1), u - below as f64))
+    let taps = |axis: usize, low: f64, high: f64, count: usize, size: usize| {
+        Taps::new(count, size, |at| {
+            let g = fit.to_grid(at as f64 + 0.5, at as f64 + 0.5)[axis];
+            (low..=high).contains(&g).then(|| (g - low) * size as f64 / (high - low) - 0.5)
+        })
     };
-    let taps_x: Vec<_> = (0..columns).map(|i| tap(0, x0, x1, crop.ncols(), i)).collect();
-    for j in 0..rows {
-        let Some((v0, v1, tv)) = tap(1, y0, y1, crop.nrows(), j) else { continue };
-        let (upper, lower) = (crop.row(v0), crop.row(v1));
-        for (i, tap) in taps_x.iter().enumerate() {
-            let Some((u0, u1, tu)) = *tap else { continue };
-            let mix = |row: &ndarray::ArrayView1<'_, f32>| f64::from(row[u0]) * (1.0 - tu) + f64::from(row[u1]) * tu;
-            plane[[j, i]] = (mix(&upper) * (1.0 - tv) + mix(&lower) * tv) as f32;
-        }
-    }
+    let rows = taps(1, y0, y1, plane.nrows(), crop.nrows());
+    let columns = taps(0, x0, x1, plane.ncols(), crop.ncols());
+    sample_plane(crop, &rows, &columns, plane, |p| p);
+    [rows.inside, columns.inside]
 }
 
 /// Whether the outermost crop pixels are over the threshold.

@@ -166,6 +166,15 @@ impl Grid {
         Locator::new(self)
     }
 
+    /// A locator that is affine everywhere, where the slices are uniformly spaced.
+    pub fn even_locator(&self) -> Option<EvenLocator> {
+        self.affine()?;
+        let (a, b, c) = (self.axis_i, self.axis_j, self.axis_k());
+        let volume = dot(a, cross(b, c));
+        let rows = [cross(b, c), cross(c, a), cross(a, b)].map(|row| scale(row, 1.0 / volume));
+        Some(EvenLocator { origin: self.origins[0], rows })
+    }
+
     /// Largest distance (mm) between the corners of two grids of the same size; infinite where the sizes differ.
     pub fn corner_distance(&self, other: &Grid) -> f64 {
         if self.size != other.size {
@@ -243,6 +252,25 @@ impl Locator {
         let above = p.partition_point(|x| sign * x <= q);
         let (lo, hi) = (sign * p[above - 1], sign * p[above]);
         (above - 1) as f64 + (q - lo) / (hi - lo)
+    }
+}
+
+/// Maps patient points to continuous indices of an evenly spaced grid: the inverse of its affine, beyond its ends too.
+#[derive(Debug, Clone)]
+pub struct EvenLocator {
+    origin: Point,
+    rows: [Point; 3],
+}
+
+impl EvenLocator {
+    /// Continuous (i, j, k) of a patient point.
+    pub fn index(&self, point: Point) -> [f64; 3] {
+        self.step(sub(point, self.origin))
+    }
+
+    /// How far (i, j, k) go along `direction`, mm.
+    pub fn step(&self, direction: Point) -> [f64; 3] {
+        self.rows.map(|row| dot(row, direction))
     }
 }
 

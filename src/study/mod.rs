@@ -7,9 +7,11 @@ pub mod align;
 pub mod checks;
 pub mod dicom;
 pub mod grid;
+pub(crate) mod interpolate;
 pub mod nifti;
 pub mod nrrd;
 pub mod orient;
+mod percentile;
 pub mod prepare;
 pub mod read;
 mod samples;
@@ -18,6 +20,7 @@ pub mod volume;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
+use ndarray::parallel::prelude::*;
 use ndarray::{Array3, Array4, ArrayView2, ArrayView3, Axis};
 
 use crate::bundle::manifest::Input;
@@ -110,13 +113,13 @@ impl Study {
         if slices < 2 {
             return Err(Error::Image("T1C has one axial slice only; a volume of at least two slices was expected".into()));
         }
-        let foreground = foreground(orientation.canonical(reference.voxels().view()), reference)?;
+        let foreground = foreground(reference)?;
         run.tick(Stage::Align, 0, 2)?;
         let mut aligned = Vec::with_capacity(2);
         let mut coverage = Vec::with_capacity(2);
         for (done, (sequence, volume)) in [(Sequence::T1, &volumes[0]), (Sequence::T2, &volumes[2])].into_iter().enumerate() {
             let resampled = align::resample(volume, &grid);
-            let shares = covered(&resampled.covered, &foreground);
+            let shares = covered(&resampled.covered, orientation.canonical(reference.voxels().view()), foreground);
             if shares.iter().all(|s| *s == 0.0) {
                 return Err(Error::Geometry(format!(
                     "{sequence} does not overlap T1C anywhere. Check that both are of the same examination and region"
@@ -258,26 +261,29 @@ impl Study {
     }
 }
 
-/// T1C's foreground, canonical.
-fn foreground(canonical: ArrayView3<'_, f32>, reference: &Volume) -> Result<Array3<bool>> {
-    let bright = prepare::percentile_above_zero(reference, 99.5).ok_or_else(|| {
+/// T1C's foreground lies above this value.
+fn foreground(reference: &Volume) -> Result<f32> {
+    let bright = reference.percentile_above_zero(99.5).ok_or_else(|| {
         Error::Image("T1C: no voxel lies above 0; MR signal was expected. Check the rescale intercept or the file".into())
     })?;
-    let threshold = (FOREGROUND * bright) as f32;
-    Ok(canonical.mapv(|v| v > threshold))
+    Ok((FOREGROUND * bright) as f32)
 }
 
-/// Per slice: share of the foreground that is covered; of the whole slice where it has no foreground.
-fn covered(covered: &Array3<bool>, foreground: &Array3<bool>) -> Vec<f64> {
-    covered
-        .outer_iter()
-        .zip(foreground.outer_iter())
-        .map(|(covered, foreground)| {
-            let total = foreground.iter().filter(|f| **f).count();
-            if total == 0 {
-                return covered.iter().filter(|c| **c).count() as f64 / covered.len() as f64;
-            }
-            covered.iter().zip(foreground).filter(|(c, f)| **c && **f).count() as f64 / total as f64
-        })
-        .collect()
+/// Per slice: share of T1C's `canonical` voxels above `threshold` that are covered; of the whole slice where none is.
+fn covered(covered: &Array3<bool>, canonical: ArrayView3<'_, f32>, threshold: f32) -> Vec<f64> {
+    let slices = covered.axis_iter(Axis(0)).into_par_iter().zip(canonical.axis_iter(Axis(0)).into_par_iter());
+    let share = |(covered, canonical): (ArrayView2<'_, bool>, ArrayView2<'_, f32>)| {
+        let (mut foreground, mut both) = (0u64, 0u64);
+        for (covered, canonical) in covered.rows().into_iter().zip(canonical.rows()) {
+            let row = covered.iter().zip(canonical).map(|(covered, value)| (u32::from(*value > threshold), u32::from(*covered)));
+            let (f, b) = row.fold((0, 0), |(f, b), (inside, covered)| (f + inside, b + (inside & covered)));
+            foreground += u64::from(f);
+            both += u64::from(b);
+        }
+        match foreground {
+            0 => covered.iter().filter(|c| **c).count() as f64 / covered.len() as f64,
+            _ => both as f64 / foreground as f64,
+        }
+    };
+    slices.map(share).collect()
 }

@@ -124,7 +124,7 @@ fn read_stream<R: Read>(mut stream: R, stored: u64, gzip: bool, path: &Path) -> 
     }
     let header = NiftiHeader::from_reader(raw.as_slice()).map_err(|e| Error::read_caused(path, "the NIfTI-1 header is damaged", e))?;
     let (size, layout) = (size(&header, path)?, layout(&header, path)?);
-    let grid = Grid::from_affine(size, &ras_to_lps(affine(&header, path)?)).map_err(|e| prefix(path, e))?;
+    let grid = Grid::from_affine(size, &ras_to_lps(affine(&header, path)?)).map_err(|e| e.within(&name))?;
 
     let offset = header.vox_offset;
     if !(offset >= HEADER as f32 && offset <= MAX_EXTENSION && offset.fract() == 0.0) {
@@ -140,13 +140,6 @@ fn read_stream<R: Read>(mut stream: R, stored: u64, gzip: bool, path: &Path) -> 
     let voxels = samples::read_voxels(stream, size, layout, path)?;
     let description = String::from_utf8_lossy(&header.descrip).trim_end_matches(['\0', ' ']).to_owned();
     Volume::new(voxels, grid, Source::File { path: path.to_path_buf(), format: "NIfTI-1", description }, &name.to_string())
-}
-
-fn prefix(path: &Path, error: Error) -> Error {
-    match error {
-        Error::Image(text) => Error::Image(format!("{}: {text}", path.display())),
-        other => other,
-    }
 }
 
 /// (ni, nj, nk): three axes, or more whose length is 1.

@@ -279,7 +279,7 @@ fn read_data<R: BufRead>(mut stream: R, mut stored: u64, header: &Header, path: 
         Encoding::Text => text_voxels(stream, stored, header, data)?,
     };
     let name = path.display().to_string();
-    let grid = Grid::from_affine(header.size, &header.affine).map_err(|e| Error::Image(format!("{name}: {e}")))?;
+    let grid = Grid::from_affine(header.size, &header.affine).map_err(|e| e.within(&name))?;
     Volume::new(voxels, grid, Source::File { path: path.to_path_buf(), format: "NRRD", description: String::new() }, &name)
 }
 

@@ -4,11 +4,13 @@
 //! slice coordinates. Coordinates are pixel edges: pixel i spans i .. i + 1 and is centred at i + 0.5.
 
 use ndarray::parallel::prelude::*;
-use ndarray::{Array4, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array4, ArrayView2, Axis};
 
 use crate::bundle::manifest::{FitKind, Scaling};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::study::grid::Grid;
+use crate::study::interpolate::{Taps, sample_plane};
 use crate::study::volume::{Sequence, Volume};
 
 /// Map between the bundle's grid and a slice of T1C, both in pixel-edge coordinates: slice = (grid - G / 2) * scale + size / 2.
@@ -59,110 +61,39 @@ impl Fit {
 pub fn divisor(scaling: &Scaling, volume: &Volume, sequence: Sequence) -> Result<f64> {
     match scaling {
         Scaling::DatasetMax { value } => Ok(*value),
-        Scaling::StudyPercentile { percentile } => percentile_above_zero(volume, *percentile).ok_or_else(|| {
+        Scaling::StudyPercentile { percentile } => volume.percentile_above_zero(*percentile).ok_or_else(|| {
             Error::Image(format!("{sequence}: no voxel lies above 0; MR signal was expected. Check the rescale intercept or the file"))
         }),
     }
 }
 
-/// Percentile of the voxels above 0, linear between order statistics. `None` where there is none.
-pub fn percentile_above_zero(volume: &Volume, percentile: f64) -> Option<f64> {
-    // Positive floats sort like their bits: two counting passes, by the upper and by the lower half, find an order statistic exactly.
-    let upper = count(volume, |bits| Some(bits >> 16));
-    let total: usize = upper.iter().sum();
-    if total == 0 {
-        return None;
-    }
-    let statistic = |rank: usize| {
-        let (high, before) = bin(&upper, rank);
-        let lower = count(volume, |bits| (bits >> 16 == high as u32).then_some(bits & 0xffff));
-        let (low, _) = bin(&lower, rank - before);
-        f64::from(f32::from_bits((high as u32) << 16 | low as u32))
-    };
-    let position = percentile.clamp(0.0, 100.0) / 100.0 * (total - 1) as f64;
-    let below = position.floor() as usize;
-    let low = statistic(below);
-    let high = if below + 1 < total { statistic(below + 1) } else { low };
-    Some(low + (high - low) * (position - below as f64))
-}
-
-/// Counts the voxels above 0 by a key of their bits below 2^16.
-fn count(volume: &Volume, key: impl Fn(u32) -> Option<u32> + Sync) -> Vec<usize> {
-    let zero = || vec![0usize; 1 << 16];
-    let add = |mut counts: Vec<usize>, plane: ArrayView2<'_, f32>| {
-        for value in plane.iter().filter(|v| **v > 0.0) {
-            if let Some(key) = key(value.to_bits()) {
-                counts[key as usize] += 1;
-            }
-        }
-        counts
-    };
-    let sum = |mut a: Vec<usize>, b: Vec<usize>| {
-        a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
-        a
-    };
-    volume.voxels().axis_iter(Axis(0)).into_par_iter().fold(zero, add).reduce(zero, sum)
-}
-
-/// The bin that holds the value of a rank, and how many values lie in the bins before it.
-fn bin(counts: &[usize], rank: usize) -> (usize, usize) {
-    let mut before = 0;
-    for (n, count) in counts.iter().enumerate() {
-        if rank < before + count {
-            return (n, before);
-        }
-        before += count;
-    }
-    (counts.len() - 1, before)
-}
-
 /// Scales and fits `channels[c][s]`, 2D slices [j, i] on T1C's canonical grid, to [S, 3, G, G].
 pub fn images(channels: [Vec<ArrayView2<'_, f32>>; 3], divisors: [f64; 3], fit: &Fit) -> Array4<f32> {
     let slices = channels[0].len();
-    let mut images = Array4::zeros((slices, 3, fit.grid, fit.grid));
+    let mut images: Array4<f32> = memory::zeros((slices, 3, fit.grid, fit.grid));
+    let (rows, columns) = (taps(fit, 1), taps(fit, 0));
     images.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(s, mut slice)| {
         for (c, plane) in slice.axis_iter_mut(Axis(0)).enumerate() {
-            fit_plane(channels[c][s], divisors[c], fit, plane);
+            let divisor = divisors[c] as f32;
+            sample_plane(channels[c][s], &rows, &columns, plane, |value| (value / divisor).clamp(0.0, 1.0));
         }
     });
     images
 }
 
-/// Where a grid pixel falls on an axis of the slice: lower and upper pixel and the weight of the upper; `None` outside.
-fn taps(fit: &Fit, axis: usize) -> Vec<Option<(usize, usize, f64)>> {
-    let n = fit.size[axis];
-    (0..fit.grid)
-        .map(|g| {
-            let x = fit.to_slice(g as f64 + 0.5, g as f64 + 0.5)[axis] - 0.5;
-            if !(-0.5..=(n as f64 - 0.5)).contains(&x) {
-                return None;
-            }
-            let x = x.clamp(0.0, (n - 1) as f64);
-            let low = x as usize;
-            Some((low, (low + 1).min(n - 1), x - low as f64))
-        })
-        .collect()
-}
-
-fn fit_plane(source: ArrayView2<'_, f32>, divisor: f64, fit: &Fit, mut out: ArrayViewMut2<'_, f32>) {
-    let (columns, rows) = (taps(fit, 0), taps(fit, 1));
-    for (mut row, tap_y) in out.rows_mut().into_iter().zip(&rows) {
-        let Some((y0, y1, ty)) = *tap_y else { continue };
-        let (upper, lower) = (source.row(y0), source.row(y1));
-        for (value, tap_x) in row.iter_mut().zip(&columns) {
-            let Some((x0, x1, tx)) = *tap_x else { continue };
-            let mix = |r: &ndarray::ArrayView1<'_, f32>| f64::from(r[x0]) * (1.0 - tx) + f64::from(r[x1]) * tx;
-            let sample = mix(&upper) * (1.0 - ty) + mix(&lower) * ty;
-            *value = (sample / divisor).clamp(0.0, 1.0) as f32;
-        }
-    }
+/// Where the grid's pixels fall on an axis of the slice (0: columns, 1: rows).
+fn taps(fit: &Fit, axis: usize) -> Taps {
+    let size = fit.size[axis];
+    Taps::new(fit.grid, size, |g| {
+        let at = fit.to_slice(g as f64 + 0.5, g as f64 + 0.5)[axis] - 0.5;
+        (-0.5..=size as f64 - 0.5).contains(&at).then_some(at)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::study::volume::Source;
-    use ndarray::{Array2, Array3};
+    use ndarray::Array2;
 
     fn grid(ni: usize, nj: usize, dx: f64, dy: f64) -> Grid {
         let affine = [[dx, 0.0, 0.0, 0.0], [0.0, dy, 0.0, 0.0], [0.0, 0.0, 5.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
@@ -203,15 +134,5 @@ mod tests {
         assert_eq!(out.sum(), 3.0 * 16.0);
         assert_eq!(out[[0, 0, 1, 4]], 0.0);
         assert_eq!(out[[0, 0, 2, 2]], 1.0);
-    }
-
-    #[test]
-    fn percentile_is_linear_between_order_statistics() {
-        let voxels = Array3::from_shape_vec((1, 2, 4), vec![-1.0, 0.0, 4.0, 1.0, 3.0, 2.0, 0.0, 5.0]).unwrap();
-        let grid = Grid::new([4, 2, 1], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], vec![[0.0; 3]]).unwrap();
-        let volume = Volume::new(voxels, grid, Source::Memory, "v").unwrap();
-        assert_eq!(percentile_above_zero(&volume, 50.0), Some(3.0));
-        assert!((percentile_above_zero(&volume, 90.0).unwrap() - 4.6).abs() < 1e-12);
-        assert_eq!(percentile_above_zero(&volume, 100.0), Some(5.0));
     }
 }

@@ -3,12 +3,14 @@
 //! In: what a reader found in a file, or a caller's buffer. Out: voxels [k, j, i] in storage order, their [`Grid`], and where they came from.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use ndarray::parallel::prelude::*;
 use ndarray::{Array3, ArrayView2, Axis};
 
 use crate::error::{Error, Result};
 use crate::study::grid::{Grid, norm, sub};
+use crate::study::percentile;
 
 /// The three sequences, in the channel order of the paper (4.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -50,7 +52,18 @@ pub struct Volume {
     voxels: Array3<f32>,
     grid: Grid,
     source: Source,
+    known: Known,
 }
+
+/// What was computed of voxels and grid, which never change; copies of a volume share it.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    sha256: Arc<OnceLock<String>>,
+    percentiles: Arc<Mutex<Percentiles>>,
+}
+
+/// Percentiles above zero asked for so far, and what they are.
+type Percentiles = Vec<(f64, Option<f64>)>;
 
 /// Where a volume came from.
 #[derive(Debug, Clone)]
@@ -113,7 +126,8 @@ impl Volume {
         if voxels.dim() != grid.shape() {
             return Err(Error::Internal(format!("{name}: voxels {:?} on a grid of {:?}", voxels.dim(), grid.shape())));
         }
-        let finite = |plane: ArrayView2<'_, f32>| plane.iter().all(|v| v.is_finite());
+        // A row at a time without leaving early: so the compiler can look at many voxels at once.
+        let finite = |plane: ArrayView2<'_, f32>| plane.rows().into_iter().all(|row| row.iter().fold(true, |all, v| all & v.is_finite()));
         // Which voxel it is, is looked for only where it must be told.
         if !voxels.axis_iter(Axis(0)).into_par_iter().all(finite)
             && let Some(((k, j, i), value)) = voxels.indexed_iter().find(|(_, v)| !v.is_finite())
@@ -123,7 +137,7 @@ impl Volume {
             )));
         }
         let voxels = if voxels.is_standard_layout() { voxels } else { voxels.as_standard_layout().into_owned() };
-        Ok(Volume { voxels, grid, source })
+        Ok(Volume { voxels, grid, source, known: Known::default() })
     }
 
     /// The one value that every voxel has, if they are all equal: no image, but possibly a mask.
@@ -141,8 +155,13 @@ impl Volume {
         }
     }
 
-    /// SHA-256 (hex) of size, geometry and voxels: the identity of what a run saw. Float32 and float64, little endian, storage order.
-    pub fn sha256(&self) -> String {
+    /// SHA-256 (hex) of size, geometry and voxels: the identity of what a run saw. Float32 and float64, little endian, storage order. Computed
+    /// once.
+    pub fn sha256(&self) -> &str {
+        self.known.sha256.get_or_init(|| self.hash())
+    }
+
+    fn hash(&self) -> String {
         use sha2::{Digest, Sha256};
         let mut hasher = Sha256::new();
         for n in self.grid.size() {
@@ -151,14 +170,26 @@ impl Volume {
         for point in [self.grid.axis_i(), self.grid.axis_j()].iter().chain(self.grid.origins()) {
             point.iter().for_each(|v| hasher.update(v.to_le_bytes()));
         }
-        let mut bytes = Vec::with_capacity(1 << 16);
-        // Standard layout is made sure of by `new`.
-        for row in self.voxels.rows() {
-            bytes.clear();
-            bytes.extend(row.iter().flat_map(|v| v.to_le_bytes()));
-            hasher.update(&bytes);
+        match self.voxels.as_slice() {
+            Some(voxels) if cfg!(target_endian = "little") => hasher.update(bytemuck::cast_slice::<f32, u8>(voxels)),
+            _ => self.voxels.iter().for_each(|v| hasher.update(v.to_le_bytes())),
         }
         crate::bundle::hex(&hasher.finalize())
+    }
+
+    /// Percentile of the voxels above 0, linear between order statistics; `None` where there is none. Each is computed once and kept.
+    pub fn percentile_above_zero(&self, percentile: f64) -> Option<f64> {
+        let known = || self.known.percentiles.lock().unwrap_or_else(|p| p.into_inner());
+        if let Some((_, value)) = known().iter().find(|(of, _)| *of == percentile) {
+            return *value;
+        }
+        // Not under the lock: a thread that waits for the count's other parts may be given work that asks for a percentile too.
+        let value = match self.voxels.as_slice() {
+            Some(voxels) => percentile::above_zero(voxels, percentile),
+            None => percentile::above_zero(&self.voxels.iter().copied().collect::<Vec<f32>>(), percentile),
+        };
+        known().push((percentile, value));
+        value
     }
 
     /// [k, j, i], storage order.
@@ -237,5 +268,22 @@ mod tests {
         assert!(error.to_string().contains("scan.nii: voxel (i 1, j 1, k 0) is NaN"), "{error}");
         voxels.fill(4.0);
         assert_eq!(Volume::new(voxels, grid(), Source::Memory, "scan.nii").unwrap().constant(), Some(4.0));
+    }
+
+    #[test]
+    fn what_is_kept_is_what_was_asked_for() {
+        let voxels = Array3::from_shape_vec((1, 2, 2), vec![0.0, 1.0, 2.0, 4.0]).unwrap();
+        let volume = Volume::new(voxels, grid(), Source::Memory, "v").unwrap();
+        for _ in 0..2 {
+            assert_eq!([50.0, 100.0].map(|p| volume.percentile_above_zero(p)), [Some(2.0), Some(4.0)]);
+        }
+        // Size, axes, origin, voxels, as sha256sum says of these bytes.
+        let bytes = [2u64, 2, 1].iter().flat_map(|n| n.to_le_bytes());
+        let geometry = [1.0f64, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0].into_iter().flat_map(f64::to_le_bytes);
+        let stored = [0.0f32, 1.0, 2.0, 4.0].into_iter().flat_map(f32::to_le_bytes);
+        let bytes: Vec<u8> = bytes.chain(geometry).chain(stored).collect();
+        use sha2::{Digest, Sha256};
+        assert_eq!(volume.sha256(), crate::bundle::hex(&Sha256::digest(bytes)));
+        assert_eq!(volume.clone().sha256(), volume.sha256());
     }
 }

@@ -140,7 +140,7 @@ impl Outputs {
             segmentation,
             contours,
             provenance: &segmentation.provenance,
-            context_factor: engine.manifest().context_factor(),
+            context_factor: engine.manifest().segmenter.context_factor,
         };
         write_preview(&self.path("preview.png"), &preview)?;
         step()

@@ -227,8 +227,8 @@ fn volume(files: Vec<Opened>, name: &str, options: &ReadOptions) -> Result<Volum
     let size = [formats[head].columns as usize, formats[head].rows as usize, sorted.len()];
     let origins = sorted.iter().map(|(_, f)| f.origin).collect();
     // Pixel Spacing is (between rows, between columns): a step along a row leads to the next column.
-    let grid = Grid::new(size, scale(first.row, first.spacing[1]), scale(first.column, first.spacing[0]), origins)
-        .map_err(|e| Error::Image(format!("{name}: {e}")))?;
+    let grid =
+        Grid::new(size, scale(first.row, first.spacing[1]), scale(first.column, first.spacing[0]), origins).map_err(|e| e.within(name))?;
     let voxels = voxels(&files, &formats, &sorted, size, name)?;
     let series = describe(&files, &sorted, &uids, head);
     Volume::new(voxels, grid, Source::Dicom(Box::new(series)), name)
