@@ -63,7 +63,11 @@ pub unsafe extern "C" fn seqseg_engine_new(
                 intended_use: c_string(provenance.statement),
                 device: c_string(device.used),
                 fallback: c_string(device.fallback.unwrap_or_default()),
-                actions: opened.manifest().agent().map(|a| a.actions.iter().map(|x| c_string(x.name.as_str())).collect()).unwrap_or_default(),
+                actions: opened
+                    .manifest()
+                    .agent()
+                    .map(|a| a.actions.iter().map(|x| c_string(x.name.as_str())).collect())
+                    .unwrap_or_default(),
             };
             *out = Box::into_raw(Box::new(seqseg_engine { handle: Handle::new(Arc::new(opened)), text }));
             Ok(())

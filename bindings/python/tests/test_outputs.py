@@ -1,5 +1,6 @@
 """RT Structure Set, DICOM Segmentation, pictures: read by other people's programs."""
 
+import copy
 import gc
 import subprocess
 from pathlib import Path
@@ -105,7 +106,7 @@ def test_dicom_seg_of_a_model_that_is_no_demo(dicom_results, series):
 
 def test_dicom_seg_refuses_other_images(dicom_results, series, tmp_path):
     _, segmentation, _ = dicom_results
-    shifted = [pydicom.Dataset(d) for d in series["t1c"]]
+    shifted = copy.deepcopy(series["t1c"])
     shifted[2].ImagePositionPatient = [-106.4, -118.5, -3.0]
     for source, status in [
         (series["t1c"][:5], Status.ERROR_UNSUPPORTED),

@@ -111,8 +111,13 @@ class Engine(Owner):
     def model(self) -> ModelInfo:
         """What the model is, and may be used for."""
         engine = self._pointer()
-        names = ("model_name", "model_version", "model_hash", "intended_use")
-        return ModelInfo(*(text(getattr(lib, f"seqseg_engine_{name}")(engine)) for name in names), lib.seqseg_engine_is_demo(engine))
+        return ModelInfo(
+            text(lib.seqseg_engine_model_name(engine)),
+            text(lib.seqseg_engine_model_version(engine)),
+            text(lib.seqseg_engine_model_hash(engine)),
+            text(lib.seqseg_engine_intended_use(engine)),
+            lib.seqseg_engine_is_demo(engine),
+        )
 
     @property
     def intended_use(self) -> str:

@@ -165,7 +165,7 @@ def lend(handle: Handle, pointer: Any, shape: tuple[int, ...], dtype: str) -> np
 
     if 0 in shape:
         return np.zeros(shape, dtype)
-    address = ctypes.cast(pointer, ctypes.c_void_p).value
+    address = ctypes.cast(pointer, ctypes.c_void_p).value or 0
     return np.asarray(_Lent(handle, address, shape, np.dtype(dtype).str))
 
 

@@ -114,7 +114,7 @@ class ContourLine(NamedTuple):
 def words(statuses: _abi.SliceStatus | int) -> str:
     """The statuses of a slice in words, for example "no lesion, step limit reached"; "ok" where there is none."""
     value = int(statuses)
-    names = [flag.name.lower().replace("_", " ") for flag in _abi.SliceStatus if value & flag]
+    names = [str(flag.name).lower().replace("_", " ") for flag in _abi.SliceStatus if value & flag]
     unknown = value & ~sum(_abi.SliceStatus)
     return ", ".join(names + ([f"status {unknown}"] if unknown else [])) or "ok"
 

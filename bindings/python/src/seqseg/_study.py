@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Union
+from typing import Any, Union
 
 from . import _abi
 from ._inputs import Image, StrPath, files_of, volume_of
@@ -90,7 +90,15 @@ class Study(Owner):
         """
         self._read(lib.seqseg_study_set_dicom_source, sequence_of(sequence), files, series_uid, progress, cancel)
 
-    def _read(self, function, sequence, source, series_uid, progress, cancel) -> None:
+    def _read(
+        self,
+        function: Any,
+        sequence: _abi.Sequence,
+        source: object,
+        series_uid: str | None,
+        progress: ProgressCallback | None,
+        cancel: Cancel | None,
+    ) -> None:
         handle, files = self._held(), files_of(source, sequence.name)
         paths = [encoded(path, sequence.name) for path in files.paths]
         chosen = options(series_uid=series_uid)
