@@ -6,6 +6,8 @@
 # make lint    formatting and lints
 # make bench   what the library costs beside the model [BUNDLE= REPEATS= THREADS=]
 # make bench-paper    the same with networks of the paper's size (untrained; PyTorch makes them)
+# make wheel   the Python package, into dist (manylinux_2_28: linked with zig)
+# make footprint    what an installation of the wheel takes, beside others' download sizes
 # make install PREFIX=/usr/local [DESTDIR=] [LIBDIR=lib]    the library, its headers, CMake and pkg-config files, the program
 
 CARGO   ?= cargo
@@ -22,6 +24,8 @@ BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 VENV        = $(CURDIR)/.venv
 VENV_JUDGES = $(CURDIR)/.venv-judges
 VENV_TRAIN  = $(CURDIR)/training/.venv
+VENV_PYTHON = $(CURDIR)/bindings/python/.venv
+VENV_WHEEL  = $(CURDIR)/bindings/python/.venv-wheel
 PIP         = -m pip install --quiet --disable-pip-version-check
 
 export PATH := $(VENV)/bin:$(PATH)
@@ -33,8 +37,15 @@ LIBDIR  ?= lib
 LABELS  ?= quick
 CTEST    = $(CURDIR)/out/ctest
 
+# The wheel that the Python tests run on; by default one of the tests' build.
+WHEEL   ?=
+# The wheel's target; zig brings this glibc's symbols.
+TRIPLE   = $(shell uname -m)-unknown-linux-gnu
+GLIBC    = 2.28
+WHEELS   = --quiet --no-deps --no-build-isolation
+
 .PHONY: demo test test-rust test-demo build-ctest test-ctest test-memory test-asan test-cancel test-training abi-check abi-baseline \
-    lint setup build install clean bench bench-paper
+    lint setup build install clean bench bench-paper test-wheel test-python wheel footprint
 
 setup: $(VENV)/.done
 build: setup
@@ -55,6 +66,16 @@ $(VENV_JUDGES)/.done: tests/judges/requirements.txt
 	$(VENV_JUDGES)/bin/python $(PIP) --requirement tests/judges/requirements.txt
 	touch $@
 
+$(VENV_PYTHON)/.done: bindings/python/requirements.txt
+	$(PYTHON) -m venv $(VENV_PYTHON)
+	$(VENV_PYTHON)/bin/python $(PIP) --requirement $<
+	touch $@
+
+$(VENV_WHEEL)/.done: bindings/python/requirements-wheel.txt
+	$(PYTHON) -m venv $(VENV_WHEEL)
+	$(VENV_WHEEL)/bin/python $(PIP) --requirement $<
+	touch $@
+
 $(VENV_TRAIN)/.done: training/pyproject.toml
 	$(PYTHON) -m venv $(VENV_TRAIN)
 	$(VENV_TRAIN)/bin/python $(PIP) --editable 'training[train,test]'
@@ -67,7 +88,7 @@ demo: build
 	    --bundle models/demo --device cpu --out $(DEMO)
 	$(VENV)/bin/python -m seqseg_train.score --run $(DEMO) --truth $(DEMO)/study/truth.nii.gz
 
-test: test-rust test-demo test-ctest test-training
+test: test-rust test-demo test-ctest test-python test-training
 
 # Faults first: what stays in target/ is then the library without them.
 test-rust: setup $(VENV_JUDGES)/.done
@@ -87,6 +108,17 @@ build-ctest: setup
 
 test-ctest: build-ctest
 	ctest --test-dir $(CTEST)/build --output-on-failure --label-regex '$(LABELS)'
+
+# The Python package as it is installed: WHEEL, or one of the tests' build without its debug information.
+test-python: $(VENV_PYTHON)/.done $(if $(WHEEL),,test-wheel)
+	$(VENV_PYTHON)/bin/python $(PIP) --no-deps --force-reinstall $(or $(WHEEL),out/python/wheel/*.whl)
+	cd bindings/python && $(VENV_PYTHON)/bin/python -m pytest --quiet
+
+test-wheel: $(VENV_PYTHON)/.done
+	$(MAKE) --no-print-directory build PROFILE=dev
+	rm -rf out/python/wheel && mkdir -p out/python/built
+	for name in libseqseg.so seqseg; do strip -o out/python/built/$$name target/debug/$$name || exit 1; done
+	SEQSEG_BUILT=$(CURDIR)/out/python/built $(VENV_PYTHON)/bin/python -m pip wheel $(WHEELS) --wheel-dir out/python/wheel bindings/python
 
 test-memory: test-asan
 	$(MAKE) --no-print-directory test-ctest LABELS=memory
@@ -123,9 +155,21 @@ bench-paper: $(VENV_TRAIN)/.done
 	cd training && $(VENV_TRAIN)/bin/python -m seqseg_train.export --preset paper --untrained --out $(CURDIR)/out/paper
 	$(MAKE) --no-print-directory bench BUNDLE=out/paper REPEATS=3
 
+# auditwheel fails where the files need more than the tag says.
+wheel: setup $(VENV_WHEEL)/.done
+	PATH=$(VENV_WHEEL)/bin:$$PATH $(CARGO) zigbuild --locked --release --target $(TRIPLE).$(GLIBC) --lib --bin seqseg
+	rm -rf out/wheel dist
+	SEQSEG_BUILT=$(CURDIR)/target/$(TRIPLE)/release $(VENV_WHEEL)/bin/python -m pip wheel $(WHEELS) --wheel-dir out/wheel bindings/python
+	PATH=$(VENV_WHEEL)/bin:$$PATH auditwheel repair --only-plat --plat manylinux_$(subst .,_,$(GLIBC))_$(shell uname -m) --wheel-dir dist out/wheel/*.whl
+	ls -l dist
+
+footprint: $(VENV_WHEEL)/.done
+	test -n "$(wildcard dist/*.whl)" || $(MAKE) --no-print-directory wheel
+	PATH=$(VENV_WHEEL)/bin:$$PATH python bindings/python/tools/footprint.py dist/*.whl --other nnunetv2 --other TotalSegmentator
+
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets --features fault-injection -- --deny warnings
 
 clean:
-	rm -rf target out $(VENV) $(VENV_JUDGES) $(VENV_TRAIN)
+	rm -rf target out dist $(VENV) $(VENV_JUDGES) $(VENV_TRAIN) $(VENV_PYTHON) $(VENV_WHEEL)

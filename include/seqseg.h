@@ -339,6 +339,9 @@ typedef struct seqseg_detection_slice {
     struct seqseg_box bounding_box;
     // The box's corners (x0, y0), (x1, y0), (x1, y1), (x0, y1) in the patient: x, y, z each, LPS mm.
     double corners_mm[12];
+    // The corners of the model's grid on this slice, box or not, in the same order: they tell where a point of the grid lies in the patient,
+    // and which point of the grid belongs to one of the slice.
+    double grid_corners_mm[12];
 } seqseg_detection_slice;
 
 // The agent's walk on one slice. Borrowed: valid until the detection is freed. Later versions may append fields.
@@ -358,6 +361,16 @@ typedef struct seqseg_trajectory {
     // Whether the agent chose to stop; otherwise the step limit ended the walk.
     bool stopped;
 } seqseg_trajectory;
+
+// What the model sees of one slice. Borrowed: valid until the detection is freed. Later versions may append fields.
+typedef struct seqseg_slice_image {
+    // sizeof(seqseg_slice_image) of the caller.
+    size_t struct_size;
+    // Side of the model's square grid, pixels.
+    size_t grid;
+    // 3 * `grid` * `grid` numbers in 0 .. 1: T1, T1C and T2, scaled and fitted to the grid, rows from anterior to posterior.
+    const float *pixels;
+} seqseg_slice_image;
 
 // The arrays of a segmentation, in T1C's storage order: i fastest, then j, then k, without gaps. Borrowed: valid until the segmentation is
 // freed. Later versions may append fields.
@@ -642,6 +655,10 @@ size_t seqseg_engine_grid(const struct seqseg_engine *engine);
 // Number of the agent's actions; 0 for a model without an agent, or NULL.
 size_t seqseg_engine_action_count(const struct seqseg_engine *engine);
 
+// The name of one of the agent's actions, for example "zoom width". Borrowed: valid until the engine is freed. "" beyond the last, or for NULL.
+const char *seqseg_engine_action_name(const struct seqseg_engine *engine,
+                                      size_t action);
+
 // Tells the model runs of an engine since it was made: for measuring.
 uint32_t seqseg_engine_get_work(const struct seqseg_engine *engine,
                                 struct seqseg_work *work,
@@ -678,6 +695,12 @@ uint32_t seqseg_detection_get_trajectory(const struct seqseg_detection *detectio
                                          size_t index,
                                          struct seqseg_trajectory *trajectory,
                                          struct seqseg_error **error);
+
+// Lends slice `index` as the model sees it.
+uint32_t seqseg_detection_get_image(const struct seqseg_detection *detection,
+                                    size_t index,
+                                    struct seqseg_slice_image *image,
+                                    struct seqseg_error **error);
 
 // Replaces the box of slice `index`; segment again to see the effect. `bounding_box` lies inside 0 .. seqseg_engine_grid.
 uint32_t seqseg_detection_set_box(struct seqseg_detection *detection,

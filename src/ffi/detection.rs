@@ -1,8 +1,12 @@
 //! A detection handle: a box and the agent's walk on every slice.
 
 use std::ffi::{CString, c_char};
+use std::mem::offset_of;
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
+
+use ndarray::Axis;
+use once_cell::sync::OnceCell;
 
 use crate::detect::{self, BoundingBox, DetectOptions, Detection, Trajectory};
 use crate::engine::Engine;
@@ -13,8 +17,9 @@ use crate::ffi::error::seqseg_error;
 use crate::ffi::options::{Options, seqseg_options};
 use crate::ffi::run::{seqseg_run, with};
 use crate::ffi::study::{self, seqseg_study};
+use crate::run::Run;
 use crate::status::Status;
-use crate::study::Study;
+use crate::study::{Prepared, Study};
 
 /// What a user should know about a slice: bits of `statuses`; 0 is ok.
 #[repr(C)]
@@ -62,6 +67,8 @@ pub struct seqseg_detection {
     pub(crate) seconds: f64,
     /// Per slice, as C reads it.
     flat: Vec<Flat>,
+    /// What the model sees, once somebody asked for it: kept so that what was lent stays.
+    prepared: OnceCell<Arc<Prepared>>,
 }
 
 /// What getters lend of one slice. It never changes.
@@ -111,6 +118,22 @@ pub struct seqseg_detection_slice {
     pub bounding_box: seqseg_box,
     /// The box's corners (x0, y0), (x1, y0), (x1, y1), (x0, y1) in the patient: x, y, z each, LPS mm.
     pub corners_mm: [f64; 12],
+    /// The corners of the model's grid on this slice, box or not, in the same order: they tell where a point of the grid lies in the patient,
+    /// and which point of the grid belongs to one of the slice.
+    pub grid_corners_mm: [f64; 12],
+}
+
+/// What the model sees of one slice. Borrowed: valid until the detection is freed. Later versions may append fields.
+#[repr(C)]
+#[allow(non_camel_case_types)]
+#[derive(Debug, Clone, Copy)]
+pub struct seqseg_slice_image {
+    /// sizeof(seqseg_slice_image) of the caller.
+    pub struct_size: usize,
+    /// Side of the model's square grid, pixels.
+    pub grid: usize,
+    /// 3 * `grid` * `grid` numbers in 0 .. 1: T1, T1C and T2, scaled and fitted to the grid, rows from anterior to posterior.
+    pub pixels: *const f32,
 }
 
 /// The agent's walk on one slice. Borrowed: valid until the detection is freed. Later versions may append fields.
@@ -150,7 +173,7 @@ impl seqseg_detection {
     fn into_raw(detection: Detection, study: Arc<Study>, engine: Arc<Engine>, seconds: f64) -> *mut seqseg_detection {
         let flat = detection.slices().iter().map(|s| Flat::new(s.info.sop_instance_uid.as_deref(), s.trajectory.as_ref())).collect();
         let handle = Handle::new(RwLock::new(detection));
-        Box::into_raw(Box::new(seqseg_detection { handle, study, engine, seconds, flat }))
+        Box::into_raw(Box::new(seqseg_detection { handle, study, engine, seconds, flat, prepared: OnceCell::new() }))
     }
 
     pub(crate) fn read(&self) -> std::sync::RwLockReadGuard<'_, Detection> {
@@ -233,11 +256,12 @@ pub unsafe extern "C" fn seqseg_detection_get_slice(
             let detection = handle.read();
             let entry = &detection.slices()[index];
             let [x0, y0, x1, y1] = entry.bounding_box.map(|b| b.0).unwrap_or_default();
-            let corners = entry.bounding_box.map(|b| detect::file::corners(&b, detection.fit(), &handle.study, entry.info.slice));
-            let mut corners_mm = [0.0; 12];
-            if let Some(corners) = corners {
-                corners_mm.copy_from_slice(corners.as_flattened());
-            }
+            let corners = |b: BoundingBox| {
+                let mut flat = [0.0; 12];
+                flat.copy_from_slice(detect::file::corners(&b, detection.fit(), &handle.study, entry.info.slice).as_flattened());
+                flat
+            };
+            let grid = detection.grid() as f64;
             let size = size_of::<seqseg_detection_slice>();
             let value = seqseg_detection_slice {
                 struct_size: size,
@@ -250,9 +274,10 @@ pub unsafe extern "C" fn seqseg_detection_get_slice(
                 has_box: entry.bounding_box.is_some(),
                 edited: entry.edited,
                 bounding_box: seqseg_box { x0, y0, x1, y1 },
-                corners_mm,
+                corners_mm: entry.bounding_box.map(corners).unwrap_or_default(),
+                grid_corners_mm: corners(BoundingBox([0.0, 0.0, grid, grid])),
             };
-            fill(slice, value, size, "slice")
+            fill(slice, value, offset_of!(seqseg_detection_slice, grid_corners_mm), "slice")
         })
     }
 }
@@ -285,6 +310,32 @@ pub unsafe extern "C" fn seqseg_detection_get_trajectory(
                 stopped,
             };
             fill(trajectory, value, size, "trajectory")
+        })
+    }
+}
+
+/// Lends slice `index` as the model sees it.
+///
+/// # Safety
+/// As seqseg_detection_get_slice.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_detection_get_image(
+    detection: *const seqseg_detection,
+    index: usize,
+    image: *mut seqseg_slice_image,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        call(error, &[guarded!(detection)], || {
+            let handle = borrow(detection, "detection")?;
+            at(handle, index)?;
+            let (input, range) = (&handle.engine.manifest().input, handle.read().range());
+            let prepared = handle.prepared.get_or_try_init(|| handle.study.prepared(input, range, &Run::default()))?;
+            let plane = prepared.images.index_axis(Axis(0), index);
+            let size = size_of::<seqseg_slice_image>();
+            let value = seqseg_slice_image { struct_size: size, grid: prepared.fit.grid, pixels: plane.as_ptr() };
+            fill(image, value, size, "image")
         })
     }
 }

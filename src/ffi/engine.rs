@@ -25,6 +25,7 @@ struct Text {
     intended_use: CString,
     device: CString,
     fallback: CString,
+    actions: Vec<CString>,
 }
 
 /// Opens the model bundle in `bundle_dir` (UTF-8, borrowed); free the engine with seqseg_engine_free. Takes a second or so: the model's files
@@ -62,6 +63,11 @@ pub unsafe extern "C" fn seqseg_engine_new(
                 intended_use: c_string(provenance.statement),
                 device: c_string(device.used),
                 fallback: c_string(device.fallback.unwrap_or_default()),
+                actions: opened
+                    .manifest()
+                    .agent()
+                    .map(|a| a.actions.iter().map(|x| c_string(x.name.as_str())).collect())
+                    .unwrap_or_default(),
             };
             *out = Box::into_raw(Box::new(seqseg_engine { handle: Handle::new(Arc::new(opened)), text }));
             Ok(())
@@ -176,6 +182,16 @@ pub unsafe extern "C" fn seqseg_engine_grid(engine: *const seqseg_engine) -> usi
 pub unsafe extern "C" fn seqseg_engine_action_count(engine: *const seqseg_engine) -> usize {
     // SAFETY: the caller's promise.
     quiet(0, || unsafe { engine.as_ref() }?.handle.value.manifest().agent().map(|a| a.actions.len()))
+}
+
+/// The name of one of the agent's actions, for example "zoom width". Borrowed: valid until the engine is freed. "" beyond the last, or for NULL.
+///
+/// # Safety
+/// `engine` is NULL or a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_engine_action_name(engine: *const seqseg_engine, action: usize) -> *const c_char {
+    // SAFETY: the caller's promise.
+    quiet(c"".as_ptr(), || unsafe { engine.as_ref() }?.text.actions.get(action).map(|name| name.as_ptr()))
 }
 
 /// What an engine has run so far. Later versions may append fields.

@@ -49,7 +49,7 @@ static void nothing_for_null(void) {
     CHECK(seqseg_engine_model_hash(NULL)[0] == '\0' && seqseg_engine_intended_use(NULL)[0] == '\0');
     CHECK(seqseg_engine_device(NULL)[0] == '\0' && seqseg_engine_device_fallback(NULL)[0] == '\0');
     CHECK(seqseg_engine_is_demo(NULL));
-    CHECK(seqseg_engine_grid(NULL) == 0 && seqseg_engine_action_count(NULL) == 0);
+    CHECK(seqseg_engine_grid(NULL) == 0 && seqseg_engine_action_count(NULL) == 0 && seqseg_engine_action_name(NULL, 0)[0] == '\0');
     CHECK(seqseg_study_warning_count(NULL) == 0 && seqseg_study_warning(NULL, 0)[0] == '\0');
     CHECK(seqseg_detection_slice_count(NULL) == 0 && seqseg_segmentation_slice_count(NULL) == 0 && seqseg_contours_count(NULL) == 0);
     CHECK(strcmp(seqseg_stage_name(SEQSEG_STAGE_READ), "read") == 0 && strcmp(seqseg_stage_name(SEQSEG_STAGE_EXPORT), "export") == 0);
@@ -267,6 +267,7 @@ static void pipeline(const char *folder) {
     seqseg_contours *c = NULL, *c2 = NULL;
     seqseg_detection_slice ds;
     seqseg_trajectory t;
+    seqseg_slice_image image;
     seqseg_segmentation_slice gs;
     seqseg_contour_line line;
     seqseg_box box = {10.0, 10.0, 20.0, 20.0};
@@ -281,6 +282,8 @@ static void pipeline(const char *folder) {
     FAILS(SEQSEG_ERROR_BUNDLE, seqseg_engine_new("/nowhere", NULL, &engine, e));
     CHECK(engine == NULL);
     engine = engine_new(1, 1);
+    CHECK(seqseg_engine_action_name(engine, seqseg_engine_action_count(engine))[0] == '\0');
+    CHECK(seqseg_engine_action_name(engine, SIZE_MAX)[0] == '\0');
     {
         seqseg_work work;
         work.struct_size = sizeof work;
@@ -296,13 +299,18 @@ static void pipeline(const char *folder) {
 
     SIZES(seqseg_detection_slice, 184, seqseg_detection_get_slice(d, 0, out, e));
     SIZES(seqseg_trajectory, 56, seqseg_detection_get_trajectory(d, 0, out, e));
+    SIZES(seqseg_slice_image, 24, seqseg_detection_get_image(d, 0, out, e));
     ds.struct_size = sizeof ds;
     t.struct_size = sizeof t;
+    image.struct_size = sizeof image;
     REFUSED("detection", seqseg_detection_get_slice(NULL, 0, &ds, e));
     REFUSED("index", seqseg_detection_get_slice(d, STUDY_K, &ds, e));
     REFUSED("index", seqseg_detection_get_slice(d, SIZE_MAX, &ds, e));
     REFUSED("detection", seqseg_detection_get_trajectory(NULL, 0, &t, e));
     REFUSED("index", seqseg_detection_get_trajectory(d, SIZE_MAX, &t, e));
+    REFUSED("detection", seqseg_detection_get_image(NULL, 0, &image, e));
+    REFUSED("index", seqseg_detection_get_image(d, STUDY_K, &image, e));
+    REFUSED("index", seqseg_detection_get_image(d, SIZE_MAX, &image, e));
     REFUSED("detection", seqseg_detection_set_box(NULL, 0, &box, e));
     REFUSED("index", seqseg_detection_set_box(d, STUDY_K, &box, e));
     REFUSED("bounding_box", seqseg_detection_set_box(d, 0, NULL, e));

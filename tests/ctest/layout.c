@@ -61,6 +61,7 @@ const char *seqseg_engine_device(const seqseg_engine *engine);
 const char *seqseg_engine_device_fallback(const seqseg_engine *engine);
 size_t seqseg_engine_grid(const seqseg_engine *engine);
 size_t seqseg_engine_action_count(const seqseg_engine *engine);
+const char *seqseg_engine_action_name(const seqseg_engine *engine, size_t action);
 uint32_t seqseg_engine_get_work(const seqseg_engine *engine, seqseg_work *work, seqseg_error **error);
 uint32_t seqseg_runtime_info_get(const seqseg_options *options, seqseg_runtime_info *info, seqseg_error **error);
 uint32_t seqseg_detect(const seqseg_engine *engine, const seqseg_study *study, const seqseg_options *options, const seqseg_run *run,
@@ -70,6 +71,7 @@ size_t seqseg_detection_slice_count(const seqseg_detection *detection);
 uint32_t seqseg_detection_get_slice(const seqseg_detection *detection, size_t index, seqseg_detection_slice *slice, seqseg_error **error);
 uint32_t seqseg_detection_get_trajectory(const seqseg_detection *detection, size_t index, seqseg_trajectory *trajectory, seqseg_error
     **error);
+uint32_t seqseg_detection_get_image(const seqseg_detection *detection, size_t index, seqseg_slice_image *image, seqseg_error **error);
 uint32_t seqseg_detection_set_box(seqseg_detection *detection, size_t index, const seqseg_box *bounding_box, seqseg_error **error);
 uint32_t seqseg_detection_clear_box(seqseg_detection *detection, size_t index, seqseg_error **error);
 uint32_t seqseg_detection_write(const seqseg_detection *detection, const char *file, const seqseg_options *options, const seqseg_run *run,
@@ -150,6 +152,7 @@ static void (*const FUNCTIONS[])(void) = {
     (void (*)(void))seqseg_engine_device_fallback,
     (void (*)(void))seqseg_engine_grid,
     (void (*)(void))seqseg_engine_action_count,
+    (void (*)(void))seqseg_engine_action_name,
     (void (*)(void))seqseg_engine_get_work,
     (void (*)(void))seqseg_runtime_info_get,
     (void (*)(void))seqseg_detect,
@@ -157,6 +160,7 @@ static void (*const FUNCTIONS[])(void) = {
     (void (*)(void))seqseg_detection_slice_count,
     (void (*)(void))seqseg_detection_get_slice,
     (void (*)(void))seqseg_detection_get_trajectory,
+    (void (*)(void))seqseg_detection_get_image,
     (void (*)(void))seqseg_detection_set_box,
     (void (*)(void))seqseg_detection_clear_box,
     (void (*)(void))seqseg_detection_write,
@@ -224,6 +228,11 @@ int main(void) {
     FIELD(seqseg_detection_slice, edited, 49);
     FIELD(seqseg_detection_slice, bounding_box, 56);
     FIELD(seqseg_detection_slice, corners_mm, 88);
+    FIELD(seqseg_detection_slice, grid_corners_mm, 184);
+    SIZE(seqseg_slice_image, 24);
+    FIELD(seqseg_slice_image, struct_size, 0);
+    FIELD(seqseg_slice_image, grid, 8);
+    FIELD(seqseg_slice_image, pixels, 16);
     SIZE(seqseg_trajectory, 56);
     FIELD(seqseg_trajectory, struct_size, 0);
     FIELD(seqseg_trajectory, steps, 8);

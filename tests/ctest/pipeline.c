@@ -87,6 +87,36 @@ static void check_lines(const seqseg_contours *contours) {
     }
 }
 
+/* A box's corners are those of the grid, in proportion; what the model sees lies in 0 .. 1 and stays where it was lent. */
+static void check_grid(const seqseg_engine *engine, const seqseg_detection *detection) {
+    const size_t grid = seqseg_engine_grid(engine);
+    for (size_t at = 0; at < seqseg_detection_slice_count(detection); at++) {
+        seqseg_detection_slice slice;
+        seqseg_slice_image image, again;
+        float brightest = 0.0f;
+        slice.struct_size = sizeof slice;
+        image.struct_size = again.struct_size = sizeof image;
+        OK(seqseg_detection_get_slice(detection, at, &slice, e));
+        const double x[4] = {slice.bounding_box.x0, slice.bounding_box.x1, slice.bounding_box.x1, slice.bounding_box.x0};
+        const double y[4] = {slice.bounding_box.y0, slice.bounding_box.y0, slice.bounding_box.y1, slice.bounding_box.y1};
+        for (int corner = 0; corner < 4; corner++) {
+            for (int axis = 0; axis < 3; axis++) {
+                const double *g = slice.grid_corners_mm + axis;
+                const double expected = g[0] + (g[3] - g[0]) * x[corner] / (double)grid + (g[9] - g[0]) * y[corner] / (double)grid;
+                CHECK(fabs(slice.corners_mm[3 * corner + axis] - expected) < 1e-9);
+            }
+        }
+        OK(seqseg_detection_get_image(detection, at, &image, e));
+        OK(seqseg_detection_get_image(detection, at, &again, e));
+        CHECK(image.grid == grid && image.pixels == again.pixels);
+        for (size_t pixel = 0; pixel < 3 * grid * grid; pixel++) {
+            CHECK(image.pixels[pixel] >= 0.0f && image.pixels[pixel] <= 1.0f);
+            brightest = image.pixels[pixel] > brightest ? image.pixels[pixel] : brightest;
+        }
+        CHECK(brightest > 0.9f);
+    }
+}
+
 int main(int argc, char **argv) {
     seqseg_engine *engine;
     seqseg_study *study;
@@ -120,6 +150,8 @@ int main(int argc, char **argv) {
     golden_check(detection, segmentation, contours);
     check_arrays(segmentation);
     check_lines(contours);
+    check_grid(engine, detection);
+    CHECK(seqseg_engine_action_name(engine, seqseg_engine_action_count(engine) - 1)[0] != '\0');
     work.struct_size = sizeof work;
     OK(seqseg_engine_get_work(engine, &work, e));
     /* The whole slice and one box at least, for each. */

@@ -81,6 +81,7 @@ void pipeline(const seqseg::Engine &engine, const std::string &folder) {
     CHECK(detection.slice_count() == STUDY_K && segmentation.slice_count() == STUDY_K);
     const seqseg::Trajectory walk = detection.trajectory(2);
     CHECK(walk.steps() > 0 && walk.action_count == engine.action_count() && walk.q_at(walk.steps() - 1).size() == walk.action_count);
+    CHECK(detection.image(2).size() == 3 * engine.grid() * engine.grid() && !engine.action_name(walk.actions[0]).empty());
     const seqseg::Box last = walk.box(walk.steps()), box = detection.slice(2).bounding_box;
     CHECK(last.x0 == box.x0 && last.y1 == box.y1);
     CHECK(segmentation.mask().size() == STUDY_VOXELS && segmentation.affine().value()[10] == STUDY_STEP_MM && !segmentation.edited());

@@ -571,6 +571,14 @@ public:
         return Trajectory{{t.actions, t.steps}, {t.boxes, 4 * boxes}, {t.q, t.steps * t.action_count}, t.action_count, t.stopped};
     }
 
+    // Slice `index` as the model sees it: T1, T1C and T2 in 0 .. 1, grid x grid each. Borrowed from the detection.
+    [[nodiscard]] Span<const float> image(std::size_t index) const {
+        seqseg_slice_image image{};
+        image.struct_size = sizeof image;
+        detail::call(seqseg_detection_get_image, get(), index, &image);
+        return {image.pixels, 3 * image.grid * image.grid};
+    }
+
     // Replaces the box of slice `index`, inside 0 .. Engine::grid.
     void set_box(std::size_t index, const Box &box) { detail::call(seqseg_detection_set_box, handle_.get(), index, &box); }
     // Says that slice `index` holds no lesion.
@@ -736,6 +744,8 @@ public:
     // Side of the model's square grid, pixels.
     [[nodiscard]] std::size_t grid() const noexcept { return seqseg_engine_grid(get()); }
     [[nodiscard]] std::size_t action_count() const noexcept { return seqseg_engine_action_count(get()); }
+    // For example "zoom width"; borrowed from the engine.
+    [[nodiscard]] std::string_view action_name(std::size_t action) const noexcept { return seqseg_engine_action_name(get(), action); }
     // Model runs since the engine was made, for measuring.
     [[nodiscard]] Work work() const {
         Work work{};

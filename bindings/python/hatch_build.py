@@ -1,0 +1,70 @@
+"""What the wheel gets besides the Python files.
+
+In: SEQSEG_BUILT, the folder with the built library and program (by default target/release); include/seqseg.h; models/demo; Cargo.toml. Out: a
+wheel for this platform that holds the library, the program, the declarations made from the header, and the demo bundle. auditwheel gives it a
+wider tag afterwards, where the files allow it (`make wheel`).
+"""
+
+import importlib.util
+import os
+import sys
+import sysconfig
+import tempfile
+import tomllib
+from pathlib import Path
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
+
+
+def root(folder: str) -> Path:
+    """The repository."""
+    return Path(folder).parents[1]
+
+
+class Metadata(MetadataHookInterface):
+    PLUGIN_NAME = "custom"
+
+    def update(self, metadata: dict) -> None:
+        with open(root(self.root) / "Cargo.toml", "rb") as file:
+            metadata["version"] = tomllib.load(file)["package"]["version"]
+
+
+class Build(BuildHookInterface):
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict) -> None:
+        if self.target_name != "wheel" or version == "editable":
+            raise SystemExit("seqseg: only wheels are built; `make wheel` in the repository builds one")
+        repository = root(self.root)
+        built = Path(os.environ.get("SEQSEG_BUILT") or repository / "target" / "release")
+        library, program = {
+            "win32": ("seqseg.dll", "seqseg.exe"),
+            "darwin": ("libseqseg.dylib", "seqseg"),
+        }.get(sys.platform, ("libseqseg.so", "seqseg"))
+        for name in (library, program):
+            if not (built / name).is_file():
+                raise SystemExit(f"{built / name} is missing; `make wheel` builds it, or set SEQSEG_BUILT to the folder that holds it")
+        self.folder = tempfile.TemporaryDirectory()
+        declarations = Path(self.folder.name) / "_abi.py"
+        declarations.write_text(self.declarations((repository / "include" / "seqseg.h").read_text(encoding="utf-8")), encoding="utf-8")
+        build_data["force_include"] |= {
+            str(declarations): "seqseg/_abi.py",
+            str(built / library): f"seqseg/_native/{library}",
+            str(built / program): f"seqseg/_native/{program}",
+            str(repository / "models" / "demo"): "seqseg/demo",
+        }
+        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data["pure_python"] = False
+        # No Python ABI is used: ctypes loads the library.
+        build_data["tag"] = f"py3-none-{platform}"
+
+    def finalize(self, version: str, build_data: dict, artifact_path: str) -> None:
+        self.folder.cleanup()
+
+    def declarations(self, header: str) -> str:
+        path = Path(self.root) / "tools" / "declarations.py"
+        spec = importlib.util.spec_from_file_location("declarations", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.module(header)

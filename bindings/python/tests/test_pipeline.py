@@ -1,0 +1,220 @@
+"""The pipeline: golden numbers, views, edited boxes, outputs, errors."""
+
+import gc
+import json
+import pickle
+import weakref
+
+import numpy as np
+import pytest
+
+import seqseg
+from seqseg import Status
+
+from conftest import MICRO, PIXEL_MM, SIZE, STEP_MM, affine, check_golden, close, pipeline, volumes
+
+
+def test_golden(results):
+    check_golden(*results)
+
+
+def test_the_arrays_agree_with_each_other(results):
+    _, segmentation, contours = results
+    mask, probability = segmentation.mask, segmentation.probability
+    assert mask.shape == probability.shape == segmentation.shape == SIZE[::-1]
+    assert mask.dtype == np.uint8 and probability.dtype == np.float32
+    assert np.array_equal(mask, probability >= np.float32(segmentation.threshold)) and 0 < mask.sum() < mask.size
+    assert close(segmentation.volume_mm3, mask.sum() * PIXEL_MM**2 * STEP_MM)
+    assert np.array_equal(segmentation.affine, affine()) and not segmentation.edited
+    assert np.array_equal(segmentation.affine_ras, np.diag([-1, -1, 1, 1]) @ affine())
+    assert np.array_equal(segmentation.origins, [(affine() @ [0, 0, k, 1])[:3] for k in range(SIZE[2])])
+    assert segmentation.axis_i.tolist() == [PIXEL_MM, 0, 0] and segmentation.axis_j.tolist() == [0, PIXEL_MM, 0]
+    for line in contours:
+        i, j = line.points_index.T
+        points = (affine() @ [i, j, np.full_like(i, line.storage_slice), np.ones_like(i)])[:3].T
+        assert np.allclose(points, line.points_mm, atol=1e-9)
+        turns = np.sum(i * np.roll(j, -1) - np.roll(i, -1) * j)
+        assert (turns < 0) == line.is_hole and (line.parent is not None) == line.is_hole
+        assert close(abs(turns) / 2 * PIXEL_MM**2, line.area_mm2)
+
+
+def test_results_are_views_that_keep_their_handle_alive(engine, study):
+    detection, segmentation, contours = pipeline(engine, study)
+    arrays = [
+        segmentation.mask,
+        segmentation.probability,
+        segmentation.origins,
+        *detection.trajectory(2)[:3],
+        detection.image(2),
+        contours[0].points_mm,
+        contours[0].points_index,
+    ]
+    again = [segmentation.mask, segmentation.probability]
+    assert all(np.shares_memory(a, b) for a, b in zip(arrays, again))
+    copies = [array.copy() for array in arrays]
+    handles = [weakref.ref(owner._handle) for owner in (detection, segmentation, contours)]
+    for array in arrays:
+        assert not array.flags.owndata and not array.flags.writeable
+    for owner in (contours, segmentation, detection, study):
+        owner.close()
+        owner.close()
+        assert owner.closed
+    del detection, segmentation, contours, study, again, owner
+    gc.collect()
+    assert all(handle() is not None for handle in handles)
+    # Whatever is made now would take the place of memory that had been freed.
+    pipeline(engine, seqseg.Study(*volumes()))
+    assert all(np.array_equal(array, copy) for array, copy in zip(arrays, copies))
+    # Views of views too.
+    part, array = arrays[0][2:4].T, None
+    del arrays
+    gc.collect()
+    assert [handle() is None for handle in handles] == [True, False, True]
+    assert np.array_equal(part, copies[0][2:4].T)
+    del part
+    gc.collect()
+    assert all(handle() is None for handle in handles)
+
+
+def test_context_managers_and_use_after_close():
+    with seqseg.Engine(MICRO, device="cpu", threads=1) as engine, seqseg.Study(*volumes()) as study:
+        with seqseg.detect(engine, study) as detection:
+            assert len(detection) == SIZE[2]
+    for use in (lambda: engine.device, lambda: study.warnings, lambda: len(detection), lambda: engine.detect(study)):
+        with pytest.raises(seqseg.Error, match="was closed") as caught:
+            use()
+        assert caught.value.status is Status.ERROR_ARGUMENT
+
+
+def test_edited_boxes_change_their_own_slices_only(engine, study):
+    detection, before, _ = pipeline(engine, study)
+    detection.set_box(2, (30.5, 25.0, 60.0, 70.25))
+    detection.clear_box(3)
+    assert detection[2].box == (30.5, 25.0, 60.0, 70.25) and detection[2].edited
+    assert detection[3].box is None and detection[3].corners_mm is None and detection[3].edited and not detection[-1].edited
+    after = seqseg.segment(engine, study, detection)
+    same = [np.array_equal(a, b) for a, b in zip(before.probability, after.probability)]
+    assert same == [True, True, False, False, True, True]
+    assert after.edited and after.slices[3].statuses == seqseg.SliceStatus.NO_LESION and after.slices[3].pixels == 0
+    assert seqseg.words(after.slices[3].statuses) == "no lesion" and seqseg.words(0) == "ok"
+    assert seqseg.words(3 | 64) == "no lesion, box at image edge, status 64"
+    for box in ((60, 25, 30, 70), (-1, 0, 10, 10), (0, 0, detection.grid + 1, 10), (0, 0, float("nan"), 10)):
+        with pytest.raises(seqseg.Error, match="box"):
+            detection.set_box(0, box)
+    with pytest.raises(IndexError):
+        detection.set_box(6, (0, 0, 10, 10))
+    assert [s.slice for s in detection[1:3]] == [1, 2] and detection[-1].slice == 5
+
+
+def test_boxes_in_the_patient(engine, study):
+    detection = seqseg.detect(engine, study)
+    assert detection.grid == engine.grid == 96
+    for index, s in enumerate(detection):
+        x0, y0, x1, y1 = s.box
+        corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+        assert np.allclose(detection.to_mm(index, corners), s.corners_mm, atol=1e-9)
+        assert np.allclose(detection.to_grid(index, s.corners_mm), corners, atol=1e-9)
+        assert np.allclose(s.corners_mm[:, 2], s.position_mm)
+    # A region of interest of a viewer: other order, thicker than the slice, on a slice without a box.
+    detection.clear_box(3)
+    box = np.array([[-30.0, -40.0, -4.0], [21.0, 10.0, 11.0]])
+    detection.set_box_mm(3, box[::-1])
+    assert np.allclose(detection[3].corners_mm[[0, 2], :2], box[:, :2]) and np.allclose(detection[3].corners_mm[:, 2], detection[3].position_mm)
+    detection.set_box_mm(3, [[-1e4, -40, 0], [21, 10, 0]])
+    assert detection[3].box.x0 == 0 and detection[3].statuses & seqseg.SliceStatus.BOX_AT_IMAGE_EDGE
+    with pytest.raises(seqseg.Error, match="two points"):
+        detection.set_box_mm(3, [0, 0, 0])
+
+
+def test_the_image_that_the_model_sees(results, engine):
+    detection, _, _ = results
+    image = detection.image(3)
+    assert image.shape == (3, 96, 96) and image.dtype == np.float32 and 0 <= image.min() and 0.9 < image.max() <= 1
+    # The lesion's middle is brighter than muscle on T1C, and where the grid says it is.
+    x, y = detection.to_grid(3, [-4.6, -8.0, detection[3].position_mm])
+    mx, my = detection.to_grid(3, [40.0, 20.0, detection[3].position_mm])
+    assert image[1, int(y), int(x)] > 1.5 * image[1, int(my), int(mx)]
+    assert len(engine.actions) == 11 and engine.actions[-1] == "stop"
+
+
+def test_outputs_and_reading_back(engine, study, tmp_path):
+    detection, segmentation, contours = pipeline(engine, study)
+    segmentation.write_mask(tmp_path / "mask.nii.gz")
+    segmentation.write_probability(str(tmp_path / "probability.nii.gz"))
+    segmentation.write_record(tmp_path / "run.json")
+    detection.write(tmp_path / "detection.json")
+    detection.write_preview(segmentation, contours, tmp_path / "preview.png")
+    assert json.loads((tmp_path / "run.json").read_text())["device"]["used"] == "cpu"
+    assert (tmp_path / "preview.png").read_bytes().startswith(b"\x89PNG")
+    again = engine.read_detection(study, tmp_path / "detection.json")
+    assert np.array_equal(seqseg.segment(engine, study, again).mask, segmentation.mask)
+    with pytest.raises(seqseg.Error) as caught:
+        contours.write_rtstruct(tmp_path / "rtstruct.dcm")
+    assert caught.value.status is Status.ERROR_UNSUPPORTED and not (tmp_path / "rtstruct.dcm").exists()
+    with pytest.raises(seqseg.Error) as caught:
+        segmentation.write_mask(tmp_path / "no" / "such" / "mask.nii.gz")
+    assert caught.value.status is Status.ERROR_WRITE
+
+
+def test_options(engine, study):
+    assert [s.slice for s in seqseg.detect(engine, study, slices=(1, 3))] == [1, 2]
+    assert [s.slice for s in seqseg.detect(engine, study, slices=range(2, 4))] == [2, 3]
+    assert [s.position_mm for s in seqseg.detect(engine, study, slices_mm=(-4, 10))] == [-3, 3, 9]
+    segmentation = seqseg.segment(engine, study, seqseg.detect(engine, study))
+    voxel = seqseg.contour(segmentation, "voxel")
+    assert all(np.array_equal(line.points_index * 2 % 2, np.ones_like(line.points_index)) for line in voxel)
+    assert len(seqseg.contour(segmentation, seqseg.ContourKind.VOXEL)) == len(voxel)
+    refused = [
+        lambda: seqseg.detect(engine, study, slices=(3, 3)),
+        lambda: seqseg.detect(engine, study, slices=(0, 99)),
+        lambda: seqseg.detect(engine, study, slices=(-1, 3)),
+        lambda: seqseg.detect(engine, study, slices=slice(None, 3)),
+        lambda: seqseg.detect(engine, study, slices=(0, 3), slices_mm=(0, 3)),
+        lambda: seqseg.contour(segmentation, "both"),
+        lambda: seqseg.Engine(MICRO, device="gpu"),
+        lambda: seqseg.Engine(MICRO, threads=-1),
+        lambda: seqseg.Engine(MICRO, threads=2**32),
+        lambda: seqseg.Engine(MICRO, concurrent_runs=65),
+    ]
+    for call in refused:
+        with pytest.raises(seqseg.Error) as caught:
+            call()
+        assert caught.value.status is Status.ERROR_ARGUMENT, caught.value
+    for call in (lambda: seqseg.Engine(MICRO, threads=1.5), lambda: seqseg.Engine(MICRO, device=3), lambda: seqseg.Engine(3)):
+        with pytest.raises(TypeError):
+            call()
+
+
+def test_errors(engine, tmp_path):
+    cases = [
+        (Status.ERROR_BUNDLE, lambda: seqseg.Engine(tmp_path)),
+        (Status.ERROR_READ, lambda: seqseg.Study(tmp_path / "missing")),
+        (Status.ERROR_ARGUMENT, lambda: seqseg.detect(engine, seqseg.Study())),
+        (Status.ERROR_ARGUMENT, lambda: seqseg.Study("a\0b")),
+        (Status.ERROR_ARGUMENT, lambda: seqseg.Study().set("flair", volumes()[0])),
+        (Status.ERROR_ARGUMENT, lambda: seqseg.Engine(MICRO, device="cuda:x")),
+        (Status.ERROR_RUNTIME, lambda: seqseg.Engine(MICRO, onnxruntime=tmp_path)),
+    ]
+    for status, call in cases:
+        with pytest.raises(seqseg.Error) as caught:
+            call()
+        error = caught.value
+        assert error.status is status and error.code == int(status) and len(str(error)) > 20 and "\n" not in str(error)
+        copy = pickle.loads(pickle.dumps(error))
+        assert (copy.code, str(copy), type(copy)) == (error.code, str(error), type(error))
+    assert seqseg.Error(99, "later").status == 99
+    other = seqseg.Study(*volumes())
+    detection = seqseg.detect(engine, other)
+    other.set("t1", volumes()[0])
+    with pytest.raises(seqseg.Error, match="detect again"):
+        seqseg.segment(engine, other, detection)
+
+
+def test_the_demo_bundle_is_inside():
+    with seqseg.Engine(seqseg.demo_bundle(), device="cpu", threads=1) as engine:
+        assert engine.is_demo and "synthetic" in engine.intended_use and engine.model.name == "seqseg-demo"
+        assert engine.grid == 384 and engine.device == "cpu" and engine.device_fallback == ""
+        assert engine.work == (0, 0, 0.0)
+    with seqseg.Engine(seqseg.demo_bundle(), threads=1) as engine:
+        # "auto" on whatever this machine has; a fallback gives its reason.
+        assert engine.device.startswith("cuda") or (engine.device == "cpu" and engine.device_fallback)

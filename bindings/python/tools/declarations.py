@@ -1,0 +1,132 @@
+"""The C header as a Python module of ctypes declarations.
+
+In: include/seqseg.h. Out: the text of `seqseg/_abi.py`: enums, structs, opaque handles, the callback's type, and every function's types.
+pycparser reads the header by C's own grammar, so what is not understood is refused, never half taken. Run by the wheel's build; by hand:
+
+    python tools/declarations.py ../../include/seqseg.h > _abi.py
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from pycparser import CParser, c_ast
+
+# The header's own includes, as far as it uses them. `bool` is told from an integer by a type of its own.
+PRELUDE = "typedef struct bool_ bool; " + "".join(
+    f"typedef struct {name}_ {name}; "
+    for name in ["size_t", "int8_t", "uint8_t", "int16_t", "uint16_t", "int32_t", "uint32_t", "int64_t", "uint64_t"]
+)
+SCALARS = {"bool": "bool", "size_t": "size_t", "float": "float", "double": "double", "char": "char"} | {
+    f"{sign}int{bits}_t": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
+}
+# Enums whose numbers are bits of one value.
+FLAGS = {"seqseg_slice_status"}
+
+
+def plain(header: str) -> str:
+    """The header without comments, directives and what only C++ sees."""
+    text = re.sub(r"/\*.*?\*/", " ", header, flags=re.DOTALL)
+    text = re.sub(r"//[^\n]*", " ", text)
+    text = re.sub(r"#ifdef __cplusplus\n.*?#endif[^\n]*\n", "\n", text, flags=re.DOTALL)
+    return re.sub(r"^#[^\n]*", "", text, flags=re.MULTILINE)
+
+
+class Header:
+    """What the header declares, in its order."""
+
+    def __init__(self, text: str):
+        version = re.search(r"^#define SEQSEG_ABI_VERSION (\d+)$", text, flags=re.MULTILINE)
+        if version is None:
+            raise SystemExit("the header defines no SEQSEG_ABI_VERSION")
+        self.abi_version = int(version.group(1))
+        self.enums: list[tuple[str, list[tuple[str, int]]]] = []
+        self.structs: list[tuple[str, list[tuple[str, str]]]] = []
+        self.opaque: list[str] = []
+        self.callbacks: list[tuple[str, str, list[str]]] = []
+        self.functions: list[tuple[str, str, list[str]]] = []
+        known = {node.name for node in CParser().parse(PRELUDE).ext}
+        for node in CParser().parse(PRELUDE + plain(text), filename="seqseg.h").ext:
+            if node.name not in known:
+                self.take(node)
+
+    def take(self, node: c_ast.Node) -> None:
+        kind = node.type
+        if isinstance(node, c_ast.Typedef) and isinstance(kind, c_ast.TypeDecl) and isinstance(kind.type, c_ast.Enum):
+            values = []
+            for item in kind.type.values.enumerators:
+                # An enumerator without a number would need C's counting: cbindgen writes them all.
+                values.append((item.name, int(item.value.value, 0)))
+            self.enums.append((node.name, values))
+        elif isinstance(node, c_ast.Typedef) and isinstance(kind, c_ast.TypeDecl) and isinstance(kind.type, c_ast.Struct):
+            members = kind.type.decls
+            if members is None:
+                self.opaque.append(node.name)
+            else:
+                self.structs.append((node.name, [(m.name, self.type(m.type)) for m in members]))
+        elif isinstance(node, c_ast.Typedef) and isinstance(kind, c_ast.PtrDecl) and isinstance(kind.type, c_ast.FuncDecl):
+            self.callbacks.append((node.name, self.type(kind.type.type), self.parameters(kind.type)))
+        elif isinstance(node, c_ast.Decl) and isinstance(kind, c_ast.FuncDecl):
+            self.functions.append((node.name, self.type(kind.type), self.parameters(kind)))
+        else:
+            raise SystemExit(f"seqseg.h: a declaration of a kind that this program does not know: {node.name} at {node.coord}")
+
+    def parameters(self, function: c_ast.FuncDecl) -> list[str]:
+        types = [self.type(p.type) for p in function.args.params]
+        return [] if types == ["None"] else types
+
+    def type(self, node: c_ast.Node) -> str:
+        """The ctypes expression of a C type."""
+        if isinstance(node, c_ast.TypeDecl) and isinstance(node.type, c_ast.IdentifierType):
+            (name,) = node.type.names
+            if name == "void":
+                return "None"
+            return f"ctypes.c_{SCALARS[name]}" if name in SCALARS else name
+        if isinstance(node, c_ast.TypeDecl) and isinstance(node.type, c_ast.Struct):
+            return node.type.name
+        if isinstance(node, c_ast.ArrayDecl):
+            return f"{self.type(node.type)} * {int(node.dim.value, 0)}"
+        if isinstance(node, c_ast.PtrDecl):
+            to = self.type(node.type)
+            return {"None": "ctypes.c_void_p", "ctypes.c_char": "ctypes.c_char_p"}.get(to, f"ctypes.POINTER({to})")
+        raise SystemExit(f"seqseg.h: a type that this program does not know at {node.coord}")
+
+
+def class_name(name: str) -> str:
+    return "".join(part.capitalize() for part in name.removeprefix("seqseg_").split("_"))
+
+
+def members(name: str, values: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Without what the names have in common: seqseg_stage's SEQSEG_STAGE_READ is READ."""
+    prefixes = ["SEQSEG_" + "_".join(name.removeprefix("seqseg_").upper().split("_")[:parts]) + "_" for parts in (1, 2)] + ["SEQSEG_"]
+    prefix = next(p for p in prefixes if all(constant.startswith(p) for constant, _ in values))
+    return [(constant.removeprefix(prefix), value) for constant, value in values]
+
+
+def module(header: str) -> str:
+    """The text of the module."""
+    h = Header(header)
+    lines = ['"""Declarations of seqseg.h. Made by tools/declarations.py when the wheel is built; not to be edited."""', ""]
+    lines += ["import ctypes", "import enum", "", f"ABI_VERSION = {h.abi_version}", ""]
+    for name, values in h.enums:
+        lines += ["", f"class {class_name(name)}(enum.{'IntFlag' if name in FLAGS else 'IntEnum'}):"]
+        lines += [f"    {constant} = {value}" for constant, value in members(name, values)] + [""]
+    for name in h.opaque:
+        lines += ["", f"class {name}(ctypes.Structure):", '    """A handle."""', ""]
+    # In this order: a callback takes structs.
+    for name, fields in h.structs:
+        lines += ["", f"class {name}(ctypes.Structure):", "    _fields_ = ["]
+        lines += [f'        ("{field}", {kind}),' for field, kind in fields] + ["    ]", ""]
+    for name, result, parameters in h.callbacks:
+        lines += ["", f"{name} = ctypes.CFUNCTYPE({', '.join([result, *parameters])})", ""]
+    lines += ["", f"HANDLES = [{', '.join(h.opaque)}]", f"STRUCTS = [{', '.join(name for name, _ in h.structs)}]", ""]
+    lines += [f"ENUMS = [{', '.join(class_name(name) for name, _ in h.enums)}]", "", "# name: (result, parameters)", "FUNCTIONS = {"]
+    lines += [f'    "{name}": ({result}, [{", ".join(parameters)}]),' for name, result, parameters in h.functions]
+    lines += ["}", "", "", "def declare(library: ctypes.CDLL) -> None:", '    """Tells the types of every function."""']
+    lines += ["    for name, (result, parameters) in FUNCTIONS.items():", "        function = getattr(library, name)"]
+    lines += ["        function.restype = result", "        function.argtypes = parameters"]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(module(Path(sys.argv[1]).read_text(encoding="utf-8")))
