@@ -47,8 +47,9 @@ pub(super) fn agreement<const N: usize>(a: &Surface<N>, b: &Surface<N>, toleranc
         return Agreement { total, ..Agreement::default() };
     }
     let (from_a, from_b) = (a.distances(b), b.distances(a));
-    let within = |surface: &Surface<N>, distances: &[f64]| -> f64 {
-        distances.iter().zip(&surface.sizes).filter(|(d, _)| **d <= tolerance).map(|(_, size)| size).sum()
+    let within = |surface: &Surface<N>, distances: &[f64]| {
+        // From 0: the sum of nothing is -0.
+        distances.iter().zip(&surface.sizes).filter(|(d, _)| **d <= tolerance).fold(0.0, |sum, (_, size)| sum + size)
     };
     let farthest = percentile(&from_a, &a.sizes).max(percentile(&from_b, &b.sizes));
     Agreement { total, within: within(a, &from_a) + within(b, &from_b), hausdorff95_mm: Some(farthest) }

@@ -15,8 +15,8 @@ import SimpleITK as sitk
 import surface_distance
 from scipy.ndimage import binary_erosion
 
-# Cells whose boundary is no plane are cut into other triangles there: their areas differ by some percent, and with them what weighs by area.
-SURFACE_DICE = 0.004
+# Cells whose boundary is no plane are cut into other triangles there: their areas differ a little, and with them what weighs by area.
+SURFACE_DICE = 0.002
 
 
 def distances(ours, edited, spacing):
@@ -53,8 +53,8 @@ def check(file):
     overlap.Execute(sitk.GetImageFromArray(ours.astype(np.uint8)), sitk.GetImageFromArray(edited.astype(np.uint8)))
     same("Dice", pooled["dice"], overlap.GetDiceCoefficient())
     same("volume", pooled["edited_mm3"], edited.sum() * x * y * z, 1e-6)
-    dice, hausdorff = surface(ours, edited, (z, y, x), case["tolerance_mm"])
-    same("surface Dice", pooled["surface_dice"], dice, SURFACE_DICE)
+    surface_dice, hausdorff = surface(ours, edited, (z, y, x), case["tolerance_mm"])
+    same("surface Dice", pooled["surface_dice"], surface_dice, SURFACE_DICE)
     # The 95th percentile may fall on the next distance; distances themselves are the same.
     found = distances(ours, edited, (z, y, x))
     known = np.concatenate([found["distances_gt_to_pred"], found["distances_pred_to_gt"]])
@@ -81,7 +81,8 @@ def check(file):
     same("added path", pooled["added_path_pixels"], added)
     same("added path in mm", pooled["added_path_mm"], added * np.sqrt(x * y))
     same("contour Dice", pooled["contour_dice"], within / total)
-    print(f"{file.stem}: " + ("; ".join(wrong) or f"agrees: Dice {pooled['dice']:.3f}, surface Dice {pooled['surface_dice']:.4f}, HD95 {pooled['hausdorff95_mm']:.3f} mm"))
+    agrees = f"Dice {pooled['dice']:.3f}, surface Dice {pooled['surface_dice']:.5f} ({surface_dice:.5f}), HD95 {pooled['hausdorff95_mm']:.3f} mm"
+    print(f"{file.stem}: {'; '.join(wrong) or agrees}")
     return bool(wrong)
 
 

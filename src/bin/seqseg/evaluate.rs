@@ -73,12 +73,16 @@ fn structure_set(path: &Path, choice: Option<&str>, reference: &Volume) -> Resul
         name: format!("{}, {region}", absolute(path)),
         mask: drawn.mask,
         warnings: drawn.warnings,
-        demo: is_demo(region).then(|| DEMO_WARNING.to_owned()),
+        demo: demo(region),
     })
 }
 
-fn is_demo(region: &Region) -> bool {
-    region.name == DEMO_NAME || region.description.contains(DEMO_WARNING)
+/// What a demonstration model's region says of itself.
+fn demo(region: &Region) -> Option<String> {
+    match region.description.contains(DEMO_WARNING) {
+        true => Some(region.description.clone()),
+        false => (region.name == DEMO_NAME).then(|| DEMO_WARNING.to_owned()),
+    }
 }
 
 /// What seqseg made: a run's folder, a structure set, or a mask on the reference's grid.
