@@ -48,7 +48,7 @@ fn comes_back(reference: &Volume) {
 
 #[test]
 fn what_was_drawn_comes_back_to_the_voxel() {
-    for layout in [Layout::axial(), Layout::oblique()] {
+    for layout in [Layout::even(), Layout::axial(), Layout::oblique()] {
         let folder = tempfile::tempdir().unwrap();
         comes_back(&write_series(folder.path(), &layout));
     }

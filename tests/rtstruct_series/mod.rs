@@ -23,6 +23,12 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Evenly spaced, as readers that know one spacing want it.
+    pub fn even() -> Self {
+        let position = |k: usize| ["-20.125".into(), "-31.5".into(), format!("{:.3}", -30.031 + 6.125 * k as f64)];
+        Layout { positions: (0..6).map(position).collect(), ..Self::axial() }
+    }
+
     pub fn axial() -> Self {
         // The last slice is farther away: planes are kept, never averaged.
         let heights = ["-30.0312456789", "-24.03125", "-18.03125", "-12.03125", "-6.03125", "3.5"];
