@@ -142,7 +142,11 @@ fn contours_without_an_image_are_told_by_their_plane() {
     });
     let found = found.unwrap();
     assert_eq!(found.mask, drawn.mask);
-    assert!(found.warnings[0].contains("1 contours were told their slice by their plane alone: they name no image"), "{:?}", found.warnings);
+    assert!(
+        found.warnings[0].contains("1 contours were told their slice by their plane alone: they name no image"),
+        "{:?}",
+        found.warnings
+    );
 }
 
 #[test]
@@ -223,9 +227,11 @@ fn regions_are_chosen_by_name_or_number_and_listed_otherwise() {
     assert_eq!(set.region(Some("7")).unwrap().name, "BODY");
     // A region that was emptied is empty, not an error.
     assert_eq!(set.mask(set.region(Some("7")).unwrap(), &drawn.reference).unwrap().mask.sum(), 0);
-    for (choice, says) in
-        [(None, "has 3 regions; choose one"), (Some("GTVn"), "no region has the name or number 'GTVn'"), (Some("BODY"), "2 regions have the name")]
-    {
+    for (choice, says) in [
+        (None, "has 3 regions; choose one"),
+        (Some("GTVn"), "no region has the name or number 'GTVn'"),
+        (Some("BODY"), "2 regions have the name"),
+    ] {
         let error = set.region(choice).unwrap_err();
         assert!(matches!(error, Error::Argument(_)) && error.to_string().contains(says), "{error}");
         assert!(error.to_string().contains("ROI 1 \"GTVp_SeqSeg\" (3 CLOSED_PLANAR); ROI 5 \"BODY\" (no contour)"), "{error}");
@@ -252,7 +258,11 @@ fn overlaps_repetitions_and_what_lies_outside_are_told() {
     };
     let found = drawn.changed(overlapping).unwrap();
     assert_eq!(count(&found), all - 25 + 2 * 10);
-    assert!(found.warnings[0].contains("contours 1 and 4 on slice k 2 overlap") && found.warnings[0].contains("the 15 voxels"), "{:?}", found.warnings);
+    assert!(
+        found.warnings[0].contains("contours 1 and 4 on slice k 2 overlap") && found.warnings[0].contains("the 15 voxels"),
+        "{:?}",
+        found.warnings
+    );
     // Exclusive-or is what CLOSEDPLANAR_XOR says; nothing to warn of.
     let xor = drawn.changed(|set| {
         overlapping(set);
@@ -290,6 +300,42 @@ fn damaged_contours_are_named_and_long_ones_of_unknown_vr_read() {
     let found = found.unwrap();
     assert_eq!(found.mask.iter().filter(|v| **v != 0).count(), 5 * 5 + 4 * 5);
     assert!(found.warnings[0].contains("left out: 1 contours of fewer than three points"), "{:?}", found.warnings);
+}
+
+/// Structure sets of other systems, one of them without file meta information.
+#[test]
+fn structure_sets_of_other_software_are_listed() {
+    let Some(folder) = shared("rtstruct") else { return };
+    for (file, regions, listed) in [
+        ("dicompyler/rtss.dcm", 10, "ROI 1 \"BODY\" (141 CLOSED_PLANAR)"),
+        ("plastimatch_lctsc/RT.dcm", 5, "ROI 2 \"Lung_R\" (93 CLOSED_PLANAR)"),
+        ("pydicom_rtstruct.dcm", 3, "ROI 2 \"Isocenter 1\" (1 POINT)"),
+        ("rt-utils_mock_rt.dcm", 1, "ROI 1 \"ROI-1\" (2 CLOSED_PLANAR)"),
+    ] {
+        let set = StructureSet::read(&folder.join(file)).unwrap();
+        assert_eq!(set.regions().len(), regions, "{file}");
+        assert!(set.regions().iter().any(|r| r.to_string() == listed), "{file}: {:?}", set.regions());
+    }
+}
+
+/// At clinical size: a mask against itself, moved by one voxel.
+#[test]
+fn a_large_mask_is_compared_in_time() {
+    let Some(folder) = shared("tumour_masks") else { return };
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let volume = seqseg::study::read(&[path], &Default::default()).unwrap();
+        let mask = volume.voxels().mapv(|v| u8::from(v != 0.0));
+        let mut moved = Array3::zeros(mask.dim());
+        let columns = mask.dim().2;
+        moved.slice_mut(ndarray::s![.., .., 1..]).assign(&mask.slice(ndarray::s![.., .., ..columns - 1]));
+        let start = std::time::Instant::now();
+        let found = compare(mask.view(), moved.view(), &volume, 2.0).unwrap().pooled;
+        println!("{:?}: {:.2} s, {found:?}", volume.grid().size(), start.elapsed().as_secs_f64());
+        let pixel = volume.grid().pixel_mm()[0];
+        assert_eq!((found.contour_dice, found.surface_dice), (Some(1.0), Some(1.0)));
+        assert!(found.dice.unwrap() < 1.0 && found.hausdorff95_mm.unwrap() <= pixel + 1e-6 && found.added_path_pixels > 0);
+    }
 }
 
 /// Dice, distances and path lengths by SciPy, SimpleITK and DeepMind's surface-distance.

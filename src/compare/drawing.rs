@@ -9,10 +9,10 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use ndarray::{Array3, Axis};
 
+use super::object::text;
 use super::raster::{Span, count, shared, spans, toggle};
 use super::structure_set::{Region, RegionMask, StructureSet, decimals, geometric_type, items};
 use crate::error::{Error, Result};
-use crate::study::dicom::text;
 use crate::study::grid::{Grid, Point, dot, sub};
 use crate::study::volume::{DicomSeries, Volume};
 
@@ -120,9 +120,7 @@ impl Drawing<'_> {
 
     fn points(&self, contour: &InMemDicomObject, number: usize) -> Result<Vec<Point>> {
         let values = decimals(contour, tags::CONTOUR_DATA);
-        let damaged = |what: &str| {
-            Error::read(format!("{}: {what}; the structure set is damaged. Export it again", self.wrong(number)))
-        };
+        let damaged = |what: &str| Error::read(format!("{}: {what}; the structure set is damaged. Export it again", self.wrong(number)));
         let values = values.ok_or_else(|| damaged("its Contour Data holds something other than finite numbers"))?;
         if values.len() % 3 != 0 {
             return Err(damaged(&format!("{} coordinates, which are no triplets", values.len())));

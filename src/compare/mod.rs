@@ -14,6 +14,7 @@
 //!   millimetres: times the pixel's size (the square root of its area). An outline's pixels are those inside with a neighbour outside, across an edge.
 
 mod drawing;
+mod object;
 mod raster;
 mod structure_set;
 mod surface;

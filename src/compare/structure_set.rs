@@ -9,23 +9,23 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use dicom_core::value::PrimitiveValue;
 use dicom_core::Tag;
 use dicom_core::header::HasLength;
+use dicom_core::value::PrimitiveValue;
 use dicom_dictionary_std::{tags, uids};
-use dicom_object::{DefaultDicomObject, InMemDicomObject};
+use dicom_object::InMemDicomObject;
 use ndarray::Array3;
 
 use super::drawing;
+use super::object::{read, text};
 use crate::error::{Error, Result};
-use crate::study::dicom::{open_object, text};
 use crate::study::volume::Volume;
 
 /// A structure set as it was read.
 #[derive(Debug)]
 pub struct StructureSet {
     path: PathBuf,
-    object: DefaultDicomObject,
+    object: InMemDicomObject,
     regions: Vec<Region>,
 }
 
@@ -56,7 +56,7 @@ impl StructureSet {
     /// # Errors
     /// [`Error::Read`] where the file cannot be read or is no RT Structure Set.
     pub fn read(path: &Path) -> Result<Self> {
-        let object = open_object(path)?;
+        let object = read(path)?;
         let class = text(&object, tags::SOP_CLASS_UID);
         if class != uids::RT_STRUCTURE_SET_STORAGE {
             return Err(Error::read(format!(
@@ -137,10 +137,9 @@ impl StructureSet {
     /// The same patient, the same frame of reference.
     fn belongs(&self, region: &Region, reference: &Volume) -> Result<()> {
         let Some(series) = reference.dicom() else { return Ok(()) };
-        for (what, tag, theirs) in [
-            ("patient ID", tags::PATIENT_ID, &series.patient_id),
-            ("birth date", tags::PATIENT_BIRTH_DATE, &series.patient_birth_date),
-        ] {
+        for (what, tag, theirs) in
+            [("patient ID", tags::PATIENT_ID, &series.patient_id), ("birth date", tags::PATIENT_BIRTH_DATE, &series.patient_birth_date)]
+        {
             let (ours, theirs) = (text(&self.object, tag), theirs.trim());
             if !ours.is_empty() && !theirs.is_empty() && ours != theirs {
                 return Err(Error::Identity(format!(

@@ -264,7 +264,8 @@ mod tests {
     #[test]
     fn the_surface_of_a_box_has_its_area() {
         let grid = grid([8, 8, 8], [1.0, 2.0, 3.0]);
-        let mask = Array3::from_shape_fn((8, 8, 8), |(k, j, i)| u8::from((1..6).contains(&i) && (2..6).contains(&j) && (3..6).contains(&k)));
+        let mask =
+            Array3::from_shape_fn((8, 8, 8), |(k, j, i)| u8::from((1..6).contains(&i) && (2..6).contains(&j) && (3..6).contains(&k)));
         let hull = hull(mask.view(), &grid).unwrap();
         let (x, y, z) = (4.0, 3.0 * 2.0, 2.0 * 3.0);
         let faces = 2.0 * (x * y + y * z + x * z);
@@ -296,7 +297,8 @@ mod tests {
     #[test]
     fn a_shift_is_its_own_distance() {
         let grid = grid([30, 30, 1], [1.5, 1.5, 1.0]);
-        let square = |from: usize| Array2::from_shape_fn((30, 30), |(j, i)| u8::from((from..from + 10).contains(&i) && (5..15).contains(&j)));
+        let square =
+            |from: usize| Array2::from_shape_fn((30, 30), |(j, i)| u8::from((from..from + 10).contains(&i) && (5..15).contains(&j)));
         let (a, b) = (outline(square(5).view(), &grid), outline(square(7).view(), &grid));
         let same = agreement(&a, &a, 0.0);
         assert_eq!((same.dice(), same.hausdorff95_mm), (Some(1.0), Some(0.0)));

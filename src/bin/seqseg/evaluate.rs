@@ -69,12 +69,7 @@ fn structure_set(path: &Path, choice: Option<&str>, reference: &Volume) -> Resul
     let set = StructureSet::read(path)?;
     let region = set.region(choice)?;
     let drawn = set.mask(region, reference)?;
-    Ok(Drawn {
-        name: format!("{}, {region}", absolute(path)),
-        mask: drawn.mask,
-        warnings: drawn.warnings,
-        demo: demo(region),
-    })
+    Ok(Drawn { name: format!("{}, {region}", absolute(path)), mask: drawn.mask, warnings: drawn.warnings, demo: demo(region) })
 }
 
 /// What a demonstration model's region says of itself.
@@ -127,7 +122,9 @@ fn of_run(folder: &Path, reference: &Volume) -> Result<Drawn> {
         let record = json_of(&record)?;
         let reference_sha = reference.sha256();
         if record.pointer("/inputs/1/sha256").and_then(Value::as_str).is_some_and(|sha| sha != reference_sha) {
-            drawn.warnings.push(format!("{}: run.json was made from a T1C with other voxels than the reference, on the same grid", folder.display()));
+            drawn
+                .warnings
+                .push(format!("{}: run.json was made from a T1C with other voxels than the reference, on the same grid", folder.display()));
         }
         if record.pointer("/provenance/demo") == Some(&Value::Bool(true)) && drawn.demo.is_none() {
             drawn.demo = Some(DEMO_WARNING.to_owned());

@@ -298,13 +298,3 @@ fn describe(files: &[Opened], sorted: &[(usize, &Frame)], uids: &[String], head:
         header_file: file.path.clone(),
     }
 }
-
-/// Any DICOM object, whole, whatever its class.
-pub(crate) fn open_object(path: &Path) -> Result<dicom_object::DefaultDicomObject> {
-    Ok(header::open(path, true)?.object)
-}
-
-/// The text of an element without padding; empty where it is absent or no text.
-pub(crate) fn text(object: &dicom_object::InMemDicomObject, tag: dicom_core::Tag) -> String {
-    header::text(object, tag)
-}
