@@ -13,14 +13,14 @@ use dicom_object::InMemDicomObject;
 use ndarray::Array3;
 use rtstruct_series::{Layout, mask_of, probability, read_multiframe, read_series, write_series};
 use seqseg::Error;
-use seqseg::compare::{RegionMask, StructureSet, compare};
+use seqseg::compare::{RegionMask, SliceBy, StructureSet, compare};
 use seqseg::contour::{contours_of_level, contours_of_mask};
 use seqseg::export::{HoleMode, RtStructOptions, write_rtstruct};
 use seqseg::study::{Grid, Source, Volume};
 
 fn read_back(path: &Path, reference: &Volume) -> Result<RegionMask, Error> {
     let set = StructureSet::read(path)?;
-    set.mask(set.region(None)?, reference)
+    set.mask(set.region(None)?, reference, SliceBy::Image)
 }
 
 /// Every hole mode, along voxel edges and along the level, gives back the voxels that were drawn.
@@ -167,7 +167,11 @@ fn a_contour_off_its_plane_is_refused_with_the_distance() {
     assert!(error.to_string().contains("lies on no slice: up to 2.500 mm off the plane of the nearest, k 3"), "{error}");
     // On the plane of another slice than the one it names: neither is silently taken.
     let error = drawn.changed(|set| contours(set, |c| moved(&mut c[2], [0.0, 0.0, 6.0]))).unwrap_err();
-    assert!(error.to_string().contains("up to 6.000 mm off its plane"), "{error}");
+    assert!(error.to_string().contains("up to 6.000 mm off its plane, on that of slice k 4 (--by-plane"), "{error}");
+    let set = StructureSet::read(&drawn.folder.path().join("changed.dcm")).unwrap();
+    let found = set.mask(set.region(None).unwrap(), &drawn.reference, SliceBy::Plane).unwrap();
+    assert_eq!(found.mask.index_axis(ndarray::Axis(0), 4), drawn.mask.index_axis(ndarray::Axis(0), 3));
+    assert!(found.warnings[0].contains("3 contours were told their slice by their plane alone: as asked for"), "{:?}", found.warnings);
 }
 
 #[test]
@@ -226,7 +230,7 @@ fn regions_are_chosen_by_name_or_number_and_listed_otherwise() {
     assert_eq!(set.region(Some("GTVp_SeqSeg")).unwrap().number, "1");
     assert_eq!(set.region(Some("7")).unwrap().name, "BODY");
     // A region that was emptied is empty, not an error.
-    assert_eq!(set.mask(set.region(Some("7")).unwrap(), &drawn.reference).unwrap().mask.sum(), 0);
+    assert_eq!(set.mask(set.region(Some("7")).unwrap(), &drawn.reference, SliceBy::Image).unwrap().mask.sum(), 0);
     for (choice, says) in [
         (None, "has 3 regions; choose one"),
         (Some("GTVn"), "no region has the name or number 'GTVn'"),

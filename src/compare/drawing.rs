@@ -11,7 +11,7 @@ use ndarray::{Array3, Axis};
 
 use super::object::text;
 use super::raster::{Span, count, shared, spans, toggle};
-use super::structure_set::{Region, RegionMask, StructureSet, decimals, geometric_type, items};
+use super::structure_set::{Region, RegionMask, SliceBy, StructureSet, decimals, geometric_type, items};
 use crate::error::{Error, Result};
 use crate::study::grid::{Grid, Point, dot, sub};
 use crate::study::volume::{DicomSeries, Volume};
@@ -34,9 +34,9 @@ struct Ring {
 }
 
 /// The mask of a region, which belongs to the reference.
-pub(super) fn draw(set: &StructureSet, region: &Region, reference: &Volume) -> Result<RegionMask> {
+pub(super) fn draw(set: &StructureSet, region: &Region, reference: &Volume, by: SliceBy) -> Result<RegionMask> {
     let grid = reference.grid();
-    let mut drawing = Drawing { set, region, grid, reference, warnings: Vec::new() };
+    let mut drawing = Drawing { set, region, grid, reference, by, warnings: Vec::new() };
     let [ni, nj, nk] = grid.size();
     let mut mask = Array3::zeros((nk, nj, ni));
     let mut slices: BTreeMap<usize, Vec<(Ring, Vec<Span>)>> = BTreeMap::new();
@@ -59,6 +59,7 @@ struct Drawing<'a> {
     region: &'a Region,
     grid: &'a Grid,
     reference: &'a Volume,
+    by: SliceBy,
     warnings: Vec<String>,
 }
 
@@ -83,7 +84,10 @@ impl Drawing<'_> {
                 flat += 1;
                 continue;
             }
-            let named = if images.is_empty() { None } else { self.named(contour, number, &images)? };
+            let named = match self.by {
+                SliceBy::Image if !images.is_empty() => self.named(contour, number, &images)?,
+                _ => None,
+            };
             unnamed += usize::from(named.is_none());
             let slice = self.slice(&points, number, named, &planes)?;
             let points: Vec<[f64; 2]> = points.iter().map(|p| planes.index(*p, slice)).collect();
@@ -105,7 +109,11 @@ impl Drawing<'_> {
             self.warnings.push(format!("{place}: left out: {flat} contours of fewer than three points"));
         }
         if unnamed > 0 {
-            let why = if images.is_empty() { "the reference is not DICOM" } else { "they name no image" };
+            let why = match (self.by, images.is_empty()) {
+                (SliceBy::Plane, _) => "as asked for",
+                (_, true) => "the reference is not DICOM",
+                (_, false) => "they name no image",
+            };
             self.warnings.push(format!("{place}: {unnamed} contours were told their slice by their plane alone: {why}"));
         }
         if beyond > 0 {
@@ -167,6 +175,9 @@ impl Drawing<'_> {
         }
         let tolerance = planes.tolerance;
         let found = match named {
+            Some(k) if planes.off(points, nearest) <= tolerance => format!(
+                "names the image of slice k {k}, but lies up to {off:.3} mm off its plane, on that of slice k {nearest} (--by-plane goes by planes alone)"
+            ),
             Some(k) => format!("names the image of slice k {k}, but lies up to {off:.3} mm off its plane"),
             None => format!("lies on no slice: up to {off:.3} mm off the plane of the nearest, k {nearest}"),
         };

@@ -19,11 +19,13 @@ mod raster;
 mod structure_set;
 mod surface;
 
-use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
+use std::ops::Range;
+
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis, s};
 use rayon::prelude::*;
 
 pub use drawing::PLANE_TOLERANCE_MM;
-pub use structure_set::{Region, RegionMask, StructureSet};
+pub use structure_set::{Region, RegionMask, SliceBy, StructureSet};
 
 use crate::error::{Error, Result};
 use crate::study::grid::{Grid, dot};
@@ -96,6 +98,11 @@ pub fn compare(ours: ArrayView3<u8>, edited: ArrayView3<u8>, reference: &Volume,
         return Err(Error::Argument(format!("the tolerance is {tolerance_mm} mm, but a finite number of at least 0 was expected")));
     }
     let nk = grid.size()[2];
+    // Most of an image is neither; what is around both does not matter, as beyond a mask is outside.
+    let [rows, columns] = drawn(&[ours, edited]).unwrap_or([0..1, 0..1]);
+    let cropped = crop(grid, &rows, &columns)?;
+    let (ours, edited) = (ours.slice(s![.., rows.clone(), columns.clone()]), edited.slice(s![.., rows, columns]));
+    let grid = &cropped;
     let slices: Vec<Slice> = slice_infos(reference)
         .into_par_iter()
         .map(|(k, info)| Slice::new(k, info, ours.index_axis(Axis(0), k), edited.index_axis(Axis(0), k), grid, tolerance_mm))
@@ -122,6 +129,34 @@ pub fn compare(ours: ArrayView3<u8>, edited: ArrayView3<u8>, reference: &Volume,
         edited_path_pixels: path,
     };
     Ok(Comparison { tolerance_mm, pooled, slices: slices.into_iter().map(|s| s.told(grid)).collect() })
+}
+
+/// Rows and columns on which any of the masks has a voxel; `None` where none has.
+fn drawn(masks: &[ArrayView3<u8>]) -> Option<[Range<usize>; 2]> {
+    let planes = masks.iter().flat_map(|m| m.outer_iter()).collect::<Vec<_>>();
+    let of_plane = |plane: &ArrayView2<u8>| {
+        let mut found: Option<[Range<usize>; 2]> = None;
+        for (j, row) in plane.outer_iter().enumerate() {
+            let set = |i: &usize| row[*i] != 0;
+            let Some(first) = (0..row.len()).find(set) else { continue };
+            let last = (first..row.len()).rev().find(set).unwrap_or(first);
+            found = Some(join(found, [j..j + 1, first..last + 1]));
+        }
+        found
+    };
+    planes.par_iter().filter_map(of_plane).reduce_with(|a, b| join(Some(a), b))
+}
+
+fn join(a: Option<[Range<usize>; 2]>, b: [Range<usize>; 2]) -> [Range<usize>; 2] {
+    let Some(a) = a else { return b };
+    [0, 1].map(|n| a[n].start.min(b[n].start)..a[n].end.max(b[n].end))
+}
+
+/// The grid of these rows and columns alone.
+fn crop(grid: &Grid, rows: &Range<usize>, columns: &Range<usize>) -> Result<Grid> {
+    let nk = grid.size()[2];
+    let origins = (0..nk).map(|k| grid.point(columns.start as f64, rows.start as f64, k)).collect();
+    Grid::new([columns.len(), rows.len(), nk], grid.axis_i(), grid.axis_j(), origins)
 }
 
 /// The mask that rings of continuous indices (i, j) enclose by the even-odd rule; each ring comes with its slice k.

@@ -41,6 +41,16 @@ pub struct Region {
     frame_of_reference: String,
 }
 
+/// What tells a contour its slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SliceBy {
+    /// The image that the contour names, on whose plane it must lie; the plane alone where it names none.
+    #[default]
+    Image,
+    /// The plane alone, whatever image the contour names: for writers that name the wrong one.
+    Plane,
+}
+
 /// A region on the grid of a series.
 #[derive(Debug)]
 pub struct RegionMask {
@@ -129,9 +139,9 @@ impl StructureSet {
     ///   slice or of every slice;
     /// - [`Error::Unsupported`] where the region has no closed planar contour but others;
     /// - [`Error::Read`] where a contour is damaged.
-    pub fn mask(&self, region: &Region, reference: &Volume) -> Result<RegionMask> {
+    pub fn mask(&self, region: &Region, reference: &Volume, by: SliceBy) -> Result<RegionMask> {
         self.belongs(region, reference)?;
-        drawing::draw(self, region, reference)
+        drawing::draw(self, region, reference, by)
     }
 
     /// The same patient, the same frame of reference.

@@ -136,6 +136,9 @@ pub struct Evaluation {
     /// The region of the other structure set
     #[arg(long, value_name = "NAME")]
     pub ours_roi: Option<String>,
+    /// Tell contours their slice by their plane alone, whatever image they name
+    #[arg(long)]
+    pub by_plane: bool,
     /// Outlines this close (mm) count as the same in contour Dice and surface Dice
     #[arg(long, value_name = "MM", default_value_t = seqseg::compare::DEFAULT_TOLERANCE_MM)]
     pub tolerance_mm: f64,

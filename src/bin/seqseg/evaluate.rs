@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ndarray::Array3;
-use seqseg::compare::{Comparison, Region, StructureSet, compare, rings_mask};
+use seqseg::compare::{Comparison, Region, SliceBy, StructureSet, compare, rings_mask};
 use seqseg::engine::DEMO_MARK;
 use seqseg::export::rtstruct::{DEMO_NAME, DEMO_WARNING};
 use seqseg::export::write_atomically;
@@ -28,8 +28,9 @@ struct Drawn {
 
 pub fn evaluate(arguments: &Evaluation) -> Result<()> {
     let reference = read(&arguments.reference, &inputs::read_options(&arguments.reference_series)).map_err(|e| e.within("reference"))?;
-    let edited = structure_set(&arguments.rtstruct, arguments.roi.as_deref(), &reference)?;
-    let ours = ours(&arguments.ours, arguments.ours_roi.as_deref(), &reference)?;
+    let by = if arguments.by_plane { SliceBy::Plane } else { SliceBy::Image };
+    let edited = structure_set(&arguments.rtstruct, arguments.roi.as_deref(), &reference, by)?;
+    let ours = ours(&arguments.ours, arguments.ours_roi.as_deref(), &reference, by)?;
     let found = compare(ours.mask.view(), edited.mask.view(), &reference, arguments.tolerance_mm)?;
     let demo = ours.demo.as_ref().or(edited.demo.as_ref());
     let warnings: Vec<&String> = edited.warnings.iter().chain(&ours.warnings).collect();
@@ -65,10 +66,10 @@ pub fn evaluate(arguments: &Evaluation) -> Result<()> {
     Ok(())
 }
 
-fn structure_set(path: &Path, choice: Option<&str>, reference: &Volume) -> Result<Drawn> {
+fn structure_set(path: &Path, choice: Option<&str>, reference: &Volume, by: SliceBy) -> Result<Drawn> {
     let set = StructureSet::read(path)?;
     let region = set.region(choice)?;
-    let drawn = set.mask(region, reference)?;
+    let drawn = set.mask(region, reference, by)?;
     Ok(Drawn { name: format!("{}, {region}", absolute(path)), mask: drawn.mask, warnings: drawn.warnings, demo: demo(region) })
 }
 
@@ -81,12 +82,12 @@ fn demo(region: &Region) -> Option<String> {
 }
 
 /// What seqseg made: a run's folder, a structure set, or a mask on the reference's grid.
-fn ours(path: &Path, choice: Option<&str>, reference: &Volume) -> Result<Drawn> {
+fn ours(path: &Path, choice: Option<&str>, reference: &Volume, by: SliceBy) -> Result<Drawn> {
     if path.is_dir() {
         return of_run(path, reference);
     }
     match is_dicom(path)? {
-        true => structure_set(path, choice, reference),
+        true => structure_set(path, choice, reference, by),
         false => of_mask(path, reference),
     }
 }
