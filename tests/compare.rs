@@ -324,7 +324,7 @@ fn structure_sets_of_other_software_are_listed() {
 
 /// At clinical size: a mask against itself, moved by one voxel.
 #[test]
-fn a_large_mask_is_compared_in_time() {
+fn a_large_mask_moved_by_a_voxel_agrees_within_it() {
     let Some(folder) = shared("tumour_masks") else { return };
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
