@@ -3,6 +3,7 @@
 # make test-memory    C and C++ under valgrind, the C ABI's Rust tests under AddressSanitizer (minutes)
 # make test-cancel BUNDLE=DIR    how long a cancel takes with that model
 # make abi-check    the header against the baseline of the last release; make abi-baseline writes that
+# make judges  structure sets before more of other people's software than the tests ask (an archive, dcmjs, dcmrtstruct2nii)
 # make lint    formatting and lints
 # make bench   what the library costs beside the model [BUNDLE= REPEATS= THREADS=]
 # make bench-paper    the same with networks of the paper's size (untrained; PyTorch makes them)
@@ -45,7 +46,7 @@ GLIBC    = 2.28
 WHEELS   = --quiet --no-deps --no-build-isolation
 
 .PHONY: demo test test-rust test-demo build-ctest test-ctest test-memory test-asan test-cancel test-training abi-check abi-baseline \
-    lint setup build install clean bench bench-paper test-wheel test-python wheel footprint
+    lint setup build install clean bench bench-paper test-wheel test-python wheel footprint judges
 
 setup: $(VENV)/.done
 build: setup
@@ -142,6 +143,23 @@ abi-baseline:
 
 test-training: $(VENV_TRAIN)/.done
 	cd training && $(VENV_TRAIN)/bin/python -m pytest --quiet
+
+# Orthanc, dcmtk and node come with the system (Debian: orthanc, orthanc-dicomweb, dcmtk, npm); what is missing is named and left out.
+JUDGED = out/judges
+judges: setup $(VENV_JUDGES)/.done $(JUDGED)/dcmrtstruct2nii/.done
+	SEQSEG_TEST_PYTHON=$(VENV_JUDGES)/bin/python SEQSEG_DCMRTSTRUCT2NII=$(CURDIR)/$(JUDGED)/dcmrtstruct2nii/bin/dcmrtstruct2nii \
+	    $(CARGO) test --locked --test rtstruct --test compare -- --nocapture
+	$(MAKE) --no-print-directory demo DEMO=$(JUDGED)/demo
+	$(VENV_JUDGES)/bin/python tests/judges/orthanc_check.py --images $(JUDGED)/demo/study/T1C --rtstruct $(JUDGED)/demo/rtstruct.dcm
+	@if command -v npm >/dev/null; then mkdir -p $(JUDGED)/node && cp tests/judges/node/* $(JUDGED)/node && \
+	    (cd $(JUDGED)/node && npm install --silent --no-audit --no-fund) && \
+	    node $(JUDGED)/node/dcmjs_check.mjs $(JUDGED)/demo/study/T1C $(JUDGED)/demo/rtstruct.dcm; \
+	else echo 'SKIPPED: dcmjs: npm is not installed'; fi
+
+$(JUDGED)/dcmrtstruct2nii/.done: tests/judges/dcmrtstruct2nii.txt
+	$(PYTHON) -m venv $(JUDGED)/dcmrtstruct2nii
+	$(JUDGED)/dcmrtstruct2nii/bin/python $(PIP) --requirement tests/judges/dcmrtstruct2nii.txt
+	touch $@
 
 # What the library costs beside the model; see benches/.
 BUNDLE  ?= models/demo

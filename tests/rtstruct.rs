@@ -9,44 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ndarray::Array3;
-use rtstruct_series::{Layout, read_multiframe, read_series, write_series};
+use rtstruct_series::{Layout, mask_of, probability, read_multiframe, read_series, write_series};
 use seqseg::contour::{Contours, contours_of_level, contours_of_mask};
 use seqseg::export::{HoleMode, RtStructOptions, write_rtstruct};
 use seqseg::study::{Source, Volume};
 use serde_json::json;
-
-/// Blobs with holes and islands, corner touches and single voxels on eight slices at most; slice 0 and the last stay empty.
-fn probability(shape: (usize, usize, usize)) -> Array3<f32> {
-    let (nk, nj, ni) = shape;
-    let drawn = (nk / 2).max(5) - 4..nk / 2 + 4;
-    let centre = [ni as f64 * 0.47, nj as f64 * 0.55];
-    Array3::from_shape_fn(shape, |(k, j, i)| {
-        if k == 0 || k + 1 == nk || !drawn.contains(&k) {
-            return 0.0;
-        }
-        let (x, y) = ((i as f64 - centre[0]) / ni as f64, (j as f64 - centre[1]) / nj as f64);
-        let r = x.hypot(y);
-        let rings = 0.5 + 0.5 * ((24.0 + k as f64) * r + 2.0 * (3.0 * y.atan2(x)).sin()).cos();
-        let fade = (1.2 - 2.4 * r).clamp(0.0, 1.0);
-        // Small holes, one voxel and more.
-        let bites = if (i * 7 + j * 13 + k * 5) % 41 < 2 { 0.9 } else { 0.0 };
-        (rings * fade * (1.0 - bites)) as f32
-    })
-}
-
-fn mask_of(probability: &Array3<f32>, threshold: f32) -> Array3<u8> {
-    let mut mask = probability.map(|p| (*p >= threshold) as u8);
-    let (nk, nj, ni) = mask.dim();
-    if nk > 2 && nj > 6 && ni > 6 {
-        // One voxel in the image's corner and two that touch in a corner.
-        mask[[1, 0, 0]] = 1;
-        mask[[1, nj - 1, ni - 1]] = 1;
-        mask[[1, nj - 2, ni - 2]] = 1;
-        mask[[1, nj - 1, ni - 2]] = 0;
-        mask[[1, nj - 2, ni - 1]] = 0;
-    }
-    mask
-}
 
 struct Case<'a> {
     name: &'a str,
@@ -126,6 +93,13 @@ fn axial() {
     let folder = folder();
     let volume = write_series(folder.path(), &Layout::axial());
     judge_all("axial", &volume, folder.path());
+}
+
+#[test]
+fn axial_and_evenly_spaced() {
+    let folder = folder();
+    let volume = write_series(folder.path(), &Layout::even());
+    judge_all("even", &volume, folder.path());
 }
 
 #[test]
@@ -210,6 +184,46 @@ fn simplification_spares_points_and_keeps_the_rest() {
     let exact = points(&options());
     assert!(points(&options().with_simplify_mm(0.1)) * 4 < exact * 3);
     assert!(write_rtstruct(&folder.path().join("x.dcm"), &contours, &volume, &options().with_simplify_mm(f64::NAN)).is_err());
+}
+
+/// Distance of `p` from the nearest edge of a ring, mm.
+fn distance(p: [f64; 3], ring: &[[f64; 3]]) -> f64 {
+    let sub = |a: [f64; 3], b: [f64; 3]| [0, 1, 2].map(|n| a[n] - b[n]);
+    let dot = |a: [f64; 3], b: [f64; 3]| (0..3).map(|n| a[n] * b[n]).sum::<f64>();
+    let edge = |n: usize| {
+        let (a, b) = (ring[n], ring[(n + 1) % ring.len()]);
+        let (along, from) = (sub(b, a), sub(p, a));
+        let t = (dot(along, from) / dot(along, along)).clamp(0.0, 1.0);
+        let off = sub(from, along.map(|v| v * t));
+        dot(off, off).sqrt()
+    };
+    (0..ring.len()).map(edge).fold(f64::INFINITY, f64::min)
+}
+
+#[test]
+fn a_simplified_line_stays_within_its_tolerance_in_the_patient() {
+    let folder = tempfile::tempdir().unwrap();
+    // Tilted, and pixels three times as long as wide.
+    let volume = write_series(folder.path(), &Layout { spacing: [0.5, 1.5], ..Layout::oblique() });
+    let probability = probability(volume.grid().shape());
+    let level = contours_of_level(probability.view(), volume.grid(), 0.5, None).unwrap();
+    let voxel = contours_of_mask(mask_of(&probability, 0.5).view(), volume.grid()).unwrap();
+    for (exact, tolerance) in [(&level, 0.05), (&level, 0.4), (&voxel, 0.3), (&voxel, 1.2)] {
+        let fewer = exact.simplified(tolerance).unwrap();
+        let (mut farthest, mut points) = (0.0f64, 0);
+        for (a, b) in exact.all().iter().zip(fewer.all()) {
+            for (line, other) in [(&a.points, &b.points), (&b.points, &a.points)] {
+                for (n, p) in line.iter().enumerate() {
+                    let q = line[(n + 1) % line.len()];
+                    let along = (0..16).map(|s| [0, 1, 2].map(|c| p[c] + (q[c] - p[c]) * f64::from(s) / 16.0));
+                    farthest = along.map(|p| distance(p, other)).fold(farthest, f64::max);
+                }
+            }
+            points += b.points.len();
+        }
+        println!("tolerance {tolerance} mm: {points} points, at most {farthest:.4} mm off");
+        assert!(farthest <= tolerance + 1e-9 && farthest > tolerance / 4.0, "{farthest} {tolerance}");
+    }
 }
 
 #[test]

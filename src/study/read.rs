@@ -107,3 +107,11 @@ pub(crate) fn kind(head: &[u8]) -> Kind {
         Kind::Other
     }
 }
+
+/// Whether a file is DICOM, by its first bytes.
+///
+/// # Errors
+/// [`Error::Read`] where it cannot be read.
+pub fn is_dicom(path: &Path) -> Result<bool> {
+    Ok(kind(&head(path)?) == Kind::Dicom)
+}

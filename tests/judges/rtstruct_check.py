@@ -3,10 +3,12 @@
 In: a case description (JSON, written by tests/rtstruct.rs): the structure set, its images, the mask, the geometry. Out: one line for
 each judge with what it found; exit code 1 and the reason where one of them disagrees. A judge that is not installed is named and left out.
 
-Judges: pydicom (attributes; rings rasterised here by the even-odd rule), dciodvfy, drtdump, plastimatch.
+Judges: pydicom (attributes; rings rasterised here by the even-odd rule), SimpleITK (geometry of the series), plastimatch, dcmrtstruct2nii,
+dciodvfy, drtdump.
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+import SimpleITK as sitk
 
 COPIED = """SpecificCharacterSet PatientName PatientID IssuerOfPatientID OtherPatientIDs PatientBirthDate PatientSex PatientAge PatientSize
 PatientWeight StudyInstanceUID StudyDate StudyTime StudyID AccessionNumber ReferringPhysicianName StudyDescription""".split()
@@ -200,9 +203,6 @@ def check_plastimatch(case, rt):
         return print("plastimatch: skipped, nothing drawn") or 0
     if case["holes"] == "xor":
         return print("plastimatch: skipped, it leaves contours of type CLOSEDPLANAR_XOR out") or 0
-    import SimpleITK as sitk
-
-    # It gives a series one spacing, so slices of uneven distance are compared on the slices that it places where they are.
     with tempfile.TemporaryDirectory() as folder:
         command = [program, "convert", "--input", case["rtstruct"], "--referenced-ct", case["images"], "--output-prefix", folder]
         command += ["--prefix-format", "nrrd", "--xor-contours"]
@@ -210,7 +210,31 @@ def check_plastimatch(case, rt):
         files = sorted(Path(folder).glob("*.nrrd"))
         if run.returncode or len(files) != 1:
             raise SystemExit(f"plastimatch failed: {run.stdout[-600:]}{run.stderr[-600:]}")
-        image = sitk.ReadImage(str(files[0]))
+        return different_on(case, sitk.ReadImage(str(files[0])), "plastimatch")
+
+
+def check_dcmrtstruct2nii(case, rt):
+    # It wants older pydicom and numpy, so it lives in an environment of its own.
+    program = os.environ.get("SEQSEG_DCMRTSTRUCT2NII") or tool("dcmrtstruct2nii")
+    if not program:
+        return print("dcmrtstruct2nii: skipped, not installed (make judges installs it)") or 0
+    if case["slices"][0]["frame"] is not None:
+        return print("dcmrtstruct2nii: skipped, it reads no multi-frame images") or 0
+    if not getattr(rt.ROIContourSequence[0], "ContourSequence", None):
+        return print("dcmrtstruct2nii: skipped, nothing drawn") or 0
+    if case["holes"] == "xor":
+        return print("dcmrtstruct2nii: skipped, it leaves contours of type CLOSEDPLANAR_XOR out") or 0
+    with tempfile.TemporaryDirectory() as folder:
+        command = [program, "convert", "-r", case["rtstruct"], "-d", case["images"], "-o", folder]
+        run = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        files = sorted(Path(folder).glob("mask_*.nii.gz"))
+        if run.returncode or len(files) != 1:
+            raise SystemExit(f"dcmrtstruct2nii failed: {run.stdout[-600:]}{run.stderr[-600:]}")
+        return different_on(case, sitk.ReadImage(str(files[0])), "dcmrtstruct2nii")
+
+
+def different_on(case, image, name):
+    """Voxels of another program's mask that differ. It gives a series one spacing, so slices of uneven distance are compared where it places them right."""
     found = sitk.GetArrayFromImage(image)
     least, most = expected_masks(case)
     ni, nj, nk = case["size"]
@@ -233,7 +257,33 @@ def check_plastimatch(case, rt):
         read[within] = found[z[within], y[within], x[within]] != 0
         different += int(((read & ~most[k]) | (least[k] & ~read)).sum())
         compared += 1
-    print(f"plastimatch: {different} voxels different on {compared} of {nk} slices, {int((found != 0).sum())} voxels read")
+    if not compared:
+        raise SystemExit(f"{name}: none of the slices lies where the series' slices lie")
+    print(f"{name}: {different} voxels different on {compared} of {nk} slices, {int((found != 0).sum())} voxels read")
+    return different
+
+
+def check_simpleitk(case, rt):
+    """The series and its geometry as SimpleITK reads them: points go to its voxel indices, even-odd decides."""
+    if case["slices"][0]["frame"] is not None:
+        return print("SimpleITK: skipped, it gives a multi-frame file one stack of its own") or 0
+    names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(case["images"], case["series"])
+    image = sitk.ReadImage(names)
+    ni, nj, nk = image.GetSize()
+    same("SimpleITK's size", [ni, nj, nk], case["size"])
+    rings, off = [[] for _ in range(nk)], 0.0
+    for contour in getattr(rt.ROIContourSequence[0], "ContourSequence", []):
+        xyz = np.array([float(v) for v in contour.ContourData]).reshape(-1, 3)
+        index = np.array([image.TransformPhysicalPointToContinuousIndex(p.tolist()) for p in xyz])
+        k = int(np.rint(index[0, 2]))
+        off = max(off, np.abs(index[:, 2] - k).max())
+        rings[k].append(index[:, :2])
+    if off > 0.01:
+        return print("SimpleITK: skipped, it gives slices of uneven distance one spacing") or 0
+    found = np.array([even_odd(r, ni, nj) for r in rings])
+    least, most = expected_masks(case)
+    different = int(((found & ~most) | (least & ~found)).sum())
+    print(f"SimpleITK: {different} of {int(found.sum())} voxels different")
     return different
 
 
@@ -242,8 +292,10 @@ def main():
     rt = pydicom.dcmread(case["rtstruct"])
     check_attributes(case, rt)
     print("pydicom: every attribute as expected")
-    failures = check_points(case, rt) + check_dciodvfy(case) + check_drtdump(case) + check_plastimatch(case, rt)
+    rasterisers = [check_points, check_simpleitk, check_plastimatch, check_dcmrtstruct2nii]
+    failures = sum(check(case, rt) for check in rasterisers) + check_dciodvfy(case) + check_drtdump(case)
     sys.exit(1 if failures else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,5 @@
-//! DICOM series for the structure set tests: small ones written here, real ones read by their headers alone.
+//! DICOM series for the structure set tests: small ones written here, real ones read by their headers alone; regions to draw on them.
+#![allow(dead_code)]
 
 use std::path::Path;
 
@@ -22,6 +23,12 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Evenly spaced, as readers that know one spacing want it.
+    pub fn even() -> Self {
+        let position = |k: usize| ["-20.125".into(), "-31.5".into(), format!("{:.3}", -30.031 + 6.125 * k as f64)];
+        Layout { positions: (0..6).map(position).collect(), ..Self::axial() }
+    }
+
     pub fn axial() -> Self {
         // The last slice is farther away: planes are kept, never averaged.
         let heights = ["-30.0312456789", "-24.03125", "-18.03125", "-12.03125", "-6.03125", "3.5"];
@@ -241,4 +248,37 @@ pub fn read_multiframe(folder: &Path) -> Volume {
     let [down, across] = numbers(&texts(&group(0, tags::PIXEL_MEASURES_SEQUENCE), tags::PIXEL_SPACING));
     let (columns, rows) = image_size(&object);
     volume(DicomSeries { slices, ..described(&object, path) }, columns, rows, [across, down])
+}
+
+/// Blobs with holes and islands, corner touches and single voxels on eight slices at most; slice 0 and the last stay empty.
+pub fn probability(shape: (usize, usize, usize)) -> Array3<f32> {
+    let (nk, nj, ni) = shape;
+    let drawn = (nk / 2).max(5) - 4..nk / 2 + 4;
+    let centre = [ni as f64 * 0.47, nj as f64 * 0.55];
+    Array3::from_shape_fn(shape, |(k, j, i)| {
+        if k == 0 || k + 1 == nk || !drawn.contains(&k) {
+            return 0.0;
+        }
+        let (x, y) = ((i as f64 - centre[0]) / ni as f64, (j as f64 - centre[1]) / nj as f64);
+        let r = x.hypot(y);
+        let rings = 0.5 + 0.5 * ((24.0 + k as f64) * r + 2.0 * (3.0 * y.atan2(x)).sin()).cos();
+        let fade = (1.2 - 2.4 * r).clamp(0.0, 1.0);
+        // Small holes, one voxel and more.
+        let bites = if (i * 7 + j * 13 + k * 5) % 41 < 2 { 0.9 } else { 0.0 };
+        (rings * fade * (1.0 - bites)) as f32
+    })
+}
+
+pub fn mask_of(probability: &Array3<f32>, threshold: f32) -> Array3<u8> {
+    let mut mask = probability.map(|p| (*p >= threshold) as u8);
+    let (nk, nj, ni) = mask.dim();
+    if nk > 2 && nj > 6 && ni > 6 {
+        // One voxel in the image's corner and two that touch in a corner.
+        mask[[1, 0, 0]] = 1;
+        mask[[1, nj - 1, ni - 1]] = 1;
+        mask[[1, nj - 2, ni - 2]] = 1;
+        mask[[1, nj - 1, ni - 2]] = 0;
+        mask[[1, nj - 2, ni - 1]] = 0;
+    }
+    mask
 }

@@ -86,6 +86,8 @@ pub enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// How far an edited structure set lies from ours: prints a table, writes evaluation.json
+    Evaluate(Evaluation),
     /// The aligned, scaled slices as .npz, for training
     Prepare {
         #[command(flatten)]
@@ -112,6 +114,37 @@ pub enum Command {
         #[command(flatten)]
         runtime: RuntimeArguments,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct Evaluation {
+    /// The structure set that came back from the planning system
+    #[arg(long)]
+    pub rtstruct: PathBuf,
+    /// Its region, by name or number, where it has several
+    #[arg(long, value_name = "NAME")]
+    pub roi: Option<String>,
+    /// The series that it was drawn on: folder, files, .nii.gz or .nrrd
+    #[arg(long, value_name = "P", num_args = 1.., required = true)]
+    pub reference: Vec<PathBuf>,
+    /// SeriesInstanceUID of the reference, where its folder holds several series
+    #[arg(long, value_name = "UID")]
+    pub reference_series: Option<String>,
+    /// What it is compared with: a run's output folder, another structure set, or a mask on the reference's grid
+    #[arg(long, value_name = "P")]
+    pub ours: PathBuf,
+    /// The region of the other structure set
+    #[arg(long, value_name = "NAME")]
+    pub ours_roi: Option<String>,
+    /// Tell contours their slice by their plane alone, whatever image they name
+    #[arg(long)]
+    pub by_plane: bool,
+    /// Outlines this close (mm) count as the same in contour Dice and surface Dice
+    #[arg(long, value_name = "MM", default_value_t = seqseg::compare::DEFAULT_TOLERANCE_MM)]
+    pub tolerance_mm: f64,
+    /// Folder for evaluation.json; made where missing
+    #[arg(long)]
+    pub out: PathBuf,
 }
 
 #[derive(Debug, Args)]

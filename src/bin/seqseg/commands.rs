@@ -13,6 +13,7 @@ use seqseg::study::{ReadOptions, Source, read};
 use seqseg::{Bundle, DetectOptions, Detection, Engine, Error, Result, Run, Status, Study, Trajectory, Volume};
 
 use crate::args::{Arguments, Command, Detecting, Model, Sequences, Slices};
+use crate::evaluate::evaluate;
 use crate::outputs::{Outputs, Results};
 use crate::progress::Watch;
 use crate::{doctor, inputs, npz};
@@ -32,6 +33,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
             let series = read(&[reference], &inputs::read_options(&reference_series)).map_err(|e| e.within("reference"))?;
             outline(&region, &series, threshold, &roi_name, &out)
         }
+        Command::Evaluate(arguments) => evaluate(&arguments),
         Command::Prepare { sequences, bundle, slices, out } => prepare(&sequences, &bundle, &slices, &out),
         Command::Info { bundle } => info(&bundle),
         Command::Doctor { bundle, runtime } => doctor::doctor(bundle.as_deref(), &runtime),
@@ -190,7 +192,7 @@ fn detect(sequences: &Sequences, model: &Model, detecting: &Detecting, out: &Pat
 }
 
 /// The region in the reference's own storage order, where both lie on one grid, whatever their order and flips.
-fn on_reference(region: &Volume, reference: &Volume) -> Result<ndarray::Array3<f32>> {
+pub fn on_reference(region: &Volume, reference: &Volume) -> Result<ndarray::Array3<f32>> {
     if region.grid().corner_distance(reference.grid()) <= seqseg::study::SAME_PLACE_MM {
         return Ok(region.voxels().clone());
     }

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod doctor;
+mod evaluate;
 mod inputs;
 mod npz;
 mod outputs;

@@ -10,8 +10,8 @@ use seqseg::export::{RtStructOptions, write_atomically, write_rtstruct};
 use seqseg::{Detection, Engine, Error, Result, Run, Segmentation, Stage, Study};
 
 /// Every file that seqseg writes into an output folder; run.json appears last.
-const NAMES: [&str; 7] =
-    ["detection.json", "contours.json", "mask.nii.gz", "probability.nii.gz", "rtstruct.dcm", "preview.png", "run.json"];
+const NAMES: [&str; 8] =
+    ["detection.json", "contours.json", "mask.nii.gz", "probability.nii.gz", "rtstruct.dcm", "preview.png", "evaluation.json", "run.json"];
 
 /// What was found, about to be written.
 pub struct Results<'a> {
