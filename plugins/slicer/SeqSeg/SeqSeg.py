@@ -15,7 +15,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from SeqSegLib import dicom, package, scene, volumes
+from SeqSegLib import dicom, package, panel, scene, volumes
 from SeqSegLib.boxes import Boxes, from_text, to_text
 from SeqSegLib.errors import UserError
 from SeqSegLib.job import Job
@@ -196,7 +196,7 @@ class SeqSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if tick is not None and not job.cancelled:
             self.ui.progressBar.setRange(0, tick.total)
             self.ui.progressBar.setValue(tick.done)
-            self.ui.progressBar.setFormat(STAGES().get(tick.stage, tick.stage).format(done=tick.done, total=tick.total))
+            self.ui.progressBar.setFormat(panel.progress(tick))
         ended = not job.running
         piece = self.logic.nextPiece()
         if piece is not None:
@@ -387,57 +387,21 @@ class SeqSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.show3DButton.enabled = node.segmentation is not None
 
     def refreshStatus(self) -> None:
-        document = self.logic.boxes.document if self.logic.boxes is not None else None
-        demo = document is not None and document["demo"]
-        self.ui.demoLabel.visible = demo
-        if demo:
-            self.ui.demoLabel.text = _("DEMO MODEL, NOT FOR CLINICAL USE. It was trained on synthetic images only. {use}").format(use=document["intended_use"])
-        lines = [self._message] if self._message else []
-        if document is not None:
-            lines.append(_("Model {model} on {device}.").format(model=document["model"], device=document["device"]))
-            if not demo:
-                lines.append(document["intended_use"])
-            if document["device_fallback"]:
-                lines.append(_("The run fell back to the CPU: {reason}").format(reason=document["device_fallback"]))
-            lines += document["warnings"]
-            lines += self.logic.summary()
-        self.ui.statusLabel.text = "\n".join(lines)
+        boxes = self.logic.boxes
+        warning = panel.demo(boxes)
+        self.ui.demoLabel.text = warning
+        self.ui.demoLabel.visible = bool(warning)
+        self.ui.statusLabel.text = "\n".join(([self._message] if self._message else []) + panel.status(boxes))
 
     def refreshTable(self) -> None:
-        table, boxes = self.ui.slicesTable, self.logic.boxes
-        table.setRowCount(len(boxes) if boxes is not None else 0)
+        boxes = self.logic.boxes
+        panel.fill(self.ui.slicesTable, boxes)
         if boxes is None:
             self.ui.sliceLabel.text = ""
             return
-        for row, one in enumerate(boxes.slices):
-            result = boxes.segmented(row)
-            area = "" if result is None or boxes.stale(row) else f"{result['area_mm2']:.0f}"
-            for column, text in enumerate((str(one["slice"]), f"{one['position_mm']:.1f}", area, boxes.words(row))):
-                item = table.item(row, column)
-                if item is None:
-                    item = qt.QTableWidgetItem()
-                    table.setItem(row, column, item)
-                if item.text() != text:
-                    item.setText(text)
         index = min(self._parameterNode.currentSlice, len(boxes) - 1)
-        table.selectRow(index)
-        self.ui.sliceLabel.text = _("slice {slice}, z {position:.1f} mm: {words}").format(
-            slice=boxes.slices[index]["slice"], position=boxes.slices[index]["position_mm"], words=boxes.words(index)
-        )
-
-
-def STAGES() -> dict:
-    """What the progress bar says, by the library's stage."""
-    return {
-        "start": _("starting"),
-        "read": _("reading: {done} of {total}"),
-        "align": _("aligning: sequence {done} of {total}"),
-        "prepare": _("preparing: slice {done} of {total}"),
-        "detect": _("detecting: slice {done} of {total}"),
-        "segment": _("segmenting: slice {done} of {total}"),
-        "contour": _("contouring: slice {done} of {total}"),
-        "export": _("writing"),
-    }
+        self.ui.slicesTable.selectRow(index)
+        self.ui.sliceLabel.text = panel.one_slice(boxes, index)
 
 
 #
@@ -446,7 +410,7 @@ def STAGES() -> dict:
 
 
 class SeqSegLogic(ScriptedLoadableModuleLogic):
-    """Usable without the widget: `start`, then `poll` (or a loop over `nextPiece`) until `job` is None."""
+    """Usable without the widget: set `parameters`, `start`; then do what `nextPiece` gives until the job has ended, and `finish`."""
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
@@ -588,19 +552,6 @@ class SeqSegLogic(ScriptedLoadableModuleLogic):
         """Whether a box was changed since Segment."""
         return self.boxes is None or any(self.boxes.stale(index) for index in range(len(self.boxes)))
 
-    def summary(self) -> list:
-        """What the whole result should tell the user."""
-        boxes = self.boxes
-        results = boxes.document["segmented"]
-        if results is None:
-            return [_("Boxes found. Check them, then press Segment.")]
-        pixels = sum(one["pixels"] for one in results)
-        if pixels == 0:
-            return [_("No lesion found: the segmentation is empty. Step through the boxes, or give a slice a box by hand, and press Segment.")]
-        slices = sum(1 for one in results if one["pixels"])
-        volume = sum(one["area_mm2"] for one in results) * boxes.thickness() / 1000
-        return [_("Segmented on {slices} of {count} slices, {volume:.1f} ml.").format(slices=slices, count=len(results), volume=volume)]
-
 
 #
 # SeqSegTest
@@ -608,7 +559,7 @@ class SeqSegLogic(ScriptedLoadableModuleLogic):
 
 
 class SeqSegTest(ScriptedLoadableModuleTest):
-    """Inside Slicer: the whole run on volumes made here. Plugins' own tests, without the desktop program, are in Testing."""
+    """What holds without a model; the whole run is tested in Testing, on Slicer's core."""
 
     def setUp(self) -> None:
         slicer.mrmlScene.Clear()

@@ -3,6 +3,7 @@
 The package `seqseg` must be importable: `make test-slicer` installs it. SEQSEG_PHANTOM is the folder of a synthetic study (T1, T1C, T2 as DICOM).
 """
 
+import functools
 import os
 import sys
 import time
@@ -24,7 +25,6 @@ import SeqSeg
 
 ROOT = Path(__file__).parents[3]
 MICRO = ROOT / "tests" / "data" / "micro"
-DEMO = ROOT / "models" / "demo"
 TRIO = ROOT.parent / "shared" / "data" / "mr_trio_tcga"
 SCREENSHOTS = ROOT / "plugins" / "slicer" / "Screenshots"
 
@@ -126,21 +126,26 @@ class Archive:
         return self.files.get(uid, "")
 
 
+@functools.cache
+def read_series(folder):
+    """Voxels [k, j, i], their affine (RAS), the data sets and their files, from inferior to superior."""
+    files = sorted(folder.iterdir(), key=lambda file: float(pydicom.dcmread(file, stop_before_pixels=True).ImagePositionPatient[2]))
+    sets = [pydicom.dcmread(file) for file in files]
+    first, second = sets[:2]
+    affine = np.eye(4)
+    affine[:3, 0] = np.array(first.ImageOrientationPatient[:3], float) * float(first.PixelSpacing[1])
+    affine[:3, 1] = np.array(first.ImageOrientationPatient[3:], float) * float(first.PixelSpacing[0])
+    affine[:3, 2] = np.array(second.ImagePositionPatient, float) - np.array(first.ImagePositionPatient, float)
+    affine[:3, 3] = first.ImagePositionPatient
+    return np.stack([one.pixel_array for one in sets]).astype(np.float32), np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine, sets, files
+
+
 def load_dicom(folder, name, archive):
     """A series as Slicer's scalar volume plugin loads it: the volume, its instances, its place under patient and study."""
-    files = sorted(folder.iterdir())
-    sets = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
-    order = sorted(range(len(sets)), key=lambda at: float(sets[at].ImagePositionPatient[2]))
-    images = np.stack([pydicom.dcmread(files[at]).pixel_array for at in order]).astype(np.float32)
-    first, second = sets[order[0]], sets[order[1]]
-    row, column = np.array(first.ImageOrientationPatient[:3], float), np.array(first.ImageOrientationPatient[3:], float)
-    step = np.array(second.ImagePositionPatient, float) - np.array(first.ImagePositionPatient, float)
-    lps = np.eye(4)
-    lps[:3, 0], lps[:3, 1], lps[:3, 2] = row * float(first.PixelSpacing[1]), column * float(first.PixelSpacing[0]), step
-    lps[:3, 3] = first.ImagePositionPatient
-    node = add_volume(name, images, np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps)
-    node.SetAttribute("DICOM.instanceUIDs", " ".join(str(sets[at].SOPInstanceUID) for at in order))
-    archive.files |= {str(sets[at].SOPInstanceUID): str(files[at]) for at in order}
+    voxels, affine, sets, files = read_series(folder)
+    node, first = add_volume(name, voxels, affine), sets[0]
+    node.SetAttribute("DICOM.instanceUIDs", " ".join(str(one.SOPInstanceUID) for one in sets))
+    archive.files |= {str(one.SOPInstanceUID): str(file) for one, file in zip(sets, files)}
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     patient = hierarchy.GetItemByUID("DICOM", str(first.PatientID)) or hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), str(first.PatientName))
     hierarchy.SetItemUID(patient, "DICOM", str(first.PatientID))
@@ -180,3 +185,14 @@ def trio(panel):
     panel.select(*nodes)
     panel.ui.bundlePath.currentPath = str(MICRO)
     return SimpleNamespace(panel=panel, ui=panel.ui, logic=panel.logic, t1=nodes[0], t1c=nodes[1], t2=nodes[2])
+
+
+@pytest.fixture
+def red(panel):
+    """An axial slice view, known to the panel as it would be in Slicer, where the views are there first."""
+    from views import SliceView
+
+    view = SliceView(LOGIC)
+    panel.widget.onSceneRenewed(None, None)
+    yield view
+    view.window.Finalize()

@@ -96,4 +96,5 @@ class ThreeDView(_View):
         camera.SetPosition(x + 0.4 * distance, y + distance, z + 0.4 * distance)
         camera.SetViewUp(0, 0, 1)
         self.renderer.ResetCamera()
+        self.renderer.ResetCameraClippingRange()
         super().save(path)

@@ -17,6 +17,8 @@ from SeqSegLib.boxes import Boxes
 SEGMENT_ID = "SeqSeg"
 LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 DEMO = "DEMO_NOT_CLIN"
+# The step of the walk that is shown, and the ones before it.
+WALK, WALKED = (110, 220, 255), (50, 120, 215)
 # SNOMED CT, in Slicer's serialization: category, type, modifier, then region. A demo's result is tissue, never a neoplasm.
 _REGION = "Anatomic codes - DICOM master list~SCT^360955006^Nasopharynx~^^"
 TERMINOLOGY = {
@@ -38,6 +40,7 @@ def new_box(name: str):
     display.SetScaleHandleVisibility(True)
     display.SetRotationHandleVisibility(False)
     display.SetFillVisibility(False)
+    display.SetPropertiesLabelVisibility(False)
     display.SetSelectedColor(1.0, 0.9, 0.1)
     display.SetColor(1.0, 0.9, 0.1)
     return roi
@@ -163,18 +166,16 @@ def show_walk(node, t1c, boxes: Boxes, index: int, step: int):
     node = _line_model(node, _("SeqSeg agent"), (0.3, 0.65, 1.0), 2)
     lines = [] if walk is None else [boxes.corners_mm(index, box) for box in walk.boxes[: step + 1]]
     poly = _ribbons(lines, boxes.normal(index), boxes.thickness())
-    # 1 for the step that is shown, less for the ones before it.
-    strength = vtk.vtkFloatArray()
-    strength.SetName("step")
+    colors = vtk.vtkUnsignedCharArray()
+    colors.SetName("step")
+    colors.SetNumberOfComponents(3)
     for line in range(len(lines)):
         for _corner in range(2 * (len(lines[line]) + 1)):
-            strength.InsertNextValue(1.0 if line == len(lines) - 1 else 0.35)
-    poly.GetPointData().SetScalars(strength)
+            colors.InsertNextTuple3(*(WALK if line == len(lines) - 1 else WALKED))
+    poly.GetPointData().SetScalars(colors)
     display = node.GetDisplayNode()
     display.SetActiveScalarName("step")
-    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeBlue")
-    display.SetScalarRangeFlag(slicer.vtkMRMLDisplayNode.UseManualScalarRange)
-    display.SetScalarRange(0.0, 1.0)
+    display.SetScalarRangeFlag(slicer.vtkMRMLDisplayNode.UseDirectMapping)
     display.SetScalarVisibility(True)
     node.SetAndObservePolyData(poly)
     place_beside(node, t1c)

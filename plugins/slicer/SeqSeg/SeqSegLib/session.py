@@ -7,6 +7,7 @@ every slice (`grid_corners_mm`), statuses, what the model is, and per slice what
 """
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
@@ -21,6 +22,9 @@ from SeqSegLib.job import Job
 from SeqSegLib.volumes import Input
 
 DETECT, SEGMENT, CONTOUR = "detect", "segment", "contour"
+# Inside a model run: a core is left to the window, where there are enough. 0 is all.
+CORES = os.cpu_count() or 1
+THREADS = CORES - 1 if CORES > 2 else 0
 
 
 class Request(NamedTuple):
@@ -131,7 +135,7 @@ class Session:
         key = (str(ready.bundle), request.device, str(ready.runtime))
         if self._engine_key != key:
             self._engine = self._engine_key = None
-            self._engine = ready.module.Engine(ready.bundle, device=request.device, onnxruntime=ready.runtime)
+            self._engine = ready.module.Engine(ready.bundle, device=request.device, onnxruntime=ready.runtime, threads=THREADS)
             self._engine_key = key
         return self._engine
 
