@@ -1,5 +1,6 @@
 # make demo    one synthetic study through the whole pipeline, into out/demo (Rust, Python 3.11+, a C++ compiler and make are enough)
 # make test    every test, with its own set-up
+# make test-slicer    the 3D Slicer extension on Slicer's core (1.3 GB, Python 3.11 on x86-64 Linux)
 # make test-memory    the C and C++ tests under valgrind (minutes)
 # make lint    formatting and lints
 # make bench   what the library costs beside the model
@@ -19,6 +20,7 @@ BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 VENV        = $(CURDIR)/.venv
 VENV_JUDGES = $(CURDIR)/.venv-judges
 VENV_TRAIN  = $(CURDIR)/training/.venv
+VENV_SLICER = $(CURDIR)/plugins/slicer/.venv
 PIP         = -m pip install --quiet --disable-pip-version-check
 
 export PATH := $(VENV)/bin:$(PATH)
@@ -30,7 +32,7 @@ LIBDIR  ?= lib
 LABELS  ?= quick
 CTEST    = $(CURDIR)/out/ctest
 
-.PHONY: demo test test-rust test-demo test-ctest test-memory test-training lint setup build install clean bench
+.PHONY: demo test test-rust test-demo test-ctest test-memory test-training test-slicer lint setup build install clean bench
 
 setup: $(VENV)/.done
 build: setup
@@ -55,6 +57,19 @@ $(VENV_TRAIN)/.done: training/pyproject.toml
 	$(PYTHON) -m venv $(VENV_TRAIN)
 	$(VENV_TRAIN)/bin/python $(PIP) --editable 'training[train,test]'
 	touch $@
+
+# The extension's panel on 3D Slicer's core. WHEEL, or one of the tests' build.
+PYTHON_SLICER ?= python3.11
+$(VENV_SLICER)/.done: plugins/slicer/Testing/requirements.txt
+	$(PYTHON_SLICER) -m venv $(VENV_SLICER)
+	$(VENV_SLICER)/bin/python $(PIP) --requirement $<
+	touch $@
+
+test-slicer: setup $(VENV_SLICER)/.done $(if $(WHEEL),,test-wheel)
+	$(VENV_SLICER)/bin/python $(PIP) --no-deps --force-reinstall $(or $(WHEEL),out/python/wheel/*.whl)
+	rm -rf out/slicer && mkdir -p out/slicer
+	$(VENV)/bin/python -m seqseg_train.phantom --seed 7 --out out/slicer/phantom
+	SEQSEG_PHANTOM=$(CURDIR)/out/slicer/phantom $(VENV_SLICER)/bin/python -m pytest --quiet -rs plugins/slicer/Testing
 
 demo: build
 	mkdir -p $(DEMO)
@@ -96,4 +111,4 @@ lint:
 	$(CARGO) clippy --locked --all-targets -- --deny warnings
 
 clean:
-	rm -rf target out $(VENV) $(VENV_JUDGES) $(VENV_TRAIN)
+	rm -rf target out $(VENV) $(VENV_JUDGES) $(VENV_TRAIN) $(VENV_SLICER)

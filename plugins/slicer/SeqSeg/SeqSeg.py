@@ -421,6 +421,9 @@ class SeqSegLogic(ScriptedLoadableModuleLogic):
         # The file of a SOP instance; a test, or a site with another archive, may give its own.
         self.fileOf = dicom.database_files
         self._pieces: list = []
+        # T1C of the run, and what the volumes were then.
+        self._t1c = None
+        self._stamps: Optional[tuple] = None
 
     def getParameterNode(self) -> SeqSegParameterNode:
         return SeqSegParameterNode(super().getParameterNode())
@@ -455,12 +458,21 @@ class SeqSegLogic(ScriptedLoadableModuleLogic):
     def start(self, stages: tuple) -> None:
         """Begins a run on a worker thread."""
         request = self.request()
+        if CONTOUR in stages and SEGMENT not in stages and self._stamps != self._stampsNow():
+            raise UserError(_("A volume was changed or moved since Segment. Press Segment again, then Contour."))
         package.ensure(request.folder, request.device)
+        self._t1c, self._stamps = self.parameters.t1c, self._stampsNow()
         self._begin(lambda job: self.session.run(job, stages, request))
 
     def startExport(self, file: str) -> None:
         dicom.refuse(self.parameters.t1c, self.fileOf)
+        if self._stamps != self._stampsNow():
+            raise UserError(_("A volume was changed or moved since the outline was made. Press Segment NPC again, then export."))
         self._begin(lambda job: self.session.write_structure_set(job, file))
+
+    def _stampsNow(self) -> tuple:
+        node = self.parameters
+        return tuple(volumes.stamp(one) for one in (node.t1, node.t1c, node.t2))
 
     def _begin(self, work) -> None:
         self.job = Job(work)
@@ -493,7 +505,7 @@ class SeqSegLogic(ScriptedLoadableModuleLogic):
             node = self.parameters
             return [
                 lambda: self._keep(event.document, event.text),
-                lambda: setattr(node, "segmentation", scene.show_mask(node.segmentation, node.t1c, event.mask, event.document["demo"])),
+                lambda: setattr(node, "segmentation", scene.show_mask(node.segmentation, self.t1c(), event.mask, event.document["demo"])),
                 lambda: scene.show_3d(node.segmentation, node.show3D),
             ]
         if isinstance(event, Outlined):
@@ -506,27 +518,34 @@ class SeqSegLogic(ScriptedLoadableModuleLogic):
 
     def takeFound(self, event: Found) -> None:
         node = self.parameters
-        if node.detection is None:
-            node.detection = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", "SeqSeg detection")
-            # In the scene file itself: no file beside it can be lost.
-            node.detection.SetForceCreateStorageNode(slicer.vtkMRMLTextNode.CreateStorageNodeNever)
-            node.detection.SetHideFromEditors(True)
         node.edits = ""
         self._keep(event.document, event.text)
         if node.box is None:
             node.box = scene.new_box(_("SeqSeg box"))
-            scene.place_beside(node.box, node.t1c)
+            scene.place_beside(node.box, self.t1c())
         found = [index for index in range(len(self.boxes)) if self.boxes.box(index) is not None]
         node.currentSlice = found[len(found) // 2] if found else 0
         scene.show_box(node.box, self.boxes, node.currentSlice)
 
     def takeOutline(self, event: Outlined) -> None:
         node = self.parameters
-        node.outline = scene.show_outline(node.outline, node.t1c, event.lines, self.boxes, self.boxes.document["demo"])
+        node.outline = scene.show_outline(node.outline, self.t1c(), event.lines, self.boxes, self.boxes.document["demo"])
+
+    def t1c(self):
+        """T1C of the run."""
+        if self._t1c is None or self._t1c.GetScene() is None:
+            raise UserError(_("T1C was removed from the scene while the run lasted. Load it again, and press Segment NPC."))
+        return self._t1c
 
     def _keep(self, document: dict, text: str) -> None:
-        self.parameters.detection.SetText(text)
-        self.boxes = Boxes(document, from_text(self.parameters.edits))
+        node = self.parameters
+        if node.detection is None:
+            node.detection = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", "SeqSeg detection")
+            # In the scene file itself: no file beside it can be lost.
+            node.detection.SetForceCreateStorageNode(slicer.vtkMRMLTextNode.CreateStorageNodeNever)
+            node.detection.SetHideFromEditors(True)
+        node.detection.SetText(text)
+        self.boxes = Boxes(document, from_text(node.edits))
 
     def readBoxes(self) -> None:
         """The boxes that the scene keeps: after it was loaded."""

@@ -187,12 +187,20 @@ def trio(panel):
     return SimpleNamespace(panel=panel, ui=panel.ui, logic=panel.logic, t1=nodes[0], t1c=nodes[1], t2=nodes[2])
 
 
-@pytest.fixture
-def red(panel):
-    """An axial slice view, known to the panel as it would be in Slicer, where the views are there first."""
+@pytest.fixture(scope="session")
+def red_view():
+    """One for all tests, as Slicer's views outlive its scenes."""
     from views import SliceView
 
     view = SliceView(LOGIC)
-    panel.widget.onSceneRenewed(None, None)
     yield view
     view.window.Finalize()
+
+
+@pytest.fixture
+def red(red_view, panel):
+    """An axial slice view that the panel knows."""
+    assert red_view.node.GetScene() is slicer.mrmlScene and red_view.node.GetID()
+    red_view.node.SetOrientation("Axial")
+    panel.widget.onSceneRenewed(None, None)
+    return red_view

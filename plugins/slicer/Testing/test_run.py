@@ -1,6 +1,6 @@
 """The whole way, by the panel's buttons, on Slicer's core: what lies in the scene against what the library gives for the same files."""
 
-import os
+import threading
 import time
 
 import numpy as np
@@ -223,8 +223,14 @@ def test_cancel_returns_within_one_model_run(phantom):
     panel.run("segmentButton")
 
 
+def waited():
+    """Seconds that this thread was ready to run and the machine was busy with others."""
+    with open(f"/proc/self/task/{threading.get_native_id()}/schedstat") as file:
+        return int(file.read().split()[1]) / 1e9
+
+
 class Silence:
-    """How long a timer of 5 ms did not come while a run lasted: ms by the clock, and ms that the main thread itself worked meanwhile."""
+    """How long a timer of 5 ms did not come while a run lasted, ms: by the clock, less what the thread waited for a core, and what it worked itself."""
 
     def __init__(self, panel, button):
         from PySide6 import QtCore
@@ -232,39 +238,36 @@ class Silence:
         ticks, self.first = [], None
         timer = QtCore.QTimer()
         timer.setTimerType(QtCore.Qt.PreciseTimer)
-        timer.timeout.connect(lambda: ticks.append((time.monotonic(), time.thread_time())))
+        timer.timeout.connect(lambda: ticks.append((time.monotonic(), waited(), time.thread_time())))
         timer.start(5)
         begun = time.monotonic()
-        ticks.append((begun, time.thread_time()))
+        ticks.append((begun, waited(), time.thread_time()))
         panel.press(button)
         while panel.running:
             pythonqt.application.processEvents(QtCore.QEventLoop.AllEvents, 20)
             if self.first is None and panel.running and panel.logic.job.progress is not None:
                 self.first = (time.monotonic() - begun) * 1e3
         timer.stop()
-        ticks.append((time.monotonic(), time.thread_time()))
-        self.clock, self.work = np.diff(ticks, axis=0).max(0) * 1e3
+        ticks.append((time.monotonic(), waited(), time.thread_time()))
+        clock, wait, work = np.diff(ticks, axis=0).T * 1e3
+        self.clock, self.blocked, self.work = clock.max(), (clock - wait).max(), work.max()
 
 
 def test_the_window_stays_live(phantom):
-    """The bar is 50 ms. The clock counts where the machine has a core to spare; a busy one holds every process up, and there the main thread's own work counts."""
+    """The bar is 50 ms. On a busy machine the main thread waits for a core like everybody; that is taken off, everything else counts."""
     panel = phantom.panel
     choose(phantom, 17, 27)
     panel.press("detectButton")  # Package and engine are loaded once.
     panel.finish()
     measured = []
-    while len(measured) < 3 and (not measured or min(one.clock for one in measured) >= 50):
+    while len(measured) < 4 and (not measured or min(one.blocked for one in measured) >= 50):
         panel.logic.session.forget()
         measured.append(Silence(panel, "applyButton"))
-    clock, work, first = (min(getattr(one, name) for one in measured) for name in ("clock", "work", "first"))
-    load = os.getloadavg()[0]
-    print(f"longest silence {clock:.0f} ms, of which the main thread worked {work:.0f} ms; first progress after {first:.1f} ms; load {load:.1f}")
-    assert work < 50
-    if load < os.cpu_count() + 1:
-        assert clock < 50
-    else:
-        print(f"NOT JUDGED by the clock: the machine is busy (load {load:.1f} on {os.cpu_count()} cores)")
-    assert first < 1000
+        one = measured[-1]
+        print(f"silence {one.clock:.0f} ms, without waiting for a core {one.blocked:.0f} ms, own work {one.work:.0f} ms; first progress {one.first:.1f} ms")
+    assert min(one.work for one in measured) < 50
+    assert min(one.blocked for one in measured) < 50
+    assert min(one.first for one in measured) < 1000
     assert desktop.errors == []
 
 

@@ -135,6 +135,22 @@ def test_a_moved_t1c_is_segmented_in_place_but_not_exported(phantom):
     assert "T1C (T1C) is under the transform moved" in message and "Take T1C out of the transform" in message
 
 
+def test_what_changed_since_the_run_is_noticed(phantom):
+    choose(phantom, 20, 22)
+    phantom.panel.run()
+    phantom.t2.SetIJKToRASMatrix(to_vtk(turn(0, (1, 0, 0)) @ ijk_to_ras(phantom.t2)))
+    phantom.panel.press("contourButton")
+    phantom.panel.widget.export("/nowhere/rtstruct.dcm")
+    assert len(desktop.errors) == 2 and all("changed or moved since" in message for message in desktop.errors)
+    # Removed while the run lasts: a message, and the panel works on.
+    desktop.errors.clear()
+    phantom.panel.press("applyButton")
+    slicer.mrmlScene.RemoveNode(phantom.t1c)
+    phantom.panel.finish()
+    assert desktop.errors and all("T1C was removed" in message for message in desktop.errors)
+    assert not phantom.panel.running and not phantom.ui.applyButton.enabled
+
+
 def test_the_structure_set_is_on_the_original_images(phantom, tmp_path, monkeypatch):
     from standins import pythonqt
 

@@ -28,9 +28,9 @@ class _View:
         for name in managers:
             if not factory.IsDisplayableManagerRegistered(name):
                 factory.RegisterDisplayableManager(name)
-        self.group = vtk_group = slicer.vtkMRMLDisplayableManagerGroup()
-        vtk_group.SetRenderer(self.renderer)
-        vtk_group.Initialize(factory, self.renderer)
+        self.group = slicer.vtkMRMLDisplayableManagerGroup()
+        self.group.SetRenderer(self.renderer)
+        self.group.Initialize(factory, self.renderer)
 
     def save(self, path):
         self.window.Render()

@@ -3,7 +3,7 @@
 In: a `Request`, made on the main thread. Out: events posted to the job: `Found`, `Segmented`, `Outlined`, `Written`. Neither MRML nor Qt.
 
 The document of a run is plain JSON, so that the scene can keep it: the library's own detection (`detection`), the corners of the model's grid on
-every slice (`grid_corners_mm`), statuses, what the model is, and per slice what Segment found (`segmented`).
+every slice (`grid_corners_mm`), the volumes' affines (`affines_ras`), statuses, what the model is, and per slice what Segment found (`segmented`).
 """
 
 import json
@@ -25,6 +25,8 @@ DETECT, SEGMENT, CONTOUR = "detect", "segment", "contour"
 # Inside a model run: a core is left to the window, where there are enough. 0 is all.
 CORES = os.cpu_count() or 1
 THREADS = CORES - 1 if CORES > 2 else 0
+# How far saving and loading may move a voxel.
+ROUNDED_MM = 1e-4
 
 
 class Request(NamedTuple):
@@ -101,14 +103,17 @@ class Session:
         _stop_if_cancelled(job, seqseg)
         engine = self._open(ready, request)
         _stop_if_cancelled(job, seqseg)
-        study = self._bring(seqseg, request, calls)
+        inputs = {"t1": request.t1, "t1c": request.t1c, "t2": request.t2}
+        if DETECT not in stages and request.boxes is not None:
+            inputs = {name: _as_detected(one, request.boxes.document["affines_ras"][name]) for name, one in inputs.items()}
+        study = self._bring(seqseg, inputs, calls)
         _stop_if_cancelled(job, seqseg)
         detection = document = None
         if DETECT in stages:
             self.forget_results()
             forced = {"force_geometry": request.force_geometry, "force_coverage": request.force_coverage}
             detection = engine.detect(study, slices=request.slices, **forced, **calls)
-            document = self._document(engine, study, detection)
+            document = self._document(engine, study, detection, inputs)
             job.post(Found(document, json.dumps(document)))
         if SEGMENT in stages:
             if detection is None:
@@ -139,9 +144,8 @@ class Session:
             self._engine_key = key
         return self._engine
 
-    def _bring(self, seqseg: Any, request: Request, calls: dict) -> Any:
+    def _bring(self, seqseg: Any, inputs: dict, calls: dict) -> Any:
         """The study of these volumes, made again only where one of them changed."""
-        inputs = {"t1": request.t1, "t1c": request.t1c, "t2": request.t2}
         key = tuple(one.key for one in inputs.values())
         if self._study_key == key:
             return self._study
@@ -163,7 +167,7 @@ class Session:
         self._study, self._study_key, self._notes, self.no_structure_set = study, key, notes, refused
         return study
 
-    def _document(self, engine: Any, study: Any, detection: Any) -> dict:
+    def _document(self, engine: Any, study: Any, detection: Any, inputs: dict) -> dict:
         with tempfile.TemporaryDirectory(prefix="seqseg-") as folder:
             file = Path(folder) / "detection.json"
             detection.write(file)
@@ -173,6 +177,7 @@ class Session:
         return {
             "format": "seqseg-slicer 1",
             "detection": json.loads(text),
+            "affines_ras": {name: one.affine_ras.tolist() for name, one in inputs.items()},
             "grid_corners_mm": [one.grid_corners_mm.tolist() for one in slices],
             "statuses": [int(one.statuses) for one in slices],
             "demo": model.is_demo,
@@ -204,3 +209,13 @@ def _segmented(detection: Any, segmentation: Any) -> list:
         {"box": None if one.box is None else list(one.box), "statuses": int(made.statuses), "pixels": int(made.pixels), "area_mm2": float(made.area_mm2)}
         for one, made in zip(detection, segmentation.slices)
     ]
+
+
+def _as_detected(one: Input, affine: list) -> Input:
+    """A volume whose affine only went through a file since the boxes were found (saving a scene rounds it) is the same volume to the bit."""
+    affine = np.array(affine)
+    nk, nj, ni = one.voxels.shape
+    corners = np.array([(i, j, k, 1) for i in (0, ni) for j in (0, nj) for k in (0, nk)]).T
+    if np.abs((one.affine_ras - affine) @ corners).max() > ROUNDED_MM:
+        return one
+    return one._replace(affine_ras=affine, key=(*one.key[:2], affine.tobytes(), *one.key[3:]))

@@ -82,6 +82,16 @@ def read(node, what: str, files: tuple = ()) -> Input:
     return Input(node.GetName(), slicer.util.arrayFromVolume(node), affine, not np.allclose(moved, np.eye(4), atol=1e-9), files, key)
 
 
+def stamp(node) -> tuple:
+    """Changes when the node's voxels or place do. Cheap."""
+    if node is None or node.GetImageData() is None:
+        return ()
+    parent, matrix = node.GetParentTransformNode(), vtk.vtkMatrix4x4()
+    if parent is not None and parent.IsTransformToWorldLinear():
+        parent.GetMatrixTransformToWorld(matrix)
+    return node.GetID(), node.GetImageData().GetMTime(), (to_numpy(matrix) @ ijk_to_ras(node)).tobytes()
+
+
 def one_patient(nodes) -> None:
     """Refuses volumes that the subject hierarchy (so the DICOM files) knows as different patients'."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
