@@ -4,6 +4,7 @@
 # make test-cancel BUNDLE=DIR    how long a cancel takes with that model
 # make abi-check    the header against the baseline of the last release; make abi-baseline writes that
 # make judges  structure sets before more of other people's software than the tests ask (an archive, dcmjs, dcmrtstruct2nii)
+# make test-slicer    the 3D Slicer extension on Slicer's core (1.3 GB, Python 3.11 on x86-64 Linux)
 # make lint    formatting and lints
 # make bench   what the library costs beside the model [BUNDLE= REPEATS= THREADS=]
 # make bench-paper    the same with networks of the paper's size (untrained; PyTorch makes them)
@@ -27,6 +28,7 @@ VENV_JUDGES = $(CURDIR)/.venv-judges
 VENV_TRAIN  = $(CURDIR)/training/.venv
 VENV_PYTHON = $(CURDIR)/bindings/python/.venv
 VENV_WHEEL  = $(CURDIR)/bindings/python/.venv-wheel
+VENV_SLICER = $(CURDIR)/plugins/slicer/.venv
 PIP         = -m pip install --quiet --disable-pip-version-check
 
 export PATH := $(VENV)/bin:$(PATH)
@@ -46,7 +48,7 @@ GLIBC    = 2.28
 WHEELS   = --quiet --no-deps --no-build-isolation
 
 .PHONY: demo test test-rust test-demo build-ctest test-ctest test-memory test-asan test-cancel test-training abi-check abi-baseline \
-    lint setup build install clean bench bench-paper test-wheel test-python wheel footprint judges
+    lint setup build install clean bench bench-paper test-wheel test-python wheel footprint judges test-slicer
 
 setup: $(VENV)/.done
 build: setup
@@ -81,6 +83,19 @@ $(VENV_TRAIN)/.done: training/pyproject.toml
 	$(PYTHON) -m venv $(VENV_TRAIN)
 	$(VENV_TRAIN)/bin/python $(PIP) --editable 'training[train,test]'
 	touch $@
+
+# The extension's panel on 3D Slicer's core. WHEEL, or one of the tests' build.
+PYTHON_SLICER ?= python3.11
+$(VENV_SLICER)/.done: plugins/slicer/Testing/requirements.txt
+	$(PYTHON_SLICER) -m venv $(VENV_SLICER)
+	$(VENV_SLICER)/bin/python $(PIP) --requirement $<
+	touch $@
+
+test-slicer: setup $(VENV_SLICER)/.done $(if $(WHEEL),,test-wheel)
+	$(VENV_SLICER)/bin/python $(PIP) --no-deps --force-reinstall $(or $(WHEEL),out/python/wheel/*.whl)
+	rm -rf out/slicer && mkdir -p out/slicer
+	$(VENV)/bin/python -m seqseg_train.phantom --seed 7 --out out/slicer/phantom
+	SEQSEG_PHANTOM=$(CURDIR)/out/slicer/phantom $(VENV_SLICER)/bin/python -m pytest --quiet -rs plugins/slicer/Testing
 
 demo: build
 	mkdir -p $(DEMO)
@@ -190,4 +205,4 @@ lint:
 	$(CARGO) clippy --locked --all-targets --features fault-injection -- --deny warnings
 
 clean:
-	rm -rf target out dist $(VENV) $(VENV_JUDGES) $(VENV_TRAIN) $(VENV_PYTHON) $(VENV_WHEEL)
+	rm -rf target out dist $(VENV) $(VENV_JUDGES) $(VENV_TRAIN) $(VENV_PYTHON) $(VENV_WHEEL) $(VENV_SLICER)
