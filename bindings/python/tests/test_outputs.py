@@ -95,6 +95,49 @@ def test_dicom_seg(dicom_results, series, tmp_path):
     assert sorted(path.name for path in tmp_path.glob("seg*")) == ["seg0.dcm", "seg1.dcm", "seg2.dcm"]
 
 
+def test_dicom_seg_on_a_multi_frame_image(dicom_results, series, tmp_path):
+    """The same images as one Enhanced MR object, its frames out of order."""
+    _, segmentation, _ = dicom_results
+    frames = [series["t1c"][k] for k in (3, 0, 5, 1, 4, 2)]
+    image = copy.deepcopy(frames[0])
+    image.SOPClassUID, image.SOPInstanceUID = pydicom.uid.EnhancedMRImageStorage, "1.2.826.0.1.3680043.10.4321.7.50"
+    image.file_meta.MediaStorageSOPClassUID, image.file_meta.MediaStorageSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
+    image.NumberOfFrames = len(frames)
+
+    def group(**sequences):
+        out = pydicom.Dataset()
+        for name, values in sequences.items():
+            item = pydicom.Dataset()
+            for keyword, value in values.items():
+                setattr(item, keyword, value)
+            setattr(out, name, [item])
+        return out
+
+    image.SharedFunctionalGroupsSequence = [
+        group(
+            PixelMeasuresSequence={"PixelSpacing": image.PixelSpacing, "SliceThickness": 5},
+            PlaneOrientationSequence={"ImageOrientationPatient": image.ImageOrientationPatient},
+        )
+    ]
+    image.PerFrameFunctionalGroupsSequence = [
+        group(
+            PlanePositionSequence={"ImagePositionPatient": frame.ImagePositionPatient},
+            FrameContentSequence={"StackID": "1", "InStackPositionNumber": number + 1, "DimensionIndexValues": [1, number + 1]},
+        )
+        for number, frame in enumerate(frames)
+    ]
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"):
+        delattr(image, keyword)
+    image.PixelData = b"".join(frame.PixelData for frame in frames)
+    made = seqseg.to_dicom_seg(segmentation, image, tmp_path / "seg.dcm")
+    assert dicom_errors(tmp_path / "seg.dcm") == []
+    positions = [float(f.PlanePositionSequence[0].ImagePositionPatient[2]) for f in made.PerFrameFunctionalGroupsSequence]
+    for z, plane in zip(positions, made.pixel_array):
+        k = int(np.argmin(np.abs(segmentation.origins[:, 2] - z)))
+        assert np.array_equal(plane, segmentation.mask[k])
+    assert sorted(positions) == segmentation.origins[:, 2].tolist() and made.pixel_array.any()
+
+
 def test_dicom_seg_of_a_model_that_is_no_demo(dicom_results, series):
     _, segmentation, _ = dicom_results
     copy = seqseg.Segmentation(segmentation._held(), segmentation.model._replace(is_demo=False, intended_use="For a test."))
