@@ -137,7 +137,10 @@ fn fields<R: BufRead>(stream: &mut R, path: &Path) -> Result<(HashMap<String, St
             )));
         };
         if fields.len() >= MOST_FIELDS {
-            return Err(Error::read(format!("{}: the NRRD header has more than {MOST_FIELDS} fields; the file is damaged", path.display())));
+            return Err(Error::read(format!(
+                "{}: the NRRD header has more than {MOST_FIELDS} fields; the file is damaged",
+                path.display()
+            )));
         }
         fields.insert(key.trim().to_ascii_lowercase(), value.trim().to_string());
     }

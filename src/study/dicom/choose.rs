@@ -9,7 +9,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use super::header::Opened;
-use super::order::{Image, clash};
+use super::order::{Image, clashes};
 use super::walk::NONE;
 use crate::error::{Error, Result};
 use crate::study::grid::cross;
@@ -171,19 +171,14 @@ pub(super) fn stacks(images: &[Image]) -> String {
     let mut names: Vec<&str> = Vec::new();
     let images: Vec<&Image> = images.iter().collect();
     for name in self::names() {
-        let before = grouped(&images, &names);
-        let open: Vec<_> = before.values().filter(|group| clash(group).is_some()).collect();
-        if open.is_empty() {
-            break;
-        }
         // A mark helps where it tells two images apart that cannot be of one stack.
-        let helps = open.iter().any(|group| clash(group).is_some_and(|(a, b)| mark(group[a], name) != mark(group[b], name)));
-        if helps {
+        let helps = |group: &Vec<&Image>| clashes(group).iter().any(|(a, b)| mark(group[*a], name) != mark(group[*b], name));
+        if grouped(&images, &names).values().any(helps) {
             names.push(name);
         }
     }
     let groups = grouped(&images, &names);
-    if names.is_empty() || groups.values().any(|group| clash(group).is_some()) {
+    if names.is_empty() || groups.values().any(|group| !clashes(group).is_empty()) {
         return String::new();
     }
     format!(" The series holds {}: pick one of these", listed(&lines(&groups, &names)))

@@ -14,6 +14,10 @@ mod pixels;
 mod stream;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_hostile;
+#[cfg(test)]
+mod tests_stacks;
 mod walk;
 
 use std::path::{Path, PathBuf};

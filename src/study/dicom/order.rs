@@ -139,16 +139,17 @@ pub(super) fn order(images: &[Image], allow_gaps: bool) -> Result<Stack, Trouble
     Ok(Stack { order, warnings })
 }
 
-/// Two images that cannot be of one stack, if there are any: of another kind than the first, or in one plane.
-pub(super) fn clash(images: &[&Image]) -> Option<(usize, usize)> {
-    let first = images.first()?;
-    if let Some(other) = images.iter().position(|i| different_kind(first, i).is_some()) {
-        return Some((0, other));
+/// Pairs of images that cannot be of one stack: of another kind than the first, or neighbours in one plane. None where all are one stack.
+pub(super) fn clashes(images: &[&Image]) -> Vec<(usize, usize)> {
+    let Some(first) = images.first() else { return Vec::new() };
+    let others: Vec<_> = (1..images.len()).filter(|n| different_kind(first, images[*n]).is_some()).map(|n| (0, n)).collect();
+    if !others.is_empty() {
+        return others;
     }
     let normal = first.normal();
     let mut order: Vec<(f64, usize)> = images.iter().map(|i| dot(i.frame.origin, normal)).zip(0..).collect();
     order.sort_by(|a, b| a.0.total_cmp(&b.0));
-    order.windows(2).find(|pair| pair[1].0 - pair[0].0 < SAME_PLANE_MM).map(|pair| (pair[0].1, pair[1].1))
+    order.windows(2).filter(|pair| pair[1].0 - pair[0].0 < SAME_PLANE_MM).map(|pair| (pair[0].1, pair[1].1)).collect()
 }
 
 /// How two images differ in matrix, orientation or pixel size, if they do.

@@ -105,7 +105,9 @@ fn jpeg2000(packed: &[u8]) -> Result<Stream, String> {
     let size = |n: usize| long(stream, 8 + 4 * n).ok_or_else(cut);
     let (columns, rows) = (size(0)?.checked_sub(size(2)?), size(1)?.checked_sub(size(3)?));
     let (columns, rows) = columns.zip(rows).filter(|(c, r)| *c > 0 && *r > 0).ok_or("the JPEG 2000 stream has no pixels")?;
-    let tiles = |far: u32, first: u32, side: u32| u64::from(far.saturating_sub(first).div_ceil(side.max(1)));
+    let tiles = |far: u32, first: u32, side: u32| {
+        u64::from(far.saturating_sub(first).checked_add(side.saturating_sub(1)).and_then(|n| n.checked_div(side)).unwrap_or(0))
+    };
     let count = tiles(size(0)?, size(6)?, size(4)?).saturating_mul(tiles(size(1)?, size(7)?, size(5)?));
     if count == 0 || count > MOST_TILES {
         return Err(format!("the JPEG 2000 stream has {count} tiles; 1 to {MOST_TILES} were expected"));

@@ -554,6 +554,9 @@ impl<'s> Walk<'s> {
         if length == 0 || !HELD.contains(&tag) {
             return stream.pass(length);
         }
+        if length > stream.left() {
+            return Err(truncated(stream.at, length, stream.left()));
+        }
         if length > LONGEST_VALUE {
             return Err(format!("attribute {tag} is {length} bytes long; {LONGEST_VALUE} at most were expected"));
         }
