@@ -173,7 +173,8 @@ fn manifests_that_are_huge_or_deep() {
             0
         });
     };
-    refused(&with(&"[".repeat(100_000)), "recursion limit");
+    refused(&with(&"[".repeat(100_000)), "not a model bundle's manifest");
+    refused(&with(&("[".repeat(100_000) + &"]".repeat(100_000))), "recursion limit");
     refused(&with(&format!("[{}0]", "0,".repeat(500_000))), "longer than");
     bound::bounded(with(&format!("[{}0]", "0,".repeat(100_000))).as_bytes(), false, |input| {
         Manifest::parse(input, "bundle.json").unwrap();
