@@ -123,10 +123,16 @@ fn what_dcmtk_and_gdcm_store_equals_the_original() {
         print!("{}", String::from_utf8_lossy(&run.stdout));
         for path in std::fs::read_dir(out.path()).unwrap().map(|e| e.unwrap().path()) {
             let volume = load(&path).unwrap_or_else(|e| panic!("{}", e.chain()));
-            assert_eq!(volume.grid(), original.grid(), "{}", path.display());
-            let near = if path.file_name().unwrap().to_str().unwrap().contains("near_") { 3.0 } else { 0.0 };
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            // GDCM writes the frames of a multi-frame image at equal distances, the mean of what they were.
+            let places =
+                |v: &Volume| [v.grid().axis_i(), v.grid().axis_j()].into_iter().chain(v.grid().origins().to_vec()).flatten().collect();
+            let (found, expected): (Vec<f64>, Vec<f64>) = (places(&volume), places(&original));
+            let off_mm = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(off_mm <= if name.starts_with("gdcm") { 1e-3 } else { 0.0 }, "{name}: {off_mm} mm");
+            let near = if name.contains("near_") { 3.0 } else { 0.0 };
             let far = volume.voxels().iter().zip(original.voxels()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            assert!(far <= near && volume.grid().size()[2] == slices, "{}: {far}", path.display());
+            assert!(far <= near && volume.grid().size()[2] == slices, "{name}: {far}");
         }
     }
 }
