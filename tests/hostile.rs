@@ -5,7 +5,6 @@
 
 #[path = "../fuzz/bound.rs"]
 mod bound;
-#[allow(dead_code)]
 mod common;
 
 use std::path::Path;
