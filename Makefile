@@ -10,6 +10,7 @@
 # make bench-paper    the same with networks of the paper's size (untrained; PyTorch makes them)
 # make wheel   the Python package, into dist (manylinux_2_28: linked with zig)
 # make footprint    what an installation of the wheel takes, beside others' download sizes
+# make fuzz TARGET=dicom SECONDS=60    one reader against forged files; needs cargo-fuzz (fuzz/README.md)
 # make install PREFIX=/usr/local [DESTDIR=] [LIBDIR=lib]    the library, its headers, CMake and pkg-config files, the program
 
 CARGO   ?= cargo
@@ -48,7 +49,7 @@ GLIBC    = 2.28
 WHEELS   = --quiet --no-deps --no-build-isolation
 
 .PHONY: demo test test-rust test-demo build-ctest test-ctest test-memory test-asan test-cancel test-training abi-check abi-baseline \
-    lint setup build install clean bench bench-paper test-wheel test-python wheel footprint judges test-slicer
+    lint setup build install clean bench bench-paper test-wheel test-python wheel footprint judges test-slicer fuzz
 
 setup: $(VENV)/.done
 build: setup
@@ -199,6 +200,16 @@ wheel: setup $(VENV_WHEEL)/.done
 footprint: $(VENV_WHEEL)/.done
 	test -n "$(wildcard dist/*.whl)" || $(MAKE) --no-print-directory wheel
 	PATH=$(VENV_WHEEL)/bin:$$PATH python bindings/python/tools/footprint.py dist/*.whl --other nnunetv2 --other TotalSegmentator
+
+# The limits: 5 seconds and 512 MB at once for an input; fuzz/bound.rs counts every byte besides.
+TARGET    ?= dicom
+SECONDS   ?= 60
+SANITIZER ?= address
+fuzz: setup $(VENV_JUDGES)/.done
+	$(VENV_JUDGES)/bin/python fuzz/seeds.py
+	mkdir -p fuzz/corpus/$(TARGET)
+	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer $(SANITIZER) $(TARGET) fuzz/corpus/$(TARGET) fuzz/seeds/$(TARGET) -- \
+	    -max_total_time=$(SECONDS) -timeout=5 -rss_limit_mb=2048 -malloc_limit_mb=512 -max_len=131072
 
 lint:
 	$(CARGO) fmt --check

@@ -539,6 +539,18 @@ uint32_t seqseg_options_set_series_uid(struct seqseg_options *options,
                                        const char *uid,
                                        struct seqseg_error **error);
 
+// seqseg_study_load, seqseg_study_set_dicom_source: which images to take where a series holds several echoes, b-values, time points or
+// stacks: "NAME=VALUE" as the refusal lists them, several parted by semicolons ("Echo Time=80").
+uint32_t seqseg_options_set_pick(struct seqseg_options *options,
+                                 const char *pick,
+                                 struct seqseg_error **error);
+
+// seqseg_study_load, seqseg_study_set_dicom_source: take a series in which slices are missing. Their distances are kept, and a warning
+// (seqseg_study_warning) says where.
+uint32_t seqseg_options_set_allow_gaps(struct seqseg_options *options,
+                                       bool allow,
+                                       struct seqseg_error **error);
+
 // Makes a cancel token; free it with seqseg_cancel_token_free.
 uint32_t seqseg_cancel_token_new(struct seqseg_cancel_token **token, struct seqseg_error **error);
 
@@ -591,7 +603,7 @@ uint32_t seqseg_study_set_volume(struct seqseg_study *study,
                                  struct seqseg_error **error);
 
 // Reads a sequence from files: one DICOM folder, one NIfTI-1 or NRRD file, or the `count` DICOM files of one series. `paths` are UTF-8,
-// borrowed for the call. Option: series UID.
+// borrowed for the call. Options: series UID, pick, allow gaps.
 uint32_t seqseg_study_load(struct seqseg_study *study,
                            uint32_t sequence,
                            const char *const *paths,
@@ -602,7 +614,7 @@ uint32_t seqseg_study_load(struct seqseg_study *study,
 
 // Says which DICOM files a sequence in memory came from, so that a viewer's own buffer still yields an RT Structure Set on the original
 // images. Sizes must be equal and every slice must lie within 0.01 mm of the files' (the slices may run the other way); otherwise the call
-// fails and the sequence stays as it was. Option: series UID.
+// fails and the sequence stays as it was. Options: series UID, pick, allow gaps.
 uint32_t seqseg_study_set_dicom_source(struct seqseg_study *study,
                                        uint32_t sequence,
                                        const char *const *paths,

@@ -136,7 +136,42 @@ fn duplicated_and_missing_slices() {
     // The file of slice 2, by the writer's naming.
     std::fs::remove_file(Path::new(&trio.path("t1c")).join(format!("{:02}.dcm", (2 * 5 + 3) % 7))).unwrap();
     let out = trio.dir.path().join("out");
-    refused(&trio.run("", &out, &[]), &out, 3, &["T1C: ", "missing"]);
+    refused(&trio.run("", &out, &[]), &out, 3, &["T1C: ", "missing", "--allow-gaps"]);
+
+    // Allowed, everything is written but what has one affine for all slices.
+    let output = trio.run("", &out, &["--allow-gaps"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("T1C: 1 slice(s) are missing after"), "{}", text(&output.stderr));
+    let record: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("run.json")).unwrap()).unwrap();
+    for (n, name) in ["mask.nii.gz", "probability.nii.gz"].into_iter().enumerate() {
+        let why = record["not_written"][n].as_str().unwrap();
+        assert!(why.starts_with(name) && why.contains("unevenly spaced") && !out.join(name).exists(), "{why}");
+    }
+    assert_eq!(record["options"]["allow_gaps"], true);
+    for name in ["rtstruct.dcm", "contours.json", "detection.json", "preview.png"] {
+        assert!(out.join(name).exists(), "{name}");
+    }
+}
+
+/// Two echoes in one series: listed, and one is picked.
+#[test]
+fn two_echoes_in_one_series() {
+    let trio = Trio::dicom(|_, _, _| ());
+    let second = tempfile::tempdir().unwrap();
+    common::write_series(second.path(), 2, &|slice, o| {
+        put(o, tags::SOP_INSTANCE_UID, VR::UI, &format!("1.2.3.{slice}"));
+        put(o, tags::ECHO_TIME, VR::DS, "20");
+    });
+    for file in std::fs::read_dir(second.path()).unwrap().map(|f| f.unwrap()) {
+        let name = format!("echo {}", file.file_name().display());
+        std::fs::copy(file.path(), Path::new(&trio.path("t2")).join(name)).unwrap();
+    }
+    let out = trio.dir.path().join("out");
+    let words = ["T2: ", "same plane", "\"Echo Time=20\" (6 images); \"Echo Time=99\" (6 images)"];
+    refused(&trio.run("", &out, &[]), &out, 3, &words);
+    refused(&trio.run("", &out, &["--t2-pick", "Echo Time=7"]), &out, 2, &["T2: ", "these are there", "Echo Time=20"]);
+    let output = trio.run("", &out, &["--t2-pick", "Echo Time=99"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
 #[test]

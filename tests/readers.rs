@@ -111,6 +111,33 @@ fn the_same_series_stored_in_other_ways_equals_pydicom_and_simpleitk() {
 }
 
 #[test]
+fn what_dcmtk_and_gdcm_store_equals_the_original() {
+    let Some(python) = judge() else { return };
+    for (folder, slices) in [("dicom_mr_positions/hfp", 4), ("dicom_mr_enhanced", 96)] {
+        let Some(source) = data(folder) else { return };
+        let original = load(&source).unwrap();
+        let out = tempfile::tempdir().unwrap();
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judges/recode_tools.py");
+        let run = Command::new(&python).arg(script).arg(&source).arg(out.path()).output().unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        print!("{}", String::from_utf8_lossy(&run.stdout));
+        for path in std::fs::read_dir(out.path()).unwrap().map(|e| e.unwrap().path()) {
+            let volume = load(&path).unwrap_or_else(|e| panic!("{}", e.chain()));
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            // GDCM writes the frames of a multi-frame image at equal distances, the mean of what they were.
+            let places =
+                |v: &Volume| [v.grid().axis_i(), v.grid().axis_j()].into_iter().chain(v.grid().origins().to_vec()).flatten().collect();
+            let (found, expected): (Vec<f64>, Vec<f64>) = (places(&volume), places(&original));
+            let off_mm = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(off_mm <= if name.starts_with("gdcm") { 1e-3 } else { 0.0 }, "{name}: {off_mm} mm");
+            let near = if name.contains("near_") { 3.0 } else { 0.0 };
+            let far = volume.voxels().iter().zip(original.voxels()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(far <= near && volume.grid().size()[2] == slices, "{name}: {far}");
+        }
+    }
+}
+
+#[test]
 fn dicom_slices_carry_their_own_headers() {
     let Some(path) = data("dicom_mr_codecs/siemens_multiframe/anatomical/001") else { return };
     let volume = load(&path).unwrap();

@@ -13,6 +13,9 @@ use crate::study::volume::Sequence;
 /// The format version that this library reads.
 pub const FORMAT_VERSION: u32 = 1;
 
+/// No manifest is longer than this (bytes).
+pub(crate) const LONGEST: usize = 256 << 10;
+
 /// The manifest of a model bundle.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -205,6 +208,11 @@ impl Manifest {
             ),
             source: Some(Box::new(source)),
         };
+        if bytes.len() > LONGEST {
+            return Err(Error::bundle(format!(
+                "{name}: longer than {LONGEST} bytes; a manifest holds numbers and names, no data. The bundle must be exported again"
+            )));
+        }
         let version: Version = serde_json::from_slice(bytes).map_err(wrong)?;
         if version.format_version != FORMAT_VERSION {
             return Err(Error::bundle(format!(

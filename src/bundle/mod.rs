@@ -6,6 +6,7 @@
 pub mod golden;
 pub mod manifest;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -32,7 +33,13 @@ impl Bundle {
     /// [`Error::Bundle`] that names the file, what was expected and what to do.
     pub fn open(dir: &Path) -> Result<Self> {
         let path = dir.join("bundle.json");
-        let bytes = fault::bytes_of(&path).map_err(|source| Error::Bundle {
+        let mut bytes = Vec::new();
+        // One byte more than is allowed tells that there are more; a pipe or device in its place is read no further either.
+        let read = std::fs::metadata(&path).and_then(|meta| match meta.is_file() {
+            true => fault::counted(fault::open(&path)?).take(manifest::LONGEST as u64 + 1).read_to_end(&mut bytes),
+            false => Err(std::io::ErrorKind::InvalidInput.into()),
+        });
+        read.map_err(|source| Error::Bundle {
             message: match source.kind() {
                 std::io::ErrorKind::NotFound => {
                     format!("{}: no model bundle here. A directory with bundle.json was expected", dir.display())
@@ -74,7 +81,11 @@ impl Bundle {
             message: format!("{}: named in bundle.json but cannot be read. Copy the bundle again", path.display()),
             source: Some(Box::new(source)),
         };
-        if std::fs::metadata(&path).map_err(missing)?.len() > LARGEST_FILE {
+        let meta = std::fs::metadata(&path).map_err(missing)?;
+        if !meta.is_file() {
+            return Err(missing(std::io::ErrorKind::InvalidInput.into()));
+        }
+        if meta.len() > LARGEST_FILE {
             return Err(Error::bundle(format!("{}: larger than {LARGEST_FILE} bytes", path.display())));
         }
         let bytes = fault::bytes_of(&path).map_err(missing)?;

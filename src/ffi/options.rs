@@ -11,7 +11,7 @@ use crate::export::HoleMode;
 use crate::ffi::boundary::{Handle, borrow, call, guarded, path, place, text};
 use crate::ffi::error::seqseg_error;
 use crate::runtime::Device;
-use crate::study::Study;
+use crate::study::{ReadOptions, Study};
 
 /// Options of any call; each call reads those that concern it. Everywhere NULL stands for the defaults.
 /// An options object may be used by many threads at once; a setter changes it for the calls that begin afterwards.
@@ -61,7 +61,7 @@ pub(crate) struct Options {
     pub simplify_mm: f64,
     pub roi_name: Option<String>,
     pub structure_set_label: Option<String>,
-    pub series_uid: Option<String>,
+    pub read: ReadOptions,
 }
 
 impl Options {
@@ -409,7 +409,39 @@ pub unsafe extern "C" fn seqseg_options_set_series_uid(
     // SAFETY: the caller's promise.
     unsafe {
         set(options, error, |o| {
-            o.series_uid = Some(text(uid, "uid")?.to_owned());
+            o.read.series_uid = Some(text(uid, "uid")?.to_owned());
+            Ok(())
+        })
+    }
+}
+
+/// seqseg_study_load, seqseg_study_set_dicom_source: which images to take where a series holds several echoes, b-values, time points or
+/// stacks: "NAME=VALUE" as the refusal lists them, several parted by semicolons ("Echo Time=80").
+///
+/// # Safety
+/// `options` is a live handle, `pick` a string; both are borrowed for the call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_options_set_pick(options: *mut seqseg_options, pick: *const c_char, error: *mut *mut seqseg_error) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        set(options, error, |o| {
+            o.read.pick = Some(text(pick, "pick")?.to_owned());
+            Ok(())
+        })
+    }
+}
+
+/// seqseg_study_load, seqseg_study_set_dicom_source: take a series in which slices are missing. Their distances are kept, and a warning
+/// (seqseg_study_warning) says where.
+///
+/// # Safety
+/// `options` is a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_options_set_allow_gaps(options: *mut seqseg_options, allow: bool, error: *mut *mut seqseg_error) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        set(options, error, |o| {
+            o.read.allow_gaps = allow;
             Ok(())
         })
     }

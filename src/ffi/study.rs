@@ -11,7 +11,7 @@ use crate::ffi::options::{Options, seqseg_options};
 use crate::ffi::run::{seqseg_run, with};
 use crate::ffi::volume::{copy, seqseg_volume_view};
 use crate::run::{Run, Stage};
-use crate::study::{ReadOptions, Sequence, Study, StudyOptions, Volume, read};
+use crate::study::{Sequence, Study, StudyOptions, Volume, read};
 
 /// A sequence of the study.
 #[repr(C)]
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn seqseg_study_set_volume(
 }
 
 /// Reads a sequence from files: one DICOM folder, one NIfTI-1 or NRRD file, or the `count` DICOM files of one series. `paths` are UTF-8,
-/// borrowed for the call. Option: series UID.
+/// borrowed for the call. Options: series UID, pick, allow gaps.
 ///
 /// # Safety
 /// `study` is a live handle; `paths` holds `count` strings; `options` and `run` are NULL or live handles.
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn seqseg_study_load(
 
 /// Says which DICOM files a sequence in memory came from, so that a viewer's own buffer still yields an RT Structure Set on the original
 /// images. Sizes must be equal and every slice must lie within 0.01 mm of the files' (the slices may run the other way); otherwise the call
-/// fails and the sequence stays as it was. Option: series UID.
+/// fails and the sequence stays as it was. Options: series UID, pick, allow gaps.
 ///
 /// # Safety
 /// As seqseg_study_load.
@@ -212,7 +212,7 @@ unsafe fn read_files(paths: *const *const c_char, count: usize, options: *const 
         let options = Options::of(options);
         with(run, |run| {
             run.tick(Stage::Read, 0, 1)?;
-            let volume = read(&paths, &ReadOptions { series_uid: options.series_uid.clone() })?;
+            let volume = read(&paths, &options.read)?;
             run.tick(Stage::Read, 1, 1)?;
             Ok(volume)
         })

@@ -21,6 +21,9 @@ pub fn together(volumes: &[Arc<Volume>; 3], force_geometry: bool) -> Result<Vec<
             )));
         }
     }
+    for (sequence, volume) in Sequence::ALL.into_iter().zip(volumes) {
+        warnings.extend(volume.dicom().into_iter().flat_map(|s| &s.warnings).map(|w| format!("{sequence}: {w}")));
+    }
     // T1C first: it is the one that the others are compared with. T1 and T2 also with one another, for where T1C tells nothing.
     for (a, b) in [(1, 0), (1, 2), (0, 2)] {
         if let (Some(x), Some(y)) = (volumes[a].dicom(), volumes[b].dicom()) {

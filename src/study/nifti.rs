@@ -435,7 +435,7 @@ mod tests {
         refused(&whole[..whole.len() - 1], "truncated");
         refused(&whole[..200], "348 bytes");
         refused(&edit(&|f| (1..4).for_each(|n| f.short(40 + 2 * n, 30000))), "at most");
-        refused(&edit(&|f| (1..4).for_each(|n| f.short(40 + 2 * n, 1000))), "truncated");
+        refused(&edit(&|f| (1..4).for_each(|n| f.short(40 + 2 * n, 800))), "truncated");
         refused(&edit(&|f| f.short(46, -2)), "no sense");
         refused(&edit(&|f| f.short(46, 1)), "at least 2 slices");
         refused(&edit(&|f| (f.short(40, 4), f.short(48, 2)).0), "2 x 3 x 2 x 2");

@@ -22,6 +22,9 @@ use crate::study::volume::{Source, Volume};
 /// Longer headers are refused: real ones have a few kilobytes.
 const MAX_HEADER: u64 = 1 << 20;
 
+/// More fields are refused: the format knows some forty.
+const MOST_FIELDS: usize = 256;
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Encoding {
     Raw,
@@ -59,6 +62,10 @@ pub fn read_bytes(bytes: &[u8], path: &Path) -> Result<Volume> {
 
 fn open(path: &Path) -> Result<(BufReader<Counted<File>>, u64)> {
     let wrong = |e| Error::read_caused(path, "cannot be read; check the path and its permissions", e);
+    // What is no file (a pipe) may never end.
+    if !std::fs::metadata(path).map_err(wrong)?.is_file() {
+        return Err(wrong(std::io::ErrorKind::InvalidInput.into()));
+    }
     let file = fault::open(path).map_err(wrong)?;
     let stored = file.metadata().map_err(wrong)?.len();
     Ok((BufReader::new(fault::counted(file)), stored))
@@ -129,6 +136,12 @@ fn fields<R: BufRead>(stream: &mut R, path: &Path) -> Result<(HashMap<String, St
                 path.display()
             )));
         };
+        if fields.len() >= MOST_FIELDS {
+            return Err(Error::read(format!(
+                "{}: the NRRD header has more than {MOST_FIELDS} fields; the file is damaged",
+                path.display()
+            )));
+        }
         fields.insert(key.trim().to_ascii_lowercase(), value.trim().to_string());
     }
 }
@@ -285,21 +298,27 @@ fn read_data<R: BufRead>(mut stream: R, mut stored: u64, header: &Header, path: 
 
 fn text_voxels<R: BufRead>(mut stream: R, stored: u64, header: &Header, data: &Path) -> Result<ndarray::Array3<f32>> {
     let [ni, nj, nk] = header.size;
+    // Asked already, so it cannot overflow.
     let count = ni * nj * nk;
     // A number takes a digit and a separator at least.
     samples::check_stored(stored.saturating_add(1), false, 2 * count as u64, data)?;
     let mut text = String::new();
     stream.read_to_string(&mut text).map_err(|e| Error::read_caused(data, "the voxels are not text", e))?;
-    let values: Option<Vec<f32>> = text.split([' ', '\t', '\r', '\n', ',']).filter(|t| !t.is_empty()).map(|t| t.parse().ok()).collect();
-    match values {
-        Some(values) if values.len() == count => {
-            ndarray::Array3::from_shape_vec((nk, nj, ni), values).map_err(|e| Error::Internal(format!("{}: {e}", data.display())))
-        }
-        Some(values) => {
-            Err(Error::read(format!("{}: {} numbers were found, {count} expected; the file is damaged", data.display(), values.len())))
-        }
-        None => Err(Error::read(format!("{}: the voxels are not all numbers; the file is damaged", data.display()))),
+    let mut numbers = text.split([' ', '\t', '\r', '\n', ',']).filter(|t| !t.is_empty()).map(str::parse::<f32>);
+    let mut values = Vec::new();
+    values.try_reserve_exact(count).map_err(|e| Error::read_caused(data, "not enough memory for the voxels", e))?;
+    for number in numbers.by_ref().take(count) {
+        values.push(number.map_err(|e| Error::read_caused(data, "the voxels are not all numbers; the file is damaged", e))?);
     }
+    let more = numbers.count();
+    if values.len() < count || more > 0 {
+        return Err(Error::read(format!(
+            "{}: {} numbers were found, {count} expected; the file is damaged",
+            data.display(),
+            values.len() + more
+        )));
+    }
+    ndarray::Array3::from_shape_vec((nk, nj, ni), values).map_err(|e| Error::Internal(format!("{}: {e}", data.display())))
 }
 
 #[cfg(test)]

@@ -17,12 +17,29 @@ use crate::study::{dicom, nifti, nrrd};
 pub struct ReadOptions {
     /// Which series to take where a folder holds several (SeriesInstanceUID). DICOM only.
     pub series_uid: Option<String>,
+    /// Which images to take where a series holds several echoes, b-values, time points or stacks: `NAME=VALUE` as the refusal lists them,
+    /// several parted by semicolons (`Echo Time=80; Image Type=ORIGINAL\PRIMARY\M`). DICOM only.
+    pub pick: Option<String>,
+    /// Take a series in which slices are missing; their distances are kept, and a warning says where. DICOM only.
+    pub allow_gaps: bool,
 }
 
 impl ReadOptions {
     /// Takes the series with this SeriesInstanceUID.
     pub fn with_series_uid(mut self, uid: impl Into<String>) -> Self {
         self.series_uid = Some(uid.into());
+        self
+    }
+
+    /// Takes the images with these marks (see [`ReadOptions::pick`]).
+    pub fn with_pick(mut self, pick: impl Into<String>) -> Self {
+        self.pick = Some(pick.into());
+        self
+    }
+
+    /// Takes a series in which slices are missing.
+    pub fn with_allow_gaps(mut self, allow: bool) -> Self {
+        self.allow_gaps = allow;
         self
     }
 }
@@ -54,12 +71,15 @@ pub fn read(paths: &[PathBuf], options: &ReadOptions) -> Result<Volume> {
         if meta.is_dir() {
             return dicom::read_folder(first, options);
         }
+        check_file(first)?;
         let kind = kind(&head(first)?);
-        if kind != Kind::Dicom && options.series_uid.is_some() {
-            return Err(Error::Argument(format!(
-                "{}: a series UID was given, but the file is not DICOM. Leave the series UID out",
-                first.display()
-            )));
+        for (given, what) in [(options.series_uid.is_some(), "series UID"), (options.pick.is_some(), "pick")] {
+            if kind != Kind::Dicom && given {
+                return Err(Error::Argument(format!(
+                    "{}: a {what} was given, but the file is not DICOM. Leave the {what} out",
+                    first.display()
+                )));
+            }
         }
         return match kind {
             Kind::Dicom => dicom::read_files(paths, options),
@@ -74,7 +94,7 @@ pub fn read(paths: &[PathBuf], options: &ReadOptions) -> Result<Volume> {
     for path in paths {
         let kind = match path.is_dir() {
             true => Kind::Other,
-            false => kind(&head(path)?),
+            false => check_file(path).and_then(|_| head(path)).map(|h| kind(&h))?,
         };
         if kind != Kind::Dicom {
             return Err(Error::Argument(format!(
@@ -84,6 +104,15 @@ pub fn read(paths: &[PathBuf], options: &ReadOptions) -> Result<Volume> {
         }
     }
     dicom::read_files(paths, options)
+}
+
+/// Refuses a pipe or a device, which may never end.
+fn check_file(path: &Path) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() => Ok(()),
+        Ok(_) => Err(Error::read(format!("{}: not a file. Give a file or a DICOM folder", path.display()))),
+        Err(e) => Err(Error::read_caused(path, "cannot be read; check the path and its permissions", e)),
+    }
 }
 
 /// The first bytes of a file.

@@ -9,8 +9,8 @@ use ndarray::Array3;
 
 use crate::error::{Error, Result};
 
-/// More voxels than this are refused: the largest clinical MR volumes have a tenth of it.
-pub(crate) const MAX_VOXELS: usize = 1 << 30;
+/// More voxels than this are refused: the largest clinical MR volumes have a fifth of it.
+pub(crate) const MAX_VOXELS: usize = 1 << 29;
 
 /// Deflate cannot shrink more than this; a header that promises more is a lie.
 const DEFLATE_LIMIT: u64 = 1032;

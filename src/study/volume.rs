@@ -102,6 +102,8 @@ pub struct DicomSeries {
     pub contrast_agent: String,
     /// The file of slice k = 0: Patient and Study modules are copied from it, byte for byte.
     pub header_file: PathBuf,
+    /// What the user should know of the series (slices that are missing, allowed).
+    pub warnings: Vec<String>,
 }
 
 /// One image (or one frame of a multi-frame image) of a series.

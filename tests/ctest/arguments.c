@@ -116,6 +116,10 @@ static void options_and_run(void) {
     REFUSED("label", seqseg_options_set_structure_set_label(o, NULL, e));
     REFUSED("options", seqseg_options_set_series_uid(NULL, "1.2", e));
     REFUSED("uid", seqseg_options_set_series_uid(o, NULL, e));
+    REFUSED("options", seqseg_options_set_pick(NULL, "Echo Time=80", e));
+    REFUSED("pick", seqseg_options_set_pick(o, NULL, e));
+    REFUSED("options", seqseg_options_set_allow_gaps(NULL, true, e));
+    OK(seqseg_options_set_allow_gaps(o, true, e));
     OK(seqseg_options_set_force_geometry(o, true, e));
     OK(seqseg_options_set_force_coverage(o, true, e));
     seqseg_options_free(o);

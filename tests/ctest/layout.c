@@ -30,6 +30,8 @@ uint32_t seqseg_options_set_simplify_mm(seqseg_options *options, double toleranc
 uint32_t seqseg_options_set_roi_name(seqseg_options *options, const char *name, seqseg_error **error);
 uint32_t seqseg_options_set_structure_set_label(seqseg_options *options, const char *label, seqseg_error **error);
 uint32_t seqseg_options_set_series_uid(seqseg_options *options, const char *uid, seqseg_error **error);
+uint32_t seqseg_options_set_pick(seqseg_options *options, const char *pick, seqseg_error **error);
+uint32_t seqseg_options_set_allow_gaps(seqseg_options *options, bool allow, seqseg_error **error);
 uint32_t seqseg_cancel_token_new(seqseg_cancel_token **token, seqseg_error **error);
 void seqseg_cancel_token_free(seqseg_cancel_token *token);
 void seqseg_cancel_token_cancel(const seqseg_cancel_token *token);
@@ -124,6 +126,8 @@ static void (*const FUNCTIONS[])(void) = {
     (void (*)(void))seqseg_options_set_roi_name,
     (void (*)(void))seqseg_options_set_structure_set_label,
     (void (*)(void))seqseg_options_set_series_uid,
+    (void (*)(void))seqseg_options_set_pick,
+    (void (*)(void))seqseg_options_set_allow_gaps,
     (void (*)(void))seqseg_cancel_token_new,
     (void (*)(void))seqseg_cancel_token_free,
     (void (*)(void))seqseg_cancel_token_cancel,

@@ -79,6 +79,12 @@ pub enum Command {
         /// SeriesInstanceUID of the reference, where its folder holds several series
         #[arg(long, value_name = "UID")]
         reference_series: Option<String>,
+        /// Which images of the reference, where its series holds several echoes, b-values, time points or stacks
+        #[arg(long, value_name = "NAME=VALUE")]
+        reference_pick: Option<String>,
+        /// Take a reference in which slices are missing
+        #[arg(long)]
+        allow_gaps: bool,
         /// Name of the region, at most 16 characters; what a demo model made keeps its own name
         #[arg(long, default_value = "SeqSeg_contour")]
         roi_name: String,
@@ -167,6 +173,19 @@ pub struct Sequences {
     /// SeriesInstanceUID of T2
     #[arg(long, value_name = "UID")]
     pub t2_series: Option<String>,
+    /// Which images of T1, where its series holds several echoes, b-values, time points or stacks: NAME=VALUE as the refusal lists them, for
+    /// example "Echo Time=80"; several parted by semicolons
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub t1_pick: Option<String>,
+    /// Which images of T1C
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub t1c_pick: Option<String>,
+    /// Which images of T2
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub t2_pick: Option<String>,
+    /// Take series in which slices are missing; their distances are kept, and a warning says where
+    #[arg(long)]
+    pub allow_gaps: bool,
     /// Go on where the sequences' frames of reference differ; recorded
     #[arg(long)]
     pub force_geometry: bool,

@@ -28,9 +28,10 @@ pub fn run(arguments: Arguments) -> Result<()> {
             whole(&sequences, &model, &From::Detection(detection), outline.contours, &out)
         }
         Command::Detect { sequences, model, detecting, out } => detect(&sequences, &model, &detecting, &out),
-        Command::Contour { mask, reference, reference_series, threshold, roi_name, out } => {
+        Command::Contour { mask, reference, reference_series, reference_pick, allow_gaps, threshold, roi_name, out } => {
             let region = read(&[mask], &ReadOptions::default()).map_err(|e| e.within("mask"))?;
-            let series = read(&[reference], &inputs::read_options(&reference_series)).map_err(|e| e.within("reference"))?;
+            let options = inputs::read_options(&reference_series, &reference_pick, allow_gaps);
+            let series = read(&[reference], &options).map_err(|e| e.within("reference"))?;
             outline(&region, &series, threshold, &roi_name, &out)
         }
         Command::Evaluate(arguments) => evaluate(&arguments),
@@ -107,6 +108,8 @@ fn whole(sequences: &Sequences, model: &Model, from: &From, kind: ContourKind, o
             "contours": kind,
             "slices": [detection.range().start, detection.range().end],
             "force_geometry": sequences.force_geometry,
+            "allow_gaps": sequences.allow_gaps,
+            "pick": [&sequences.t1_pick, &sequences.t1c_pick, &sequences.t2_pick],
             "force_coverage": detection.force_coverage(),
             "detection": match from { From::Detection(path) => Some(path.display().to_string()), From::Agent(_) => None },
         });
@@ -237,7 +240,7 @@ fn outline(region: &Volume, series: &Volume, threshold: Option<f32>, roi_name: &
         write_rtstruct(&outputs.path("rtstruct.dcm"), &lines, series, &options)?;
     }
     outputs.publish()?;
-    warn(&[], warning);
+    warn(series.dicom().map_or(&[], |s| &s.warnings), warning);
     Ok(())
 }
 

@@ -14,11 +14,13 @@ use crate::commands::Clock;
 pub fn study(sequences: &Sequences, clock: &mut Clock, run: &Run<'_>) -> Result<Study> {
     let paths: [&Vec<PathBuf>; 3] = [&sequences.t1, &sequences.t1c, &sequences.t2];
     let series = [&sequences.t1_series, &sequences.t1c_series, &sequences.t2_series];
+    let picks = [&sequences.t1_pick, &sequences.t1c_pick, &sequences.t2_pick];
     let volumes: Vec<Arc<Volume>> = clock.time("read", || {
         let mut volumes = Vec::with_capacity(3);
         for (done, sequence) in Sequence::ALL.into_iter().enumerate() {
             run.tick(Stage::Read, done, 3)?;
-            volumes.push(Arc::new(read(paths[done], &read_options(series[done])).map_err(|e| e.within(sequence))?));
+            let options = read_options(series[done], picks[done], sequences.allow_gaps);
+            volumes.push(Arc::new(read(paths[done], &options).map_err(|e| e.within(sequence))?));
         }
         run.tick(Stage::Read, 3, 3)?;
         Ok(volumes)
@@ -30,11 +32,11 @@ pub fn study(sequences: &Sequences, clock: &mut Clock, run: &Run<'_>) -> Result<
 }
 
 /// How one sequence is read.
-pub fn read_options(series: &Option<String>) -> ReadOptions {
-    match series {
-        Some(uid) => ReadOptions::default().with_series_uid(uid),
-        None => ReadOptions::default(),
-    }
+pub fn read_options(series: &Option<String>, pick: &Option<String>, allow_gaps: bool) -> ReadOptions {
+    let mut options = ReadOptions::default().with_allow_gaps(allow_gaps);
+    options.series_uid.clone_from(series);
+    options.pick.clone_from(pick);
+    options
 }
 
 /// The canonical slices that the arguments name; `None` where they name none.

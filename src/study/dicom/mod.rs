@@ -7,13 +7,19 @@
 //! (in parallel) straight into the volume. In a folder, hidden files, DICOMDIR and files that are not DICOM are passed over; objects
 //! without an image (structure sets, reports) too, as long as images are there. A damaged DICOM file is an error.
 
+mod choose;
 mod header;
 mod order;
 mod pixels;
+mod stream;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_hostile;
+#[cfg(test)]
+mod tests_stacks;
+mod walk;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dicom_dictionary_std::{tags, uids};
@@ -27,10 +33,14 @@ use crate::study::read::{Kind, ReadOptions, head, kind};
 use crate::study::samples::MAX_VOXELS;
 use crate::study::volume::{DicomSeries, DicomSlice, Source, Volume};
 
-use header::{Frame, Opened, number};
+use header::{Frame, Opened};
+use order::{Image, Trouble};
 use pixels::Format;
 
-pub(crate) use header::bare_syntax;
+pub(crate) use walk::bare_syntax;
+
+/// More images in one series are refused: no volume has as many slices, and no series as many time points.
+const MOST_IMAGES: u64 = 1 << 16;
 
 /// Reads the one series in a folder.
 ///
@@ -64,7 +74,7 @@ pub fn read_folder(folder: &Path, options: &ReadOptions) -> Result<Volume> {
     }
     let mut opened = open_all(&paths)?;
     // The index of a medium, under whatever name.
-    opened.retain(|f| f.object.meta().media_storage_sop_class_uid().trim_end_matches('\0') != uids::MEDIA_STORAGE_DIRECTORY_STORAGE);
+    opened.retain(|f| f.class() != uids::MEDIA_STORAGE_DIRECTORY_STORAGE);
     if opened.iter().any(Opened::is_image) {
         opened.retain(Opened::is_image);
     }
@@ -89,7 +99,7 @@ pub fn read_files(paths: &[PathBuf], options: &ReadOptions) -> Result<Volume> {
 /// # Errors
 /// As [`read_folder`].
 pub fn read_bytes(bytes: &[u8], path: &Path) -> Result<Volume> {
-    let file = header::parse(bytes, bytes.len() as u64, path, true)?;
+    let file = header::open_bytes(bytes, path)?;
     file.check_whole()?;
     volume(vec![file], &path.display().to_string(), &ReadOptions::default())
 }
@@ -132,39 +142,11 @@ fn open_all(paths: &[PathBuf]) -> Result<Vec<Opened>> {
     paths
         .par_iter()
         .map(|p| {
-            let file = header::open(p, false)?;
+            let file = header::open(p)?;
             file.check_whole()?;
             Ok(file)
         })
         .collect()
-}
-
-/// The one series, or the one that was named.
-fn choose(files: Vec<Opened>, name: &str, options: &ReadOptions) -> Result<Vec<Opened>> {
-    let mut series: BTreeMap<String, Vec<Opened>> = BTreeMap::new();
-    for file in files {
-        series.entry(file.text(tags::SERIES_INSTANCE_UID)).or_default().push(file);
-    }
-    let describe = |(uid, files): (&String, &Vec<Opened>)| {
-        let images: u64 = files.iter().map(|f| f.frame_count() as u64).sum();
-        let description = files.first().map(|f| f.text(tags::SERIES_DESCRIPTION)).unwrap_or_default();
-        format!(
-            "{} \"{description}\" ({}, {images} images)",
-            if uid.is_empty() { "no UID" } else { uid },
-            files.first().map(Opened::what).unwrap_or_default()
-        )
-    };
-    let listing = series.iter().map(describe).collect::<Vec<_>>().join("; ");
-    match &options.series_uid {
-        Some(uid) => series.remove(uid.trim()).ok_or_else(|| {
-            Error::Argument(format!("{name}: no series has the UID {}; these are there: {listing}. Give one of these UIDs", uid.trim()))
-        }),
-        None if series.len() > 1 => Err(Error::Image(format!(
-            "{name}: {} series were found, one was expected: {listing}. Choose one by its series UID, or give the list of its files",
-            series.len()
-        ))),
-        None => Ok(series.into_values().next().unwrap_or_default()),
-    }
 }
 
 /// Refuses files of one series that disagree about whose and where they are.
@@ -198,28 +180,31 @@ fn check_same(files: &[Opened], name: &str) -> Result<()> {
 }
 
 fn volume(files: Vec<Opened>, name: &str, options: &ReadOptions) -> Result<Volume> {
-    let files = choose(files, name, options)?;
+    let files = choose::series(files, name, options)?;
     for file in &files {
         file.check_kind()?;
     }
     check_same(&files, name)?;
     let formats: Vec<Format> = files.iter().map(Format::of).collect::<Result<_>>()?;
+    let count: u64 = files.iter().map(|f| u64::from(f.frame_count())).sum();
+    if count > MOST_IMAGES {
+        return Err(Error::Image(format!("{name}: {count} images; at most {MOST_IMAGES} are read. Give the files of one stack")));
+    }
     let frames: Vec<Vec<Frame>> = files.iter().map(Opened::frames).collect::<Result<_>>()?;
-    let uids: Vec<String> = files.iter().map(|f| f.text(tags::SOP_INSTANCE_UID)).collect();
+    for (file, format) in files.iter().zip(&formats) {
+        format.check_promise(file)?;
+    }
 
-    // Every frame of every file, in the order of files.
+    // Every frame of every file, in the order of files; then those that were picked, in the order of slices.
     let places: Vec<(usize, &Frame)> = frames.iter().enumerate().flat_map(|(n, list)| list.iter().map(move |f| (n, f))).collect();
-    let images: Vec<order::Image> = places
-        .iter()
-        .map(|(n, frame)| order::Image {
-            path: &files[*n].path,
-            sop_instance_uid: &uids[*n],
-            matrix: [formats[*n].columns as u32, formats[*n].rows as u32],
-            frame,
-        })
-        .collect();
-    let order = order::order(&images, name)?;
-    let sorted: Vec<(usize, &Frame)> = order.iter().map(|n| places[*n]).collect();
+    let image = |(n, frame): (usize, _)| Image { file: &files[n], matrix: [formats[n].columns.into(), formats[n].rows.into()], frame };
+    let picked = choose::picked(places.iter().copied().map(image).collect(), name, options)?;
+    let images: Vec<Image> = picked.iter().map(|n| image(places[*n])).collect();
+    let stack = order::order(&images, options.allow_gaps).map_err(|trouble| match trouble {
+        Trouble::Mixed(text) => Error::Image(format!("{name}: {text}{}", choose::stacks(&images))),
+        Trouble::Other(text) => Error::Image(format!("{name}: {text}")),
+    })?;
+    let sorted: Vec<(usize, &Frame)> = stack.order.iter().map(|n| places[picked[*n]]).collect();
     let &[(head, first), ..] = sorted.as_slice() else {
         return Err(Error::Internal(format!("{name}: an ordered series without images")));
     };
@@ -230,7 +215,8 @@ fn volume(files: Vec<Opened>, name: &str, options: &ReadOptions) -> Result<Volum
     let grid =
         Grid::new(size, scale(first.row, first.spacing[1]), scale(first.column, first.spacing[0]), origins).map_err(|e| e.within(name))?;
     let voxels = voxels(&files, &formats, &sorted, size, name)?;
-    let series = describe(&files, &sorted, &uids, head);
+    let mut series = describe(&files, &sorted, head);
+    series.warnings = stack.warnings;
     Volume::new(voxels, grid, Source::Dicom(Box::new(series)), name)
 }
 
@@ -242,13 +228,6 @@ fn voxels(files: &[Opened], formats: &[Format], sorted: &[(usize, &Frame)], size
         .and_then(|n| n.checked_mul(nk))
         .filter(|n| *n <= MAX_VOXELS)
         .ok_or_else(|| Error::Image(format!("{name}: {ni} x {nj} x {nk} voxels; at most {MAX_VOXELS} are read. Crop the series")))?;
-    // A header must not promise more than its file could hold, even packed (blank slices pack a thousandfold).
-    let stored: u64 = files.iter().map(|f| f.stored).sum();
-    if stored.saturating_mul(1032) < count as u64 {
-        return Err(Error::read(format!(
-            "{name}: the headers promise {ni} x {nj} x {nk} voxels, and the files have {stored} bytes; they are truncated or damaged. Copy or export them again"
-        )));
-    }
     let mut data: Vec<f32> = Vec::new();
     data.try_reserve_exact(count).map_err(|e| Error::read_caused(Path::new(name), "not enough memory for the voxels", e))?;
     data.resize(count, 0.0);
@@ -258,43 +237,38 @@ fn voxels(files: &[Opened], formats: &[Format], sorted: &[(usize, &Frame)], size
     for ((file, frame), slice) in sorted.iter().zip(data.chunks_exact_mut(ni * nj)) {
         work[*file].push((frame, slice));
     }
-    files.par_iter().zip(formats).zip(work).try_for_each(|((file, format), slices)| {
-        let again;
-        let file = if file.whole {
-            file
-        } else {
-            again = header::open(&file.path, true)?;
-            &again
-        };
-        slices.into_par_iter().try_for_each(|(frame, slice)| pixels::decode(file, format, frame, slice))
+    files.par_iter().zip(formats).zip(work).filter(|(_, slices)| !slices.is_empty()).try_for_each(|((file, format), slices)| {
+        let inflated = pixels::inflate(file)?;
+        slices.into_par_iter().try_for_each(|(frame, slice)| pixels::decode(file, inflated.as_deref(), format, frame, slice))
     })?;
     Array3::from_shape_vec((nk, nj, ni), data).map_err(|e| Error::Internal(format!("{name}: {e}")))
 }
 
 /// What the series tells beyond its voxels; `head` is the file of slice 0.
-fn describe(files: &[Opened], sorted: &[(usize, &Frame)], uids: &[String], head: usize) -> DicomSeries {
+fn describe(files: &[Opened], sorted: &[(usize, &Frame)], head: usize) -> DicomSeries {
     let slice = |(n, frame): &(usize, &Frame)| DicomSlice {
         path: files[*n].path.clone(),
-        sop_instance_uid: uids[*n].clone(),
+        sop_instance_uid: files[*n].text(tags::SOP_INSTANCE_UID).to_owned(),
         frame: frame.multi.then_some(frame.index + 1),
-        position: frame.position.clone(),
-        orientation: frame.orientation.clone(),
+        position: files[*n].strings(frame.index, tags::PLANE_POSITION_SEQUENCE, tags::IMAGE_POSITION_PATIENT),
+        orientation: files[*n].strings(frame.index, tags::PLANE_ORIENTATION_SEQUENCE, tags::IMAGE_ORIENTATION_PATIENT),
     };
     let file = &files[head];
-    let timing = |group, tag, plain| file.nested_number(group, tag).or_else(|| number(&file.object, plain));
+    let timing = |group, tag, plain| file.nested_number(group, tag).or_else(|| file.number(plain));
     DicomSeries {
         slices: sorted.iter().map(slice).collect(),
-        sop_class_uid: file.text(tags::SOP_CLASS_UID),
-        study_instance_uid: file.text(tags::STUDY_INSTANCE_UID),
-        series_instance_uid: file.text(tags::SERIES_INSTANCE_UID),
-        frame_of_reference_uid: Some(file.text(tags::FRAME_OF_REFERENCE_UID)).filter(|uid| !uid.is_empty()),
-        patient_id: file.text(tags::PATIENT_ID),
-        patient_name: file.text(tags::PATIENT_NAME),
-        patient_birth_date: file.text(tags::PATIENT_BIRTH_DATE),
-        series_description: file.text(tags::SERIES_DESCRIPTION),
+        sop_class_uid: file.text(tags::SOP_CLASS_UID).to_owned(),
+        study_instance_uid: file.text(tags::STUDY_INSTANCE_UID).to_owned(),
+        series_instance_uid: file.text(tags::SERIES_INSTANCE_UID).to_owned(),
+        frame_of_reference_uid: Some(file.text(tags::FRAME_OF_REFERENCE_UID).to_owned()).filter(|uid| !uid.is_empty()),
+        patient_id: file.text(tags::PATIENT_ID).to_owned(),
+        patient_name: file.text(tags::PATIENT_NAME).to_owned(),
+        patient_birth_date: file.text(tags::PATIENT_BIRTH_DATE).to_owned(),
+        series_description: file.text(tags::SERIES_DESCRIPTION).to_owned(),
         echo_time_ms: timing(tags::MR_ECHO_SEQUENCE, tags::EFFECTIVE_ECHO_TIME, tags::ECHO_TIME),
         repetition_time_ms: timing(tags::MR_TIMING_AND_RELATED_PARAMETERS_SEQUENCE, tags::REPETITION_TIME, tags::REPETITION_TIME),
-        contrast_agent: file.contrast_agent(),
+        contrast_agent: file.contrast_agent().to_owned(),
         header_file: file.path.clone(),
+        warnings: Vec::new(),
     }
 }

@@ -1,25 +1,34 @@
 //! Pixels of one frame.
 //!
-//! In: a parsed file and a frame's number. Out: that frame's voxels, rescaled, in a caller's slice.
+//! In: a file whose header was read, and a frame's number. Out: that frame's voxels, rescaled, in a caller's slice. Only the bytes of that
+//! frame are read from the file.
 //!
 //! Order of transforms: unpack (native, RLE, JPEG, JPEG-LS, JPEG 2000) -> stored bits (High Bit, Bits Stored) -> MONOCHROME1 -> sign ->
 //! slope and intercept in f64 -> f32. In MONOCHROME1 the lowest value is the brightest; the stored bits are complemented, as GDCM and
 //! ITK do, so that bright tissue has high values as in every other series.
 
 use std::borrow::Cow;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use dicom_core::value::{PixelFragmentSequence, PrimitiveValue};
-use dicom_core::{DataElement, DicomValue, VR};
+use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
 use dicom_object::{FileDicomObject, FileMetaTableBuilder, InMemDicomObject, WithMetaError};
 use dicom_pixeldata::PixelDecoder;
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
-use super::header::{Frame, Opened, whole};
+use super::header::{Frame, Opened};
+use super::stream::{self, Stream};
+use super::walk::Pixels;
 use crate::error::{Error, Result};
+use crate::fault;
+
+/// Retired, and still in use.
+const BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
 
 /// How one file stores its samples.
 pub(super) struct Format {
@@ -38,14 +47,14 @@ pub(super) struct Format {
 impl Format {
     pub(super) fn of(file: &Opened) -> Result<Self> {
         let damaged = |text: String| Error::read(format!("{}: {text}; the file is damaged. Export it again", file.path.display()));
-        let small = |tag, name: &str| match whole(&file.object, tag).and_then(|v| u16::try_from(v).ok()) {
+        let small = |tag, name: &str| match file.whole(tag).and_then(|v| u16::try_from(v).ok()) {
             Some(value) => Ok(value),
             None => Err(damaged(format!("{name} is missing or makes no sense"))),
         };
         let (columns, rows, allocated) =
             (small(tags::COLUMNS, "Columns")?, small(tags::ROWS, "Rows")?, small(tags::BITS_ALLOCATED, "Bits Allocated")?);
-        let stored = whole(&file.object, tags::BITS_STORED).map_or(allocated as u32, |v| v);
-        let high_bit = whole(&file.object, tags::HIGH_BIT).unwrap_or(stored.saturating_sub(1));
+        let stored = file.whole(tags::BITS_STORED).map_or(allocated as u32, |v| v);
+        let high_bit = file.whole(tags::HIGH_BIT).unwrap_or(stored.saturating_sub(1));
         if columns == 0 || rows == 0 || stored == 0 || stored > allocated as u32 || high_bit >= allocated as u32 || high_bit + 1 < stored {
             return Err(damaged(format!("{columns} x {rows} pixels of {stored} bits (high bit {high_bit}) in {allocated} make no sense")));
         }
@@ -62,10 +71,42 @@ impl Format {
             allocated,
             stored: stored as u16,
             high_bit: high_bit as u16,
-            signed: whole(&file.object, tags::PIXEL_REPRESENTATION) == Some(1),
+            signed: file.whole(tags::PIXEL_REPRESENTATION) == Some(1),
             inverted: file.text(tags::PHOTOMETRIC_INTERPRETATION) == "MONOCHROME1",
-            syntax: file.object.meta().transfer_syntax().trim_end_matches(['\0', ' ']).to_string(),
+            syntax: file.text(tags::TRANSFER_SYNTAX_UID).to_owned(),
         })
+    }
+
+    /// Bytes of one frame, not packed.
+    fn frame_size(&self) -> u64 {
+        self.pixels() as u64 * (self.allocated as u64 / 8)
+    }
+
+    /// Refuses a header that promises more pixels than the file could hold, before anything is made room for.
+    pub(super) fn check_promise(&self, file: &Opened) -> Result<()> {
+        let promised = self.frame_size() * u64::from(self.frames);
+        let short = |found: u64, what: &str| {
+            Err(Error::read(format!(
+                "{}: {found} bytes of {what} are there, and {} x {} x {} pixels ({promised} bytes) were expected; the file is damaged or truncated. Copy or export it again",
+                file.path.display(),
+                self.columns,
+                self.rows,
+                self.frames
+            )))
+        };
+        match &file.header.pixels {
+            Pixels::None => Err(Error::read(format!(
+                "{}: no pixel data (7FE0,0010); the file is damaged or truncated. Copy or export it again",
+                file.path.display()
+            ))),
+            Pixels::Native { bytes, .. } if *bytes < promised => short(*bytes, "pixels"),
+            Pixels::Packed { fragments, .. } => {
+                let packed: u64 = fragments.iter().map(|length| u64::from(*length)).sum();
+                let possible = packed.saturating_mul(stream::most_pixels_a_byte(&self.syntax));
+                if possible < self.pixels() as u64 * u64::from(self.frames) { short(packed, "packed pixels") } else { Ok(()) }
+            }
+            Pixels::Native { .. } => Ok(()),
+        }
     }
 
     fn pixels(&self) -> usize {
@@ -87,26 +128,55 @@ impl Format {
     }
 }
 
-/// Decodes `frame` of `file` into `out`.
-pub(super) fn decode(file: &Opened, format: &Format, frame: &Frame, out: &mut [f32]) -> Result<()> {
+/// The pixels of a deflated file, inflated; `None` for any other.
+pub(super) fn inflate(file: &Opened) -> Result<Option<Vec<u8>>> {
+    let (Some(begin), Pixels::Native { at, bytes, .. }) = (file.header.deflated_at, &file.header.pixels) else { return Ok(None) };
+    let wrong = |e| Error::read_caused(&file.path, "the file is damaged (deflated data set). Copy or export it again", e);
+    let rest = read_at(file, begin..file.stored)?;
+    let mut inflated = flate2::read::DeflateDecoder::new(rest.as_ref());
+    std::io::copy(&mut (&mut inflated).take(*at), &mut std::io::sink()).map_err(wrong)?;
+    let mut pixels = Vec::new();
+    inflated.take(*bytes).read_to_end(&mut pixels).map_err(wrong)?;
+    Ok(Some(pixels))
+}
+
+/// Decodes `frame` of `file` into `out`. `inflated` is what [`inflate`] gave.
+pub(super) fn decode(file: &Opened, inflated: Option<&[u8]>, format: &Format, frame: &Frame, out: &mut [f32]) -> Result<()> {
     let damaged = |text: String| {
         let place = if frame.multi { format!(" frame {}", frame.index + 1) } else { String::new() };
         Error::read(format!("{}{place}: {text}; the file is damaged or truncated. Copy or export it again", file.path.display()))
     };
     let (pixels, bytes) = (format.pixels(), format.allocated as usize / 8);
     let shift = (format.high_bit + 1 - format.stored) as u32;
-    let element = file.object.get(tags::PIXEL_DATA).ok_or_else(|| damaged("no pixel data (7FE0,0010)".into()))?;
-    match element.value() {
-        DicomValue::Primitive(value) => {
-            let data = value.to_bytes();
-            let (size, start) = (pixels * bytes, pixels * bytes * frame.index as usize);
-            let data = data.get(start..start + size).ok_or_else(|| {
-                damaged(format!("{} bytes of pixels are there, {} were expected", data.len(), size * format.frames as usize))
-            })?;
-            format.convert(data, bytes, shift, frame, out);
+    match &file.header.pixels {
+        Pixels::None => return Err(damaged("no pixel data (7FE0,0010)".into())),
+        Pixels::Native { at, words, .. } => {
+            let size = format.frame_size();
+            let begin = size * u64::from(frame.index);
+            let mut data = match inflated {
+                Some(all) => {
+                    let part = usize::try_from(begin).ok().and_then(|begin| all.get(begin..begin + pixels * bytes));
+                    Cow::Borrowed(part.ok_or_else(|| damaged("the pixels end too early".into()))?)
+                }
+                None => read_at(file, at + begin..at + begin + size)?,
+            };
+            if *words && format.syntax == BIG_ENDIAN {
+                data.to_mut().chunks_exact_mut(2).for_each(|word| word.swap(0, 1));
+            }
+            format.convert(&data, bytes, shift, frame, out);
         }
-        DicomValue::PixelSequence(sequence) => {
-            let packed = frame_bytes(sequence.fragments(), sequence.offset_table(), format, frame.index).map_err(damaged)?;
+        Pixels::Packed { at, offsets, fragments } => {
+            let parts = parts(*at, offsets, fragments, format.frames, frame.index).map_err(&damaged)?;
+            let packed = match parts.as_slice() {
+                [one] => read_at(file, one.clone())?,
+                many => {
+                    let mut packed = Vec::new();
+                    for part in many {
+                        packed.extend_from_slice(&read_at(file, part.clone())?);
+                    }
+                    Cow::Owned(packed)
+                }
+            };
             let (data, width, shift) = match format.syntax == uids::RLE_LOSSLESS {
                 true => {
                     check_rle(&packed, bytes, pixels).map_err(&damaged)?;
@@ -119,46 +189,49 @@ pub(super) fn decode(file: &Opened, format: &Format, frame: &Frame, out: &mut [f
             };
             format.convert(&data, width, shift, frame, out);
         }
-        DicomValue::Sequence(_) => return Err(damaged("the pixel data is a sequence of items".into())),
     }
     Ok(())
 }
 
-/// The packed bytes of one frame, put together from its fragments.
-fn frame_bytes<'a>(fragments: &'a [Vec<u8>], offsets: &[u32], format: &Format, frame: u32) -> std::result::Result<Cow<'a, [u8]>, String> {
-    let missing = || format!("{} packed fragments do not hold frame {} of {}", fragments.len(), frame + 1, format.frames);
-    if fragments.is_empty() {
-        return Err(missing());
+/// A part of the file.
+fn read_at(file: &Opened, part: Range<u64>) -> Result<Cow<'_, [u8]>> {
+    if let Some(memory) = &file.memory {
+        let range = usize::try_from(part.start).ok().zip(usize::try_from(part.end).ok());
+        let bytes = range.and_then(|(begin, end)| memory.get(begin..end));
+        return bytes.map(Cow::Borrowed).ok_or_else(|| Error::read(format!("{}: the file ends too early", file.path.display())));
     }
-    if fragments.len() == format.frames as usize {
-        return fragments.get(frame as usize).map(|f| Cow::Borrowed(f.as_slice())).ok_or_else(missing);
-    }
-    if format.frames == 1 {
-        return Ok(Cow::Owned(fragments.concat()));
-    }
-    // Several fragments per frame: the Basic Offset Table tells where each frame begins, counted with the 8 bytes before a fragment.
-    if offsets.len() != format.frames as usize {
-        return Err(format!("{} fragments for {} frames and no offset table of as many entries", fragments.len(), format.frames));
-    }
-    let (begin, end) = (offsets[frame as usize] as usize, offsets.get(frame as usize + 1).map_or(usize::MAX, |o| *o as usize));
-    let mut at = 0usize;
+    let wrong = |e| Error::read_caused(&file.path, "cannot be read; the file was changed or truncated", e);
+    let length = usize::try_from(part.end - part.start).map_err(|e| wrong(std::io::Error::other(e)))?;
     let mut bytes = Vec::new();
-    for fragment in fragments {
-        if (begin..end).contains(&at) {
-            bytes.extend_from_slice(fragment);
-        }
-        at += fragment.len() + 8;
-    }
-    if bytes.is_empty() { Err(missing()) } else { Ok(Cow::Owned(bytes)) }
+    bytes.try_reserve_exact(length).map_err(|e| wrong(std::io::Error::other(e)))?;
+    bytes.resize(length, 0);
+    let mut disk = fault::counted(fault::open(&file.path).map_err(wrong)?);
+    disk.seek(SeekFrom::Start(part.start)).and_then(|_| disk.read_exact(&mut bytes)).map_err(wrong)?;
+    Ok(Cow::Owned(bytes))
 }
 
-/// What a JPEG, JPEG-LS or JPEG 2000 stream says about itself.
-#[derive(Debug, PartialEq)]
-struct Stream {
-    columns: u32,
-    rows: u32,
-    components: u16,
-    bits: u8,
+/// Where the fragments of one frame lie. `at` is the first fragment's item.
+fn parts(at: u64, offsets: &[u64], fragments: &[u32], frames: u32, frame: u32) -> std::result::Result<Vec<Range<u64>>, String> {
+    let missing = || format!("{} packed fragments do not hold frame {} of {frames}", fragments.len(), frame + 1);
+    // Where a frame has several fragments, a table tells where each begins, counted with the 8 bytes before a fragment.
+    let wanted = match (frames, fragments.len()) {
+        (_, 0) => return Err(missing()),
+        (1, _) => 0..u64::MAX,
+        (_, count) if count == frames as usize => u64::MAX..u64::MAX,
+        (_, count) if offsets.len() != frames as usize => {
+            return Err(format!("{count} fragments for {frames} frames and no offset table of as many entries"));
+        }
+        _ => offsets[frame as usize]..offsets.get(frame as usize + 1).copied().unwrap_or(u64::MAX),
+    };
+    let mut begin = 0;
+    let mut parts = Vec::new();
+    for (fragment, length) in (0u32..).zip(fragments) {
+        if wanted.contains(&begin) || (wanted.start == u64::MAX && fragment == frame) {
+            parts.push(at + begin + 8..at + begin + 8 + u64::from(*length));
+        }
+        begin += u64::from(*length) + 8;
+    }
+    if parts.is_empty() { Err(missing()) } else { Ok(parts) }
 }
 
 /// RLE (PS3.5 annex G): one PackBits segment per byte of a sample. The decoder trusts the header and fills what is missing with zeros, so
@@ -191,7 +264,7 @@ fn check_rle(packed: &[u8], width: usize, pixels: usize) -> std::result::Result<
 /// Bytes that a JPEG, JPEG-LS or JPEG 2000 sample takes once decoded.
 fn stream_width(packed: &[u8], format: &Format) -> std::result::Result<usize, String> {
     // Decoders fill a buffer of the header's size and trust the stream, so the stream is compared with the header first.
-    let stream = sniff(packed).ok_or("no JPEG, JPEG-LS or JPEG 2000 stream was found in the packed pixels")?;
+    let stream = Stream::of(packed, &format.syntax)?;
     let width = if stream.bits <= 8 { 1 } else { 2 };
     let same = stream.columns == format.columns as u32 && stream.rows == format.rows as u32 && stream.components == 1;
     if !same || stream.bits > 16 || width * 8 > format.allocated as usize {
@@ -253,33 +326,4 @@ fn lone_frame(packed: &[u8], format: &Format, width: usize) -> std::result::Resu
             .media_storage_sop_class_uid(uids::MR_IMAGE_STORAGE)
             .media_storage_sop_instance_uid("2.25.1"),
     )
-}
-
-/// Reads the frame header of a packed stream.
-fn sniff(packed: &[u8]) -> Option<Stream> {
-    let word = |at: usize| Some(u16::from_be_bytes([*packed.get(at)?, *packed.get(at + 1)?]));
-    let long = |at: usize| Some(u32::from(word(at)?) << 16 | u32::from(word(at + 2)?));
-    if packed.starts_with(&[0xff, 0xd8]) {
-        let mut at = 2;
-        loop {
-            if *packed.get(at)? != 0xff {
-                return None;
-            }
-            match *packed.get(at + 1)? {
-                0xff => at += 1,
-                // Start of frame: JPEG (but for DHT, JPG, DAC) and JPEG-LS.
-                0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf | 0xf7 => {
-                    let (bits, components) = (*packed.get(at + 4)?, *packed.get(at + 9)?);
-                    return Some(Stream { columns: word(at + 7)?.into(), rows: word(at + 5)?.into(), components: components.into(), bits });
-                }
-                _ => at += 2 + word(at + 2)? as usize,
-            }
-        }
-    }
-    // A JPEG 2000 codestream, bare or in a JP2 file: SOC, SIZ.
-    let at = packed.windows(4).take(4096).position(|w| w == [0xff, 0x4f, 0xff, 0x51])? + 4;
-    let (columns, rows) = (long(at + 4)?.checked_sub(long(at + 12)?)?, long(at + 8)?.checked_sub(long(at + 16)?)?);
-    let (components, bits) = (word(at + 36)?, (*packed.get(at + 38)? & 0x7f) + 1);
-    let subsampled = *packed.get(at + 39)? != 1 || *packed.get(at + 40)? != 1;
-    (!subsampled).then_some(Stream { columns, rows, components, bits })
 }

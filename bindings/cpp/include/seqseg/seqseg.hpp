@@ -330,6 +330,10 @@ public:
     Options &structure_set_label(const std::string &label) { return set(seqseg_options_set_structure_set_label, label.c_str()); }
     // Load: the series to take where the files hold several.
     Options &series_uid(const std::string &uid) { return set(seqseg_options_set_series_uid, uid.c_str()); }
+    // Load: the images to take where the series holds several echoes, b-values, time points or stacks ("Echo Time=80").
+    Options &pick(const std::string &pick) { return set(seqseg_options_set_pick, pick.c_str()); }
+    // Load: take a series in which slices are missing.
+    Options &allow_gaps(bool allow = true) { return set(seqseg_options_set_allow_gaps, allow); }
 
     // The C handle; null for all defaults.
     [[nodiscard]] const seqseg_options *get() const noexcept { return handle_.get(); }

@@ -1,0 +1,20 @@
+#![no_main]
+
+#[path = "../bound.rs"]
+mod bound;
+
+use seqseg::bundle::Manifest;
+
+#[global_allocator]
+static COUNTING: bound::Counting = bound::Counting;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    bound::bounded(input, false, |input| {
+        // What is read must be readable again once it is written.
+        if let Ok(manifest) = Manifest::parse(input, "fuzz") {
+            let text = serde_json::to_string(&manifest).expect("a manifest is JSON");
+            Manifest::parse(text.as_bytes(), "again").expect("its own text");
+        }
+        0
+    });
+});
