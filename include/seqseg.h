@@ -209,6 +209,14 @@ typedef enum seqseg_holes {
     SEQSEG_HOLES_FILL = 3,
 } seqseg_holes;
 
+// What the model sees of a T1C whose own slices are not axial.
+typedef enum seqseg_reslice {
+    // T1C along the storage axes nearest to the patient's; a DICOM T1C that is not axial is refused.
+    SEQSEG_RESLICE_NEVER = 0,
+    // Axial slices resampled from T1C, unless its own are axial to within 1 degree. The result is brought back onto T1C's own voxels.
+    SEQSEG_RESLICE_AXIAL = 1,
+} seqseg_reslice;
+
 // A flag that cancels calls. Any thread, or a signal handler, may set it. It stays set until it is reset.
 typedef struct seqseg_cancel_token seqseg_cancel_token;
 
