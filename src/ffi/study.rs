@@ -227,7 +227,7 @@ unsafe fn read_files(paths: *const *const c_char, count: usize, options: *const 
     }
 }
 
-/// Number of warnings that the user should see (sequences that look swapped, incomplete coverage, forced geometry), known once the study was
+/// Number of warnings that the user should see (sequences that look swapped, incomplete coverage, forced geometry, a tilt, reslicing), known once the study was
 /// brought together by seqseg_detect. 0 for NULL.
 ///
 /// # Safety
