@@ -628,8 +628,8 @@ uint32_t seqseg_study_set_dicom_source(struct seqseg_study *study,
                                        const struct seqseg_run *run,
                                        struct seqseg_error **error);
 
-// Number of warnings that the user should see (sequences that look swapped, incomplete coverage, forced geometry), known once the study was
-// brought together by seqseg_detect. 0 for NULL.
+// Number of warnings that the user should see (sequences that look swapped, incomplete coverage, forced geometry, a tilt, reslicing), known
+// once the study was brought together by seqseg_detect. 0 for NULL.
 size_t seqseg_study_warning_count(const struct seqseg_study *study);
 
 // A warning, UTF-8. Borrowed: valid until a sequence is set or the study is freed. "" beyond the last.
@@ -737,7 +737,8 @@ uint32_t seqseg_detection_write(const struct seqseg_detection *detection,
                                 const struct seqseg_run *run,
                                 struct seqseg_error **error);
 
-// Reads a (possibly edited) detection back, for the same study and model. Options: force_geometry, reslice.
+// Reads a (possibly edited) detection back, for the same study and model; free it with seqseg_detection_free. Options: force_geometry, reslice.
+// Progress: read, align.
 uint32_t seqseg_detection_read(const struct seqseg_engine *engine,
                                const struct seqseg_study *study,
                                const char *file,

@@ -227,8 +227,8 @@ unsafe fn read_files(paths: *const *const c_char, count: usize, options: *const 
     }
 }
 
-/// Number of warnings that the user should see (sequences that look swapped, incomplete coverage, forced geometry, a tilt, reslicing), known once the study was
-/// brought together by seqseg_detect. 0 for NULL.
+/// Number of warnings that the user should see (sequences that look swapped, incomplete coverage, forced geometry, a tilt, reslicing), known
+/// once the study was brought together by seqseg_detect. 0 for NULL.
 ///
 /// # Safety
 /// `study` is NULL or a live handle.

@@ -46,16 +46,14 @@ pub fn write_nifti(path: &Path, stored: &Stored, qform: bool) {
         for (n, v) in quaternion(m)[1..].iter().enumerate() {
             put(256 + 4 * n, &float(*v));
         }
-        for r in 0..3 {
-            put(268 + 4 * r, &float(affine[r][3]));
+        for (r, row) in affine[..3].iter().enumerate() {
+            put(268 + 4 * r, &float(row[3]));
         }
     } else {
         put(76, &float(1.0));
         put(254, &1i16.to_le_bytes());
-        for r in 0..3 {
-            for c in 0..4 {
-                put(280 + 16 * r + 4 * c, &float(affine[r][c]));
-            }
+        for (n, v) in affine[..3].iter().flatten().enumerate() {
+            put(280 + 4 * n, &float(*v));
         }
     }
     header.extend(bytes(stored));

@@ -81,12 +81,12 @@ impl Stored {
 
     pub fn turned_affine(&self, Layout { axes, flips }: &Layout) -> Affine {
         let mut affine = self.affine;
-        for r in 0..3 {
+        for (row, usual) in affine.iter_mut().zip(&self.affine).take(3) {
             for s in 0..3 {
-                let step = self.affine[r][axes[s]];
-                affine[r][s] = if flips[s] { -step } else { step };
+                let step = usual[axes[s]];
+                row[s] = if flips[s] { -step } else { step };
                 if flips[s] {
-                    affine[r][3] += step * (self.size[axes[s]] - 1) as f64;
+                    row[3] += step * (self.size[axes[s]] - 1) as f64;
                 }
             }
         }

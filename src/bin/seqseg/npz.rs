@@ -18,7 +18,7 @@ pub fn write(path: &Path, prepared: &Prepared, study: &Study) -> Result<()> {
         let mut add = || -> std::result::Result<(), WriteNpzError> {
             npz.add_array("images", &prepared.images)?;
             npz.add_array("slices", &slices().map(|k| k as i64).collect::<Array1<i64>>())?;
-            npz.add_array("storage_slices", &slices().map(|k| storage(k)).collect::<Array1<i64>>())?;
+            npz.add_array("storage_slices", &slices().map(storage).collect::<Array1<i64>>())?;
             npz.add_array("position_mm", &slices().map(|k| study.slice_info(k).position_mm).collect::<Array1<f64>>())?;
             npz.add_array("covered", &slices().map(|k| study.is_covered(k)).collect::<Array1<bool>>())?;
             npz.add_array("divisors", &arr1(&prepared.divisors))?;
