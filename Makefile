@@ -1,5 +1,6 @@
 # make demo    one synthetic study through the whole pipeline, into out/demo (Rust, Python 3.11+, a C++ compiler and make are enough)
 # make test    every test, with its own set-up
+# make test-orientation    one patient in every storage order, form and tilt (minutes)
 # make test-memory    C and C++ under valgrind, the C ABI's Rust tests under AddressSanitizer (minutes)
 # make test-cancel BUNDLE=DIR    how long a cancel takes with that model
 # make abi-check    the header against the baseline of the last release; make abi-baseline writes that
@@ -49,7 +50,8 @@ GLIBC    = 2.28
 WHEELS   = --quiet --no-deps --no-build-isolation
 
 .PHONY: demo test test-rust test-demo build-ctest test-ctest test-memory test-asan test-cancel test-training abi-check abi-baseline \
-    lint setup build install clean bench bench-paper test-wheel test-python wheel footprint judges test-slicer fuzz
+    lint setup build install clean bench bench-paper test-wheel test-python wheel footprint judges test-slicer fuzz \
+    test-orientation
 
 setup: $(VENV)/.done
 build: setup
@@ -125,6 +127,9 @@ build-ctest: setup
 
 test-ctest: build-ctest
 	ctest --test-dir $(CTEST)/build --output-on-failure --label-regex '$(LABELS)'
+
+test-orientation: setup $(VENV_JUDGES)/.done
+	SEQSEG_TEST_PYTHON=$(VENV_JUDGES)/bin/python $(CARGO) test --locked --test orientation -- --include-ignored --nocapture
 
 # The Python package as it is installed: WHEEL, or one of the tests' build without its debug information.
 test-python: $(VENV_PYTHON)/.done $(if $(WHEEL),,test-wheel)

@@ -209,6 +209,14 @@ typedef enum seqseg_holes {
     SEQSEG_HOLES_FILL = 3,
 } seqseg_holes;
 
+// What the model sees of a T1C whose own slices are not axial.
+typedef enum seqseg_reslice {
+    // T1C along the storage axes nearest to the patient's; a DICOM T1C that is not axial is refused.
+    SEQSEG_RESLICE_NEVER = 0,
+    // Axial slices resampled from T1C, unless its own are axial to within 1 degree. The result is brought back onto T1C's own voxels.
+    SEQSEG_RESLICE_AXIAL = 1,
+} seqseg_reslice;
+
 // A flag that cancels calls. Any thread, or a signal handler, may set it. It stays set until it is reset.
 typedef struct seqseg_cancel_token seqseg_cancel_token;
 
@@ -321,7 +329,7 @@ typedef struct seqseg_detection_slice {
     size_t struct_size;
     // Canonical number: 0-based, from inferior to superior.
     size_t slice;
-    // Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially.
+    // Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially. SIZE_MAX where T1C was resliced.
     size_t storage_slice;
     // z (LPS, mm) of the slice's centre.
     double position_mm;
@@ -404,13 +412,13 @@ typedef struct seqseg_segmentation_slice {
     size_t struct_size;
     // Canonical number: 0-based, from inferior to superior.
     size_t slice;
-    // Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially.
+    // Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially. SIZE_MAX where T1C was resliced.
     size_t storage_slice;
     // z (LPS, mm) of the slice's centre.
     double position_mm;
     // Bits of seqseg_slice_status, of detection and segmentation; 0 is ok.
     uint32_t statuses;
-    // Mask pixels.
+    // Mask pixels; of the axial slice, where T1C was resliced.
     size_t pixels;
     // Area of the mask, mm2.
     double area_mm2;
@@ -507,6 +515,15 @@ uint32_t seqseg_options_set_force_geometry(struct seqseg_options *options,
 uint32_t seqseg_options_set_force_coverage(struct seqseg_options *options,
                                            bool force,
                                            struct seqseg_error **error);
+
+// seqseg_detect, seqseg_detection_read: what the model sees of a T1C whose own slices are not axial (seqseg_reslice). `step_mm`: distance
+// between the axial slices, 0.5 to 10 mm, or 0 for the default of 3 mm. Default SEQSEG_RESLICE_NEVER. Numbers of slices, positions, boxes and
+// areas per slice are then those of the axial slices; mask, probability, volume and contours lie on T1C's own. A warning of the study tells
+// it. Another value brings the study together anew: detections made before fit it no more.
+uint32_t seqseg_options_set_reslice(struct seqseg_options *options,
+                                    uint32_t reslice,
+                                    double step_mm,
+                                    struct seqseg_error **error);
 
 // seqseg_contour: the line that contours follow (seqseg_contour_kind). Default SEQSEG_CONTOUR_LEVEL.
 uint32_t seqseg_options_set_contour_kind(struct seqseg_options *options,
@@ -623,8 +640,8 @@ uint32_t seqseg_study_set_dicom_source(struct seqseg_study *study,
                                        const struct seqseg_run *run,
                                        struct seqseg_error **error);
 
-// Number of warnings that the user should see (sequences that look swapped, incomplete coverage, forced geometry), known once the study was
-// brought together by seqseg_detect. 0 for NULL.
+// Number of warnings that the user should see (sequences that look swapped, incomplete coverage, forced geometry, a tilt, reslicing), known
+// once the study was brought together by seqseg_detect. 0 for NULL.
 size_t seqseg_study_warning_count(const struct seqseg_study *study);
 
 // A warning, UTF-8. Borrowed: valid until a sequence is set or the study is freed. "" beyond the last.
@@ -682,7 +699,7 @@ uint32_t seqseg_runtime_info_get(const struct seqseg_options *options,
                                  struct seqseg_error **error);
 
 // Stage one (3.1 of the paper): brings the study together, where it is not yet, and finds a box on every slice. Free the detection with
-// seqseg_detection_free. Options: slices, force_geometry, force_coverage. Progress: align, prepare, detect.
+// seqseg_detection_free. Options: slices, force_geometry, force_coverage, reslice. Progress: align, prepare, detect.
 uint32_t seqseg_detect(const struct seqseg_engine *engine,
                        const struct seqseg_study *study,
                        const struct seqseg_options *options,
@@ -732,7 +749,7 @@ uint32_t seqseg_detection_write(const struct seqseg_detection *detection,
                                 const struct seqseg_run *run,
                                 struct seqseg_error **error);
 
-// Reads a (possibly edited) detection back, for the same study and model; free it with seqseg_detection_free. Options: force_geometry.
+// Reads a (possibly edited) detection back, for the same study and model; free it with seqseg_detection_free. Options: force_geometry, reslice.
 // Progress: read, align.
 uint32_t seqseg_detection_read(const struct seqseg_engine *engine,
                                const struct seqseg_study *study,

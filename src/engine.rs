@@ -172,13 +172,15 @@ impl ContourOptions {
     }
 }
 
-/// Outlines a segmentation: on T1C's storage slices where these are axial (always so for DICOM), else on its canonical axial slices.
+/// Outlines a segmentation: on T1C's own slices where these are axial or T1C was resliced (one of both holds for DICOM), else on its canonical
+/// axial slices.
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
 pub fn contour(study: &Study, segmentation: &Segmentation, options: &ContourOptions, run: &Run<'_>) -> Result<Contours> {
     run.tick(Stage::Contour, 0, 1)?;
     let orientation = study.orientation();
+    // Canonical, and so axial, where T1C was resliced: the result lies on T1C's own grid then.
     let axial = orientation.slices_are_axial();
     let grid = if axial { study.reference().grid() } else { study.grid() };
     let contours = match options.kind {

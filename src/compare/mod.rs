@@ -245,7 +245,7 @@ fn slice_infos(reference: &Volume) -> Vec<(usize, SliceInfo)> {
         let image = reference.dicom().and_then(|series| series.slices.get(k));
         let info = SliceInfo {
             slice,
-            storage_slice: k,
+            storage_slice: Some(k),
             position_mm: if axial.is_some() { centre[2] } else { dot(centre, grid.normal()) },
             sop_instance_uid: image.map(|i| i.sop_instance_uid.clone()),
             frame: image.and_then(|i| i.frame),

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::runtime::DeviceUsed;
 use crate::status::Status;
 use crate::study::prepare::Fit;
-use crate::study::{Point, Sequence, SliceInfo, Study};
+use crate::study::{Point, ReslicedAs, Sequence, SliceInfo, Study};
 
 const FORMAT: &str = "seqseg-detection";
 const VERSION: u32 = 1;
@@ -29,6 +29,9 @@ struct File {
     axes: String,
     /// Identity of T1, T1C and T2.
     sequences_sha256: Vec<String>,
+    /// The axial slices that T1C was resampled to, on which the boxes lie; `None` where they lie on T1C's own.
+    #[serde(default)]
+    resliced: Option<ReslicedAs>,
     grid: usize,
     force_coverage: bool,
     actions: Vec<String>,
@@ -39,7 +42,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Slice {
     slice: usize,
-    storage_slice: usize,
+    storage_slice: Option<usize>,
     position_mm: f64,
     sop_instance_uid: Option<String>,
     frame: Option<u32>,
@@ -92,6 +95,7 @@ pub fn to_json(detection: &Detection, study: &Study, manifest: &Manifest, proven
                anterior to posterior; slices from inferior to superior, 0-based"
             .into(),
         sequences_sha256: identity(study),
+        resliced: study.resliced().map(|r| r.summary.clone()),
         grid: detection.grid(),
         force_coverage: detection.force_coverage(),
         actions: manifest.agent().map(|a| a.actions.iter().map(|x| x.name.clone()).collect()).unwrap_or_default(),
@@ -141,6 +145,17 @@ fn detection(file: File, study: &Study, manifest: &Manifest, provenance: &Proven
         return wrong(format!(
             "made from another {}: its voxels or geometry differ. Give the same study, or detect again",
             Sequence::ALL[at]
+        ));
+    }
+    let here = study.resliced().map(|r| &r.summary);
+    if file.resliced.as_ref() != here {
+        let words = |r: Option<&ReslicedAs>| {
+            r.map_or("T1C's own slices".into(), |r| format!("{} axial slices {} mm apart", r.size[2], r.step_mm[2]))
+        };
+        return wrong(format!(
+            "its boxes lie on {}, this study's on {}. Use --reslice as it was used then, or detect again",
+            words(file.resliced.as_ref()),
+            words(here)
         ));
     }
     let (Some(first), Some(last)) = (file.slices.first(), file.slices.last()) else { return wrong("it holds no slices".into()) };

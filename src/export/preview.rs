@@ -9,7 +9,7 @@ use std::path::Path;
 use ndarray::ArrayView2;
 use tiny_skia::{Color, Paint, PathBuilder, Pixmap, PremultipliedColorU8, Rect, Stroke, StrokeDash, Transform};
 
-use crate::contour::Contours;
+use crate::contour::{Contours, contours_of_level};
 use crate::detect::{BoundingBox, Detection, SliceDetection};
 use crate::engine::Provenance;
 use crate::error::{Error, Result};
@@ -75,7 +75,7 @@ fn draw(preview: &Preview<'_>) -> Result<Pixmap> {
     canvas.fill(rgb(BACKGROUND));
     draw_notes(&mut canvas, &text, &notes);
     let window = window(preview);
-    let outlines = outlines(preview);
+    let outlines = outlines(preview)?;
     for (at, slice) in slices.iter().enumerate() {
         let x = MARGIN + (at as u32 % columns) * (cell_width + MARGIN);
         let y = header + (at as u32 / columns) * (cell_height + MARGIN);
@@ -134,11 +134,18 @@ fn window(preview: &Preview<'_>) -> Window {
 }
 
 /// Rings of every canonical slice in grid coordinates.
-fn outlines(preview: &Preview<'_>) -> BTreeMap<usize, Vec<Vec<[f64; 2]>>> {
+fn outlines(preview: &Preview<'_>) -> Result<BTreeMap<usize, Vec<Vec<[f64; 2]>>>> {
+    let Preview { study, segmentation, .. } = preview;
+    // The contours of a resliced T1C lie on other planes than the slices shown here.
+    let axial = match &segmentation.axial {
+        Some(axial) => Some(contours_of_level(axial.view(), study.grid(), segmentation.threshold, None)?),
+        None => None,
+    };
+    let contours = axial.as_ref().unwrap_or(preview.contours);
     let locator = preview.study.grid().locator();
     let slices = preview.study.slices();
     let mut rings: BTreeMap<usize, Vec<Vec<[f64; 2]>>> = BTreeMap::new();
-    for contour in preview.contours.all() {
+    for contour in contours.all() {
         let at = |point: &Point| {
             let [i, j, k] = locator.index(*point);
             (preview.prepared.fit.to_grid(i + 0.5, j + 0.5), k)
@@ -147,7 +154,7 @@ fn outlines(preview: &Preview<'_>) -> BTreeMap<usize, Vec<Vec<[f64; 2]>>> {
         let k = (at(first).1.round().max(0.0) as usize).min(slices - 1);
         rings.entry(k).or_default().push(contour.points.iter().map(|p| at(p).0).collect());
     }
-    rings
+    Ok(rings)
 }
 
 /// A piece of the header: words, their colour, and a swatch before them.
@@ -164,13 +171,20 @@ fn notes(preview: &Preview<'_>, text: &Text, width: f32) -> Vec<Vec<Note>> {
     let volume = preview.segmentation.volume_mm3 / 1000.0;
     let warning = p.warning().unwrap_or_else(|| format!("Not a medical device. {}", p.statement));
     let mut lines = Vec::new();
+    let resliced = preview
+        .study
+        .resliced()
+        .map(|r| (format!("{}. The contour shown here is the one on the axial slices.", r.summary.words()), WARNING));
     for (words, colour) in [
         (
             format!("seqseg {}   model {} {} ({hash})   volume {volume:.1} cm\u{b3}", p.library_version, p.model_name, p.model_version),
             WORDS,
         ),
         (warning, WARNING),
-    ] {
+    ]
+    .into_iter()
+    .chain(resliced)
+    {
         lines.extend(text.wrapped(&words, NOTE, width).into_iter().map(|words| vec![Note { words, colour, swatch: None }]));
     }
     let legend = [

@@ -14,7 +14,7 @@ use crate::runtime::DeviceUsed;
 use crate::runtime::networks::Work;
 use crate::segment::{Segmentation, SliceSegmentation};
 use crate::status::Status;
-use crate::study::{Sequence, Source, Study, Volume};
+use crate::study::{ReslicedAs, Sequence, Source, Study, Volume};
 
 /// Everything that `run.json` holds.
 #[derive(Debug, Serialize)]
@@ -28,6 +28,8 @@ pub struct Record {
     pub device: DeviceUsed,
     pub options: serde_json::Value,
     pub inputs: Vec<InputRecord>,
+    /// The axial slices that T1C was resampled to for the model: `slices` lists these. `None` where the model saw T1C's own slices.
+    pub resliced: Option<ReslicedAs>,
     pub warnings: Vec<String>,
     /// Wall time of each stage, in order.
     pub timings: Vec<Timing>,
@@ -131,6 +133,7 @@ impl Record {
             device: engine.device().clone(),
             options,
             inputs: Sequence::ALL.iter().map(|s| InputRecord::new(*s, study.volume(*s))).collect(),
+            resliced: study.resliced().map(|r| r.summary.clone()),
             warnings: study.warnings().to_vec(),
             timings: Vec::new(),
             model_runs: Work::default(),

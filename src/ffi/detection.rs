@@ -100,7 +100,7 @@ pub struct seqseg_detection_slice {
     pub struct_size: usize,
     /// Canonical number: 0-based, from inferior to superior.
     pub slice: usize,
-    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially.
+    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially. SIZE_MAX where T1C was resliced.
     pub storage_slice: usize,
     /// z (LPS, mm) of the slice's centre.
     pub position_mm: f64,
@@ -182,7 +182,7 @@ impl seqseg_detection {
 }
 
 /// Stage one (3.1 of the paper): brings the study together, where it is not yet, and finds a box on every slice. Free the detection with
-/// seqseg_detection_free. Options: slices, force_geometry, force_coverage. Progress: align, prepare, detect.
+/// seqseg_detection_free. Options: slices, force_geometry, force_coverage, reslice. Progress: align, prepare, detect.
 ///
 /// # Safety
 /// `engine` and `study` are live handles; `options` and `run` are NULL or live; `detection` points to writable memory; `error` is NULL or does.
@@ -266,7 +266,7 @@ pub unsafe extern "C" fn seqseg_detection_get_slice(
             let value = seqseg_detection_slice {
                 struct_size: size,
                 slice: entry.info.slice,
-                storage_slice: entry.info.storage_slice,
+                storage_slice: entry.info.storage_slice.unwrap_or(usize::MAX),
                 position_mm: entry.info.position_mm,
                 sop_instance_uid: flat.sop_instance_uid.as_ptr(),
                 frame: entry.info.frame.unwrap_or(0),
@@ -428,7 +428,7 @@ pub unsafe extern "C" fn seqseg_detection_write(
     }
 }
 
-/// Reads a (possibly edited) detection back, for the same study and model; free it with seqseg_detection_free. Options: force_geometry.
+/// Reads a (possibly edited) detection back, for the same study and model; free it with seqseg_detection_free. Options: force_geometry, reslice.
 /// Progress: read, align.
 ///
 /// # Safety

@@ -11,7 +11,7 @@ use crate::export::HoleMode;
 use crate::ffi::boundary::{Handle, borrow, call, guarded, path, place, text};
 use crate::ffi::error::seqseg_error;
 use crate::runtime::Device;
-use crate::study::{ReadOptions, Study};
+use crate::study::{ReadOptions, Reslice, Study};
 
 /// Options of any call; each call reads those that concern it. Everywhere NULL stands for the defaults.
 /// An options object may be used by many threads at once; a setter changes it for the calls that begin afterwards.
@@ -46,6 +46,17 @@ pub enum seqseg_holes {
     SEQSEG_HOLES_FILL = 3,
 }
 
+/// What the model sees of a T1C whose own slices are not axial.
+#[repr(C)]
+#[allow(non_camel_case_types, dead_code)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum seqseg_reslice {
+    /// T1C along the storage axes nearest to the patient's; a DICOM T1C that is not axial is refused.
+    SEQSEG_RESLICE_NEVER = 0,
+    /// Axial slices resampled from T1C, unless its own are axial to within 1 degree. The result is brought back onto T1C's own voxels.
+    SEQSEG_RESLICE_AXIAL = 1,
+}
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
     pub device: Device,
@@ -56,6 +67,7 @@ pub(crate) struct Options {
     pub slices_mm: Option<(f64, f64)>,
     pub force_geometry: bool,
     pub force_coverage: bool,
+    pub reslice: Reslice,
     pub contour_kind: ContourKind,
     pub holes: HoleMode,
     pub simplify_mm: f64,
@@ -286,6 +298,38 @@ pub unsafe extern "C" fn seqseg_options_set_force_coverage(
     unsafe {
         set(options, error, |o| {
             o.force_coverage = force;
+            Ok(())
+        })
+    }
+}
+
+/// seqseg_detect, seqseg_detection_read: what the model sees of a T1C whose own slices are not axial (seqseg_reslice). `step_mm`: distance
+/// between the axial slices, 0.5 to 10 mm, or 0 for the default of 3 mm. Default SEQSEG_RESLICE_NEVER. Numbers of slices, positions, boxes and
+/// areas per slice are then those of the axial slices; mask, probability, volume and contours lie on T1C's own. A warning of the study tells
+/// it. Another value brings the study together anew: detections made before fit it no more.
+///
+/// # Safety
+/// `options` is a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqseg_options_set_reslice(
+    options: *mut seqseg_options,
+    reslice: u32,
+    step_mm: f64,
+    error: *mut *mut seqseg_error,
+) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        set(options, error, |o| {
+            let axial = Reslice::axial((step_mm != 0.0).then_some(step_mm))?;
+            o.reslice = match reslice {
+                0 => Reslice::Never,
+                1 => axial,
+                _ => {
+                    return Err(Error::Argument(format!(
+                        "reslice {reslice}: SEQSEG_RESLICE_NEVER (0) or SEQSEG_RESLICE_AXIAL (1) was expected"
+                    )));
+                }
+            };
             Ok(())
         })
     }

@@ -66,13 +66,13 @@ pub struct seqseg_segmentation_slice {
     pub struct_size: usize,
     /// Canonical number: 0-based, from inferior to superior.
     pub slice: usize,
-    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially.
+    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially. SIZE_MAX where T1C was resliced.
     pub storage_slice: usize,
     /// z (LPS, mm) of the slice's centre.
     pub position_mm: f64,
     /// Bits of seqseg_slice_status, of detection and segmentation; 0 is ok.
     pub statuses: u32,
-    /// Mask pixels.
+    /// Mask pixels; of the axial slice, where T1C was resliced.
     pub pixels: usize,
     /// Area of the mask, mm2.
     pub area_mm2: f64,
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn seqseg_segment(
             let out = place(segmentation, "segmentation")?;
             let options = crate::ffi::options::Options::of(options);
             with(run, |run| {
-                let together = study::together(study, &options, run)?;
+                let together = study::as_it_is(study, &options, run)?;
                 if !Arc::ptr_eq(&together, &detection.study) || !Arc::ptr_eq(&engine.handle.value, &detection.engine) {
                     return Err(Error::Argument(
                         "the detection was made from another study or engine, or a sequence was set since; detect again, then segment"
@@ -211,7 +211,7 @@ pub unsafe extern "C" fn seqseg_segmentation_get_slice(
             let value = seqseg_segmentation_slice {
                 struct_size: size,
                 slice: entry.info.slice,
-                storage_slice: entry.info.storage_slice,
+                storage_slice: entry.info.storage_slice.unwrap_or(usize::MAX),
                 position_mm: entry.info.position_mm,
                 statuses: bits(&entry.statuses),
                 pixels: entry.pixels,

@@ -11,7 +11,7 @@ use crate::ffi::options::{Options, seqseg_options};
 use crate::ffi::run::{seqseg_run, with};
 use crate::ffi::volume::{copy, seqseg_volume_view};
 use crate::run::{Run, Stage};
-use crate::study::{Sequence, Study, StudyOptions, Volume, read};
+use crate::study::{Reslice, Sequence, Study, StudyOptions, Volume, read};
 
 /// A sequence of the study.
 #[repr(C)]
@@ -37,14 +37,14 @@ pub struct seqseg_study {
 #[derive(Default)]
 pub(crate) struct State {
     volumes: [Option<Arc<Volume>>; 3],
-    together: Option<Arc<Study>>,
+    together: Option<(Reslice, Arc<Study>)>,
     warnings: Vec<std::ffi::CString>,
 }
 
 impl State {
-    /// The study as it stands now, brought together where it is not.
-    pub fn together(&mut self, options: &Options, run: &Run<'_>) -> Result<Arc<Study>> {
-        if let Some(study) = &self.together {
+    /// The study, brought together where it is not, or was with another `reslice`; `as_it_is` takes it with any.
+    fn together(&mut self, options: &Options, as_it_is: bool, run: &Run<'_>) -> Result<Arc<Study>> {
+        if let Some((_, study)) = self.together.as_ref().filter(|(reslice, _)| as_it_is || *reslice == options.reslice) {
             return Ok(study.clone());
         }
         let volume = |sequence: Sequence| {
@@ -55,10 +55,10 @@ impl State {
             })
         };
         let volumes = [volume(Sequence::T1)?, volume(Sequence::T1C)?, volume(Sequence::T2)?];
-        let study_options = StudyOptions { force_geometry: options.force_geometry };
+        let study_options = StudyOptions { force_geometry: options.force_geometry, reslice: options.reslice };
         let study = Arc::new(Study::new(volumes, &study_options, run)?);
         self.warnings = study.warnings().iter().map(|w| super::boundary::c_string(w.as_str())).collect();
-        self.together = Some(study.clone());
+        self.together = Some((options.reslice, study.clone()));
         Ok(study)
     }
 
@@ -74,7 +74,15 @@ impl State {
 /// # Safety
 /// `study` is a live handle.
 pub(crate) fn together(study: &seqseg_study, options: &Options, run: &Run<'_>) -> Result<Arc<Study>> {
-    study.handle.value.lock().unwrap_or_else(|p| p.into_inner()).together(options, run)
+    study.handle.value.lock().unwrap_or_else(|p| p.into_inner()).together(options, false, run)
+}
+
+/// As [`together`], but a study that is together stays as it is: for calls that follow a detection.
+///
+/// # Safety
+/// `study` is a live handle.
+pub(crate) fn as_it_is(study: &seqseg_study, options: &Options, run: &Run<'_>) -> Result<Arc<Study>> {
+    study.handle.value.lock().unwrap_or_else(|p| p.into_inner()).together(options, true, run)
 }
 
 fn sequence(number: u32) -> Result<Sequence> {
@@ -219,8 +227,8 @@ unsafe fn read_files(paths: *const *const c_char, count: usize, options: *const 
     }
 }
 
-/// Number of warnings that the user should see (sequences that look swapped, incomplete coverage, forced geometry), known once the study was
-/// brought together by seqseg_detect. 0 for NULL.
+/// Number of warnings that the user should see (sequences that look swapped, incomplete coverage, forced geometry, a tilt, reslicing), known
+/// once the study was brought together by seqseg_detect. 0 for NULL.
 ///
 /// # Safety
 /// `study` is NULL or a live handle.

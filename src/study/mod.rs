@@ -14,7 +14,9 @@ pub mod orient;
 mod percentile;
 pub mod prepare;
 pub mod read;
+pub mod reslice;
 mod samples;
+pub mod transfer;
 pub mod volume;
 
 use std::ops::Range;
@@ -30,6 +32,7 @@ pub use grid::{Grid, Point};
 use orient::Orientation;
 use prepare::Fit;
 pub use read::{ReadOptions, read};
+pub use reslice::{Reslice, Resliced, ReslicedAs};
 pub use volume::{DicomSeries, DicomSlice, SAME_PLACE_MM, Sequence, Source, Volume};
 
 /// A sequence must cover this share of T1C's foreground on a slice.
@@ -44,14 +47,18 @@ const FOREGROUND: f64 = 0.1;
 pub struct StudyOptions {
     /// Go on where the frames of reference differ; recorded as a warning.
     pub force_geometry: bool,
+    /// Whether the model works on axial slices resampled from T1C rather than on T1C's own.
+    pub reslice: Reslice,
 }
 
-/// Three sequences of one patient on T1C's canonical grid: slices from inferior to superior, rows from anterior to posterior, columns from
-/// the patient's right to left.
+/// Three sequences of one patient on a canonical grid: slices from inferior to superior, rows from anterior to posterior, columns from the
+/// patient's right to left. It is T1C's own grid, permuted and flipped, or axial slices resampled from T1C ([`reslice`]).
 #[derive(Debug)]
 pub struct Study {
     volumes: [Arc<Volume>; 3],
+    /// How the array that the model's results are written to becomes canonical: T1C's storage, or the axial slices themselves.
     orientation: Orientation,
+    resliced: Option<Resliced>,
     grid: Grid,
     /// T1 and T2 on `grid`, [k, j, i].
     aligned: [Array3<f32>; 2],
@@ -82,8 +89,8 @@ pub struct Prepared {
 pub struct SliceInfo {
     /// Canonical number, 0-based, from inferior to superior.
     pub slice: usize,
-    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially.
-    pub storage_slice: usize,
+    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially. `None` where T1C was resliced.
+    pub storage_slice: Option<usize>,
     /// z (LPS, mm) of the slice's centre.
     pub position_mm: f64,
     pub sop_instance_uid: Option<String>,
@@ -96,30 +103,29 @@ impl Study {
     ///
     /// # Errors
     /// [`Error::Identity`], [`Error::Geometry`] or [`Error::Image`] where the sequences cannot be used together (see [`checks`]), where a
-    /// DICOM T1C was not acquired axially, or where T1 or T2 does not overlap T1C.
+    /// DICOM T1C was not acquired axially and is not to be resliced, or where T1 or T2 does not overlap T1C.
     pub fn new(volumes: [Arc<Volume>; 3], options: &StudyOptions, run: &Run<'_>) -> Result<Self> {
         let mut warnings = checks::together(&volumes, options.force_geometry)?;
         let reference = &volumes[1];
-        let orientation = Orientation::of(reference.grid()).map_err(|e| e.within("T1C"))?;
-        if reference.dicom().is_some() && !orientation.slices_are_axial() {
-            return Err(Error::Geometry(
-                "T1C was acquired sagittal or coronal; the model works on axial slices, and the RT Structure Set must lie on the original \
-                 planes. Give an axial T1C series"
-                    .into(),
-            ));
-        }
-        let grid = orientation.canonical_grid(reference.grid())?;
+        let resliced = Resliced::of(reference, options.reslice)?;
+        let (orientation, grid) = match &resliced {
+            Some(resliced) => (Orientation::CANONICAL, resliced.grid.clone()),
+            None => own_axes(reference)?,
+        };
+        warnings.extend(turned(reference, resliced.as_ref(), options.reslice));
         let slices = grid.size()[2];
         if slices < 2 {
             return Err(Error::Image("T1C has one axial slice only; a volume of at least two slices was expected".into()));
         }
         let foreground = foreground(reference)?;
+        let t1c = orientation.canonical(resliced.as_ref().map_or(reference.voxels().view(), |r| r.voxels.view()));
+        let reached = resliced.as_ref().map(|r| &r.covered);
         run.tick(Stage::Align, 0, 2)?;
         let mut aligned = Vec::with_capacity(2);
         let mut coverage = Vec::with_capacity(2);
         for (done, (sequence, volume)) in [(Sequence::T1, &volumes[0]), (Sequence::T2, &volumes[2])].into_iter().enumerate() {
             let resampled = align::resample(volume, &grid);
-            let shares = covered(&resampled.covered, orientation.canonical(reference.voxels().view()), foreground);
+            let shares = covered(&resampled.covered, t1c, foreground, reached);
             if shares.iter().all(|s| *s == 0.0) {
                 return Err(Error::Geometry(format!(
                     "{sequence} does not overlap T1C anywhere. Check that both are of the same examination and region"
@@ -135,7 +141,7 @@ impl Study {
         }
         let aligned: [Array3<f32>; 2] = aligned.try_into().map_err(|_| Error::Internal("two sequences were aligned".into()))?;
         let coverage: [Vec<f64>; 2] = coverage.try_into().map_err(|_| Error::Internal("two sequences were aligned".into()))?;
-        Ok(Study { volumes, orientation, grid, aligned, coverage, warnings, prepared: Mutex::new(None) })
+        Ok(Study { volumes, orientation, resliced, grid, aligned, coverage, warnings, prepared: Mutex::new(None) })
     }
 
     /// The reference: T1C as it was read.
@@ -148,7 +154,7 @@ impl Study {
         &self.volumes[sequence as usize]
     }
 
-    /// T1C's canonical grid.
+    /// The canonical grid: T1C's own, or that of the axial slices it was resampled to.
     pub fn grid(&self) -> &Grid {
         &self.grid
     }
@@ -158,7 +164,12 @@ impl Study {
         self.grid.size()[2]
     }
 
-    /// How canonical and storage order relate.
+    /// T1C on axial slices, where it was resampled to them.
+    pub fn resliced(&self) -> Option<&Resliced> {
+        self.resliced.as_ref()
+    }
+
+    /// How canonical and storage order relate; where T1C was resliced, the canonical slices are stored as they are.
     pub fn orientation(&self) -> &Orientation {
         &self.orientation
     }
@@ -168,11 +179,14 @@ impl Study {
         &self.warnings
     }
 
-    /// A sequence on T1C's canonical grid, [k, j, i].
+    /// A sequence on the canonical grid, [k, j, i].
     pub fn canonical(&self, sequence: Sequence) -> ArrayView3<'_, f32> {
         match sequence {
             Sequence::T1 => self.aligned[0].view(),
-            Sequence::T1C => self.orientation.canonical(self.volumes[1].voxels().view()),
+            Sequence::T1C => match &self.resliced {
+                Some(resliced) => resliced.voxels.view(),
+                None => self.orientation.canonical(self.volumes[1].voxels().view()),
+            },
             Sequence::T2 => self.aligned[1].view(),
         }
     }
@@ -190,9 +204,9 @@ impl Study {
     /// How listings name a slice.
     pub fn slice_info(&self, slice: usize) -> SliceInfo {
         let [ni, nj, nk] = self.grid.size();
-        let storage_slice = self.orientation.storage_slice(slice, nk);
+        let storage_slice = self.resliced.is_none().then(|| self.orientation.storage_slice(slice, nk));
         let centre = self.grid.point((ni - 1) as f64 / 2.0, (nj - 1) as f64 / 2.0, slice);
-        let image = self.reference().dicom().and_then(|series| series.slices.get(storage_slice));
+        let image = storage_slice.and_then(|k| self.reference().dicom()?.slices.get(k));
         SliceInfo {
             slice,
             storage_slice,
@@ -261,6 +275,38 @@ impl Study {
     }
 }
 
+/// The canonical grid of T1C's own axes.
+fn own_axes(reference: &Volume) -> Result<(Orientation, Grid)> {
+    let orientation = Orientation::of(reference.grid()).map_err(|e| e.within("T1C"))?;
+    if reference.dicom().is_some() && !orientation.slices_are_axial() {
+        return Err(Error::Geometry(format!(
+            "T1C was acquired {}; the model works on axial slices, and the RT Structure Set must lie on the original planes. Give an axial T1C \
+             series, or use --reslice axial: the model then sees T1C resampled to axial slices, and its result is brought back onto the \
+             original ones",
+            reslice::plane(reference.grid())
+        )));
+    }
+    let grid = orientation.canonical_grid(reference.grid())?;
+    Ok((orientation, grid))
+}
+
+/// What the user should know of how T1C lies.
+fn turned(reference: &Volume, resliced: Option<&Resliced>, asked: Reslice) -> Option<String> {
+    let degrees = Orientation::nearest(reference.grid()).turned_deg(reference.grid());
+    match (resliced, asked) {
+        (Some(resliced), _) => Some(resliced.summary.words()),
+        (None, Reslice::Axial { .. }) => {
+            Some(format!("T1C's slices are axial to within {degrees:.1} degrees: nothing was resampled, although reslicing was asked for"))
+        }
+        (None, Reslice::Never) => (degrees > reslice::TILT_WARNED_DEG).then(|| {
+            format!(
+                "T1C's axes lie up to {degrees:.0} degrees from the patient's; the model was made for axial slices. Look at the result with \
+                 care, or use --reslice axial"
+            )
+        }),
+    }
+}
+
 /// T1C's foreground lies above this value.
 fn foreground(reference: &Volume) -> Result<f32> {
     let bright = reference.percentile_above_zero(99.5).ok_or_else(|| {
@@ -269,10 +315,18 @@ fn foreground(reference: &Volume) -> Result<f32> {
     Ok((FOREGROUND * bright) as f32)
 }
 
-/// Per slice: share of T1C's `canonical` voxels above `threshold` that are covered; of the whole slice where none is.
-fn covered(covered: &Array3<bool>, canonical: ArrayView3<'_, f32>, threshold: f32) -> Vec<f64> {
+/// Per slice: share of T1C's `canonical` voxels above `threshold` that are covered; where none is, of what T1C `reached` there (`None`: the whole
+/// slice).
+fn covered(covered: &Array3<bool>, canonical: ArrayView3<'_, f32>, threshold: f32, reached: Option<&Array3<bool>>) -> Vec<f64> {
+    let without_foreground = |k: usize, covered: ArrayView2<'_, bool>| {
+        let all = |of: ArrayView2<'_, bool>| of.iter().filter(|c| **c).count() as f64;
+        match reached.map(|r| r.index_axis(Axis(0), k)).filter(|r| r.iter().any(|r| *r)) {
+            Some(reached) => covered.iter().zip(reached).filter(|(c, r)| **c && **r).count() as f64 / all(reached),
+            None => all(covered) / covered.len() as f64,
+        }
+    };
     let slices = covered.axis_iter(Axis(0)).into_par_iter().zip(canonical.axis_iter(Axis(0)).into_par_iter());
-    let share = |(covered, canonical): (ArrayView2<'_, bool>, ArrayView2<'_, f32>)| {
+    let share = |(k, (covered, canonical)): (usize, (ArrayView2<'_, bool>, ArrayView2<'_, f32>))| {
         let (mut foreground, mut both) = (0u64, 0u64);
         for (covered, canonical) in covered.rows().into_iter().zip(canonical.rows()) {
             let row = covered.iter().zip(canonical).map(|(covered, value)| (u32::from(*value > threshold), u32::from(*covered)));
@@ -281,9 +335,9 @@ fn covered(covered: &Array3<bool>, canonical: ArrayView3<'_, f32>, threshold: f3
             both += u64::from(b);
         }
         match foreground {
-            0 => covered.iter().filter(|c| **c).count() as f64 / covered.len() as f64,
+            0 => without_foreground(k, covered),
             _ => both as f64 / foreground as f64,
         }
     };
-    slices.map(share).collect()
+    slices.enumerate().map(share).collect()
 }

@@ -7,7 +7,10 @@
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis};
 
 use crate::error::{Error, Result};
-use crate::study::grid::{Grid, Point, add, norm, scale};
+use crate::study::grid::{Grid, Point, add, norm, scale, sub};
+use crate::study::volume::SAME_PLACE_MM;
+
+const PERMUTATIONS: [[usize; 3]; 6] = [[0, 1, 2], [1, 0, 2], [0, 2, 1], [2, 0, 1], [1, 2, 0], [2, 1, 0]];
 
 /// Which storage axis plays which canonical part, and whether it runs backwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,31 +22,75 @@ pub struct Orientation {
 }
 
 impl Orientation {
+    /// Of an array that is canonical already.
+    pub const CANONICAL: Orientation = Orientation { axes: [0, 1, 2], flips: [false; 3] };
+
     /// The orientation of a storage grid. The slice axis is the storage axis nearest to head-foot.
     ///
     /// # Errors
     /// [`Error::Geometry`] where that axis is not the storage's own slice axis although only that one may have uneven spacing.
     pub fn of(grid: &Grid) -> Result<Self> {
+        let nearest = Orientation::nearest(grid);
+        if !nearest.slices_are_axial() && grid.affine().is_none() {
+            return Err(Error::Geometry(
+                "the slices are unevenly spaced and were not acquired axially; an axial acquisition or even spacing was expected. \
+                 Use --reslice axial, or resample the image onto an evenly spaced grid first"
+                    .into(),
+            ));
+        }
+        Ok(nearest)
+    }
+
+    /// For every patient axis the storage axis nearest to it, head-foot first.
+    pub fn nearest(grid: &Grid) -> Self {
         let directions = directions(grid);
         let weight = |storage: usize, patient: usize| directions[storage][patient].abs();
         let mut best = ([0, 1, 2], f64::NEG_INFINITY);
         let slice = (0..3).fold(2, |b, s| if weight(s, 2) > weight(b, 2) + 1e-9 { s } else { b });
-        for axes in [[0, 1, 2], [1, 0, 2], [0, 2, 1], [2, 0, 1], [1, 2, 0], [2, 1, 0]] {
+        for axes in PERMUTATIONS {
             let fit = weight(axes[0], 0) + weight(axes[1], 1);
             if axes[2] == slice && fit > best.1 + 1e-9 {
                 best = (axes, fit);
             }
         }
         let axes = best.0;
-        if axes[2] != 2 && grid.affine().is_none() {
-            return Err(Error::Geometry(
-                "the slices are unevenly spaced and were not acquired axially; an axial acquisition or even spacing was expected. \
-                 Resample the image onto an evenly spaced grid first"
-                    .into(),
-            ));
+        Orientation { axes, flips: [0, 1, 2].map(|patient| directions[axes[patient]][patient] < 0.0) }
+    }
+
+    /// How an array on `from` is to be turned to lie on `to`: [`Orientation::canonical`] of the one is the other. `None` where the two are not one
+    /// grid in two storage orders, within [`SAME_PLACE_MM`].
+    pub fn between(from: &Grid, to: &Grid) -> Option<Self> {
+        let ways = PERMUTATIONS.into_iter().flat_map(|axes| (0..8).map(move |n| (axes, [0, 1, 2].map(|s| n >> s & 1 == 1))));
+        ways.map(|(axes, flips)| Orientation { axes, flips }).find(|way| way.brings(from, to))
+    }
+
+    /// Whether this turns `from` into `to`: the corners of every slice of either lie on the other's.
+    fn brings(&self, from: &Grid, to: &Grid) -> bool {
+        let last = from.size().map(|n| n - 1);
+        if self.axes.map(|a| from.size()[a]) != to.size() {
+            return false;
         }
-        let flips = [0, 1, 2].map(|patient| directions[axes[patient]][patient] < 0.0);
-        Ok(Orientation { axes, flips })
+        let turned = |c: usize, v: usize| if self.flips[c] { last[self.axes[c]] - v } else { v };
+        let apart = |at: [usize; 3], other: [usize; 3]| {
+            let point = |grid: &Grid, [i, j, k]: [usize; 3]| grid.point(i as f64, j as f64, k);
+            norm(sub(point(from, at), point(to, other)))
+        };
+        let corners = |size: [usize; 3]| {
+            let [i, j, slices] = size.map(|n| n - 1);
+            (0..=slices).flat_map(move |k| [[0, 0, k], [i, 0, k], [0, j, k], [i, j, k]])
+        };
+        corners(to.size()).all(|at| {
+            let mut there = [0; 3];
+            (0..3).for_each(|c| there[self.axes[c]] = turned(c, at[c]));
+            apart(there, at) <= SAME_PLACE_MM
+        }) && corners(from.size()).all(|at| apart(at, [0, 1, 2].map(|c| turned(c, at[self.axes[c]]))) <= SAME_PLACE_MM)
+    }
+
+    /// Largest angle (degrees) between a canonical axis of `storage` and the patient's: left, back, head.
+    pub fn turned_deg(&self, storage: &Grid) -> f64 {
+        let directions = directions(storage);
+        let cosine = |patient: usize| directions[self.axes[patient]][patient].abs().min(1.0);
+        (0..3).map(cosine).fold(1.0, f64::min).acos().to_degrees()
     }
 
     /// Whether the storage's own slices are the canonical axial slices.
@@ -137,8 +184,6 @@ fn directions(grid: &Grid) -> [Point; 3] {
 mod tests {
     use super::*;
 
-    const PERMUTATIONS: [[usize; 3]; 6] = [[0, 1, 2], [1, 0, 2], [0, 2, 1], [2, 0, 1], [1, 2, 0], [2, 1, 0]];
-
     /// One oblique patient stored in all 48 ways gives the same canonical grid and voxels, and returns to its storage.
     #[test]
     fn forty_eight_layouts_of_one_patient_are_one() {
@@ -177,7 +222,26 @@ mod tests {
                 assert!(canonical.corner_distance(&reference) < 1e-9, "{axes:?} {flips:03b}");
                 assert_eq!(orientation.canonical(array.view()), voxels.view());
                 assert_eq!(orientation.to_storage(voxels.view()), array);
+                assert_eq!(Orientation::between(&grid, &reference).unwrap().canonical(array.view()), voxels.view());
+                assert_eq!(Orientation::between(&reference, &grid).unwrap().canonical(voxels.view()), array.view());
             }
+        }
+    }
+    #[test]
+    fn grids_that_differ_by_more_than_storage_order_are_two() {
+        let affine = |shift: f64| [[0.9, 0.0, 0.0, shift], [0.0, 0.9, 0.0, 0.0], [0.0, 0.0, 4.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
+        let grid = Grid::from_affine([4, 4, 3], &affine(0.0)).unwrap();
+        assert_eq!(Orientation::between(&Grid::from_affine([4, 4, 3], &affine(0.009)).unwrap(), &grid), Some(Orientation::CANONICAL));
+        assert_eq!(Orientation::between(&Grid::from_affine([4, 4, 3], &affine(0.011)).unwrap(), &grid), None);
+        assert_eq!(Orientation::between(&Grid::from_affine([4, 4, 4], &affine(0.0)).unwrap(), &grid), None);
+        // A slice in between that lies elsewhere is found, whichever side it is on.
+        let uneven = Grid::new([4, 4, 3], grid.axis_i(), grid.axis_j(), vec![[0.0; 3], [0.0, 0.0, 4.02], [0.0, 0.0, 8.0]]).unwrap();
+        let turned =
+            Grid::from_affine([3, 4, 4], &[[0.0, 0.9, 0.0, 0.0], [0.0, 0.0, 0.9, 0.0], [4.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+                .unwrap();
+        assert!(Orientation::between(&turned, &grid).is_some() && Orientation::between(&uneven, &uneven).is_some());
+        for (from, to) in [(&uneven, &grid), (&grid, &uneven), (&uneven, &turned), (&turned, &uneven)] {
+            assert_eq!(Orientation::between(from, to), None);
         }
     }
 }

@@ -100,6 +100,13 @@ static void options_and_run(void) {
     REFUSED("mm", seqseg_options_set_slices_mm(o, 0.0, (double)INFINITY, e));
     REFUSED("options", seqseg_options_set_force_geometry(NULL, true, e));
     REFUSED("options", seqseg_options_set_force_coverage(NULL, true, e));
+    REFUSED("options", seqseg_options_set_reslice(NULL, 0, 0.0, e));
+    REFUSED("reslice", seqseg_options_set_reslice(o, 2, 0.0, e));
+    REFUSED("reslice", seqseg_options_set_reslice(o, UINT32_MAX, 0.0, e));
+    REFUSED("mm", seqseg_options_set_reslice(o, 1, 0.4, e));
+    REFUSED("mm", seqseg_options_set_reslice(o, 1, 10.5, e));
+    REFUSED("mm", seqseg_options_set_reslice(o, 0, -1.0, e));
+    REFUSED("mm", seqseg_options_set_reslice(o, 1, (double)NAN, e));
     REFUSED("options", seqseg_options_set_contour_kind(NULL, 0, e));
     REFUSED("contour kind", seqseg_options_set_contour_kind(o, 2, e));
     REFUSED("contour kind", seqseg_options_set_contour_kind(o, UINT32_MAX, e));
@@ -122,6 +129,8 @@ static void options_and_run(void) {
     OK(seqseg_options_set_allow_gaps(o, true, e));
     OK(seqseg_options_set_force_geometry(o, true, e));
     OK(seqseg_options_set_force_coverage(o, true, e));
+    OK(seqseg_options_set_reslice(o, SEQSEG_RESLICE_AXIAL, 0.5, e));
+    OK(seqseg_options_set_reslice(o, SEQSEG_RESLICE_NEVER, 0.0, e));
     seqseg_options_free(o);
 }
 

@@ -24,6 +24,7 @@ uint32_t seqseg_options_set_slices(seqseg_options *options, size_t first, size_t
 uint32_t seqseg_options_set_slices_mm(seqseg_options *options, double low, double high, seqseg_error **error);
 uint32_t seqseg_options_set_force_geometry(seqseg_options *options, bool force, seqseg_error **error);
 uint32_t seqseg_options_set_force_coverage(seqseg_options *options, bool force, seqseg_error **error);
+uint32_t seqseg_options_set_reslice(seqseg_options *options, uint32_t reslice, double step_mm, seqseg_error **error);
 uint32_t seqseg_options_set_contour_kind(seqseg_options *options, uint32_t kind, seqseg_error **error);
 uint32_t seqseg_options_set_holes(seqseg_options *options, uint32_t holes, seqseg_error **error);
 uint32_t seqseg_options_set_simplify_mm(seqseg_options *options, double tolerance_mm, seqseg_error **error);
@@ -120,6 +121,7 @@ static void (*const FUNCTIONS[])(void) = {
     (void (*)(void))seqseg_options_set_slices_mm,
     (void (*)(void))seqseg_options_set_force_geometry,
     (void (*)(void))seqseg_options_set_force_coverage,
+    (void (*)(void))seqseg_options_set_reslice,
     (void (*)(void))seqseg_options_set_contour_kind,
     (void (*)(void))seqseg_options_set_holes,
     (void (*)(void))seqseg_options_set_simplify_mm,
@@ -316,6 +318,8 @@ int main(void) {
     VALUE(SEQSEG_SLICE_SPACING_OUTSIDE_TRAINING, 32);
     VALUE(SEQSEG_CONTOUR_LEVEL, 0);
     VALUE(SEQSEG_CONTOUR_VOXEL, 1);
+    VALUE(SEQSEG_RESLICE_NEVER, 0);
+    VALUE(SEQSEG_RESLICE_AXIAL, 1);
     VALUE(SEQSEG_HOLES_KEYHOLE, 0);
     VALUE(SEQSEG_HOLES_XOR, 1);
     VALUE(SEQSEG_HOLES_PLAIN, 2);

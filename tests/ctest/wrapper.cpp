@@ -117,6 +117,37 @@ void pipeline(const seqseg::Engine &engine, const std::string &folder) {
     CHECK(segmentation.contour(seqseg::Options().contour_kind(seqseg::ContourKind::Voxel)).size() > 0);
 }
 
+// The study, turned by 20 degrees about the left-right axis: asked for, its axial slices are the model's, and the result lies on its own voxels.
+void resliced(const seqseg::Engine &engine) {
+    seqseg::Study study;
+    for (int sequence = 0; sequence < 3; ++sequence) {
+        std::vector<float> voxels(STUDY_VOXELS);
+        study_fill(sequence, voxels.data());
+        seqseg_volume_view view = study_view(voxels.data());
+        const double c = std::cos(0.349), s = std::sin(0.349);
+        for (int column = 0; column < 4; ++column) {
+            const double y = view.affine[4 + column], z = view.affine[8 + column];
+            view.affine[4 + column] = c * y - s * z;
+            view.affine[8 + column] = s * y + c * z;
+        }
+        study.set_volume(static_cast<seqseg::Sequence>(sequence), view);
+    }
+    const seqseg::Detection own = engine.detect(study);
+    CHECK(own.slice_count() == STUDY_K && own.slice(1).storage_slice == 1);
+    CHECK(study.warnings().at(0).find("20 degrees") != std::string::npos);
+    const seqseg::Detection axial = engine.detect(study, seqseg::Options().reslice_axial(4.0));
+    CHECK(axial.slice_count() > STUDY_K && axial.slice(1).storage_slice == SIZE_MAX);
+    CHECK(std::abs(axial.slice(1).position_mm - axial.slice(0).position_mm - 4.0) < 1e-9);
+    CHECK(study.warnings().at(0).find("resampled") != std::string::npos);
+    const seqseg::Segmentation segmentation = engine.segment(study, axial);
+    CHECK(segmentation.size()[2] == STUDY_K && segmentation.slice_count() == axial.slice_count());
+    for (const seqseg::ContourLine &line : segmentation.contour().lines()) {
+        CHECK(line.storage_slice < STUDY_K);
+    }
+    // The study was brought together anew: what was found on its own slices does not fit it any more.
+    CHECK(thrown([&] { (void)engine.segment(study, own); }) == seqseg::Status::Argument);
+}
+
 void errors(const seqseg::Engine &engine) {
     seqseg::Study empty;
     CHECK(thrown([&] { (void)engine.detect(empty); }) == seqseg::Status::Argument);
@@ -229,6 +260,7 @@ int main(int argc, char **argv) {
     CHECK(engine.model_name() == "seqseg-micro" && engine.is_demo() && engine.grid() == 96 && engine.device() == "cpu");
     CHECK(engine.model_hash().size() == 64 && !engine.model_version().empty() && !engine.intended_use().empty() && engine.device_fallback().empty());
     pipeline(engine, argv[1]);
+    resliced(engine);
     errors(engine);
     cancel(engine);
     moves();

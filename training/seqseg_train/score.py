@@ -47,6 +47,8 @@ def main() -> None:
         raise SystemExit(f"{arguments.truth}: does not lie on the grid of the run's mask")
     found, truth = np.asarray(found_image.dataobj) > 0, np.asarray(truth_image.dataobj) > 0
 
+    if record.get("resliced"):
+        raise SystemExit(f"{arguments.run}: T1C was resliced, so its slices are not the truth's; compare mask.nii.gz itself")
     print("slice      z mm  steps   truth mm2   found mm2   Dice  box recall  status")
     for entry in record["slices"]:
         k = entry["storage_slice"]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use seqseg::Device;
 use seqseg::contour::ContourKind;
+use seqseg::study::Reslice;
 
 /// Finds and outlines nasopharyngeal carcinoma on T1, contrast-enhanced T1 and T2 MR. Not a medical device.
 #[derive(Debug, Parser)]
@@ -67,7 +68,7 @@ pub enum Command {
     },
     /// Outline a mask or probability on the series it belongs to: writes contours.json and, for DICOM, rtstruct.dcm
     Contour {
-        /// NIfTI or NRRD on the reference's grid: a mask (voxel edges) or a probability (level of --threshold)
+        /// NIfTI or NRRD on the reference's grid, in any storage order: a mask (voxel edges) or a probability (level of --threshold)
         #[arg(long)]
         mask: PathBuf,
         /// The series that the mask lies on: folder, file, .nii.gz or .nrrd
@@ -76,6 +77,10 @@ pub enum Command {
         /// Level of a probability; without it the file is taken as a mask of 0 and 1
         #[arg(long)]
         threshold: Option<f32>,
+        /// Where the mask lies on another grid, sample it at the reference's voxel centres (a mask's nearest voxel, a probability linearly)
+        /// instead of refusing it
+        #[arg(long)]
+        resample: bool,
         /// SeriesInstanceUID of the reference, where its folder holds several series
         #[arg(long, value_name = "UID")]
         reference_series: Option<String>,
@@ -189,6 +194,10 @@ pub struct Sequences {
     /// Go on where the sequences' frames of reference differ; recorded
     #[arg(long)]
     pub force_geometry: bool,
+    /// axial or axial:MM: where T1C's slices are not axial, let the model see T1C resampled to axial slices (3 mm apart, or MM), and bring the
+    /// result back onto T1C's own; recorded
+    #[arg(long, value_name = "PLANE", value_parser = reslice)]
+    pub reslice: Option<Reslice>,
 }
 
 #[derive(Debug, Args)]
@@ -244,6 +253,10 @@ fn contour_kind(text: &str) -> Result<ContourKind, String> {
 }
 
 fn device(text: &str) -> Result<Device, String> {
+    text.parse().map_err(|e: seqseg::Error| e.to_string())
+}
+
+fn reslice(text: &str) -> Result<Reslice, String> {
     text.parse().map_err(|e: seqseg::Error| e.to_string())
 }
 

@@ -8,8 +8,8 @@ use seqseg::contour::{ContourKind, contours_of_level, contours_of_mask};
 use seqseg::engine::{ContourOptions, DEMO_MARK, EngineOptions, contour};
 use seqseg::export::record::{Record, Timing};
 use seqseg::export::{RtStructOptions, write_rtstruct};
-use seqseg::study::orient::Orientation;
-use seqseg::study::{ReadOptions, Source, read};
+use seqseg::study::transfer::{Sampling, onto};
+use seqseg::study::{Grid, ReadOptions, Reslice, Source, read};
 use seqseg::{Bundle, DetectOptions, Detection, Engine, Error, Result, Run, Status, Study, Trajectory, Volume};
 
 use crate::args::{Arguments, Command, Detecting, Model, Sequences, Slices};
@@ -28,11 +28,16 @@ pub fn run(arguments: Arguments) -> Result<()> {
             whole(&sequences, &model, &From::Detection(detection), outline.contours, &out)
         }
         Command::Detect { sequences, model, detecting, out } => detect(&sequences, &model, &detecting, &out),
-        Command::Contour { mask, reference, reference_series, reference_pick, allow_gaps, threshold, roi_name, out } => {
+        Command::Contour { mask, reference, reference_series, reference_pick, allow_gaps, threshold, resample, roi_name, out } => {
             let region = read(&[mask], &ReadOptions::default()).map_err(|e| e.within("mask"))?;
             let options = inputs::read_options(&reference_series, &reference_pick, allow_gaps);
             let series = read(&[reference], &options).map_err(|e| e.within("reference"))?;
-            outline(&region, &series, threshold, &roi_name, &out)
+            let sampling = match (resample, threshold) {
+                (false, _) => Sampling::Refused,
+                (true, None) => Sampling::Nearest,
+                (true, Some(_)) => Sampling::Linear,
+            };
+            outline(&region, &series, threshold, sampling, &roi_name, &out)
         }
         Command::Evaluate(arguments) => evaluate(&arguments),
         Command::Prepare { sequences, bundle, slices, out } => prepare(&sequences, &bundle, &slices, &out),
@@ -111,6 +116,7 @@ fn whole(sequences: &Sequences, model: &Model, from: &From, kind: ContourKind, o
             "allow_gaps": sequences.allow_gaps,
             "pick": [&sequences.t1_pick, &sequences.t1c_pick, &sequences.t2_pick],
             "force_coverage": detection.force_coverage(),
+            "reslice": match sequences.reslice { Some(Reslice::Axial { step_mm }) => Some(format!("axial:{step_mm}")), _ => None },
             "detection": match from { From::Detection(path) => Some(path.display().to_string()), From::Agent(_) => None },
         });
         let mut record = Record::new(&study, &engine, options);
@@ -194,27 +200,26 @@ fn detect(sequences: &Sequences, model: &Model, detecting: &Detecting, out: &Pat
     Ok(())
 }
 
-/// The region in the reference's own storage order, where both lie on one grid, whatever their order and flips.
-pub fn on_reference(region: &Volume, reference: &Volume) -> Result<ndarray::Array3<f32>> {
-    if region.grid().corner_distance(reference.grid()) <= seqseg::study::SAME_PLACE_MM {
-        return Ok(region.voxels().clone());
-    }
-    let (from, to) = (Orientation::of(region.grid())?, Orientation::of(reference.grid())?);
-    let distance = from.canonical_grid(region.grid())?.corner_distance(&to.canonical_grid(reference.grid())?);
-    if distance > seqseg::study::SAME_PLACE_MM {
-        return Err(Error::Geometry(format!(
-            "{}: does not lie on the grid of {} ({}). Resample the mask onto the reference first",
-            region.place(),
-            reference.place(),
-            if distance.is_finite() { format!("corners differ by {distance:.3} mm") } else { "another size".into() }
-        )));
-    }
-    Ok(to.to_storage(from.canonical(region.voxels().view())))
+/// Volume of what lies inside.
+fn cm3(voxels: &ndarray::Array3<f32>, grid: &Grid, inside: impl Fn(&f32) -> bool) -> f64 {
+    let of = |(k, plane): (usize, ndarray::ArrayView2<'_, f32>)| plane.iter().filter(|v| inside(v)).count() as f64 * grid.voxel_mm3(k);
+    voxels.outer_iter().enumerate().map(of).sum::<f64>() / 1000.0
 }
 
-fn outline(region: &Volume, series: &Volume, threshold: Option<f32>, roi_name: &str, out: &Path) -> Result<()> {
+fn outline(region: &Volume, series: &Volume, threshold: Option<f32>, sampling: Sampling, roi_name: &str, out: &Path) -> Result<()> {
     let outputs = Outputs::new(out)?;
-    let voxels = on_reference(region, series)?;
+    let moved = onto(region, series, sampling)?;
+    let inside = |v: &f32| *v >= threshold.unwrap_or(1.0);
+    let resampled = moved.sampled.then(|| {
+        let (before, after) = (cm3(region.voxels(), region.grid(), inside), cm3(&moved.voxels, series.grid(), inside));
+        format!(
+            "{}: resampled onto {} ({}): {before:.2} cm3 on its own grid, {after:.2} cm3 here",
+            region.place(),
+            series.place(),
+            if threshold.is_some() { "linear" } else { "nearest voxel" }
+        )
+    });
+    let voxels = moved.voxels;
     let lines = match threshold {
         Some(threshold) => contours_of_level(voxels.view(), series.grid(), threshold, None)?,
         None => {
@@ -241,6 +246,7 @@ fn outline(region: &Volume, series: &Volume, threshold: Option<f32>, roi_name: &
     }
     outputs.publish()?;
     warn(series.dicom().map_or(&[], |s| &s.warnings), warning);
+    warn(resampled.as_slice(), warning);
     Ok(())
 }
 

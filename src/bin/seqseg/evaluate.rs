@@ -13,7 +13,7 @@ use seqseg::{Error, Result, Volume};
 use serde_json::{Value, json};
 
 use crate::args::Evaluation;
-use crate::commands::on_reference;
+use seqseg::study::transfer::{Sampling, onto};
 use crate::inputs;
 
 /// A region on the reference's grid, and what must be said about it.
@@ -94,7 +94,7 @@ fn ours(path: &Path, choice: Option<&str>, reference: &Volume, by: SliceBy) -> R
 
 fn of_mask(path: &Path, reference: &Volume) -> Result<Drawn> {
     let region = read(&[path.to_owned()], &ReadOptions::default())?;
-    let voxels = on_reference(&region, reference)?;
+    let voxels = onto(&region, reference, Sampling::Refused)?.voxels;
     if let Some(value) = voxels.iter().find(|v| **v != 0.0 && **v != 1.0) {
         return Err(Error::Argument(format!("{}: holds the value {value}; a mask of 0 and 1 was expected", path.display())));
     }

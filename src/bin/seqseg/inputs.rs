@@ -28,6 +28,7 @@ pub fn study(sequences: &Sequences, clock: &mut Clock, run: &Run<'_>) -> Result<
     let volumes: [Arc<Volume>; 3] = volumes.try_into().map_err(|_| Error::Internal("three sequences were read".into()))?;
     let mut options = StudyOptions::default();
     options.force_geometry = sequences.force_geometry;
+    options.reslice = sequences.reslice.unwrap_or_default();
     clock.time("align", || Study::new(volumes, &options, run))
 }
 

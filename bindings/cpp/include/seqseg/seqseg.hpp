@@ -319,6 +319,11 @@ public:
     Options &force_geometry(bool force = true) { return set(seqseg_options_set_force_geometry, force); }
     // Detect: take slices that T1 or T2 covers incompletely too.
     Options &force_coverage(bool force = true) { return set(seqseg_options_set_force_coverage, force); }
+    // Detect, read_detection: let the model see axial slices, `step_mm` apart (0: 3 mm), resampled from a T1C whose own are not axial. The result lies
+    // on T1C's own voxels all the same; slices of detection and segmentation are the axial ones, and have no storage_slice (SIZE_MAX).
+    Options &reslice_axial(double step_mm = 0.0) {
+        return set(seqseg_options_set_reslice, static_cast<std::uint32_t>(SEQSEG_RESLICE_AXIAL), step_mm);
+    }
     // Contour: the line that contours follow.
     Options &contour_kind(ContourKind kind) { return set(seqseg_options_set_contour_kind, static_cast<std::uint32_t>(kind)); }
     // RT Structure Set: how holes are written.
