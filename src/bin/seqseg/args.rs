@@ -141,6 +141,12 @@ pub struct Evaluation {
     /// SeriesInstanceUID of the reference, where its folder holds several series
     #[arg(long, value_name = "UID")]
     pub reference_series: Option<String>,
+    /// Which images of the reference, where its series holds several echoes, b-values, time points or stacks
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub reference_pick: Option<String>,
+    /// Take a reference in which slices are missing
+    #[arg(long)]
+    pub allow_gaps: bool,
     /// What it is compared with: a run's output folder, another structure set, or a mask on the reference's grid
     #[arg(long, value_name = "P")]
     pub ours: PathBuf,

@@ -245,8 +245,8 @@ fn outline(region: &Volume, series: &Volume, threshold: Option<f32>, sampling: S
         write_rtstruct(&outputs.path("rtstruct.dcm"), &lines, series, &options)?;
     }
     outputs.publish()?;
+    warn(resampled.as_slice(), None);
     warn(series.dicom().map_or(&[], |s| &s.warnings), warning);
-    warn(resampled.as_slice(), warning);
     Ok(())
 }
 

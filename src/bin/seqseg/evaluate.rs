@@ -27,7 +27,8 @@ struct Drawn {
 }
 
 pub fn evaluate(arguments: &Evaluation) -> Result<()> {
-    let reference = read(&arguments.reference, &inputs::read_options(&arguments.reference_series)).map_err(|e| e.within("reference"))?;
+    let options = inputs::read_options(&arguments.reference_series, &arguments.reference_pick, arguments.allow_gaps);
+    let reference = read(&arguments.reference, &options).map_err(|e| e.within("reference"))?;
     let by = if arguments.by_plane { SliceBy::Plane } else { SliceBy::Image };
     let edited = structure_set(&arguments.rtstruct, arguments.roi.as_deref(), &reference, by)?;
     let ours = ours(&arguments.ours, arguments.ours_roi.as_deref(), &reference, by)?;
