@@ -5,7 +5,7 @@
 # make test-cancel BUNDLE=DIR    how long a cancel takes with that model
 # make abi-check    the header against the baseline of the last release; make abi-baseline writes that
 # make judges  structure sets before more of other people's software than the tests ask (an archive, dcmjs, dcmrtstruct2nii)
-# make test-slicer    the 3D Slicer extension on Slicer's core (1.3 GB, Python 3.11 on x86-64 Linux)
+# make test-slicer    the 3D Slicer extension on Slicer's core (1.4 GB, Python 3.11 on x86-64 Linux)
 # make lint    formatting and lints
 # make bench   what the library costs beside the model [BUNDLE= REPEATS= THREADS=]
 # make bench-paper    the same with networks of the paper's size (untrained; PyTorch makes them)

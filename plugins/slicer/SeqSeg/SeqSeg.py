@@ -200,7 +200,8 @@ class SeqSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ended = not job.running
         piece = self.logic.nextPiece()
         if piece is not None:
-            self.guarded(piece)
+            if not self.guarded(piece):
+                self.logic.abandon()
             return
         if not ended:
             return
@@ -421,6 +422,7 @@ class SeqSegLogic(ScriptedLoadableModuleLogic):
         # The file of a SOP instance; a test, or a site with another archive, may give its own.
         self.fileOf = dicom.database_files
         self._pieces: list = []
+        self._abandoned = False
         # T1C of the run, and what the volumes were then.
         self._t1c = None
         self._stamps: Optional[tuple] = None
@@ -475,6 +477,7 @@ class SeqSegLogic(ScriptedLoadableModuleLogic):
         return tuple(volumes.stamp(one) for one in (node.t1, node.t1c, node.t2))
 
     def _begin(self, work) -> None:
+        self._abandoned = False
         self.job = Job(work)
         self.job.start()
 
@@ -484,12 +487,19 @@ class SeqSegLogic(ScriptedLoadableModuleLogic):
             event = self.job.poll()
             if event is not None:
                 self._pieces = self._piecesOf(event)
+        if self._abandoned:
+            self._pieces = []
         return self._pieces.pop(0) if self._pieces else None
+
+    def abandon(self) -> None:
+        """A piece failed, and the user was told: the rest of the run would only fail after it."""
+        self._abandoned = True
+        self.job.cancel()
 
     def finish(self) -> Optional[BaseException]:
         """Ends a run whose thread has ended and whose pieces are done; gives what stopped it."""
         error, self.job = self.job.error, None
-        return error
+        return None if self._abandoned else error
 
     def stop(self) -> None:
         """Cancels a run and waits until it has ended: within one model run."""

@@ -48,7 +48,7 @@ def ensure(folder: str, device: str) -> None:
         try:
             from slicer.packaging import pip_ensure
         except ImportError:
-            question = _("SeqSeg needs the Python package {requirement} (about 110 MB). Install it now?").format(requirement=requirement)
+            question = _("SeqSeg needs the Python package {requirement} (about 100 MB). Install it now?").format(requirement=requirement)
             if not slicer.util.confirmOkCancelDisplay(question, _("SeqSeg")):
                 raise UserError(_("The package {requirement} was not installed, so nothing was run. {hint}").format(requirement=requirement, hint=hint)) from None
             slicer.util.pip_install(requirement)
