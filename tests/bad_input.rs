@@ -210,7 +210,7 @@ fn sagittal_and_coronal_references() {
                 put(o, tags::IMAGE_POSITION_PATIENT, VR::DS, &position);
             }
         };
-        dicom_refused(turned, &[], 4, &["sagittal or coronal", "Give an axial T1C series"]);
+        dicom_refused(turned, &[], 4, &[&format!("acquired {what}"), "Give an axial T1C series", "--reslice axial"]);
     }
 }
 
@@ -383,5 +383,5 @@ fn masks_off_the_reference_s_grid() {
     write_nifti(&mask, voxels.view(), &Grid::from_affine(SIZE, &AFFINE).unwrap(), "").unwrap();
     let output =
         seqseg(&["contour", "--mask", &mask.display().to_string(), "--reference", &trio.path("t1c"), "--out", &out.display().to_string()]);
-    refused(&output, &out, 4, &["does not lie on the grid", "corners differ by"]);
+    refused(&output, &out, 4, &["does not lie on the grid", "corners lie up to", "--resample"]);
 }

@@ -1,7 +1,7 @@
 """Nothing in, the demo bundle and its report out: data, detector, segmenter, export, parity, threshold,
 evaluation.
 
-    python -m seqseg_train.demo --out models/demo --seed 1 --cache DIR
+    python -m seqseg_train.demo --out models/demo --seed 2 --cache DIR
 
 Every stage leaves its result in the cache folder and is skipped where that is there already, so a run that was cut off
 goes on. `detector` and `explore` do not need each other and run side by side, on half of the threads each; `--stage` runs
