@@ -13,8 +13,8 @@ use seqseg::{Error, Result, Volume};
 use serde_json::{Value, json};
 
 use crate::args::Evaluation;
-use seqseg::study::transfer::{Sampling, onto};
 use crate::inputs;
+use seqseg::study::transfer::{Sampling, onto};
 
 /// A region on the reference's grid, and what must be said about it.
 struct Drawn {
