@@ -212,7 +212,7 @@ fn main() {
     abi!(seqseg_options_set_threads(options, threads as u32));
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the first use of the threads");
     let sequences: Vec<Vec<u16>> = (0..3).map(voxels).collect();
-    abi!(seqseg_engine_new(path.as_ptr(), options, &mut engine));
+    abi!(seqseg_engine_new(path.as_ptr(), options, null(), &mut engine));
     let opened_mb = memory_mb("VmRSS:");
     let opening_mb = memory_mb("VmHWM:");
 

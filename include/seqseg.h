@@ -28,9 +28,9 @@
  *         seqseg_contours *contours = NULL;
  *         const char *t1 = "patient/T1", *t1c = "patient/T1C", *t2 = "patient/T2";
  *
- *         int failed = seqseg_engine_new("models/demo", NULL, &engine, &error)
- *             || seqseg_run_new(&run, &error)
+ *         int failed = seqseg_run_new(&run, &error)
  *             || seqseg_run_set_progress(run, show, NULL, &error)
+ *             || seqseg_engine_new("models/demo", NULL, run, &engine, &error)
  *             || seqseg_study_new(&study, &error)
  *             || seqseg_study_load(study, SEQSEG_SEQUENCE_T1, &t1, 1, NULL, run, &error)
  *             || seqseg_study_load(study, SEQSEG_SEQUENCE_T1C, &t1c, 1, NULL, run, &error)
@@ -648,9 +648,11 @@ size_t seqseg_study_warning_count(const struct seqseg_study *study);
 const char *seqseg_study_warning(const struct seqseg_study *study, size_t index);
 
 // Opens the model bundle in `bundle_dir` (UTF-8, borrowed); free the engine with seqseg_engine_free. Takes a second or so: the model's files
-// are checked against their sums and the graphs are loaded. Options: device, onnxruntime, threads, concurrent runs.
+// are checked against their sums and the graphs are loaded; a cancel takes effect between the two. Options: device, onnxruntime, threads,
+// concurrent runs.
 uint32_t seqseg_engine_new(const char *bundle_dir,
                            const struct seqseg_options *options,
+                           const struct seqseg_run *run,
                            struct seqseg_engine **engine,
                            struct seqseg_error **error);
 

@@ -88,15 +88,18 @@ impl Provenance {
 }
 
 impl Engine {
-    /// Opens the bundle in `dir`.
+    /// Opens the bundle in `dir`. `run` hears when the files are checked and when the graphs are loaded.
     ///
     /// # Errors
-    /// [`crate::Error::Bundle`], [`crate::Error::Runtime`], [`crate::Error::Device`].
-    pub fn open(dir: &Path, options: &EngineOptions) -> Result<Self> {
+    /// [`crate::Error::Bundle`], [`crate::Error::Runtime`], [`crate::Error::Device`], [`crate::Error::Cancelled`].
+    pub fn open(dir: &Path, options: &EngineOptions, run: &Run<'_>) -> Result<Self> {
+        run.tick(Stage::Read, 0, 2)?;
         let bundle = Bundle::open(dir)?;
+        run.tick(Stage::Read, 1, 2)?;
         let runtime = Runtime::get(options.onnxruntime.as_deref())?;
         let network_options = NetworkOptions { device: options.device, threads: options.threads, concurrent_runs: options.concurrent_runs };
         let networks = Networks::open(runtime, &bundle, &network_options)?;
+        run.tick(Stage::Read, 2, 2)?;
         Ok(Engine { bundle, networks, runtime })
     }
 

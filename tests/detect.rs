@@ -38,7 +38,7 @@ impl Graphs for Watched<'_> {
 }
 
 fn engine() -> Engine {
-    Engine::open(&common::micro(), &EngineOptions::default().with_device(Device::Cpu)).unwrap()
+    Engine::open(&common::micro(), &EngineOptions::default().with_device(Device::Cpu), &Run::default()).unwrap()
 }
 
 /// The golden slices, mirrored, dimmed and shifted into 20 different ones.

@@ -68,7 +68,7 @@ impl Pipeline {
     /// On the synthetic study in memory, or loaded from DICOM.
     fn new(dicom: Option<&common::Trio>) -> Self {
         let mut engine = null_mut();
-        ok!(seqseg_engine_new(abi::text(&common::micro()).as_ptr(), cpu().0, &mut engine));
+        ok!(seqseg_engine_new(abi::text(&common::micro()).as_ptr(), cpu().0, null(), &mut engine));
         let study = abi::new_study();
         for sequence in 0..3 {
             match dicom {
@@ -243,7 +243,7 @@ fn the_nth_read_of_a_bundle_fails() {
     let engine = Cell::new(null_mut());
     let open = || {
         let mut made = null_mut();
-        let outcome = call!(seqseg_engine_new(bundle.as_ptr(), options.0, &mut made));
+        let outcome = call!(seqseg_engine_new(bundle.as_ptr(), options.0, null(), &mut made));
         engine.set(made);
         outcome
     };

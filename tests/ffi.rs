@@ -78,7 +78,7 @@ fn a_volume_in_memory_gets_the_uids_of_the_files_it_came_from() {
     let (mut engine, mut options) = (null_mut(), null_mut());
     ok!(seqseg_options_new(&mut options));
     ok!(seqseg_options_set_device(options, c"cpu".as_ptr()));
-    ok!(seqseg_engine_new(text(&common::micro()).as_ptr(), options, &mut engine));
+    ok!(seqseg_engine_new(text(&common::micro()).as_ptr(), options, null(), &mut engine));
 
     let study = new_study();
     (0..3).for_each(|sequence| load(study, sequence, &trio));
@@ -150,7 +150,7 @@ fn a_cancel_stops_what_reads_and_writes_dicom() {
     let (folder, mut engine, mut options, mut cancel) = (trio.dir.path(), null_mut(), null_mut(), null_mut());
     ok!(seqseg_options_new(&mut options));
     ok!(seqseg_options_set_device(options, c"cpu".as_ptr()));
-    ok!(seqseg_engine_new(text(&common::micro()).as_ptr(), options, &mut engine));
+    ok!(seqseg_engine_new(text(&common::micro()).as_ptr(), options, null(), &mut engine));
     ok!(seqseg_run_new(&mut cancel));
     let mut left = 0u32;
     let counter: *mut u32 = &mut left;

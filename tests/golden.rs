@@ -18,7 +18,7 @@ fn pipeline() -> String {
     let volumes = [0, 1, 2]
         .map(|sequence| Arc::new(Volume::new(common::head_voxels(sequence, &grid), grid.clone(), Source::Memory, "test").unwrap()));
     let study = Study::new(volumes, &StudyOptions::default(), &Run::default()).unwrap();
-    let engine = Engine::open(&common::micro(), &EngineOptions::default().with_device(Device::Cpu)).unwrap();
+    let engine = Engine::open(&common::micro(), &EngineOptions::default().with_device(Device::Cpu), &Run::default()).unwrap();
     let detection = engine.detect(&study, &DetectOptions::default(), &Run::default()).unwrap();
     let segmentation = engine.segment(&study, &detection, &Run::default()).unwrap();
     let contours = contour(&study, &segmentation, &ContourOptions::default(), &Run::default()).unwrap();

@@ -41,7 +41,7 @@ fn engine(fit: &FitKind, dir: &Path) -> Engine {
     manifest["input"]["fit"] = serde_json::to_value(fit).unwrap();
     std::fs::write(dir.join("bundle.json"), manifest.to_string()).unwrap();
     std::fs::copy(source.join("segmenter.onnx"), dir.join("segmenter.onnx")).unwrap();
-    Engine::open(dir, &EngineOptions::default().with_device(Device::Cpu)).unwrap()
+    Engine::open(dir, &EngineOptions::default().with_device(Device::Cpu), &Run::default()).unwrap()
 }
 
 /// A fractional box about the ball on every slice.

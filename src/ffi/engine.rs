@@ -7,6 +7,7 @@ use crate::engine::{Engine, EngineOptions};
 use crate::ffi::boundary::{Handle, borrow, c_string, call, clear, fill, guarded, path, place, quiet};
 use crate::ffi::error::seqseg_error;
 use crate::ffi::options::{Options, seqseg_options};
+use crate::ffi::run::{seqseg_run, with};
 use crate::runtime::Runtime;
 
 /// A model bundle, opened on a device. An engine may be shared by any number of threads; its model runs go one at a time unless
@@ -29,14 +30,16 @@ struct Text {
 }
 
 /// Opens the model bundle in `bundle_dir` (UTF-8, borrowed); free the engine with seqseg_engine_free. Takes a second or so: the model's files
-/// are checked against their sums and the graphs are loaded. Options: device, onnxruntime, threads, concurrent runs.
+/// are checked against their sums and the graphs are loaded; a cancel takes effect between the two. Options: device, onnxruntime, threads,
+/// concurrent runs.
 ///
 /// # Safety
-/// `bundle_dir` is a string; `options` is NULL or a live handle; `engine` points to writable memory; `error` is NULL or does too.
+/// `bundle_dir` is a string; `options` and `run` are NULL or live handles; `engine` points to writable memory; `error` is NULL or does too.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seqseg_engine_new(
     bundle_dir: *const c_char,
     options: *const seqseg_options,
+    run: *const seqseg_run,
     engine: *mut *mut seqseg_engine,
     error: *mut *mut seqseg_error,
 ) -> u32 {
@@ -53,7 +56,7 @@ pub unsafe extern "C" fn seqseg_engine_new(
                 threads: options.threads,
                 concurrent_runs: options.concurrent_runs,
             };
-            let opened = Engine::open(&dir, &settings)?;
+            let opened = with(run, |run| Engine::open(&dir, &settings, run))?;
             let provenance = opened.provenance();
             let device = opened.device().clone();
             let text = Text {

@@ -28,9 +28,9 @@
  *         seqseg_contours *contours = NULL;
  *         const char *t1 = "patient/T1", *t1c = "patient/T1C", *t2 = "patient/T2";
  *
- *         int failed = seqseg_engine_new("models/demo", NULL, &engine, &error)
- *             || seqseg_run_new(&run, &error)
+ *         int failed = seqseg_run_new(&run, &error)
  *             || seqseg_run_set_progress(run, show, NULL, &error)
+ *             || seqseg_engine_new("models/demo", NULL, run, &engine, &error)
  *             || seqseg_study_new(&study, &error)
  *             || seqseg_study_load(study, SEQSEG_SEQUENCE_T1, &t1, 1, NULL, run, &error)
  *             || seqseg_study_load(study, SEQSEG_SEQUENCE_T1C, &t1c, 1, NULL, run, &error)

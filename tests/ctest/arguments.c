@@ -288,11 +288,11 @@ static void pipeline(const char *folder) {
     CHECK(snprintf(file, sizeof file, "%s/never", folder) > 0);
     remove(file);
 
-    REFUSED_RESULT(seqseg_engine, engine, "bundle_dir", seqseg_engine_new(NULL, NULL, &engine, e));
-    REFUSED_RESULT(seqseg_engine, engine, "bundle_dir", seqseg_engine_new("", NULL, &engine, e));
-    REFUSED_RESULT(seqseg_engine, engine, "bundle_dir", seqseg_engine_new(NOT_UTF8, NULL, &engine, e));
-    REFUSED("engine", seqseg_engine_new(SEQSEG_TEST_BUNDLE, NULL, NULL, e));
-    FAILS(SEQSEG_ERROR_BUNDLE, seqseg_engine_new("/nowhere", NULL, &engine, e));
+    REFUSED_RESULT(seqseg_engine, engine, "bundle_dir", seqseg_engine_new(NULL, NULL, NULL, &engine, e));
+    REFUSED_RESULT(seqseg_engine, engine, "bundle_dir", seqseg_engine_new("", NULL, NULL, &engine, e));
+    REFUSED_RESULT(seqseg_engine, engine, "bundle_dir", seqseg_engine_new(NOT_UTF8, NULL, NULL, &engine, e));
+    REFUSED("engine", seqseg_engine_new(SEQSEG_TEST_BUNDLE, NULL, NULL, NULL, e));
+    FAILS(SEQSEG_ERROR_BUNDLE, seqseg_engine_new("/nowhere", NULL, NULL, &engine, e));
     CHECK(engine == NULL);
     engine = engine_new(1, 1);
     CHECK(seqseg_engine_action_name(engine, seqseg_engine_action_count(engine))[0] == '\0');

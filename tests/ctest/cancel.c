@@ -114,7 +114,7 @@ int main(int argc, char **argv) {
     CHECK(pthread_mutex_init(&s.lock, NULL) == 0 && pthread_cond_init(&s.reached, NULL) == 0);
     OK(seqseg_options_new(&options, e));
     OK(seqseg_options_set_device(options, "cpu", e));
-    OK(seqseg_engine_new(argv[1], options, &engine, e));
+    OK(seqseg_engine_new(argv[1], options, NULL, &engine, e));
     OK(seqseg_run_new(&run, e));
     OK(seqseg_cancel_token_new(&s.token, e));
     OK(seqseg_run_set_progress(run, tick, &s, e));

@@ -53,7 +53,8 @@ uint32_t seqseg_study_set_dicom_source(seqseg_study *study, uint32_t sequence, c
     seqseg_options *options, const seqseg_run *run, seqseg_error **error);
 size_t seqseg_study_warning_count(const seqseg_study *study);
 const char *seqseg_study_warning(const seqseg_study *study, size_t index);
-uint32_t seqseg_engine_new(const char *bundle_dir, const seqseg_options *options, seqseg_engine **engine, seqseg_error **error);
+uint32_t seqseg_engine_new(const char *bundle_dir, const seqseg_options *options, const seqseg_run *run, seqseg_engine **engine,
+                           seqseg_error **error);
 void seqseg_engine_free(seqseg_engine *engine);
 const char *seqseg_engine_model_name(const seqseg_engine *engine);
 const char *seqseg_engine_model_version(const seqseg_engine *engine);

@@ -18,7 +18,7 @@ int main(int argc, char **argv) {
     CHECK(argc == 2);
     for (int round = 0; round < 2; round++) {
         uint32_t (*abi_version)(void);
-        uint32_t (*new_engine)(const char *, const seqseg_options *, seqseg_engine **, seqseg_error **);
+        uint32_t (*new_engine)(const char *, const seqseg_options *, const seqseg_run *, seqseg_engine **, seqseg_error **);
         void (*free_engine)(seqseg_engine *);
         uint32_t (*new_study)(seqseg_study **, seqseg_error **);
         void (*free_study)(seqseg_study *);
@@ -44,7 +44,7 @@ int main(int argc, char **argv) {
         LOAD(slice_count, "seqseg_detection_slice_count");
         LOAD(free_detection, "seqseg_detection_free");
         CHECK(abi_version() >= SEQSEG_ABI_VERSION);
-        CHECK(new_engine(SEQSEG_TEST_BUNDLE, NULL, &engine, NULL) == SEQSEG_OK);
+        CHECK(new_engine(SEQSEG_TEST_BUNDLE, NULL, NULL, &engine, NULL) == SEQSEG_OK);
         CHECK(new_study(&study, NULL) == SEQSEG_OK);
         for (int sequence = 0; sequence < 3; sequence++) {
             study_fill(sequence, voxels);

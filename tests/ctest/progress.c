@@ -10,7 +10,7 @@
 #include <sys/time.h>
 #include <time.h>
 
-enum { CALLS = 11 };
+enum { CALLS = 12 };
 
 static bool brief;
 
@@ -97,6 +97,18 @@ static uint32_t call(state *s, int n, seqseg_error **e) {
             return status;
         }
         case 9: return seqseg_segmentation_write_probability(s->segmentation, file, NULL, s->run, e);
+        case 10: {
+            seqseg_engine *again = NULL;
+            seqseg_options *options = NULL;
+            uint32_t status;
+            OK(seqseg_options_new(&options, e));
+            OK(seqseg_options_set_device(options, "cpu", e));
+            status = seqseg_engine_new(SEQSEG_TEST_BUNDLE, options, s->run, &again, e);
+            CHECK((again == NULL) == (status != SEQSEG_OK));
+            seqseg_options_free(options);
+            seqseg_engine_free(again);
+            return status;
+        }
         default: {
             const char *paths[1];
             paths[0] = file;

@@ -137,7 +137,7 @@ static inline seqseg_engine *engine_new(uint32_t threads, uint32_t concurrent_ru
     OK(seqseg_options_set_device(options, "cpu", e));
     OK(seqseg_options_set_threads(options, threads, e));
     OK(seqseg_options_set_concurrent_runs(options, concurrent_runs, e));
-    OK(seqseg_engine_new(SEQSEG_TEST_BUNDLE, options, &engine, e));
+    OK(seqseg_engine_new(SEQSEG_TEST_BUNDLE, options, NULL, &engine, e));
     seqseg_options_free(options);
     return engine;
 }

@@ -103,7 +103,7 @@ impl Engine {
         call!(seqseg_options_set_device(options, c"cpu".as_ptr())).unwrap();
         // The networks are too small to share.
         call!(seqseg_options_set_threads(options, 1)).unwrap();
-        call!(seqseg_engine_new(text(&crate::common::micro()).as_ptr(), options, &mut engine)).unwrap();
+        call!(seqseg_engine_new(text(&crate::common::micro()).as_ptr(), options, null(), &mut engine)).unwrap();
         // SAFETY: a live handle.
         unsafe { seqseg_options_free(options) };
         Engine(engine)

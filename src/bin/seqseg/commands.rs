@@ -65,11 +65,11 @@ enum From {
     Detection(PathBuf),
 }
 
-fn open(model: &Model) -> Result<Engine> {
+fn open(model: &Model, run: &Run<'_>) -> Result<Engine> {
     let runtime = &model.runtime;
     let options =
         EngineOptions::default().with_device(runtime.device).with_onnxruntime(runtime.onnxruntime.clone()).with_threads(runtime.threads);
-    Engine::open(&model.bundle, &options)
+    Engine::open(&model.bundle, &options, run)
 }
 
 fn detect_options(detecting: &Detecting, study: &Study) -> Result<DetectOptions> {
@@ -100,7 +100,7 @@ fn whole(sequences: &Sequences, model: &Model, from: &From, kind: ContourKind, o
     let mut outputs = Outputs::new(out)?;
     let mut clock = Clock::default();
     let finished = watch.with(|run| {
-        let engine = clock.time("load model", || open(model))?;
+        let engine = clock.time("load model", || open(model, run))?;
         let study = inputs::study(sequences, &mut clock, run)?;
         let before = engine.work();
         let detection = boxes(&study, &engine, from, &mut clock, run)?;
@@ -180,7 +180,7 @@ fn detect(sequences: &Sequences, model: &Model, detecting: &Detecting, out: &Pat
     let watch = Watch::new()?;
     let outputs = Outputs::new(out)?;
     let outcome = watch.with(|run| {
-        let engine = open(model)?;
+        let engine = open(model, run)?;
         let study = inputs::study(sequences, &mut Clock::default(), run)?;
         let detection = engine.detect(&study, &detect_options(detecting, &study)?, run)?;
         outputs.detection(&study, &engine, &detection)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use seqseg::bundle::golden::Golden;
 use seqseg::engine::EngineOptions;
 use seqseg::runtime::search;
-use seqseg::{Engine, Result, Runtime};
+use seqseg::{Engine, Result, Run, Runtime};
 
 use crate::args::RuntimeArguments;
 
@@ -28,7 +28,7 @@ pub fn doctor(bundle: Option<&Path>, arguments: &RuntimeArguments) -> Result<()>
         .with_device(arguments.device)
         .with_onnxruntime(arguments.onnxruntime.clone())
         .with_threads(arguments.threads);
-    let engine = Engine::open(dir, &options)?;
+    let engine = Engine::open(dir, &options, &Run::default())?;
     let provenance = engine.provenance();
     println!("bundle        {} {} ({})", provenance.model_name, provenance.model_version, provenance.model_hash);
     if provenance.demo {

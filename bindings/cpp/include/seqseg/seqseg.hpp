@@ -733,10 +733,8 @@ using Work = seqseg_work;
 // A model bundle, opened on a device. Any number of threads may share one.
 class Engine {
 public:
-    explicit Engine(const std::string &bundle_dir, const Options &options = {}) {
-        seqseg_engine *raw = nullptr;
-        detail::call(seqseg_engine_new, bundle_dir.c_str(), options.get(), &raw);
-        handle_.reset(raw);
+    explicit Engine(const std::string &bundle_dir, const Options &options = {}, const Run &run = {}) {
+        handle_.reset(detail::make_with<seqseg_engine>(run, seqseg_engine_new, bundle_dir.c_str(), options.get()));
     }
 
     // Borrowed from the engine.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import NamedTuple, Union
 
 from . import _abi
 from ._inputs import StrPath
-from ._native import FOLDER, Handle, Owner, call, encoded, filled, given, lib, options, text, wrong
+from ._native import FOLDER, Owner, encoded, filled, given, lib, options, text, wrong
 from ._results import Detection, ModelInfo, Segmentation
 from ._run import Cancel, ProgressCallback, run
 from ._study import Study
@@ -88,6 +87,7 @@ class Engine(Owner):
     `onnxruntime` package. A process can use one ONNX Runtime only.
     `threads`: inside one model run; 0 is all cores.
     `concurrent_runs`: how many model runs may go at once, 1 to 64; each costs another copy of the weights.
+    `progress`, `cancel`: as in `detect`; a cancel takes effect between checking the files and loading the graphs.
     """
 
     def __init__(
@@ -98,14 +98,15 @@ class Engine(Owner):
         onnxruntime: StrPath | None = None,
         threads: int = 0,
         concurrent_runs: int = 1,
+        progress: ProgressCallback | None = None,
+        cancel: Cancel | None = None,
     ) -> None:
         global _loaded
-        pointer = ctypes.POINTER(_abi.seqseg_engine)()
         runtime = runtime_for(onnxruntime)
         chosen = options(device=device, onnxruntime=runtime, threads=threads, concurrent_runs=concurrent_runs)
-        call(lib.seqseg_engine_new, encoded(bundle, "bundle"), given(chosen), ctypes.byref(pointer))
+        arguments = (encoded(bundle, "bundle"), given(chosen))
+        self._handle = run(lib.seqseg_engine_new, *arguments, result=_abi.seqseg_engine, progress=progress, cancel=cancel)
         _loaded = True
-        self._handle = Handle(pointer)
 
     @property
     def model(self) -> ModelInfo:
