@@ -237,20 +237,13 @@ fn border(mask: ArrayView2<u8>) -> Array2<bool> {
 /// with their position along the normal.
 fn slice_infos(reference: &Volume) -> Vec<(usize, SliceInfo)> {
     let grid = reference.grid();
-    let [ni, nj, nk] = grid.size();
+    let nk = grid.size()[2];
     let axial = Orientation::of(grid).ok().filter(Orientation::slices_are_axial);
     let info = |slice: usize| {
         let k = axial.map_or(slice, |o| o.storage_slice(slice, nk));
-        let centre = grid.point((ni - 1) as f64 / 2.0, (nj - 1) as f64 / 2.0, k);
-        let image = reference.dicom().and_then(|series| series.slices.get(k));
-        let info = SliceInfo {
-            slice,
-            storage_slice: Some(k),
-            position_mm: if axial.is_some() { centre[2] } else { dot(centre, grid.normal()) },
-            sop_instance_uid: image.map(|i| i.sop_instance_uid.clone()),
-            frame: image.and_then(|i| i.frame),
-        };
-        (k, info)
+        let centre = grid.slice_centre(k);
+        let position_mm = if axial.is_some() { centre[2] } else { dot(centre, grid.normal()) };
+        (k, SliceInfo::new(reference, slice, Some(k), position_mm))
     };
     (0..nk).map(info).collect()
 }

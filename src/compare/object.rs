@@ -16,13 +16,11 @@ use dicom_parser::dataset::read::{DataSetReaderOptions, ValueReadStrategy};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 use crate::error::{Error, Result};
-use crate::study::dicom::bare_syntax;
+use crate::fault;
+use crate::study::dicom::{DEEPEST, bare_syntax};
 
 /// Most bytes of a structure set, packed or not: hundreds of large structures fit.
 const MOST_BYTES: u64 = 512 << 20;
-
-/// Most sequences in sequences; structure sets have 4.
-const DEEPEST: usize = 32;
 
 /// Reads the data set of a file.
 pub(super) fn read(path: &Path) -> Result<InMemDicomObject> {
@@ -32,7 +30,7 @@ pub(super) fn read(path: &Path) -> Result<InMemDicomObject> {
     if size > MOST_BYTES {
         return Err(refused("larger than any structure set; export the structures from the planning system as RTSTRUCT"));
     }
-    let bytes = std::fs::read(path).map_err(wrong)?;
+    let bytes = fault::bytes_of(path).map_err(wrong)?;
     let damaged = |text: &str| refused(&format!("the DICOM file is damaged or truncated: {text}. Copy or export it again"));
     let preamble = bytes.get(128..132) == Some(b"DICM".as_slice());
     let (syntax, data) = match bare_syntax(&bytes) {

@@ -19,6 +19,7 @@ use ndarray::Array3;
 use super::drawing;
 use super::object::{read, text};
 use crate::error::{Error, Result};
+use crate::study::dicom::decimal;
 use crate::study::volume::Volume;
 
 /// A structure set as it was read.
@@ -213,9 +214,8 @@ pub(super) fn geometric_type(contour: &InMemDicomObject) -> String {
 /// Decimal strings as numbers; `None` where one is none. Long contour data in explicit VR are of unknown VR: bytes that hold the same text.
 pub(super) fn decimals(object: &InMemDicomObject, tag: Tag) -> Option<Vec<f64>> {
     let Some(element) = object.get(tag).filter(|e| !e.is_empty()) else { return Some(Vec::new()) };
-    let number = |s: &str| s.trim_matches([' ', '\0']).parse::<f64>().ok().filter(|v| v.is_finite());
     match element.value().primitive()? {
-        PrimitiveValue::U8(bytes) => std::str::from_utf8(bytes).ok()?.split('\\').map(number).collect(),
-        _ => element.to_multi_str().ok()?.iter().map(|s| number(s)).collect(),
+        PrimitiveValue::U8(bytes) => std::str::from_utf8(bytes).ok()?.split('\\').map(decimal).collect(),
+        _ => element.to_multi_str().ok()?.iter().map(|s| decimal(s)).collect(),
     }
 }

@@ -1,8 +1,9 @@
 //! Helpers of the contour tests: seeded randomness, even-odd rasterisation, the test for simple rings.
 
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 
 use super::Contour;
+use crate::compare::rings_mask;
 use crate::study::grid::Grid;
 
 /// xorshift64*: the same numbers everywhere.
@@ -23,26 +24,10 @@ pub(super) fn unit_grid(ni: usize, nj: usize, nk: usize) -> Grid {
     Grid::new([ni, nj, nk], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], origins).unwrap()
 }
 
-/// Even-odd rule at voxel centres; a row's centre that lies on a point is decided by the half-open rule.
+/// Even-odd rule at voxel centres, on one slice.
 pub(super) fn rasterise<'a>(rings: impl IntoIterator<Item = &'a [[f64; 2]]>, ni: usize, nj: usize) -> Array2<u8> {
-    let mut image = Array2::zeros((nj, ni));
-    for ring in rings {
-        for (n, p) in ring.iter().enumerate() {
-            let q = ring[(n + 1) % ring.len()];
-            let (lo, hi) = (p[1].min(q[1]).ceil().max(0.0), p[1].max(q[1]).floor().min(nj as f64 - 1.0));
-            let mut j = lo;
-            while j <= hi {
-                if (p[1] <= j) != (q[1] <= j) {
-                    let i = p[0] + (q[0] - p[0]) * ((j - p[1]) / (q[1] - p[1]));
-                    for column in (i.ceil().max(0.0) as usize)..ni {
-                        image[[j as usize, column]] ^= 1;
-                    }
-                }
-                j += 1.0;
-            }
-        }
-    }
-    image
+    let mask = rings_mask(rings.into_iter().map(|ring| (0, ring)), &unit_grid(ni, nj, 1)).unwrap();
+    mask.index_axis_move(Axis(0), 0)
 }
 
 fn orient(a: [f64; 2], b: [f64; 2], c: [f64; 2]) -> f64 {

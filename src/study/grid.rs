@@ -175,6 +175,12 @@ impl Grid {
         Some(EvenLocator { origin: self.origins[0], rows })
     }
 
+    /// Centre of slice `k`, LPS mm.
+    pub fn slice_centre(&self, k: usize) -> Point {
+        let [ni, nj, _] = self.size;
+        self.point((ni - 1) as f64 / 2.0, (nj - 1) as f64 / 2.0, k)
+    }
+
     /// Largest distance (mm) between the corners of two grids of the same size; infinite where the sizes differ.
     pub fn corner_distance(&self, other: &Grid) -> f64 {
         if self.size != other.size {

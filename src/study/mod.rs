@@ -98,6 +98,20 @@ pub struct SliceInfo {
     pub frame: Option<u32>,
 }
 
+impl SliceInfo {
+    /// Names a slice of `reference`; the image, where it has one, is that of `storage_slice`.
+    pub(crate) fn new(reference: &Volume, slice: usize, storage_slice: Option<usize>, position_mm: f64) -> Self {
+        let image = storage_slice.and_then(|k| reference.dicom()?.slices.get(k));
+        SliceInfo {
+            slice,
+            storage_slice,
+            position_mm,
+            sop_instance_uid: image.map(|i| i.sop_instance_uid.clone()),
+            frame: image.and_then(|i| i.frame),
+        }
+    }
+}
+
 impl Study {
     /// Brings T1, T1C and T2 together.
     ///
@@ -203,17 +217,8 @@ impl Study {
 
     /// How listings name a slice.
     pub fn slice_info(&self, slice: usize) -> SliceInfo {
-        let [ni, nj, nk] = self.grid.size();
-        let storage_slice = self.resliced.is_none().then(|| self.orientation.storage_slice(slice, nk));
-        let centre = self.grid.point((ni - 1) as f64 / 2.0, (nj - 1) as f64 / 2.0, slice);
-        let image = storage_slice.and_then(|k| self.reference().dicom()?.slices.get(k));
-        SliceInfo {
-            slice,
-            storage_slice,
-            position_mm: centre[2],
-            sop_instance_uid: image.map(|i| i.sop_instance_uid.clone()),
-            frame: image.and_then(|i| i.frame),
-        }
+        let storage_slice = self.resliced.is_none().then(|| self.orientation.storage_slice(slice, self.slices()));
+        SliceInfo::new(self.reference(), slice, storage_slice, self.grid.slice_centre(slice)[2])
     }
 
     /// The canonical slices whose centre has z (LPS mm) in `low .. high`.

@@ -131,7 +131,12 @@ impl Resliced {
 
 /// The plane that a grid's slices are nearest to.
 pub fn plane(grid: &Grid) -> &'static str {
-    let n = grid.normal().map(f64::abs);
+    plane_across(grid.normal())
+}
+
+/// The plane that slices across `normal` (of any length) are nearest to.
+pub(crate) fn plane_across(normal: Point) -> &'static str {
+    let n = normal.map(f64::abs);
     match (n[0] > n[1] && n[0] > n[2], n[1] > n[2]) {
         (true, _) => "sagittal",
         (false, true) => "coronal",

@@ -7,14 +7,15 @@ use seqseg::compare::{Comparison, Region, SliceBy, StructureSet, compare, rings_
 use seqseg::engine::DEMO_MARK;
 use seqseg::export::rtstruct::{DEMO_NAME, DEMO_WARNING};
 use seqseg::export::write_atomically;
+use seqseg::study::orient::Orientation;
 use seqseg::study::read::is_dicom;
-use seqseg::study::{Grid, ReadOptions, SAME_PLACE_MM, Source, read};
+use seqseg::study::transfer::{Sampling, onto};
+use seqseg::study::{Grid, ReadOptions, Source, read};
 use seqseg::{Error, Result, Volume};
 use serde_json::{Value, json};
 
 use crate::args::Evaluation;
 use crate::inputs;
-use seqseg::study::transfer::{Sampling, onto};
 
 /// A region on the reference's grid, and what must be said about it.
 struct Drawn {
@@ -162,8 +163,7 @@ fn of_contours(path: &Path, reference: &Volume) -> Result<Drawn> {
         .map_err(|e| Error::read_caused(path, "not the contours.json that seqseg writes. Give the output folder of a run", e))?;
     let ContourGrid { size, axis_i_mm, axis_j_mm, origins_mm } = file.grid;
     let grid = Grid::new(size, axis_i_mm, axis_j_mm, origins_mm).map_err(|e| e.within(path.display()))?;
-    let far = |g: &Grid| (0..size[2]).map(|k| distance(g.origins()[k], grid.origins()[k])).fold(g.corner_distance(&grid), f64::max);
-    if grid.size() != reference.grid().size() || far(reference.grid()) > SAME_PLACE_MM {
+    if Orientation::between(&grid, reference.grid()) != Some(Orientation::CANONICAL) {
         return Err(Error::Geometry(format!(
             "{}: was drawn on another grid than {}. Give the series that the run was made on",
             path.display(),
@@ -173,10 +173,6 @@ fn of_contours(path: &Path, reference: &Volume) -> Result<Drawn> {
     let rings = file.contours.iter().map(|c| (c.slice, &c.indices[..]));
     let mask = rings_mask(rings, reference.grid()).map_err(|e| e.within(path.display()))?;
     Ok(Drawn { name: absolute(path), mask, warnings: Vec::new(), demo: file.warning })
-}
-
-fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()
 }
 
 fn json_of(path: &Path) -> Result<Value> {

@@ -12,6 +12,7 @@ use dicom_dictionary_std::tags;
 
 use crate::error::{Error, Result};
 use crate::fault;
+use crate::study::dicom::DEEPEST;
 
 /// What is copied, with its value representation. The flag: required, empty where the images have none.
 pub(super) const COPIED: [(Tag, VR, bool); 25] = [
@@ -47,7 +48,6 @@ const LONGEST_HEADER: u64 = 1 << 30;
 /// Nothing that is copied comes after this element.
 const LAST: Tag = tags::STUDY_ID;
 const LONGEST_VALUE: u32 = 65_534;
-const DEEPEST_NESTING: usize = 32;
 const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
 const IMPLICIT: &str = "1.2.840.10008.1.2";
 const BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
@@ -191,7 +191,7 @@ impl Encoding {
 
     /// From behind the header of a sequence of undefined length to behind its delimiter.
     fn skip_sequence(self, reader: &mut dyn Read, depth: usize) -> IoResult<()> {
-        if depth > DEEPEST_NESTING {
+        if depth > DEEPEST {
             return Err(invalid("sequences are nested too deeply"));
         }
         loop {

@@ -5,6 +5,7 @@
 
 use super::text;
 use crate::error::{Error, Result};
+use crate::study::dicom::decimal;
 use crate::study::grid::{Grid, Point, add, cross, dot, norm, scale, sub};
 use crate::study::volume::DicomSlice;
 
@@ -38,9 +39,8 @@ impl Plane {
                 slice.orientation.join("\\"),
             ))
         };
-        let number = |s: &String| s.trim_matches([' ', '\0']).parse::<f64>().ok().filter(|v| v.is_finite());
-        let position: Vec<f64> = slice.position.iter().filter_map(number).collect();
-        let orientation: Vec<f64> = slice.orientation.iter().filter_map(number).collect();
+        let position: Vec<f64> = slice.position.iter().filter_map(|s| decimal(s)).collect();
+        let orientation: Vec<f64> = slice.orientation.iter().filter_map(|s| decimal(s)).collect();
         let (&[x, y, z], &[a, b, c, d, e, f]) = (&position[..], &orientation[..]) else {
             return Err(wrong("a number"));
         };

@@ -14,6 +14,7 @@ use super::walk::NONE;
 use crate::error::{Error, Result};
 use crate::study::grid::cross;
 use crate::study::read::ReadOptions;
+use crate::study::reslice::plane_across;
 
 /// No listing names more than so many series or stacks.
 const MOST_LISTED: usize = 20;
@@ -40,12 +41,7 @@ const SIZE: &str = "Size";
 fn mark(image: &Image, name: &str) -> String {
     match name {
         SIZE => format!("{} x {}", image.matrix[0], image.matrix[1]),
-        PLANE => {
-            let normal = cross(image.frame.row, image.frame.column).map(f64::abs);
-            let largest = normal.iter().fold(0.0, |a: f64, b| a.max(*b));
-            let axis = normal.iter().position(|v| *v == largest).unwrap_or(2);
-            ["sagittal", "coronal", "axial"][axis].to_owned()
-        }
+        PLANE => plane_across(cross(image.frame.row, image.frame.column)).to_owned(),
         _ => MARKS
             .iter()
             .find(|m| m.0 == name)

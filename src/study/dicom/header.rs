@@ -64,6 +64,11 @@ fn first_number(value: &str) -> Option<f64> {
     split(value).next()?.parse().ok().filter(|v: &f64| v.is_finite())
 }
 
+/// A decimal string, padded or not; `None` where it is no finite number.
+pub(crate) fn decimal(text: &str) -> Option<f64> {
+    text.trim_matches([' ', '\0']).parse::<f64>().ok().filter(|v| v.is_finite())
+}
+
 /// The values of an attribute, without padding.
 fn split(value: &str) -> impl Iterator<Item = &str> {
     value.split('\\').map(|v| v.trim_matches(|c: char| c.is_whitespace() || c == '\0'))

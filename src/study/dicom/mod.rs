@@ -37,7 +37,8 @@ use header::{Frame, Opened};
 use order::{Image, Trouble};
 use pixels::Format;
 
-pub(crate) use walk::bare_syntax;
+pub(crate) use header::decimal;
+pub(crate) use walk::{DEEPEST, bare_syntax};
 
 /// More images in one series are refused: no volume has as many slices, and no series as many time points.
 const MOST_IMAGES: u64 = 1 << 16;

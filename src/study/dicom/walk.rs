@@ -20,8 +20,8 @@ use dicom_encoding::transfer_syntax::{DynDecoder, TransferSyntaxIndex};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 use flate2::read::DeflateDecoder;
 
-/// Sequences deeper than this are refused: images in use have four levels.
-const DEEPEST: usize = 32;
+/// Sequences deeper than this are refused: images and structure sets in use have four levels.
+pub(crate) const DEEPEST: usize = 32;
 /// More elements than this are refused: an enhanced image of ten thousand frames has a third of it.
 const MOST_ELEMENTS: usize = 1 << 23;
 /// No attribute that is read is longer than this many bytes.
