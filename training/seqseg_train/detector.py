@@ -139,30 +139,30 @@ class Learner:
         """One gradient step of eq. (1) on a random batch; returns its loss. `share_left` of the training is to come."""
         c = self.config
         batch = replay.sample(c.batch, c.per_episode, self.rng)
-        n, m = len(batch.actions), len(batch.whole.image)
-        crops = _from_u8(np.concatenate([batch.before.image, batch.whole.image, batch.after]))
+        before, whole, after = (_from_u8(x) for x in (batch.before.image, batch.whole.image, batch.after))
         if c.intensity:
             # One gain per episode and channel: the whole slice and all its boxes are the same picture.
-            gain = torch.from_numpy(self.rng.uniform(1 - c.intensity, 1 + c.intensity, (m, 3, 1, 1)).astype(np.float32))
-            each = gain.repeat_interleave(n // m, 0)
-            crops = crops * torch.cat([each, gain, each])
+            gain = self.rng.uniform(1 - c.intensity, 1 + c.intensity, (len(whole), 3, 1, 1))
+            gain = torch.from_numpy(gain.astype(np.float32))
+            each = gain.repeat_interleave(len(before) // len(whole), 0)
+            before, whole, after = before * each, whole * gain, after * each
 
         actions = torch.from_numpy(batch.actions)
         next_past = np.concatenate([batch.actions[:, None], batch.past[:, :-1]], axis=1)
         encoded_next = self.net.encode_history(torch.from_numpy(next_past))
         with torch.no_grad():
-            q_next = _q(self.target, crops[n:], m, encoded_next, c.mixed_precision, whole_first=True)[0]
+            q_next = _q(self.target, after, whole, encoded_next, c.mixed_precision)[0]
             best = q_next.max(1).values
             if c.double:
                 self.net.eval()
-                choice = _q(self.net, crops[n:], m, encoded_next, c.mixed_precision, whole_first=True)[0].argmax(1, keepdim=True)
+                choice = _q(self.net, after, whole, encoded_next, c.mixed_precision)[0].argmax(1, keepdim=True)
                 best = q_next.gather(1, choice).squeeze(1)
             stopped = torch.from_numpy(batch.stopped)
             goal = torch.from_numpy(batch.rewards) + c.gamma * torch.where(stopped, torch.zeros_like(best), best)
 
         self.net.train()
         encoded = self.net.encode_history(torch.from_numpy(batch.past))
-        q_all, drawn = _q(self.net, crops[: n + m], m, encoded, c.mixed_precision)
+        q_all, drawn = _q(self.net, before, whole, encoded, c.mixed_precision)
         q = q_all.gather(1, actions[:, None]).squeeze(1)
         loss = F.smooth_l1_loss(q, goal) if c.loss == "huber" else F.l1_loss(q, goal)
         td_loss = float(loss.detach())
@@ -195,16 +195,14 @@ class Learner:
                 kept.copy_(now)
 
 
-def _q(
-    net: QNetwork, crops: Tensor, m: int, history: Tensor, mixed: bool, whole_first: bool = False
-) -> tuple[Tensor, Tensor | None]:
-    """Crops of n boxes and of m whole slices, each shared by n / m boxes -> Q values [n, A] and the trunk's drawings."""
+def _q(net: QNetwork, local: Tensor, whole: Tensor, history: Tensor, mixed: bool) -> tuple[Tensor, Tensor | None]:
+    """Crops of n boxes and of m whole slices, each shared by n / m boxes -> Q values [n, A] and the n + m drawings."""
+    n, m = len(local), len(whole)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed):
-        features, drawn = net.trunk.embed_and_draw(crops)
-    features, drawn = features.float(), None if drawn is None else drawn.float()
-    n = len(crops) - m
-    global_, local = features.split([m, n]) if whole_first else features.split([n, m])[::-1]
-    return net.head(global_.repeat_interleave(n // m, 0), local, history), drawn
+        features, drawn = net.trunk.embed_and_draw(torch.cat([local, whole]))
+    of_box, of_whole = features.float().split([n, m])
+    q = net.head(of_whole.repeat_interleave(n // m, 0), of_box, history)
+    return q, None if drawn is None else drawn.float()
 
 
 @dataclass
@@ -301,16 +299,15 @@ def train_detector(
     out: Path,
     seed: int,
     weights: str | None = None,
-    name: str = "detector",
 ) -> Path:
-    """Train, keep the best checkpoint by `validation_figures`' score as `name`.pt, return its path."""
+    """Train, keep the best checkpoint by `validation_figures`' score as detector.pt, return its path."""
     c, rng = preset.detector, np.random.default_rng([seed, 2])
     learner = Learner(preset, train, seed, weights)
     trunk = learner.net.trunk
     replay = Replay(c.replay, preset.history, bx.N_ACTIONS, trunk.crop.size, trunk.drawn_side)
     chosen = pick_validation(validation, c.validation_slices)
     out.mkdir(parents=True, exist_ok=True)
-    best_path, log, best = out / f"{name}.pt", out / f"{name}.jsonl", -np.inf
+    best_path, log, best = out / "detector.pt", out / "detector.jsonl", -np.inf
     log.write_text("")
     per_epoch = c.episodes_per_epoch or int(train.tumour.sum())
     begun = time.time()
@@ -341,10 +338,13 @@ def train_detector(
             actions[live] = explore(lambda some: learner.greedy(scene, live[some]), prior, epsilon, priori, rng)
             rewards, stopped, over = episodes.step(actions)
             after = scene.look(live, episodes.boxes[live])
+            returns = np.zeros((len(live), bx.N_ACTIONS))
+            if c.auxiliary:
+                returns = prior_returns(before, target, tumour, train.grid, preset.min_side, c.gamma)
             replay.add(
                 scene.number[live] + epoch * per_epoch, scene.whole.rows(live), scene.local.rows(live), after.image, past,
                 actions[live], rewards[live], stopped[live],
-                prior_returns(before, target, tumour, train.grid, preset.min_side, c.gamma),
+                returns,
             )  # fmt: skip
             scene.local.put(live, after)
             rows = np.flatnonzero(over & active)
