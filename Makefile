@@ -67,20 +67,21 @@ $(VENV)/.done: training/pyproject.toml Makefile
 	$(VENV)/bin/python $(PIP) --editable training
 	touch $@
 
+# An environment of the Python $(1) with what the first prerequisite lists, in the target's folder.
+define environment
+$(1) -m venv $(@D)
+$(@D)/bin/python $(PIP) --requirement $<
+touch $@
+endef
+
 $(VENV_JUDGES)/.done: tests/judges/requirements.txt
-	$(PYTHON) -m venv $(VENV_JUDGES)
-	$(VENV_JUDGES)/bin/python $(PIP) --requirement tests/judges/requirements.txt
-	touch $@
+	$(call environment,$(PYTHON))
 
 $(VENV_PYTHON)/.done: bindings/python/requirements.txt
-	$(PYTHON) -m venv $(VENV_PYTHON)
-	$(VENV_PYTHON)/bin/python $(PIP) --requirement $<
-	touch $@
+	$(call environment,$(PYTHON))
 
 $(VENV_WHEEL)/.done: bindings/python/requirements-wheel.txt
-	$(PYTHON) -m venv $(VENV_WHEEL)
-	$(VENV_WHEEL)/bin/python $(PIP) --requirement $<
-	touch $@
+	$(call environment,$(PYTHON))
 
 $(VENV_TRAIN)/.done: training/pyproject.toml
 	$(PYTHON) -m venv $(VENV_TRAIN)
@@ -90,9 +91,7 @@ $(VENV_TRAIN)/.done: training/pyproject.toml
 # The extension's panel on 3D Slicer's core. WHEEL, or one of the tests' build.
 PYTHON_SLICER ?= python3.11
 $(VENV_SLICER)/.done: plugins/slicer/Testing/requirements.txt
-	$(PYTHON_SLICER) -m venv $(VENV_SLICER)
-	$(VENV_SLICER)/bin/python $(PIP) --requirement $<
-	touch $@
+	$(call environment,$(PYTHON_SLICER))
 
 test-slicer: setup $(VENV_SLICER)/.done $(if $(WHEEL),,test-wheel)
 	$(VENV_SLICER)/bin/python $(PIP) --no-deps --force-reinstall $(or $(WHEEL),out/python/wheel/*.whl)
@@ -178,9 +177,7 @@ judges: setup $(VENV_JUDGES)/.done $(JUDGED)/dcmrtstruct2nii/.done
 	else echo 'SKIPPED: dcmjs: npm is not installed'; fi
 
 $(JUDGED)/dcmrtstruct2nii/.done: tests/judges/dcmrtstruct2nii.txt
-	$(PYTHON) -m venv $(JUDGED)/dcmrtstruct2nii
-	$(JUDGED)/dcmrtstruct2nii/bin/python $(PIP) --requirement tests/judges/dcmrtstruct2nii.txt
-	touch $@
+	$(call environment,$(PYTHON))
 
 # What the library costs beside the model; see benches/.
 BUNDLE  ?= models/demo

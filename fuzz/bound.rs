@@ -15,6 +15,20 @@ const LONGEST_FOR: usize = 16 << 20;
 /// A packed byte stands for as many voxels of four bytes at most (see samples.rs and dicom/stream.rs).
 const UNPACKED: usize = 1032 * 4;
 
+/// A fuzz target over a reader of whole files.
+#[allow(unused_macros)]
+macro_rules! fuzz_volumes {
+    ($read:path) => {
+        #[global_allocator]
+        static COUNTING: bound::Counting = bound::Counting;
+
+        libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+            let voxels = |input: &[u8]| $read(input, std::path::Path::new("fuzz")).map_or(0, |v| 4 * v.voxels().len());
+            bound::bounded(input, bound::is_packed(input), voxels);
+        });
+    };
+}
+
 static NOW: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
@@ -67,7 +81,8 @@ pub fn bounded(input: &[u8], packed: bool, read: impl FnOnce(&[u8]) -> usize) ->
     peak
 }
 
-/// Whether a DICOM file says that its pixels are packed, or the file is gzip.
+/// Whether a DICOM file says that its pixels are packed, or the file is gzip. A manifest is neither.
+#[allow(dead_code)]
 pub fn is_packed(input: &[u8]) -> bool {
     let head = &input[..input.len().min(2048)];
     let says = |what: &[u8]| head.windows(what.len()).any(|w| w == what);
