@@ -7,6 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK
+from pydicom.uid import generate_uid
 
 import seqseg
 from seqseg import Status, Volume
@@ -194,6 +195,29 @@ def test_dicom_files_and_datasets(engine, expected, series):
     del bare.file_meta
     with pytest.raises(seqseg.Error, match="cannot be written as a DICOM file"):
         seqseg.Study([bare])
+
+
+def test_echoes_and_gaps_of_dicom_files(engine, expected, series):
+    second = copy.deepcopy(series["t2"])
+    for d in second:
+        d.EchoTime, d.SOPInstanceUID = 20, generate_uid()
+    first = copy.deepcopy(series["t2"])
+    for d in first:
+        d.EchoTime = 99
+    both = [d for pair in zip(first, second) for d in pair]
+    study = seqseg.Study(series["t1"], series["t1c"])
+    with pytest.raises(seqseg.Error, match="Echo Time") as caught:
+        study.set("t2", both)
+    assert caught.value.status is Status.ERROR_IMAGE
+    study.set("t2", both, pick="Echo Time=99")
+    found = pipeline(engine, study)
+    assert [s.box for s in found[0]] == expected[0]
+    few = series["t1"][:2] + series["t1"][3:]
+    with pytest.raises(seqseg.Error, match="missing"):
+        study.set("t1", few)
+    study.set("t1", few, allow_gaps=True)
+    seqseg.detect(engine, study, force_coverage=True)
+    assert any("missing" in warning for warning in study.warnings), study.warnings
 
 
 def test_what_is_refused():

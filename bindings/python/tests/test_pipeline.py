@@ -11,7 +11,7 @@ import pytest
 import seqseg
 from seqseg import Status
 
-from conftest import MICRO, PIXEL_MM, SIZE, STEP_MM, affine, check_golden, close, pipeline, volumes
+from conftest import MICRO, PIXEL_MM, SIZE, STEP_MM, affine, check_golden, close, pipeline, voxels, volumes
 
 
 def test_golden(results):
@@ -171,6 +171,10 @@ def test_options(engine, study):
         lambda: seqseg.detect(engine, study, slices=slice(None, 3)),
         lambda: seqseg.detect(engine, study, slices=(0, 3), slices_mm=(0, 3)),
         lambda: seqseg.contour(segmentation, "both"),
+        lambda: seqseg.detect(engine, study, reslice="coronal"),
+        lambda: seqseg.detect(engine, study, reslice_step_mm=3),
+        lambda: seqseg.detect(engine, study, reslice="axial", reslice_step_mm=50),
+        lambda: seqseg.Study().set("t1", volumes()[0], pick="Echo Time=80", allow_gaps=True),
         lambda: seqseg.Engine(MICRO, device="gpu"),
         lambda: seqseg.Engine(MICRO, threads=-1),
         lambda: seqseg.Engine(MICRO, threads=2**32),
@@ -183,6 +187,28 @@ def test_options(engine, study):
     for call in (lambda: seqseg.Engine(MICRO, threads=1.5), lambda: seqseg.Engine(MICRO, device=3), lambda: seqseg.Engine(3)):
         with pytest.raises(TypeError):
             call()
+
+
+def test_a_tilted_patient_is_resliced_and_comes_back(engine, tmp_path):
+    angle = np.deg2rad(8)
+    tilt = np.eye(4)
+    tilt[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    study = seqseg.Study(*(seqseg.Volume(voxels(sequence), tilt @ affine()) for sequence in range(3)))
+    oblique = seqseg.detect(engine, study)
+    assert [s.storage_slice for s in oblique] == list(range(6))
+    detection = seqseg.detect(engine, study, reslice="axial", reslice_step_mm=4, force_coverage=True)
+    assert len(detection) > 6 and np.allclose(np.diff([s.position_mm for s in detection]), 4)
+    # The model's slices are axial now: all corners of one lie at its position.
+    assert all(np.allclose(s.grid_corners_mm[:, 2], s.position_mm) for s in detection)
+    assert {s.storage_slice for s in detection} == {None}
+    assert any("axial" in warning for warning in study.warnings)
+    segmentation = seqseg.segment(engine, study, detection)
+    assert {s.storage_slice for s in segmentation.slices} == {None}
+    assert segmentation.shape == SIZE[::-1] and segmentation.mask.any() and np.allclose(segmentation.affine, tilt @ affine())
+    file = tmp_path / "detection.json"
+    detection.write(file)
+    again = engine.read_detection(study, file, reslice=seqseg.Reslice.AXIAL, reslice_step_mm=4)
+    assert [s.box for s in again] == [s.box for s in detection]
 
 
 def test_errors(engine, tmp_path):

@@ -20,7 +20,7 @@ boxes are edited.
 
 from __future__ import annotations
 
-from ._abi import Axes, ContourKind, Holes, Sequence, SliceStatus, Stage, Status
+from ._abi import Axes, ContourKind, Holes, Reslice, Sequence, SliceStatus, Stage, Status
 from ._dicom_seg import to_dicom_seg
 from ._engine import Engine, RuntimeInfo, Slices, Work, demo_bundle, runtime_info
 from ._inputs import Image, Volume
@@ -54,6 +54,8 @@ def detect(
     slices_mm: tuple[float, float] | None = None,
     force_geometry: bool = False,
     force_coverage: bool = False,
+    reslice: Reslice | str = "never",
+    reslice_step_mm: float | None = None,
     progress: ProgressCallback | None = None,
     cancel: Cancel | None = None,
 ) -> Detection:
@@ -64,6 +66,8 @@ def detect(
         slices_mm=slices_mm,
         force_geometry=force_geometry,
         force_coverage=force_coverage,
+        reslice=reslice,
+        reslice_step_mm=reslice_step_mm,
         progress=progress,
         cancel=cancel,
     )
@@ -101,6 +105,7 @@ __all__ = [
     "ModelInfo",
     "Progress",
     "ProgressCallback",
+    "Reslice",
     "RuntimeInfo",
     "Segmentation",
     "SegmentationSlice",

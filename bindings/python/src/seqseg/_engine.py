@@ -10,7 +10,7 @@ from typing import NamedTuple, Union
 from . import _abi
 from ._inputs import StrPath
 from ._native import FOLDER, Owner, encoded, filled, given, lib, options, text, wrong
-from ._results import Detection, ModelInfo, Segmentation
+from ._results import Detection, ModelInfo, Segmentation, member
 from ._run import Cancel, ProgressCallback, run
 from ._study import Study
 
@@ -165,6 +165,8 @@ class Engine(Owner):
         slices_mm: tuple[float, float] | None = None,
         force_geometry: bool = False,
         force_coverage: bool = False,
+        reslice: _abi.Reslice | str = "never",
+        reslice_step_mm: float | None = None,
         progress: ProgressCallback | None = None,
         cancel: Cancel | None = None,
     ) -> Detection:
@@ -174,6 +176,8 @@ class Engine(Owner):
         to, but not including, high. By default all slices, which a model trained without tumour-free slices refuses.
         `force_geometry`: go on where the sequences' frames of reference differ (recorded as a warning; another patient is never forced).
         `force_coverage`: take slices that T1 or T2 covers incompletely too.
+        `reslice="axial"`: what the model sees of a T1C whose own slices are not axial is T1C resampled to axial slices, `reslice_step_mm` (0.5 to
+        10, by default 3) apart; slice numbers, positions and boxes are then those of the axial slices, mask and contours lie on T1C's own.
         `progress`: called with a `Progress`, on this thread; returning False cancels. `cancel`: a `CancelToken`, or a callable that returns True
         to cancel. Ctrl-C stops the call within one model run, as KeyboardInterrupt.
         """
@@ -181,7 +185,7 @@ class Engine(Owner):
             raise wrong("slices and slices_mm: give one of them")
         mm = None if slices_mm is None else tuple(float(z) for z in slices_mm)
         forced = {"force_geometry": force_geometry or None, "force_coverage": force_coverage or None}
-        chosen = options(slices=_range(slices), slices_mm=mm, **forced)
+        chosen = options(slices=_range(slices), slices_mm=mm, reslice=_reslice(reslice, reslice_step_mm), **forced)
         arguments = (self._pointer(), study._pointer(), given(chosen))
         handle = run(
             lib.seqseg_detect, *arguments, result=_abi.seqseg_detection, study=study._held(), keep=study._keep(), progress=progress, cancel=cancel
@@ -194,11 +198,14 @@ class Engine(Owner):
         file: StrPath,
         *,
         force_geometry: bool = False,
+        reslice: _abi.Reslice | str = "never",
+        reslice_step_mm: float | None = None,
         progress: ProgressCallback | None = None,
         cancel: Cancel | None = None,
     ) -> Detection:
-        """A (possibly edited) detection of the same study and model, from `Detection.write` or the program's detection.json."""
-        chosen = options(force_geometry=force_geometry or None)
+        """A (possibly edited) detection of the same study and model, from `Detection.write` or the program's detection.json; `reslice` as it was
+        detected with."""
+        chosen = options(force_geometry=force_geometry or None, reslice=_reslice(reslice, reslice_step_mm))
         arguments = (self._pointer(), study._pointer(), encoded(file, "file"), given(chosen))
         study_handle, keep = study._held(), study._keep()
         handle = run(
@@ -216,6 +223,15 @@ class Engine(Owner):
             lib.seqseg_segment, *arguments, result=_abi.seqseg_segmentation, study=study_handle, keep=keep, progress=progress, cancel=cancel
         )
         return Segmentation(handle, self.model)
+
+
+def _reslice(reslice: _abi.Reslice | str, step_mm: float | None) -> tuple[int, float] | None:
+    kind = member(_abi.Reslice, reslice, "reslice")
+    if kind == _abi.Reslice.NEVER:
+        if step_mm is not None:
+            raise wrong(f'reslice_step_mm: {step_mm} was given, but reslice is "never"')
+        return None
+    return kind, 0.0 if step_mm is None else float(step_mm)
 
 
 def _range(slices: Slices | None) -> tuple[int, int] | None:

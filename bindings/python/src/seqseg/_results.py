@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from ._engine import Engine
 
 
+_NO_SLICE = ctypes.c_size_t(-1).value
+"""What the library says where there is no such slice."""
+
+
 class ModelInfo(NamedTuple):
     """The model that a result came from."""
 
@@ -51,8 +55,8 @@ class DetectionSlice(NamedTuple):
 
     slice: int
     """Canonical number: from 0, from inferior to superior."""
-    storage_slice: int
-    """Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially."""
+    storage_slice: int | None
+    """Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially. None where T1C was resliced."""
     position_mm: float
     """z (LPS, mm) of the slice's centre."""
     sop_instance_uid: str
@@ -87,7 +91,8 @@ class SegmentationSlice(NamedTuple):
     """One slice of a segmentation."""
 
     slice: int
-    storage_slice: int
+    storage_slice: int | None
+    """None where T1C was resliced."""
     position_mm: float
     statuses: _abi.SliceStatus
     pixels: int
@@ -109,6 +114,10 @@ class ContourLine(NamedTuple):
     """For a hole: index of the outer line around it."""
     area_mm2: float
     """Inside the line; holes not subtracted."""
+
+
+def _storage(number: int) -> int | None:
+    return None if number == _NO_SLICE else number
 
 
 def words(statuses: _abi.SliceStatus | int) -> str:
@@ -149,7 +158,7 @@ class Detection(Owner, SequenceOf[DetectionSlice]):
         b = s.bounding_box
         return DetectionSlice(
             s.slice,
-            s.storage_slice,
+            _storage(s.storage_slice),
             s.position_mm,
             text(s.sop_instance_uid),
             s.frame,
@@ -293,13 +302,13 @@ class Segmentation(Owner):
         count = lib.seqseg_segmentation_slice_count(pointer)
         found = [filled(_abi.seqseg_segmentation_slice, function, pointer, index) for index in range(count)]
         kind = _abi.SliceStatus
-        return tuple(SegmentationSlice(s.slice, s.storage_slice, s.position_mm, kind(s.statuses), s.pixels, s.area_mm2) for s in found)
+        return tuple(SegmentationSlice(s.slice, _storage(s.storage_slice), s.position_mm, kind(s.statuses), s.pixels, s.area_mm2) for s in found)
 
     def contour(
         self, kind: _abi.ContourKind | str = "level", *, progress: ProgressCallback | None = None, cancel: Cancel | None = None
     ) -> Contours:
         """Outlines: "level" follows the probability at the threshold, between voxel centres; "voxel" follows the mask's voxel edges."""
-        chosen = options(contour_kind=_member(_abi.ContourKind, kind, "kind"))
+        chosen = options(contour_kind=member(_abi.ContourKind, kind, "kind"))
         arguments = (self._pointer(), given(chosen))
         keep = self._held().keep
         handle = run(lib.seqseg_contour, *arguments, result=_abi.seqseg_contours, keep=keep, progress=progress, cancel=cancel)
@@ -397,7 +406,7 @@ class Contours(Owner, SequenceOf[ContourLine]):
         always called DEMO_NOT_CLIN.
         """
         chosen = options(
-            holes=_member(_abi.Holes, holes, "holes"),
+            holes=member(_abi.Holes, holes, "holes"),
             simplify_mm=float(simplify_mm),
             roi_name=roi_name,
             structure_set_label=structure_set_label,
@@ -406,7 +415,8 @@ class Contours(Owner, SequenceOf[ContourLine]):
         run(lib.seqseg_contours_write_rtstruct, *arguments, progress=progress, cancel=cancel)
 
 
-def _member(kind: Any, value: Any, what: str) -> int:
+def member(kind: Any, value: Any, what: str) -> int:
+    """A member of an enumeration by itself or by its name in lower case."""
     if isinstance(value, kind):
         return value
     found = kind.__members__.get(value.upper()) if isinstance(value, str) else None

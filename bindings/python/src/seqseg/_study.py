@@ -57,13 +57,24 @@ class Study(Owner):
         image: Image,
         *,
         series_uid: str | None = None,
+        pick: str | None = None,
+        allow_gaps: bool = False,
         progress: ProgressCallback | None = None,
         cancel: Cancel | None = None,
     ) -> None:
-        """Sets or replaces a sequence ("t1", "t1c", "t2"). `series_uid` chooses a series where DICOM files hold several."""
+        """Sets or replaces a sequence ("t1", "t1c", "t2").
+
+        Of DICOM files alone: `series_uid` chooses a series where they hold several. `pick` chooses images where a series holds several echoes,
+        b-values, time points or stacks: "NAME=VALUE" as the refusal lists them, several parted by semicolons ("Echo Time=80"). `allow_gaps`
+        takes a series in which slices are missing: their distances are kept, and a warning says where.
+        """
         sequence, handle = sequence_of(sequence), self._held()
+        chosen = {"series_uid": series_uid, "pick": pick, "allow_gaps": allow_gaps or None}
         volume = volume_of(image)
         if volume is not None:
+            given_for_files = [name for name, value in chosen.items() if value is not None]
+            if given_for_files:
+                raise wrong(f"{sequence.name}: {' and '.join(given_for_files)} can be chosen for DICOM files only, and this is an image in memory")
             view, alive = volume.view()
             try:
                 arguments = (handle.pointer, sequence, ctypes.byref(view), None)
@@ -72,7 +83,7 @@ class Study(Owner):
                 del alive
             self._files.pop(sequence, None)
             return
-        self._read(lib.seqseg_study_load, sequence, image, series_uid, progress, cancel)
+        self._read(lib.seqseg_study_load, sequence, image, options(**chosen), progress, cancel)
 
     def set_dicom_source(
         self,
@@ -80,28 +91,30 @@ class Study(Owner):
         files: StrPath | list[StrPath] | object,
         *,
         series_uid: str | None = None,
+        pick: str | None = None,
+        allow_gaps: bool = False,
         progress: ProgressCallback | None = None,
         cancel: Cancel | None = None,
     ) -> None:
         """Says which DICOM files (or pydicom datasets) a sequence in memory came from, so that it too yields an RT Structure Set.
 
         Sizes must be equal and every slice must lie within 0.01 mm of the files' (the slices may run the other way); otherwise `Error`, and the
-        sequence stays as it was.
+        sequence stays as it was. `series_uid`, `pick`, `allow_gaps`: as in `set`.
         """
-        self._read(lib.seqseg_study_set_dicom_source, sequence_of(sequence), files, series_uid, progress, cancel)
+        chosen = options(series_uid=series_uid, pick=pick, allow_gaps=allow_gaps or None)
+        self._read(lib.seqseg_study_set_dicom_source, sequence_of(sequence), files, chosen, progress, cancel)
 
     def _read(
         self,
         function: Any,
         sequence: _abi.Sequence,
         source: object,
-        series_uid: str | None,
+        chosen: Handle | None,
         progress: ProgressCallback | None,
         cancel: Cancel | None,
     ) -> None:
         handle, files = self._held(), files_of(source, sequence.name)
         paths = [encoded(path, sequence.name) for path in files.paths]
-        chosen = options(series_uid=series_uid)
         array = (ctypes.c_char_p * len(paths))(*paths)
         run(function, handle.pointer, sequence, array, len(paths), given(chosen), study=handle, progress=progress, cancel=cancel)
         self._files[sequence] = files.folder
