@@ -307,6 +307,11 @@ fn unpack(packed: &[u8], format: &Format, width: usize, path: &Path, damaged: &i
 /// One packed frame as an image of its own: frames in several fragments, which the decoders do not all put together, look like any other.
 fn lone_frame(packed: &[u8], format: &Format, width: usize) -> std::result::Result<FileDicomObject<InMemDicomObject>, WithMetaError> {
     let number = |tag, value: u16| DataElement::new(tag, VR::US, PrimitiveValue::from(value));
+    let mut packed = packed.to_vec();
+    if [uids::JPEGLS_LOSSLESS, uids::JPEGLS_NEAR_LOSSLESS].contains(&format.syntax.as_str()) {
+        // Behind a buffer's last byte CharLS may read zeros for seconds; at an end-of-image marker it stops at once.
+        packed.extend([0xff, 0xd9]);
+    }
     let bits = width as u16 * 8;
     let stored = format.stored.min(bits);
     let object = InMemDicomObject::from_element_iter([
@@ -318,7 +323,7 @@ fn lone_frame(packed: &[u8], format: &Format, width: usize) -> std::result::Resu
         number(tags::BITS_STORED, stored),
         number(tags::HIGH_BIT, stored - 1),
         number(tags::PIXEL_REPRESENTATION, 0),
-        DataElement::new(tags::PIXEL_DATA, VR::OB, PixelFragmentSequence::new_fragments(vec![packed.to_vec()])),
+        DataElement::new(tags::PIXEL_DATA, VR::OB, PixelFragmentSequence::new_fragments(vec![packed])),
     ]);
     object.with_meta(
         FileMetaTableBuilder::new()

@@ -164,6 +164,18 @@ fn what_is_odd_but_harmless_is_read() {
     assert_eq!(series.read().unwrap().voxels(), expected.voxels());
 }
 
+/// The functional groups of two frames, 3 mm apart.
+fn two_planes() -> Vec<u8> {
+    let functional = |z: i16| {
+        let position = format!("0\\0\\{z} ");
+        let inside = element(0x20, 0x32, b"DS", position.len() as u32, position.as_bytes());
+        let plane = element(0x20, 0x9113, b"SQ", inside.len() as u32 + 8, &[item(0xe000, inside.len() as u32), inside].concat());
+        [item(0xe000, plane.len() as u32), plane].concat()
+    };
+    let groups = [functional(0), functional(3)].concat();
+    element(0x5200, 0x9230, b"SQ", groups.len() as u32, &groups)
+}
+
 #[test]
 fn frames_in_fragments_are_found_by_either_offset_table() {
     // Two frames of two fragments each; RLE of 6 samples.
@@ -178,14 +190,7 @@ fn frames_in_fragments_are_found_by_either_offset_table() {
     let fragments = [&rle(10)[..40], &rle(10)[40..], &rle(20)[..64], &rle(20)[64..]].map(<[u8]>::to_vec);
     let at = (fragments[0].len() + fragments[1].len() + 16) as u32;
     let items: Vec<u8> = fragments.iter().flat_map(|f| [item(0xe000, f.len() as u32), f.clone()].concat()).collect();
-    let functional = |z: i16| {
-        let position = format!("0\\0\\{z} ");
-        let inside = element(0x20, 0x32, b"DS", position.len() as u32, position.as_bytes());
-        let plane = element(0x20, 0x9113, b"SQ", inside.len() as u32 + 8, &[item(0xe000, inside.len() as u32), inside].concat());
-        [item(0xe000, plane.len() as u32), plane].concat()
-    };
-    let groups = [functional(0), functional(3)].concat();
-    let groups = element(0x5200, 0x9230, b"SQ", groups.len() as u32, &groups);
+    let groups = two_planes();
     let head = head(&|o| put(o, tags::NUMBER_OF_FRAMES, VR::IS, "2"));
     let table = [0u32.to_le_bytes(), at.to_le_bytes()].concat();
     let wide = [0u64.to_le_bytes(), u64::from(at).to_le_bytes()].concat();
@@ -247,6 +252,27 @@ fn streams_that_would_take_memory_without_end_are_refused() {
     // Progressive JPEG, of which a few bytes can cost a scan of the image.
     assert!(Stream::of(&frame(0xc2), uids::JPEG_EXTENDED12_BIT).unwrap_err().contains("process C2"));
     assert!(Stream::of(&frame(0xc0), uids::JPEG_LOSSLESS).is_err() && Stream::of(&frame(0xf7), uids::JPEGLS_LOSSLESS).is_ok());
+}
+
+#[test]
+fn a_jpeg_ls_stream_without_an_end_is_refused_at_once() {
+    // 16 x 12 pixels of 12 bits, near-lossless; found by the fuzzer: its last byte is no marker any more, and the bits before it are zeros.
+    let stream: [u8; 74] = [
+        0xff, 0xd8, 0xff, 0xf7, 0x00, 0x0b, 0x0c, 0x00, 0x0c, 0x00, 0x10, 0x01, 0x01, 0x11, 0x00, 0xff, 0xda, 0x00, 0x08, 0x01, 0x01, 0x00,
+        0x02, 0x00, 0x00, 0x56, 0x30, 0x39, 0x98, 0xb2, 0x4e, 0xaa, 0x52, 0x94, 0x45, 0x44, 0x4c, 0xd2, 0x49, 0xd4, 0x44, 0xc9, 0x6a, 0x55,
+        0xd2, 0xa5, 0x55, 0x55, 0x49, 0x65, 0x56, 0x95, 0x6a, 0xe5, 0x4b, 0xfa, 0x84, 0xf3, 0xff, 0x7f, 0xff, 0x7e, 0x9f, 0xff, 0x7f, 0xff,
+        0x79, 0x7f, 0xff, 0x7f, 0xff, 0x40, 0x88, 0xd9,
+    ];
+    let size = |o: &mut InMemDicomObject| {
+        put_short(o, tags::ROWS, 12);
+        put_short(o, tags::COLUMNS, 16);
+        put(o, tags::NUMBER_OF_FRAMES, VR::IS, "2");
+    };
+    let frames = [item(0xe000, 74), stream.to_vec()].concat().repeat(2);
+    let packed = [element(0x7fe0, 0x10, b"OB", OPEN, b""), item(0xe000, 0), frames, item(0xe0dd, 0)].concat();
+    let start = std::time::Instant::now();
+    refused(&file(uids::JPEGLS_NEAR_LOSSLESS, &[head(&size), two_planes(), packed].concat()), "cannot be decoded");
+    assert!(start.elapsed().as_secs_f64() < 1.0, "{:?}", start.elapsed());
 }
 
 #[test]
