@@ -78,8 +78,8 @@ def read(node, what: str, files: tuple = ()) -> Input:
         )
     moved = to_world(node, what)
     affine = moved @ ijk_to_ras(node)
-    key = (node.GetID(), image.GetMTime(), affine.tobytes(), files)
-    return Input(node.GetName(), slicer.util.arrayFromVolume(node), affine, not np.allclose(moved, np.eye(4), atol=1e-9), files, key)
+    moves = not np.allclose(moved, np.eye(4), atol=1e-9)
+    return Input(node.GetName(), slicer.util.arrayFromVolume(node), affine, moves, files, (*stamp(node), files))
 
 
 def stamp(node) -> tuple:
