@@ -34,7 +34,7 @@ pub mod status;
 pub mod study;
 
 pub use bundle::Bundle;
-pub use detect::{BoundingBox, DetectOptions, Detection, Trajectory};
+pub use detect::{BoundingBox, DetectOptions, Detection, Proposal, Trajectory};
 pub use engine::{Engine, EngineOptions, Provenance};
 pub use error::{Error, Result};
 pub use run::{CancelToken, Progress, Run, Stage};

@@ -5,7 +5,7 @@ mod common;
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-use ndarray::{Array1, Array2, Array4, ArrayView2, ArrayView4, Axis};
+use ndarray::{Array1, Array2, Array3, Array4, Array5, ArrayView2, ArrayView4, ArrayView5, Axis};
 use seqseg::bundle::golden::Golden;
 use seqseg::bundle::manifest::Agent;
 use seqseg::detect::agent::{best, encode_history, run_agent};
@@ -34,6 +34,14 @@ impl Graphs for Watched<'_> {
 
     fn segmenter(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array4<f32>> {
         self.graphs.segmenter(images, boxes, index)
+    }
+
+    fn proposals(&self, images: ArrayView4<'_, f32>) -> Result<(Array3<f32>, Array2<f32>)> {
+        self.graphs.proposals(images)
+    }
+
+    fn volume(&self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>> {
+        self.graphs.volume(patches)
     }
 }
 

@@ -16,6 +16,14 @@ pub const FORMAT_VERSION: u32 = 1;
 /// No manifest is longer than this (bytes).
 pub(crate) const LONGEST: usize = 256 << 10;
 
+/// No edge of an atlas box lies farther from the slice's centre (mm).
+const FARTHEST_MM: f64 = 500.0;
+/// No side of an atlas box is shorter (mm).
+const SHORTEST_MM: f64 = 1.0;
+
+/// No patch of a `volume` segmenter has more voxels: its three channels take 400 MB.
+const LARGEST_PATCH: usize = 1 << 25;
+
 /// The manifest of a model bundle.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -100,12 +108,26 @@ pub enum FitKind {
 pub enum Detector {
     /// No detection: the box is the whole grid.
     Whole {},
-    /// An atlas box in mm. Reserved.
-    Fixed { box_mm: [f64; 4] },
+    /// An atlas box: the same on every slice.
+    Fixed {
+        /// x0, y0, x1, y1 about the slice's centre, mm; x from the patient's right to left, y from anterior to posterior.
+        box_mm: [f64; 4],
+    },
     /// The Q-learning agent of 3.1.
     Agent(Agent),
-    /// A graph that gives boxes and scores. Reserved.
-    Proposals { graph: String },
+    /// A graph that gives boxes and scores.
+    Proposals(Proposals),
+}
+
+/// A detector that proposes boxes, each with a score.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proposals {
+    pub graph: String,
+    /// A slice whose highest score lies below has no box.
+    pub score_threshold: f64,
+    /// Shortest side of a box, grid pixels.
+    pub min_side: f64,
 }
 
 /// The agent's numbers (3.1, 4.2.2).
@@ -140,54 +162,69 @@ pub enum Features {
     Map,
 }
 
-/// The second stage (3.2): RANet, or another network, on a crop of the slice.
+/// The second stage (3.2): RANet, or another network.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(try_from = "SegmenterKind", into = "SegmenterKind")]
+#[serde(from = "SegmenterSection", into = "SegmenterSection")]
 pub struct Segmenter {
     pub graph: String,
-    /// How much larger than the detector's box the crop is.
+    /// How much larger than the detector's box the segmenter's is.
     pub context_factor: f64,
-    /// Side of the crop, pixels.
-    pub crop: usize,
     pub threshold: f64,
+    pub kind: SegmenterKind,
+}
+
+/// What the segmenter sees at once.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SegmenterKind {
+    /// One slice's box, `side` pixels square.
+    Crop { side: usize },
+    /// All boxes together, by a sliding window.
+    Volume(Window),
+}
+
+/// The window of a `volume` segmenter. Three numbers are those of slices, rows and columns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
+    /// Voxels.
+    pub patch: [usize; 3],
+    pub spacing_mm: [f64; 3],
+    /// Share of a patch that its neighbour sees too, at least.
+    pub overlap: f64,
+    /// Whether the probability is the mean over all mirrored patches.
+    pub mirror: bool,
 }
 
 /// A segmenter as the file tells it.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-enum SegmenterKind {
-    Crop {
-        graph: String,
-        context_factor: f64,
-        crop: usize,
-        threshold: f64,
-    },
-    /// A 3D network by sliding window. Reserved.
-    Volume {
-        graph: String,
-        patch: [usize; 3],
-        spacing_mm: [f64; 3],
-        overlap: f64,
-        mirror: bool,
-        threshold: f64,
-    },
+enum SegmenterSection {
+    Crop { graph: String, context_factor: f64, crop: usize, threshold: f64 },
+    Volume { graph: String, patch: [usize; 3], spacing_mm: [f64; 3], overlap: f64, mirror: bool, threshold: f64, context_factor: f64 },
 }
 
-impl TryFrom<SegmenterKind> for Segmenter {
-    type Error = &'static str;
-
-    fn try_from(kind: SegmenterKind) -> std::result::Result<Self, Self::Error> {
-        match kind {
-            SegmenterKind::Crop { graph, context_factor, crop, threshold } => Ok(Segmenter { graph, context_factor, crop, threshold }),
-            SegmenterKind::Volume { .. } => Err("segmenter kind `volume` is reserved and not supported by this version"),
+impl From<SegmenterSection> for Segmenter {
+    fn from(section: SegmenterSection) -> Self {
+        match section {
+            SegmenterSection::Crop { graph, context_factor, crop, threshold } => {
+                Segmenter { graph, context_factor, threshold, kind: SegmenterKind::Crop { side: crop } }
+            }
+            SegmenterSection::Volume { graph, patch, spacing_mm, overlap, mirror, threshold, context_factor } => {
+                let window = Window { patch, spacing_mm, overlap, mirror };
+                Segmenter { graph, context_factor, threshold, kind: SegmenterKind::Volume(window) }
+            }
         }
     }
 }
 
-impl From<Segmenter> for SegmenterKind {
+impl From<Segmenter> for SegmenterSection {
     fn from(segmenter: Segmenter) -> Self {
-        let Segmenter { graph, context_factor, crop, threshold } = segmenter;
-        SegmenterKind::Crop { graph, context_factor, crop, threshold }
+        let Segmenter { graph, context_factor, threshold, kind } = segmenter;
+        match kind {
+            SegmenterKind::Crop { side } => SegmenterSection::Crop { graph, context_factor, crop: side, threshold },
+            SegmenterKind::Volume(Window { patch, spacing_mm, overlap, mirror }) => {
+                SegmenterSection::Volume { graph, patch, spacing_mm, overlap, mirror, threshold, context_factor }
+            }
+        }
     }
 }
 
@@ -240,15 +277,24 @@ impl Manifest {
         if let FitKind::Mm { pixel_mm } = self.input.fit {
             require(pixel_mm.is_finite() && pixel_mm > 0.0, "input.fit.pixel_mm must be positive")?;
         }
+        let grid = self.input.grid as f64;
         match &self.detector {
             Detector::Whole {} => require(self.segmenter.context_factor == 1.0, "a `whole` detector wants segmenter.context_factor 1")?,
-            Detector::Fixed { .. } => return Err("detector kind `fixed` is reserved and not supported by this version".into()),
-            Detector::Proposals { .. } => return Err("detector kind `proposals` is reserved and not supported by this version".into()),
-            Detector::Agent(agent) => agent.check(self.input.grid as f64)?,
+            Detector::Fixed { box_mm: [x0, y0, x1, y1] } => {
+                let near = [x0, y0, x1, y1].iter().all(|v| v.abs() <= FARTHEST_MM);
+                let ok = near && x1 - x0 >= SHORTEST_MM && y1 - y0 >= SHORTEST_MM;
+                let what = "detector.box_mm must be x0, y0, x1, y1 within";
+                require(ok, &format!("{what} {FARTHEST_MM} mm of the slice's centre, with sides of at least {SHORTEST_MM} mm"))?;
+            }
+            Detector::Proposals(proposals) => proposals.check(grid)?,
+            Detector::Agent(agent) => agent.check(grid)?,
         }
         let segmenter = &self.segmenter;
         require(segmenter.context_factor >= 1.0 && segmenter.context_factor <= 10.0, "segmenter.context_factor must lie between 1 and 10")?;
-        require((8..=4096).contains(&segmenter.crop), "segmenter.crop must lie between 8 and 4096")?;
+        match &segmenter.kind {
+            SegmenterKind::Crop { side } => require((8..=4096).contains(side), "segmenter.crop must lie between 8 and 4096")?,
+            SegmenterKind::Volume(window) => window.check()?,
+        }
         require(segmenter.threshold > 0.0 && segmenter.threshold < 1.0, "segmenter.threshold must lie between 0 and 1")?;
         for file in self.graphs().into_iter().chain(self.golden.as_deref()) {
             require(self.files.contains_key(file), &format!("{file} is used but has no SHA-256 in `files`"))?;
@@ -266,11 +312,34 @@ impl Manifest {
 
     fn graphs(&self) -> Vec<&str> {
         let mut graphs = Vec::new();
-        if let Some(agent) = self.agent() {
-            graphs.extend([agent.trunk.as_str(), agent.q_head.as_str()]);
+        match &self.detector {
+            Detector::Agent(agent) => graphs.extend([agent.trunk.as_str(), agent.q_head.as_str()]),
+            Detector::Proposals(proposals) => graphs.push(proposals.graph.as_str()),
+            Detector::Whole {} | Detector::Fixed { .. } => (),
         }
         graphs.push(self.segmenter.graph.as_str());
         graphs
+    }
+}
+
+impl Proposals {
+    fn check(&self, grid: f64) -> std::result::Result<(), String> {
+        let require = |ok: bool, what: &str| if ok { Ok(()) } else { Err(what.to_owned()) };
+        // Entries that a graph does not use score 0.
+        require(self.score_threshold > 0.0 && self.score_threshold <= 1.0, "detector.score_threshold must be above 0, and 1 at most")?;
+        require(self.min_side > 0.0 && self.min_side <= grid, "detector.min_side must lie between 0 and the grid")
+    }
+}
+
+impl Window {
+    fn check(&self) -> std::result::Result<(), String> {
+        let require = |ok: bool, what: &str| if ok { Ok(()) } else { Err(what.to_owned()) };
+        let voxels = self.patch.iter().try_fold(1usize, |all, side| all.checked_mul(*side));
+        let small = voxels.is_some_and(|all| (1..=LARGEST_PATCH).contains(&all));
+        require(small, &format!("segmenter.patch must be slices, rows and columns of at least 1, and {LARGEST_PATCH} voxels at most"))?;
+        let sensible = self.spacing_mm.iter().all(|mm| (0.1..=50.0).contains(mm));
+        require(sensible, "segmenter.spacing_mm must be three distances from 0.1 to 50 mm")?;
+        require((0.0..=0.9).contains(&self.overlap), "segmenter.overlap must lie between 0 and 0.9")
     }
 }
 
@@ -331,28 +400,87 @@ mod tests {
         assert_eq!(manifest.input.fit, FitKind::Mm { pixel_mm: 0.74 });
     }
 
+    fn with(pointer: &str, value: serde_json::Value) -> serde_json::Value {
+        let mut manifest = example();
+        *manifest.pointer_mut(pointer).unwrap() = value;
+        manifest
+    }
+
+    fn volume() -> serde_json::Value {
+        serde_json::json!({
+            "kind": "volume", "graph": "s", "patch": [8, 64, 48], "spacing_mm": [3.0, 1.0, 1.5], "overlap": 0.5, "mirror": false,
+            "threshold": 0.5, "context_factor": 1.2
+        })
+    }
+
+    fn proposals() -> serde_json::Value {
+        serde_json::json!({"kind": "proposals", "graph": "t", "score_threshold": 0.5, "min_side": 4.0})
+    }
+
+    #[test]
+    fn other_kinds_are_read_and_written_alike() {
+        let fixed = serde_json::json!({"kind": "fixed", "box_mm": [-40.0, -30.5, 20.0, 31.0]});
+        for (pointer, section) in [("/detector", fixed), ("/detector", proposals()), ("/segmenter", volume())] {
+            let manifest = parse(&with(pointer, section.clone())).unwrap();
+            let written = serde_json::to_value(&manifest).unwrap();
+            assert_eq!(*written.pointer(pointer).unwrap(), section);
+            parse(&written).unwrap();
+        }
+        let SegmenterKind::Volume(window) = parse(&with("/segmenter", volume())).unwrap().segmenter.kind else { panic!("a volume") };
+        assert_eq!(window, Window { patch: [8, 64, 48], spacing_mm: [3.0, 1.0, 1.5], overlap: 0.5, mirror: false });
+    }
+
     #[test]
     fn every_wrong_value_is_named() {
-        let volume = serde_json::json!({
-            "kind": "volume", "graph": "s", "patch": [8, 8, 8], "spacing_mm": [1.0, 1.0, 1.0], "overlap": 0.5, "mirror": false, "threshold": 0.5
-        });
-        let cases: [(&str, serde_json::Value, &str); 10] = [
+        let changed = |mut section: serde_json::Value, key: &str, value: serde_json::Value| {
+            section[key] = value;
+            section
+        };
+        let fixed = |box_mm: [f64; 4]| serde_json::json!({"kind": "fixed", "box_mm": box_mm});
+        let missing = |mut section: serde_json::Value, key: &str| {
+            section.as_object_mut().unwrap().remove(key);
+            section
+        };
+        let cases: Vec<(&str, serde_json::Value, &str)> = vec![
             ("/format_version", 2.into(), "format 2"),
             ("/input/grid", 0.into(), "input.grid"),
             ("/detector/terminal", 0.into(), "terminal"),
             ("/detector/features", "map".into(), "reserved"),
             ("/detector/initial_box", serde_json::json!([0.0, 0.0, 500.0, 10.0]), "initial_box"),
+            ("/detector", serde_json::json!({"kind": "whole"}), "context_factor 1"),
+            ("/detector", serde_json::json!({"kind": "other"}), "other"),
+            ("/detector", fixed([10.0, -30.0, 10.5, 30.0]), "box_mm"),
+            ("/detector", fixed([10.0, 30.0, -10.0, -30.0]), "box_mm"),
+            ("/detector", fixed([-600.0, -30.0, 10.0, 30.0]), "box_mm"),
+            ("/detector", serde_json::json!({"kind": "fixed", "box_mm": [1.0, 2.0, 3.0]}), "length 3"),
+            ("/detector", serde_json::json!({"kind": "fixed", "box_mm": [0.0, 0.0, 9.0, 9.0], "graph": "t"}), "graph"),
+            ("/detector", changed(proposals(), "score_threshold", 0.0.into()), "score_threshold"),
+            ("/detector", changed(proposals(), "score_threshold", 1.01.into()), "score_threshold"),
+            ("/detector", changed(proposals(), "min_side", 0.0.into()), "min_side"),
+            ("/detector", changed(proposals(), "min_side", 385.0.into()), "min_side"),
+            ("/detector", changed(proposals(), "graph", "other".into()), "no SHA-256"),
+            ("/detector", missing(proposals(), "min_side"), "min_side"),
             ("/segmenter/threshold", 1.5.into(), "threshold"),
             ("/segmenter/graph", "other".into(), "no SHA-256"),
-            ("/segmenter", volume, "`volume` is reserved"),
+            ("/segmenter/crop", 4.into(), "segmenter.crop"),
+            ("/segmenter", changed(volume(), "patch", serde_json::json!([8, 0, 8])), "patch"),
+            ("/segmenter", changed(volume(), "patch", serde_json::json!([1024, 1024, 1024])), "patch"),
+            ("/segmenter", changed(volume(), "patch", serde_json::json!([u64::MAX, 2, 1])), "patch"),
+            ("/segmenter", changed(volume(), "patch", serde_json::json!([8, 8])), "length 2"),
+            ("/segmenter", changed(volume(), "spacing_mm", serde_json::json!([3.0, 0.0, 1.0])), "spacing_mm"),
+            ("/segmenter", changed(volume(), "spacing_mm", serde_json::json!([3.0, 1.0, 51.0])), "spacing_mm"),
+            ("/segmenter", changed(volume(), "overlap", 0.95.into()), "overlap"),
+            ("/segmenter", changed(volume(), "overlap", (-0.1).into()), "overlap"),
+            ("/segmenter", changed(volume(), "context_factor", 0.5.into()), "context_factor"),
+            ("/segmenter", changed(volume(), "threshold", 0.0.into()), "threshold"),
+            ("/segmenter", changed(volume(), "crop", 64.into()), "crop"),
+            ("/segmenter", missing(volume(), "mirror"), "mirror"),
             ("/input/channels/0/sequence", "T2".into(), "T1, T1C, T2"),
             ("/intended_use", serde_json::json!({"demo": true, "statement": "", "extra": 1}), "extra"),
         ];
         for (pointer, value, expected) in cases {
-            let mut manifest = example();
-            *manifest.pointer_mut(pointer).unwrap() = value;
-            let error = parse(&manifest).unwrap_err();
-            assert!(error.chain().contains(expected), "{pointer}: {}", error.chain());
+            let error = parse(&with(pointer, value.clone())).unwrap_err();
+            assert!(error.chain().contains(expected), "{pointer} {value}: {}", error.chain());
         }
     }
 }

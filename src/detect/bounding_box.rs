@@ -13,6 +13,12 @@ impl BoundingBox {
         BoundingBox([0.0, 0.0, grid as f64, grid as f64])
     }
 
+    /// A box in mm about the grid's centre, kept inside; `pixel_mm` is the size of a pixel along x and y.
+    pub fn from_mm(box_mm: [f64; 4], pixel_mm: [f64; 2], grid: usize) -> Self {
+        let half = grid as f64 / 2.0;
+        BoundingBox(std::array::from_fn(|edge| half + box_mm[edge] / pixel_mm[edge % 2])).kept_inside(grid, 0.0)
+    }
+
     pub fn width(&self) -> f64 {
         self.0[2] - self.0[0]
     }
@@ -99,6 +105,16 @@ mod tests {
     fn a_short_side_grows_about_its_centre() {
         let b = BoundingBox([100.0, 100.0, 112.0, 130.0]).kept_inside(384, 16.0);
         assert_eq!(b.0, [98.0, 100.0, 114.0, 130.0]);
+    }
+
+    #[test]
+    fn millimetres_are_those_about_the_centre() {
+        let of = |box_mm| BoundingBox::from_mm(box_mm, [2.0, 0.5], 96).0;
+        assert_eq!(of([-10.0, -6.0, 30.0, 4.0]), [43.0, 36.0, 63.0, 56.0]);
+        // Pushed back inside, and capped.
+        assert_eq!(of([-10.0, 10.0, 30.0, 30.0]), [43.0, 56.0, 63.0, 96.0]);
+        assert_eq!(of([-10.0, -30.0, 30.0, 0.0]), [43.0, 0.0, 63.0, 60.0]);
+        assert_eq!(of([-100.0, -6.0, 100.0, 4.0]), [0.0, 36.0, 96.0, 56.0]);
     }
 
     #[test]

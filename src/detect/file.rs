@@ -1,18 +1,19 @@
 //! Detections as JSON: written for people and programs, read back after an edit.
 //!
 //! In: a [`Detection`] and its provenance, or a file's text. Out: the other. Of an edited file only `box` of each slice counts: another box
-//! replaces the agent's, `null` says that the slice holds no lesion. Statuses are asked of the study again, never of the file.
+//! replaces the detector's, `null` says that the slice holds no lesion. Statuses are asked of the study again, never of the file.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::bundle::Manifest;
-use crate::detect::{BoundingBox, Detection, SliceDetection, Trajectory, statuses};
+use crate::bundle::manifest::Detector;
+use crate::detect::{BoundingBox, Detection, Proposal, Search, SliceDetection, Trajectory};
 use crate::engine::Provenance;
 use crate::error::{Error, Result};
 use crate::runtime::DeviceUsed;
 use crate::status::Status;
 use crate::study::prepare::Fit;
-use crate::study::{Point, ReslicedAs, Sequence, SliceInfo, Study};
+use crate::study::{Point, ReslicedAs, Sequence, Study};
 
 const FORMAT: &str = "seqseg-detection";
 const VERSION: u32 = 1;
@@ -54,6 +55,9 @@ struct Slice {
     /// The box's corners in the patient (LPS, mm), in the order (x0, y0), (x1, y0), (x1, y1), (x0, y1); for other programs, not read back.
     corners_mm: Option<[Point; 4]>,
     trajectory: Option<Trajectory>,
+    /// What a detector of boxes with scores found; no key where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    proposal: Option<Proposal>,
 }
 
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<BoundingBox>, D::Error> {
@@ -83,6 +87,7 @@ pub fn to_json(detection: &Detection, study: &Study, manifest: &Manifest, proven
             edited: s.edited,
             corners_mm: s.bounding_box.map(|b| corners(&b, detection.fit(), study, s.info.slice)),
             trajectory: s.trajectory.clone(),
+            proposal: s.proposal,
         })
         .collect();
     let file = File {
@@ -164,10 +169,10 @@ fn detection(file: File, study: &Study, manifest: &Manifest, provenance: &Proven
         return wrong("its slices must follow one another without a gap".into());
     }
     let grid = manifest.input.grid;
+    let fit = Fit::new(&manifest.input.fit, grid, study.grid());
     let mut slices = Vec::with_capacity(file.slices.len());
     let mut edits = Vec::new();
     for slice in file.slices {
-        let info: SliceInfo = study.slice_info(slice.slice);
         if let Some(trajectory) = &slice.trajectory {
             let steps = trajectory.actions.len();
             let known = |a: &usize| manifest.agent().is_some_and(|agent| *a < agent.actions.len());
@@ -175,19 +180,27 @@ fn detection(file: File, study: &Study, manifest: &Manifest, provenance: &Proven
                 return wrong(format!("the trajectory of slice {} is damaged: edit only `box`", slice.slice));
             }
         }
-        // What the detector itself would have left here; anything else is a person's.
-        let looked_at = file.force_coverage || study.is_covered(slice.slice);
-        let own = match manifest.agent() {
-            Some(_) => slice.trajectory.as_ref().map(Trajectory::last),
-            None => looked_at.then(|| BoundingBox::whole(grid)),
+        let covered = file.force_coverage || study.is_covered(slice.slice);
+        let whole = match (&manifest.detector, slice.proposal) {
+            (Detector::Proposals(numbers), Some(proposal)) => covered && proposal.is_valid(numbers, grid),
+            (Detector::Proposals(_), None) => !covered,
+            (_, proposal) => proposal.is_none(),
         };
-        if slice.bounding_box != own {
+        if !whole {
+            return wrong(format!("the proposal of slice {} is damaged: edit only `box`", slice.slice));
+        }
+        // What the detector itself would have left here; anything else is a person's.
+        let looked_at = match &manifest.detector {
+            Detector::Agent(_) => slice.trajectory.is_some(),
+            _ => covered,
+        };
+        let search = Search { trajectory: slice.trajectory, proposal: slice.proposal };
+        let own = SliceDetection::new(study, manifest, &fit, slice.slice, looked_at, search);
+        if slice.bounding_box != own.bounding_box {
             edits.push((slice.slice, slice.bounding_box));
         }
-        let statuses = statuses(study, manifest, slice.slice, slice.trajectory.as_ref());
-        slices.push(SliceDetection { info, statuses, bounding_box: own, edited: false, trajectory: slice.trajectory });
+        slices.push(own);
     }
-    let fit = Fit::new(&manifest.input.fit, grid, study.grid());
     let mut detection = Detection { slices, range, grid, fit, force_coverage: file.force_coverage };
     for (slice, bounding_box) in edits {
         match bounding_box {

@@ -1,12 +1,13 @@
 //! Stage one: a box around the tumour on every slice (3.1).
 //!
-//! In: a study, a bundle's networks. Out: a [`Detection`]: per slice a box, the agent's trajectory and statuses. The caller may replace or
-//! clear any box before segmentation.
+//! In: a study, a bundle's networks. Out: a [`Detection`]: per slice a box, what the detector did to find it, and statuses. The caller may
+//! replace or clear any box before segmentation.
 
 pub mod action;
 pub mod agent;
 pub mod bounding_box;
 pub mod file;
+pub mod proposals;
 pub mod trajectory;
 
 use std::ops::Range;
@@ -19,6 +20,7 @@ use crate::status::Status;
 use crate::study::prepare::Fit;
 use crate::study::{SliceInfo, Study};
 pub use bounding_box::BoundingBox;
+pub use proposals::Proposal;
 pub use trajectory::Trajectory;
 
 /// Which slices, and whether to go on where the sequences do not cover them.
@@ -53,6 +55,42 @@ pub struct SliceDetection {
     pub edited: bool,
     /// `None` without an agent, or where the slice was not looked at.
     pub trajectory: Option<Trajectory>,
+    /// `None` without a detector that proposes boxes, or where the slice was not looked at.
+    pub proposal: Option<Proposal>,
+}
+
+/// How a detector came to its box on a slice: nothing where it was not looked at, or where every slice gets the same box.
+#[derive(Debug, Clone, Default)]
+struct Search {
+    trajectory: Option<Trajectory>,
+    proposal: Option<Proposal>,
+}
+
+impl SliceDetection {
+    /// A slice with the detector's own box.
+    fn new(study: &Study, manifest: &Manifest, fit: &Fit, slice: usize, looked_at: bool, search: Search) -> Self {
+        let Search { trajectory, proposal } = search;
+        let bounding_box = match &manifest.detector {
+            _ if !looked_at => None,
+            Detector::Whole {} => Some(BoundingBox::whole(fit.grid)),
+            Detector::Fixed { box_mm } => Some(BoundingBox::from_mm(*box_mm, fit.pixel_mm(study.grid()), fit.grid)),
+            Detector::Agent(_) => trajectory.as_ref().map(Trajectory::last),
+            Detector::Proposals(_) => proposal.and_then(|p| p.bounding_box),
+        };
+        let spacing = study.grid().slice_spacing_mm();
+        let outside = |[low, high]: [f64; 2]| spacing.is_some_and(|s| s < low - 1e-3 || s > high + 1e-3);
+        // The whole grid ends at its edges and tells nothing by it.
+        let whole = matches!(manifest.detector, Detector::Whole {});
+        let statuses = [
+            (manifest.input.slice_spacing_mm.is_some_and(outside), Status::SpacingOutsideTraining),
+            (!study.is_covered(slice), Status::IncompleteCoverage),
+            (looked_at && bounding_box.is_none(), Status::NoLesion),
+            (trajectory.as_ref().is_some_and(|t| !t.stopped), Status::StepLimitReached),
+            (!whole && bounding_box.is_some_and(|b| b.touches_edge(fit.grid)), Status::BoxAtImageEdge),
+        ];
+        let statuses = statuses.into_iter().filter_map(|(holds, status)| holds.then_some(status)).collect();
+        SliceDetection { info: study.slice_info(slice), statuses, bounding_box, edited: false, trajectory, proposal }
+    }
 }
 
 impl Detection {
@@ -144,42 +182,29 @@ pub fn detect(study: &Study, manifest: &Manifest, graphs: &dyn Graphs, options: 
     }
     let range = study.check_slices(options.slices.clone())?;
     let prepared = study.prepared(&manifest.input, range.clone(), run)?;
-    let grid = manifest.input.grid;
 
     let included: Vec<usize> = range.clone().filter(|k| options.force_coverage || study.is_covered(*k)).collect();
     let rows: Vec<usize> = included.iter().map(|k| k - range.start).collect();
-    let mut trajectories = match &manifest.detector {
+    let images = prepared.images.view();
+    let searches: Vec<Search> = match &manifest.detector {
         Detector::Agent(agent) => {
-            agent::run_agent(graphs, agent, prepared.images.view(), &rows, run)?.into_iter().map(Some).collect::<Vec<_>>()
+            let search = |trajectory| Search { trajectory: Some(trajectory), ..Search::default() };
+            agent::run_agent(graphs, agent, images, &rows, run)?.into_iter().map(search).collect()
         }
-        _ => vec![None; rows.len()],
-    }
-    .into_iter();
-
+        Detector::Proposals(numbers) => {
+            let search = |proposal| Search { proposal: Some(proposal), ..Search::default() };
+            proposals::run_proposals(graphs, numbers, images, &rows, run)?.into_iter().map(search).collect()
+        }
+        Detector::Whole {} | Detector::Fixed { .. } => vec![Search::default(); rows.len()],
+    };
+    let mut searches = searches.into_iter();
     let slices = range
         .clone()
         .map(|k| {
             let looked_at = included.binary_search(&k).is_ok();
-            let trajectory = if looked_at { trajectories.next().flatten() } else { None };
-            let bounding_box = looked_at.then(|| trajectory.as_ref().map_or(BoundingBox::whole(grid), Trajectory::last));
-            let statuses = statuses(study, manifest, k, trajectory.as_ref());
-            SliceDetection { info: study.slice_info(k), statuses, bounding_box, edited: false, trajectory }
+            let search = if looked_at { searches.next().unwrap_or_default() } else { Search::default() };
+            SliceDetection::new(study, manifest, &prepared.fit, k, looked_at, search)
         })
         .collect();
-    Ok(Detection { slices, range, grid, fit: prepared.fit, force_coverage: options.force_coverage })
-}
-
-/// What detection has to say of a slice.
-fn statuses(study: &Study, manifest: &Manifest, slice: usize, trajectory: Option<&Trajectory>) -> Vec<Status> {
-    let spacing = study.grid().slice_spacing_mm();
-    let outside = |[low, high]: [f64; 2]| spacing.is_some_and(|s| s < low - 1e-3 || s > high + 1e-3);
-    [
-        (manifest.input.slice_spacing_mm.is_some_and(outside), Status::SpacingOutsideTraining),
-        (!study.is_covered(slice), Status::IncompleteCoverage),
-        (trajectory.is_some_and(|t| !t.stopped), Status::StepLimitReached),
-        (trajectory.is_some_and(|t| t.last().touches_edge(manifest.input.grid)), Status::BoxAtImageEdge),
-    ]
-    .into_iter()
-    .filter_map(|(holds, status)| holds.then_some(status))
-    .collect()
+    Ok(Detection { slices, range, grid: manifest.input.grid, fit: prepared.fit, force_coverage: options.force_coverage })
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use ndarray::Axis;
 use once_cell::sync::OnceCell;
 
-use crate::detect::{self, BoundingBox, DetectOptions, Detection, Trajectory};
+use crate::detect::{self, BoundingBox, DetectOptions, Detection, SliceDetection};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::ffi::boundary::{Handle, borrow, c_string, call, clear, fill, guarded, path, place, quiet};
@@ -143,13 +143,14 @@ pub struct seqseg_slice_image {
 pub struct seqseg_trajectory {
     /// sizeof(seqseg_trajectory) of the caller.
     pub struct_size: usize,
-    /// Actions taken, the terminal one included; 0 where the agent did not look at the slice.
+    /// Actions taken, the terminal one included; 0 where no agent looked at the slice.
     pub steps: usize,
     /// Number of actions to choose from.
     pub action_count: usize,
     /// `steps` indices of actions.
     pub actions: *const u32,
-    /// 4 * (`steps` + 1) numbers: x0, y0, x1, y1 of the initial box, then of the box after every action.
+    /// 4 * (`steps` + 1) numbers: x0, y0, x1, y1 of the initial box, then of the box after every action. Without an agent:
+    /// the box that the detector gave, 0 where it gave none.
     pub boxes: *const f64,
     /// `steps` * `action_count` Q values, step by step.
     pub q: *const f32,
@@ -158,12 +159,13 @@ pub struct seqseg_trajectory {
 }
 
 impl Flat {
-    fn new(uid: Option<&str>, trajectory: Option<&Trajectory>) -> Self {
-        let t = |f: &dyn Fn(&Trajectory) -> Vec<f64>| trajectory.map(f).unwrap_or_default();
+    fn new(slice: &SliceDetection) -> Self {
+        let trajectory = slice.trajectory.as_ref();
+        let own = || slice.bounding_box.map(|b| b.0).unwrap_or_default().to_vec();
         Flat {
-            sop_instance_uid: c_string(uid.unwrap_or_default()),
+            sop_instance_uid: c_string(slice.info.sop_instance_uid.as_deref().unwrap_or_default()),
             actions: trajectory.map(|t| t.actions.iter().map(|a| *a as u32).collect()).unwrap_or_default(),
-            boxes: t(&|t| t.boxes.iter().flat_map(|b| b.0).collect()),
+            boxes: trajectory.map_or_else(own, |t| t.boxes.iter().flat_map(|b| b.0).collect()),
             q: trajectory.map(|t| t.q.concat()).unwrap_or_default(),
         }
     }
@@ -171,7 +173,7 @@ impl Flat {
 
 impl seqseg_detection {
     fn into_raw(detection: Detection, study: Arc<Study>, engine: Arc<Engine>, seconds: f64) -> *mut seqseg_detection {
-        let flat = detection.slices().iter().map(|s| Flat::new(s.info.sop_instance_uid.as_deref(), s.trajectory.as_ref())).collect();
+        let flat = detection.slices().iter().map(Flat::new).collect();
         let handle = Handle::new(RwLock::new(detection));
         Box::into_raw(Box::new(seqseg_detection { handle, study, engine, seconds, flat, prepared: OnceCell::new() }))
     }

@@ -206,7 +206,7 @@ pub struct seqseg_work {
     pub struct_size: usize,
     /// Boxes that the agent's trunk saw: once for each distinct slice and box.
     pub trunk_rows: u64,
-    /// Slices that the segmenter saw.
+    /// Slices that the segmenter saw; of a model that works on volumes, patches.
     pub segmenter_rows: u64,
     /// Seconds inside ONNX Runtime.
     pub seconds: f64,
@@ -231,7 +231,7 @@ pub unsafe extern "C" fn seqseg_engine_get_work(
                 struct_size: size,
                 trunk_rows: done.trunk.rows,
                 segmenter_rows: done.segmenter.rows,
-                seconds: done.trunk.seconds + done.q_head.seconds + done.segmenter.seconds,
+                seconds: done.seconds(),
             };
             fill(work, value, size, "work")
         })

@@ -1,18 +1,19 @@
 //! The bundle's graphs, opened, checked and run.
 //!
-//! In: a [`Bundle`] and a [`Device`]. Out: [`Networks`], whose runs take slices [S, 3, G, G] and boxes and give features, Q values and
-//! probabilities. A session runs one call at a time (a mutex each, held for one model run); more sessions, each with its own copy of the
+//! In: a [`Bundle`] and a [`Device`]. Out: [`Networks`], whose runs take slices [S, 3, G, G] and boxes, or patches of a volume, and give features,
+//! Q values, proposed boxes and probabilities. A session runs one call at a time (a mutex each, held for one model run); more sessions, each with its own copy of the
 //! weights, only where the options ask for them.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Instant;
 
-use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
+use ndarray::{Array2, Array3, Array4, Array5, ArrayView2, ArrayView4, ArrayView5};
 use ort::session::{RunOptions, Session, SessionInputs, SessionOutputs};
 use ort::value::{TensorElementType, TensorRef, ValueType};
 
 use crate::bundle::Bundle;
+use crate::bundle::manifest::{Detector, SegmenterKind};
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::runtime::{Device, DeviceUsed, Runtime, Watch, platform};
@@ -23,8 +24,12 @@ pub trait Graphs {
     fn trunk(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array2<f32>>;
     /// Q values [N, A] from global and local features [N, F] and history [N, h * A].
     fn q_head(&self, global: ArrayView2<'_, f32>, local: ArrayView2<'_, f32>, history: ArrayView2<'_, f32>) -> Result<Array2<f32>>;
+    /// Boxes [S, K, 4] and scores [S, K] of slices [S, 3, G, G].
+    fn proposals(&self, images: ArrayView4<'_, f32>) -> Result<(Array3<f32>, Array2<f32>)>;
     /// Probabilities [N, 1, C, C].
     fn segmenter(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array4<f32>>;
+    /// Probabilities [N, 1, D, H, W] of patches [N, 3, D, H, W].
+    fn volume(&self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>>;
 }
 
 /// What ran, since the networks were opened.
@@ -55,6 +60,9 @@ impl GraphWork {
 pub struct Work {
     pub trunk: GraphWork,
     pub q_head: GraphWork,
+    /// A detector that proposes boxes; a row is a slice.
+    pub proposals: GraphWork,
+    /// A row is a box, or a patch of a volume (mirrored ones too).
     pub segmenter: GraphWork,
 }
 
@@ -64,8 +72,14 @@ impl Work {
         Work {
             trunk: self.trunk.since(earlier.trunk),
             q_head: self.q_head.since(earlier.q_head),
+            proposals: self.proposals.since(earlier.proposals),
             segmenter: self.segmenter.since(earlier.segmenter),
         }
+    }
+
+    /// Seconds inside ONNX Runtime.
+    pub fn seconds(&self) -> f64 {
+        [self.trunk, self.q_head, self.proposals, self.segmenter].iter().map(|graph| graph.seconds).sum()
     }
 }
 
@@ -79,9 +93,15 @@ struct Graph {
 
 /// The opened graphs of a bundle.
 pub struct Networks {
-    agent: Option<(Graph, Graph)>,
-    segmenter: Graph,
+    graphs: Opened,
     device: DeviceUsed,
+}
+
+struct Opened {
+    /// Trunk and Q head.
+    agent: Option<(Graph, Graph)>,
+    proposals: Option<Graph>,
+    segmenter: Graph,
 }
 
 /// How the graphs are run.
@@ -107,59 +127,64 @@ impl Networks {
             |device: Device, fallback: Option<String>| DeviceUsed { requested: requested.clone(), used: device.to_string(), fallback };
         let networks = match options.device {
             Device::Auto if runtime.has_cuda() => match Self::open_on(runtime, bundle, options, Device::Cuda(0)) {
-                Ok((agent, segmenter)) => Networks { agent, segmenter, device: used(Device::Cuda(0), None) },
+                Ok(graphs) => Networks { graphs, device: used(Device::Cuda(0), None) },
                 Err(error @ Error::Device { .. }) => {
-                    let (agent, segmenter) = Self::open_on(runtime, bundle, options, Device::Cpu)?;
-                    Networks { agent, segmenter, device: used(Device::Cpu, Some(error.chain())) }
+                    let graphs = Self::open_on(runtime, bundle, options, Device::Cpu)?;
+                    Networks { graphs, device: used(Device::Cpu, Some(error.chain())) }
                 }
                 Err(error) => return Err(error),
             },
             Device::Auto => {
-                let (agent, segmenter) = Self::open_on(runtime, bundle, options, Device::Cpu)?;
+                let graphs = Self::open_on(runtime, bundle, options, Device::Cpu)?;
                 let reason = format!("this ONNX Runtime ({}) was built without CUDA", runtime.path().display());
-                Networks { agent, segmenter, device: used(Device::Cpu, Some(reason)) }
+                Networks { graphs, device: used(Device::Cpu, Some(reason)) }
             }
-            device => {
-                let (agent, segmenter) = Self::open_on(runtime, bundle, options, device)?;
-                Networks { agent, segmenter, device: used(device, None) }
-            }
+            device => Networks { graphs: Self::open_on(runtime, bundle, options, device)?, device: used(device, None) },
         };
         platform::trim_memory();
         Ok(networks)
     }
 
-    fn open_on(
-        runtime: &'static Runtime,
-        bundle: &Bundle,
-        options: &NetworkOptions,
-        device: Device,
-    ) -> Result<(Option<(Graph, Graph)>, Graph)> {
+    fn open_on(runtime: &'static Runtime, bundle: &Bundle, options: &NetworkOptions, device: Device) -> Result<Opened> {
         let manifest = bundle.manifest();
         let grid = manifest.input.grid as i64;
         let open = |file: &str| Graph::open(runtime, bundle, file, options, device);
-        let images = Port::new("images", TensorElementType::Float32, &[-1, 3, grid, grid]);
-        let boxes = Port::new("boxes", TensorElementType::Float32, &[-1, 4]);
-        let index = Port::new("image_index", TensorElementType::Int64, &[-1]);
         let float = |name, shape: &[i64]| Port::new(name, TensorElementType::Float32, shape);
-        let agent = match manifest.agent() {
-            None => None,
-            Some(agent) => {
-                let (f, a) = (agent.feature_size as i64, agent.actions.len() as i64);
-                let trunk = open(&agent.trunk)?;
-                trunk.check(&[images.clone(), boxes.clone(), index.clone()], &float("features", &[-1, f]))?;
-                let head = open(&agent.q_head)?;
-                let history = agent.history as i64 * a;
+        let images = float("images", &[ANY, 3, grid, grid]);
+        let on_boxes = [images.clone(), float("boxes", &[ANY, 4]), Port::new("image_index", TensorElementType::Int64, &[ANY])];
+        let (mut agent, mut proposals) = (None, None);
+        match &manifest.detector {
+            Detector::Whole {} | Detector::Fixed { .. } => (),
+            Detector::Agent(numbers) => {
+                let (f, a) = (numbers.feature_size as i64, numbers.actions.len() as i64);
+                let trunk = open(&numbers.trunk)?;
+                trunk.check(&on_boxes, &[float("features", &[ANY, f])])?;
+                let head = open(&numbers.q_head)?;
+                let history = numbers.history as i64 * a;
                 head.check(
-                    &[float("global", &[-1, f]), float("local", &[-1, f]), float("history", &[-1, history])],
-                    &float("q", &[-1, a]),
+                    &[float("global", &[ANY, f]), float("local", &[ANY, f]), float("history", &[ANY, history])],
+                    &[float("q", &[ANY, a])],
                 )?;
-                Some((trunk, head))
+                agent = Some((trunk, head));
             }
-        };
+            Detector::Proposals(numbers) => {
+                let graph = open(&numbers.graph)?;
+                graph.check(&[images], &[float("boxes", &[ANY, SOME, 4]), float("scores", &[ANY, SOME])])?;
+                proposals = Some(graph);
+            }
+        }
         let segmenter = open(&manifest.segmenter.graph)?;
-        let c = manifest.segmenter.crop as i64;
-        segmenter.check(&[images, boxes, index], &float("probability", &[-1, 1, c, c]))?;
-        Ok((agent, segmenter))
+        match &manifest.segmenter.kind {
+            SegmenterKind::Crop { side } => {
+                let c = *side as i64;
+                segmenter.check(&on_boxes, &[float("probability", &[ANY, 1, c, c])])?;
+            }
+            SegmenterKind::Volume(window) => {
+                let [d, h, w] = window.patch.map(|side| side as i64);
+                segmenter.check(&[float("volume", &[ANY, 3, d, h, w])], &[float("probability", &[ANY, 1, d, h, w])])?;
+            }
+        }
+        Ok(Opened { agent, proposals, segmenter })
     }
 
     /// The device really used.
@@ -174,12 +199,14 @@ impl Networks {
 
     /// The work done so far.
     pub fn work(&self) -> Work {
-        let (trunk, q_head) = self.agent.as_ref().map(|(t, q)| (t.work(), q.work())).unwrap_or_default();
-        Work { trunk, q_head, segmenter: self.segmenter.work() }
+        let Opened { agent, proposals, segmenter } = &self.graphs;
+        let (trunk, q_head) = agent.as_ref().map(|(t, q)| (t.work(), q.work())).unwrap_or_default();
+        let proposals = proposals.as_ref().map(Graph::work).unwrap_or_default();
+        Work { trunk, q_head, proposals, segmenter: segmenter.work() }
     }
 
     fn agent(&self) -> Result<&(Graph, Graph)> {
-        self.agent.as_ref().ok_or_else(|| Error::Internal("this bundle has no agent".into()))
+        self.graphs.agent.as_ref().ok_or_else(|| Error::Internal("this bundle has no agent".into()))
     }
 }
 
@@ -192,8 +219,16 @@ impl Graphs for Networks {
         self.watched(&Watch::default()).q_head(global, local, history)
     }
 
+    fn proposals(&self, images: ArrayView4<'_, f32>) -> Result<(Array3<f32>, Array2<f32>)> {
+        self.watched(&Watch::default()).proposals(images)
+    }
+
     fn segmenter(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array4<f32>> {
         self.watched(&Watch::default()).segmenter(images, boxes, index)
+    }
+
+    fn volume(&self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>> {
+        self.watched(&Watch::default()).volume(patches)
     }
 }
 
@@ -216,14 +251,34 @@ impl Graphs for Watched<'_> {
                 "local" => TensorRef::from_array_view(local)?,
                 "history" => TensorRef::from_array_view(history)?,
             };
+            array(&run(session, options, inputs)?, "q")
+        })
+    }
+
+    fn proposals(&self, images: ArrayView4<'_, f32>) -> Result<(Array3<f32>, Array2<f32>)> {
+        let graph = self.networks.graphs.proposals.as_ref().ok_or_else(|| Error::Internal("this bundle proposes no boxes".into()))?;
+        graph.timed(self.watch, images.shape()[0], |session, options| {
+            let inputs = ort::inputs! { "images" => TensorRef::from_array_view(images)? };
             let outputs = run(session, options, inputs)?;
-            Ok(outputs["q"].try_extract_array::<f32>()?.into_dimensionality()?.to_owned())
+            Ok((array(&outputs, "boxes")?, array(&outputs, "scores")?))
         })
     }
 
     fn segmenter(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array4<f32>> {
-        self.networks.segmenter.run_on_boxes(self.watch, images, boxes, index, "probability")
+        self.networks.graphs.segmenter.run_on_boxes(self.watch, images, boxes, index, "probability")
     }
+
+    fn volume(&self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>> {
+        self.networks.graphs.segmenter.timed(self.watch, patches.shape()[0], |session, options| {
+            let inputs = ort::inputs! { "volume" => TensorRef::from_array_view(patches)? };
+            array(&run(session, options, inputs)?, "probability")
+        })
+    }
+}
+
+/// An output by its name.
+fn array<D: ndarray::Dimension>(outputs: &SessionOutputs<'_>, name: &str) -> std::result::Result<ndarray::Array<f32, D>, RunError> {
+    Ok(outputs[name].try_extract_array::<f32>()?.into_dimensionality::<D>()?.to_owned())
 }
 
 fn run<'o, 'i, 'v: 'i, const N: usize>(
@@ -297,14 +352,15 @@ impl Graph {
         self.sessions[turn].lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn check(&self, inputs: &[Port], output: &Port) -> Result<()> {
+    fn check(&self, inputs: &[Port], outputs: &[Port]) -> Result<()> {
         let session = self.acquire();
-        let expected: Vec<String> = inputs.iter().map(|p| p.to_string()).collect();
+        let list = |ports: &[Port]| ports.iter().map(|p| p.to_string()).collect::<Vec<_>>().join(", ");
         let mismatch = |found: String| {
             Error::bundle(format!(
-                "{}: the graph's signature is {found}, but inputs {} and output {output} were expected (docs/bundle.md). Export the bundle again",
+                "{}: the graph's signature is {found}, but inputs {} and output {} were expected (docs/bundle.md). Export the bundle again",
                 self.name,
-                expected.join(", ")
+                list(inputs),
+                list(outputs)
             ))
         };
         let describe = || {
@@ -315,7 +371,7 @@ impl Graph {
         };
         let same = session.inputs().len() == inputs.len()
             && inputs.iter().all(|port| session.inputs().iter().any(|o| port.fits(o.name(), o.dtype())))
-            && session.outputs().iter().any(|o| output.fits(o.name(), o.dtype()));
+            && outputs.iter().all(|port| session.outputs().iter().any(|o| port.fits(o.name(), o.dtype())));
         if same { Ok(()) } else { Err(mismatch(describe())) }
     }
 
@@ -334,8 +390,7 @@ impl Graph {
                 "boxes" => TensorRef::from_array_view(([rows, 4], boxes.as_flattened()))?,
                 "image_index" => TensorRef::from_array_view(([rows], index))?,
             };
-            let outputs = run(session, options, inputs)?;
-            Ok(outputs[output].try_extract_array::<f32>()?.into_dimensionality::<D>()?.to_owned())
+            array(&run(session, options, inputs)?, output)
         })
     }
 
@@ -378,7 +433,12 @@ fn no_cuda(n: u32, runtime: &Runtime, cause: &dyn std::fmt::Display) -> Error {
     }
 }
 
-/// A named tensor of a graph's signature; -1 stands for a dynamic size.
+/// A size that must be dynamic in a graph.
+const ANY: i64 = -1;
+/// A size that is the graph's own affair, above 0.
+const SOME: i64 = -2;
+
+/// A named tensor of a graph's signature.
 #[derive(Clone)]
 struct Port {
     name: &'static str,
@@ -391,19 +451,28 @@ impl Port {
         Port { name, element, shape: shape.to_vec() }
     }
 
-    /// A dynamic size must be dynamic in the graph; a fixed one may be left open there.
+    /// A size that is expected may be left open in the graph.
     fn fits(&self, name: &str, dtype: &ValueType) -> bool {
         let ValueType::Tensor { ty, shape, .. } = dtype else { return false };
         name == self.name
             && *ty == self.element
             && shape.len() == self.shape.len()
-            && shape.iter().zip(&self.shape).all(|(found, expected)| *found == -1 || (*expected >= 0 && found == expected))
+            && shape.iter().zip(&self.shape).all(|(found, expected)| match *expected {
+                ANY => *found == -1,
+                SOME => *found != 0,
+                expected => *found == -1 || *found == expected,
+            })
     }
 }
 
 impl std::fmt::Display for Port {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let sizes: Vec<String> = self.shape.iter().map(|n| if *n < 0 { "any".into() } else { n.to_string() }).collect();
+        let sizes = self.shape.iter().map(|n| match *n {
+            ANY => "any".into(),
+            SOME => "some".into(),
+            n => n.to_string(),
+        });
+        let sizes: Vec<String> = sizes.collect();
         write!(f, "{} {:?} [{}]", self.name, self.element, sizes.join(", "))
     }
 }

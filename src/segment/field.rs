@@ -1,13 +1,13 @@
 //! The probability on a slice, and between slices.
 //!
-//! In: what the segmenter gave inside its box, one [`Crop`] per slice. Out: the probability at any place: bilinear between the crop's pixel
-//! centres, its border pixels held up to the box's edge, 0 outside; linear from slice to slice where T1C was resliced. Crop, grid and slice
-//! transforms are composed, so every probability is interpolated once, from the segmenter's own pixels.
+//! In: what the segmenter gave around its box, one [`Crop`] per slice. Out: the probability at any place: bilinear between the crop's pixel
+//! centres, its border pixels held beyond them, 0 outside the box; linear from slice to slice where T1C was resliced. Crop, grid and slice
+//! transforms are composed, so every probability is interpolated once in the plane, from the segmenter's own pixels.
 
 use std::ops::Range;
 
 use ndarray::parallel::prelude::*;
-use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array2, Array3, ArrayViewMut2, Axis};
 
 use crate::detect::BoundingBox;
 use crate::memory;
@@ -15,42 +15,62 @@ use crate::study::Grid;
 use crate::study::interpolate::{Tap, Taps, mix, sample_plane};
 use crate::study::prepare::Fit;
 
-/// Continuous index of the crop's `size` pixels at the coordinate `g` of the model's grid (pixel edges); `None` outside the box. Crop pixel u is
-/// centred at low + (u + 0.5)(high - low) / size.
-fn index(g: f64, low: f64, high: f64, size: usize) -> Option<f64> {
-    (low..=high).contains(&g).then(|| (g - low) * size as f64 / (high - low) - 0.5)
-}
-
-/// Samples the crop's probability at a slice's pixel centres; what lies outside the box is left as it is. Gives the rows and columns of the slice
-/// that lie inside.
-pub fn sample(crop: ArrayView2<'_, f32>, bounding_box: &BoundingBox, fit: &Fit, plane: ArrayViewMut2<'_, f32>) -> [Range<usize>; 2] {
-    let [x0, y0, x1, y1] = bounding_box.0;
-    let taps = |axis: usize, low: f64, high: f64, count: usize, size: usize| {
-        Taps::new(count, size, |at| index(fit.to_grid(at as f64 + 0.5, at as f64 + 0.5)[axis], low, high, size))
-    };
-    let rows = taps(1, y0, y1, plane.nrows(), crop.nrows());
-    let columns = taps(0, x0, x1, plane.ncols(), crop.ncols());
-    sample_plane(crop, &rows, &columns, plane, |p| p);
-    [rows.inside, columns.inside]
-}
-
-/// What the segmenter gave on one canonical slice.
+/// What the segmenter gave on one canonical slice. Coordinates are pixel edges of the model's grid.
 #[derive(Debug, Clone)]
 pub struct Crop {
     pub slice: usize,
     pub probability: Array2<f32>,
+    /// x0, y0, x1, y1 that the probability's pixels fill: pixel u is centred at x0 + (u + 0.5)(x1 - x0) / columns.
+    pub extent: [f64; 4],
+    /// Outside of it there is nothing: the extent itself, or a part of it.
     pub bounding_box: BoundingBox,
 }
 
 impl Crop {
+    /// Continuous index of the crop's pixels at a coordinate of the grid along `axis` (0: columns, 1: rows); `None` outside the box.
+    fn index(&self, axis: usize, g: f64) -> Option<f64> {
+        let (inside, [low, high]) = (self.bounding_box.0[axis]..=self.bounding_box.0[axis + 2], [self.extent[axis], self.extent[axis + 2]]);
+        inside.contains(&g).then(|| (g - low) * self.size(axis) as f64 / (high - low) - 0.5)
+    }
+
+    fn size(&self, axis: usize) -> usize {
+        self.probability.shape()[1 - axis]
+    }
+
+    /// Samples the probability at a slice's pixel centres; what lies outside the box is left as it is. Gives the rows and columns of the slice
+    /// that lie inside.
+    pub fn sample(&self, fit: &Fit, plane: ArrayViewMut2<'_, f32>) -> [Range<usize>; 2] {
+        let taps = |axis: usize, count: usize| {
+            Taps::new(count, self.size(axis), |at| self.index(axis, fit.to_grid(at as f64 + 0.5, at as f64 + 0.5)[axis]))
+        };
+        let rows = taps(1, plane.nrows());
+        let columns = taps(0, plane.ncols());
+        sample_plane(self.probability.view(), &rows, &columns, plane, |p| p);
+        [rows.inside, columns.inside]
+    }
+
     /// The probability at the continuous slice index (i, j): pixel centres.
     fn at(&self, fit: &Fit, i: f64, j: f64) -> f32 {
-        let ([x0, y0, x1, y1], [x, y]) = (self.bounding_box.0, fit.to_grid(i + 0.5, j + 0.5));
-        let (rows, columns) = self.probability.dim();
-        let (Some(u), Some(v)) = (index(x, x0, x1, columns), index(y, y0, y1, rows)) else { return 0.0 };
-        let (across, down) = (Tap::new(u, columns), Tap::new(v, rows));
+        let [x, y] = fit.to_grid(i + 0.5, j + 0.5);
+        let (Some(u), Some(v)) = (self.index(0, x), self.index(1, y)) else { return 0.0 };
+        let (across, down) = (Tap::new(u, self.size(0)), Tap::new(v, self.size(1)));
         let row = |v: usize| mix(self.probability[[v, across.low]], self.probability[[v, across.high]], across.weight);
         mix(row(down.low), row(down.high), down.weight)
+    }
+
+    /// Whether the outermost pixels that are centred in the box are over the threshold.
+    pub fn reaches_border(&self, threshold: f32) -> bool {
+        let centred = |axis: usize| {
+            let [low, high] = [self.extent[axis], self.extent[axis + 2]];
+            let pixel = (high - low) / self.size(axis) as f64;
+            let inside = self.bounding_box.0[axis]..=self.bounding_box.0[axis + 2];
+            let mut all = (0..self.size(axis)).filter(|n| inside.contains(&(low + (*n as f64 + 0.5) * pixel)));
+            let first = all.next()?;
+            Some((first, all.last().unwrap_or(first)))
+        };
+        let (Some((left, right)), Some((top, bottom))) = (centred(0), centred(1)) else { return false };
+        let over = |v: usize, u: usize| self.probability[[v, u]] >= threshold;
+        (left..=right).any(|u| over(top, u) || over(bottom, u)) || (top..=bottom).any(|v| over(v, left) || over(v, right))
     }
 }
 
@@ -102,7 +122,7 @@ mod tests {
                 let [x0, y0, x1, y1] = bounding_box.0;
                 let (cx, cy) = (177.77, 183.31);
                 let c = 128;
-                let crop = Array2::from_shape_fn((c, c), |(v, u)| {
+                let probability = Array2::from_shape_fn((c, c), |(v, u)| {
                     let x = x0 + (u as f64 + 0.5) * (x1 - x0) / c as f64;
                     let y = y0 + (v as f64 + 0.5) * (y1 - y0) / c as f64;
                     let r = ((x - cx).powi(2) + (y - cy).powi(2)).sqrt();
@@ -110,7 +130,7 @@ mod tests {
                     (1.0 / (1.0 + ((r - 25.0) / 1.5).exp())) as f32
                 });
                 let mut plane = Array2::zeros((nj, ni));
-                sample(crop.view(), &bounding_box, &fit, plane.view_mut());
+                Crop { slice: 0, probability, extent: bounding_box.0, bounding_box }.sample(&fit, plane.view_mut());
                 let (mut sx, mut sy, mut s) = (0.0, 0.0, 0.0);
                 for ((j, i), p) in plane.indexed_iter() {
                     s += f64::from(*p);
@@ -135,10 +155,45 @@ mod tests {
                 .unwrap();
         let fit = Fit::new(&FitKind::Mm { pixel_mm: 1.0 }, 32, &grid);
         let mut plane = Array2::zeros((32, 32));
-        sample(Array2::from_elem((8, 8), 1.0f32).view(), &BoundingBox([8.0, 4.0, 24.0, 12.0]), &fit, plane.view_mut());
+        let bounding_box = BoundingBox([8.0, 4.0, 24.0, 12.0]);
+        let mut crop = Crop { slice: 0, probability: Array2::from_elem((8, 8), 1.0f32), extent: bounding_box.0, bounding_box };
+        crop.sample(&fit, plane.view_mut());
         assert_eq!(plane.sum(), 16.0 * 8.0);
         assert_eq!((plane[[4, 8]], plane[[3, 8]], plane[[11, 23]], plane[[11, 24]]), (1.0, 0.0, 1.0, 0.0));
+        // Where the pixels reach farther than the box, the box counts.
+        crop.extent = [0.0, 0.0, 32.0, 32.0];
+        plane.fill(0.0);
+        crop.sample(&fit, plane.view_mut());
+        assert_eq!(plane.sum(), 16.0 * 8.0);
     }
+
+    #[test]
+    fn the_border_is_that_of_the_box() {
+        let mut crop = Crop {
+            slice: 0,
+            probability: Array2::zeros((8, 10)),
+            extent: [10.0, 20.0, 30.0, 36.0],
+            bounding_box: BoundingBox([10.0, 20.0, 30.0, 36.0]),
+        };
+        assert!(!crop.reaches_border(0.5));
+        crop.probability[[3, 4]] = 0.5;
+        assert!(!crop.reaches_border(0.5));
+        // Pixel (3, 4) is centred at x 19, y 27: the outermost of a box that begins just before it.
+        for (bounding_box, reached) in [
+            ([18.9, 20.0, 30.0, 36.0], true),
+            ([19.1, 20.0, 30.0, 36.0], false),
+            ([16.9, 20.0, 30.0, 36.0], false),
+            ([10.0, 20.0, 19.0, 36.0], true),
+            ([10.0, 26.5, 30.0, 36.0], true),
+            ([10.0, 20.0, 30.0, 28.9], true),
+            ([10.0, 20.0, 30.0, 29.0], false),
+            ([19.2, 27.2, 19.4, 27.4], false),
+        ] {
+            crop.bounding_box = BoundingBox(bounding_box);
+            assert_eq!(crop.reaches_border(0.5), reached, "{bounding_box:?}");
+        }
+    }
+
     /// On a slice's own voxel centres the probability between slices is the slice's own; half-way between two it is their mean, and beyond the
     /// last box it falls to 0 at the next slice.
     #[test]
@@ -148,14 +203,15 @@ mod tests {
         let fit = Fit::new(&FitKind::Mm { pixel_mm: 0.5 }, 48, &axial);
         let crop = |slice: usize, base: f32| {
             let probability = Array2::from_shape_fn((8, 8), |(v, u)| base + (v * 8 + u) as f32 / 200.0);
-            Crop { slice, probability, bounding_box: BoundingBox([10.3, 9.0, 30.0, 33.7]) }
+            let bounding_box = BoundingBox([10.3, 9.0, 30.0, 33.7]);
+            Crop { slice, probability, extent: bounding_box.0, bounding_box }
         };
         let crops = [crop(2, 0.1), crop(3, 0.5)];
         let planes: Vec<Array2<f32>> = crops
             .iter()
             .map(|c| {
                 let mut plane = Array2::zeros((20, 20));
-                sample(c.probability.view(), &c.bounding_box, &fit, plane.view_mut());
+                c.sample(&fit, plane.view_mut());
                 plane
             })
             .collect();

@@ -1,21 +1,23 @@
-//! Stage two: RANet inside the enlarged box (3.2, 4.2.3).
+//! Stage two: RANet, or another network, inside the enlarged boxes (3.2, 4.2.3).
 //!
 //! In: a study and a detection. Out: a [`Segmentation`]: probability and mask on T1C's own storage grid, statistics and statuses per slice.
 
 pub mod field;
+pub mod volume;
 
-use ndarray::{Array2, Array3, ArrayView2, Axis, s};
+use ndarray::{Array3, Axis, Dimension, s};
 
-use crate::bundle::manifest::Manifest;
-use crate::detect::Detection;
+use crate::bundle::manifest::{Manifest, SegmenterKind};
+use crate::detect::{BoundingBox, Detection};
 use crate::engine::Provenance;
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::run::{Run, Stage};
 use crate::runtime::networks::Graphs;
-use crate::segment::field::{Crop, sample};
+use crate::segment::field::Crop;
+use crate::segment::volume::{Region, Stack, miscalculated_shape};
 use crate::status::Status;
-use crate::study::{SliceInfo, Study};
+use crate::study::{Prepared, SliceInfo, Study};
 
 /// Mask and probability on T1C's grid.
 #[derive(Debug, Clone)]
@@ -79,32 +81,19 @@ pub fn segment(
     let mut probability: Array3<f32> = memory::zeros(resliced.unwrap_or(reference).shape());
     let mut mask: Array3<u8> = memory::zeros(probability.dim());
     let pixel_mm2 = study.grid().pixel_mm2();
-    let boxes = detection.slices().iter().filter(|s| s.bounding_box.is_some()).count();
+    let mut segmenter = Segmenter::new(study, manifest, graphs, detection, &prepared, run)?;
     let mut slices = Vec::with_capacity(detection.slices().len());
     let mut volume_mm3 = 0.0;
-    let mut done = 0;
-    run.tick(Stage::Segment, 0, boxes)?;
     for slice in detection.slices() {
         let k = slice.info.slice;
         let mut statuses = slice.statuses.clone();
         let mut pixels = 0;
         if let Some(bounding_box) = slice.bounding_box {
-            let enlarged = bounding_box.enlarged(manifest.segmenter.context_factor, detection.grid());
-            // One row at a time: RANet gains nothing from batching on the CPU and pays in memory.
-            let output = graphs.segmenter(prepared.images.view(), &[enlarged.to_f32()], &[(k - range.start) as i64])?;
-            let output: Array2<f32> = output.index_axis_move(Axis(0), 0).index_axis_move(Axis(0), 0);
-            if output.iter().any(|p| !(0.0..=1.0).contains(p)) {
-                return Err(Error::Runtime {
-                    message: format!(
-                        "the segmenter gave a value outside 0 .. 1 on slice {k}. The bundle's weights are damaged or the device miscalculates"
-                    ),
-                    source: None,
-                });
-            }
+            let crop = segmenter.crop(k, bounding_box)?;
             let orientation = study.orientation();
             let (mut volume, mut inside) = (orientation.canonical_mut(probability.view_mut()), orientation.canonical_mut(mask.view_mut()));
             let mut plane = volume.index_axis_mut(Axis(0), k);
-            let [rows, columns] = sample(output.view(), &enlarged, &prepared.fit, plane.view_mut());
+            let [rows, columns] = crop.sample(&prepared.fit, plane.view_mut());
             // Elsewhere the probability is 0, below any threshold.
             let block = s![rows, columns];
             for (inside, p) in inside.index_axis_mut(Axis(0), k).slice_mut(block).iter_mut().zip(plane.slice(block)) {
@@ -113,14 +102,12 @@ pub fn segment(
             }
             if pixels == 0 {
                 statuses.push(Status::NoLesion);
-            } else if reaches_border(output.view(), threshold) {
+            } else if crop.reaches_border(threshold) {
                 statuses.push(Status::MaskAtCropEdge);
             }
             if resliced.is_some() {
-                crops.push(Crop { slice: k, probability: output, bounding_box: enlarged });
+                crops.push(crop);
             }
-            done += 1;
-            run.tick(Stage::Segment, done, boxes)?;
         }
         volume_mm3 += pixels as f64 * study.grid().voxel_mm3(k);
         slices.push(SliceSegmentation { info: slice.info.clone(), statuses, pixels, area_mm2: pixels as f64 * pixel_mm2 });
@@ -135,9 +122,90 @@ pub fn segment(
     Ok(Segmentation { probability, mask, threshold, axial, slices, volume_mm3, edited: detection.is_edited(), provenance })
 }
 
-/// Whether the outermost crop pixels are over the threshold.
-fn reaches_border(crop: ArrayView2<'_, f32>, threshold: f32) -> bool {
-    let (rows, columns) = crop.dim();
-    let over = |v: usize, u: usize| crop[[v, u]] >= threshold;
-    (0..columns).any(|u| over(0, u) || over(rows - 1, u)) || (0..rows).any(|v| over(v, 0) || over(v, columns - 1))
+/// What a bundle's segmenter says of one slice after the other.
+struct Segmenter<'a> {
+    manifest: &'a Manifest,
+    graphs: &'a dyn Graphs,
+    prepared: &'a Prepared,
+    kind: Kind,
+    run: &'a Run<'a>,
+}
+
+enum Kind {
+    /// One model run per slice.
+    Crop { side: usize, done: usize, boxes: usize },
+    /// All runs were made before; places of the canonical slices, mm.
+    Volume { region: Option<Region>, places_mm: Vec<f64> },
+}
+
+impl<'a> Segmenter<'a> {
+    fn new(
+        study: &Study,
+        manifest: &'a Manifest,
+        graphs: &'a dyn Graphs,
+        detection: &Detection,
+        prepared: &'a Prepared,
+        run: &'a Run<'a>,
+    ) -> Result<Self> {
+        let start = prepared.slices.start;
+        let boxes: Vec<(usize, BoundingBox)> =
+            detection.slices().iter().filter_map(|s| Some((s.info.slice - start, enlarged(manifest, s.bounding_box?)))).collect();
+        let kind = match &manifest.segmenter.kind {
+            SegmenterKind::Crop { side } => {
+                run.tick(Stage::Segment, 0, boxes.len())?;
+                Kind::Crop { side: *side, done: 0, boxes: boxes.len() }
+            }
+            SegmenterKind::Volume(window) => {
+                let places_mm: Vec<f64> = places_mm(study);
+                let stack = Stack {
+                    images: prepared.images.view(),
+                    places_mm: places_mm[prepared.slices.clone()].to_vec(),
+                    pixel_mm: prepared.fit.pixel_mm(study.grid()),
+                };
+                Kind::Volume { region: Region::predict(graphs, window, &stack, &boxes, run)?, places_mm }
+            }
+        };
+        Ok(Segmenter { manifest, graphs, prepared, kind, run })
+    }
+
+    /// The probability around the detector's box on the canonical slice `k`.
+    fn crop(&mut self, k: usize, bounding_box: BoundingBox) -> Result<Crop> {
+        let enlarged = enlarged(self.manifest, bounding_box);
+        let (side, done, boxes) = match &mut self.kind {
+            Kind::Crop { side, done, boxes } => (*side, done, *boxes),
+            Kind::Volume { region: Some(region), places_mm } => return Ok(region.crop(k, places_mm[k], enlarged)),
+            Kind::Volume { region: None, .. } => return Err(Error::Internal("a box without a region".into())),
+        };
+        // One row at a time: RANet gains nothing from batching on the CPU and pays in memory.
+        let row = (k - self.prepared.slices.start) as i64;
+        let output = self.graphs.segmenter(self.prepared.images.view(), &[enlarged.to_f32()], &[row])?;
+        if output.dim() != (1, 1, side, side) {
+            return Err(miscalculated_shape(output.raw_dim().slice(), &[1, 1, side, side]));
+        }
+        if output.iter().any(|p| !(0.0..=1.0).contains(p)) {
+            return Err(miscalculated(&format!("on slice {k}")));
+        }
+        *done += 1;
+        self.run.tick(Stage::Segment, *done, boxes)?;
+        let probability = output.index_axis_move(Axis(0), 0).index_axis_move(Axis(0), 0);
+        Ok(Crop { slice: k, probability, extent: enlarged.0, bounding_box: enlarged })
+    }
+}
+
+fn enlarged(manifest: &Manifest, bounding_box: BoundingBox) -> BoundingBox {
+    bounding_box.enlarged(manifest.segmenter.context_factor, manifest.input.grid)
+}
+
+/// How far the canonical slices lie from the first along their normal, mm.
+fn places_mm(study: &Study) -> Vec<f64> {
+    let positions = study.grid().positions();
+    positions.iter().map(|p| (p - positions[0]).abs()).collect()
+}
+
+/// A segmenter that gave no probability; `place` says where.
+fn miscalculated(place: &str) -> Error {
+    Error::Runtime {
+        message: format!("the segmenter gave a value outside 0 .. 1 {place}. The bundle's weights are damaged or the device miscalculates"),
+        source: None,
+    }
 }

@@ -15,7 +15,7 @@ mod percentile;
 pub mod prepare;
 pub mod read;
 pub mod reslice;
-mod samples;
+pub(crate) mod samples;
 pub mod transfer;
 pub mod volume;
 

@@ -41,6 +41,12 @@ impl Fit {
         Fit { grid, scale, size: [ni, nj] }
     }
 
+    /// Size of a pixel of the grid along x and y, mm, where `slice_grid` is the one that the fit was made for.
+    pub fn pixel_mm(&self, slice_grid: &Grid) -> [f64; 2] {
+        let [dx, dy] = slice_grid.pixel_mm();
+        [self.scale[0] * dx, self.scale[1] * dy]
+    }
+
     /// Slice edge coordinates (x, y) of a grid point.
     pub fn to_slice(&self, x: f64, y: f64) -> [f64; 2] {
         let half = self.grid as f64 / 2.0;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use seqseg::bundle::golden::Golden;
+use seqseg::bundle::manifest::Detector;
 use seqseg::engine::EngineOptions;
 use seqseg::runtime::search;
 use seqseg::{Engine, Result, Run, Runtime};
@@ -40,9 +41,11 @@ pub fn doctor(bundle: Option<&Path>, arguments: &RuntimeArguments) -> Result<()>
         println!("              fell back: {why}");
     }
     let agreement = Golden::read(engine.bundle())?.check(engine.bundle(), engine.networks())?;
-    println!(
-        "golden case   agrees on {} slices: features within {:.1e} (relative), Q values {:.1e}, probabilities {:.1e}",
-        agreement.slices, agreement.features, agreement.q, agreement.probability
-    );
+    let detector = match &engine.manifest().detector {
+        Detector::Agent(_) => format!("features within {:.1e} (relative), Q values {:.1e}, ", agreement.features, agreement.q),
+        Detector::Proposals(_) => format!("scores within {:.1e}, boxes {:.1e} pixels, ", agreement.scores, agreement.boxes),
+        Detector::Whole {} | Detector::Fixed { .. } => String::new(),
+    };
+    println!("golden case   agrees on {} slices: {detector}probabilities {:.1e}", agreement.slices, agreement.probability);
     Ok(())
 }
