@@ -296,7 +296,7 @@ typedef struct seqseg_work {
     size_t struct_size;
     // Boxes that the agent's trunk saw: once for each distinct slice and box.
     uint64_t trunk_rows;
-    // Slices that the segmenter saw.
+    // Slices that the segmenter saw; of a model that works on volumes, patches.
     uint64_t segmenter_rows;
     // Seconds inside ONNX Runtime.
     double seconds;
@@ -356,13 +356,14 @@ typedef struct seqseg_detection_slice {
 typedef struct seqseg_trajectory {
     // sizeof(seqseg_trajectory) of the caller.
     size_t struct_size;
-    // Actions taken, the terminal one included; 0 where the agent did not look at the slice.
+    // Actions taken, the terminal one included; 0 where no agent looked at the slice.
     size_t steps;
     // Number of actions to choose from.
     size_t action_count;
     // `steps` indices of actions.
     const uint32_t *actions;
-    // 4 * (`steps` + 1) numbers: x0, y0, x1, y1 of the initial box, then of the box after every action.
+    // 4 * (`steps` + 1) numbers: x0, y0, x1, y1 of the initial box, then of the box after every action. Without an agent:
+    // the box that the detector gave, 0 where it gave none.
     const double *boxes;
     // `steps` * `action_count` Q values, step by step.
     const float *q;
