@@ -130,10 +130,10 @@ def study() -> dict[str, Array]:
 
 
 def golden_case(bundle: Bundle, made: dict[str, Array]) -> dict[str, Array]:
-    """Three prepared slices: two through the ball, one beside it."""
+    """Three prepared slices: two through the ball, not alike, one beside it."""
     spacing = tuple(made["spacing_mm"])
     images, _ = bundle.prepare(made["volumes"], spacing)
-    rows = [0, 3, 5]
+    rows = [0, 3, 6]
     stored = np.rint(images[rows] * 255).astype(np.uint8)
     images = stored.astype(np.float32) / 255
     pixel_mm = (PIXEL_MM, PIXEL_MM)
