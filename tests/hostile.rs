@@ -152,8 +152,9 @@ fn nrrd_files_changed_at_random() {
 
 #[test]
 fn manifests_changed_at_random() {
-    let seed = std::fs::read(common::micro().join("bundle.json")).unwrap();
-    shake("bundle", vec![seed], |input| usize::from(Manifest::parse(input, "changed.json").is_ok()));
+    let seeds = ["micro", "fixed", "proposals", "volume"]
+        .map(|kind| std::fs::read(common::micro().with_file_name(kind).join("bundle.json")).unwrap());
+    shake("bundle", seeds.to_vec(), |input| usize::from(Manifest::parse(input, "changed.json").is_ok()));
 }
 
 #[test]
