@@ -67,8 +67,12 @@ struct Pipeline {
 impl Pipeline {
     /// On the synthetic study in memory, or loaded from DICOM.
     fn new(dicom: Option<&common::Trio>) -> Self {
+        Self::of(&common::micro(), dicom)
+    }
+
+    fn of(bundle: &Path, dicom: Option<&common::Trio>) -> Self {
         let mut engine = null_mut();
-        ok!(seqseg_engine_new(abi::text(&common::micro()).as_ptr(), cpu().0, null(), &mut engine));
+        ok!(seqseg_engine_new(abi::text(bundle).as_ptr(), cpu().0, null(), &mut engine));
         let study = abi::new_study();
         for sequence in 0..3 {
             match dicom {
@@ -234,6 +238,30 @@ fn the_nth_model_run_fails() {
             false => assert!(runs == 6 && graphs == BTreeSet::from(["segmenter.onnx"]), "{runs} {graphs:?}"),
         }
     }
+}
+
+/// A detector of boxes, and every patch of a volume, mirrored or not.
+#[test]
+fn the_nth_model_run_of_other_kinds_fails() {
+    let faults = Faults::own();
+    let pipeline = Pipeline::of(&common::micro().with_file_name("volume"), None);
+    let made = || {
+        for at in 0..common::SIZE[2] {
+            let small = seqseg_box { x0: 40.0, y0: 40.0, x1: 52.0, y1: 50.0 };
+            ok!(seqseg_detection_set_box(pipeline.detection.get(), at, &small));
+        }
+    };
+    let fails = |call: fn(&Pipeline) -> (u32, String), graph: &str| {
+        each(&faults, Fault::ModelRun, SEQSEG_ERROR_RUNTIME, || call(&pipeline), |text| contains(text, &[graph, MODEL_RUN_FAILURE]))
+    };
+    assert_eq!(fails(Pipeline::detect, "volume/detector.onnx"), common::SIZE[2] as i64);
+    made();
+    assert_eq!((pipeline.segment(), pipeline.contour()), ((0, String::new()), (0, String::new())));
+    let before = pipeline.lines();
+    let runs = fails(Pipeline::segment, "volume/segmenter.onnx");
+    assert!(runs >= 24 && runs % 8 == 0, "{runs}");
+    assert_eq!(pipeline.contour(), (0, String::new()));
+    assert!(before.contains("\nline ") && pipeline.lines() == before);
 }
 
 #[test]

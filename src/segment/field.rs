@@ -66,7 +66,7 @@ impl Crop {
             let inside = self.bounding_box.0[axis]..=self.bounding_box.0[axis + 2];
             let mut all = (0..self.size(axis)).filter(|n| inside.contains(&(low + (*n as f64 + 0.5) * pixel)));
             let first = all.next()?;
-            Some((first, all.last().unwrap_or(first)))
+            Some((first, all.next_back().unwrap_or(first)))
         };
         let (Some((left, right)), Some((top, bottom))) = (centred(0), centred(1)) else { return false };
         let over = |v: usize, u: usize| self.probability[[v, u]] >= threshold;

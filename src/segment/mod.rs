@@ -3,6 +3,7 @@
 //! In: a study and a detection. Out: a [`Segmentation`]: probability and mask on T1C's own storage grid, statistics and statuses per slice.
 
 pub mod field;
+mod lines;
 pub mod volume;
 
 use ndarray::{Array3, Axis, Dimension, s};

@@ -14,12 +14,10 @@ use crate::memory;
 use crate::run::{Run, Stage};
 use crate::runtime::networks::Graphs;
 use crate::segment::field::Crop;
+use crate::segment::lines::{Line, between, overlap, starts, sums, weights};
 use crate::segment::miscalculated;
 use crate::study::interpolate::{Tap, mix, mix_rows};
 use crate::study::samples::MAX_VOXELS;
-
-/// A millionth of a voxel is rounding, not another voxel.
-const ROUNDING: f64 = 1e-6;
 
 /// Prepared slices, one over the other: where T1C is sheared, they are taken as if it were not.
 pub struct Stack<'a> {
@@ -29,45 +27,6 @@ pub struct Stack<'a> {
     pub places_mm: Vec<f64>,
     /// A pixel of the grid along x and y, mm.
     pub pixel_mm: [f64; 2],
-}
-
-/// Voxels in a row.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Line {
-    /// Coordinate of the first one's centre.
-    first: f64,
-    step: f64,
-    count: usize,
-}
-
-impl Line {
-    fn centred(low: f64, high: f64, step: f64, count: f64) -> Self {
-        Line { first: (low + high) / 2.0 - (count - 1.0) / 2.0 * step, step, count: count as usize }
-    }
-
-    /// As many voxels as fill `low .. high`, about its centre.
-    fn filling(low: f64, high: f64, step: f64) -> Self {
-        Line::centred(low, high, step, ((high - low) / step - ROUNDING).ceil().max(1.0))
-    }
-
-    /// As many voxels as have `low` and `high` between the outer ones' centres, about the middle of both.
-    fn reaching(low: f64, high: f64, step: f64) -> Self {
-        Line::centred(low, high, step, ((high - low) / step - ROUNDING).ceil().max(0.0) + 1.0)
-    }
-
-    fn at(&self, n: usize) -> f64 {
-        self.first + n as f64 * self.step
-    }
-
-    /// Continuous index of a coordinate.
-    fn index(&self, coordinate: f64) -> f64 {
-        (coordinate - self.first) / self.step
-    }
-
-    /// The outer edges of all voxels.
-    fn edges(&self) -> [f64; 2] {
-        [self.first - self.step / 2.0, self.first + (self.count as f64 - 0.5) * self.step]
-    }
 }
 
 /// The probability around all boxes.
@@ -162,50 +121,6 @@ fn empty([z, y, x]: [usize; 3], window: &Window) -> Result<Array3<f32>> {
     let mut memory = memory::reserve(voxels).map_err(|e| no_memory(&e))?;
     memory.resize(voxels, 0.0);
     Array3::from_shape_vec((z, y, x), memory).map_err(|e| Error::Internal(e.to_string()))
-}
-
-/// The slices on both sides of `place`, as rows of the stack; the outermost hold beyond `places`, of which the first is row `first`.
-fn between(place: f64, places: &[f64], first: usize) -> Tap {
-    let last = places.len() - 1;
-    let place = place.clamp(places[0], places[last]);
-    let low = places.partition_point(|p| *p <= place).saturating_sub(1).min(last.saturating_sub(1));
-    let high = (low + 1).min(last);
-    let weight = if high > low { (place - places[low]) / (places[high] - places[low]) } else { 0.0 };
-    Tap { low: first + low, high: first + high, weight: weight as f32 }
-}
-
-/// First voxels of the patches along an axis of `count`: evenly spread from end to end, one centred patch where there is room for it.
-fn starts(count: usize, side: usize, overlap: f64) -> Vec<isize> {
-    if count <= side {
-        return vec![-(((side - count) / 2) as isize)];
-    }
-    let room = (count - side) as f64;
-    let more = (room / (side as f64 * (1.0 - overlap)).max(1.0) - ROUNDING).ceil().max(1.0);
-    (0..=more as usize).map(|n| (n as f64 * room / more + 0.5).floor() as isize).collect()
-}
-
-/// What a patch's voxels weigh along one axis: a Gaussian of an eighth of the side. The ends are where a network knows least.
-fn weights(side: usize) -> Vec<f32> {
-    let (centre, sigma) = ((side as f64 - 1.0) / 2.0, side as f64 / 8.0);
-    (0..side).map(|n| (-0.5 * ((n as f64 - centre) / sigma).powi(2)).exp() as f32).collect()
-}
-
-/// What all patches together weigh along one axis: patches lie on a grid, so the weight of a voxel is the product over the axes.
-fn sums(count: usize, starts: &[isize], weights: &[f32]) -> Vec<f32> {
-    let mut sums = vec![0.0; count];
-    for start in starts {
-        let (outer, inner) = overlap(*start, weights.len(), count);
-        sums[outer].iter_mut().zip(&weights[inner]).for_each(|(sum, w)| *sum += w);
-    }
-    sums
-}
-
-/// The voxels that a patch shares with the region: counted in the region, and in the patch.
-fn overlap(start: isize, side: usize, count: usize) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
-    let low = start.max(0) as usize;
-    let high = (start + side as isize).clamp(0, count as isize) as usize;
-    let shift = |n: usize| (n as isize - start) as usize;
-    (low..high, shift(low)..shift(high))
 }
 
 /// Adds a patch's probability to the region's.
@@ -360,50 +275,6 @@ mod tests {
 
     fn t1c(patch: ArrayView5<'_, f32>) -> Array5<f32> {
         patch.slice(s![.., 1..2, .., .., ..]).to_owned()
-    }
-
-    #[test]
-    fn lines_fill_and_reach() {
-        assert_eq!(Line::filling(2.0, 8.0, 2.0), Line { first: 3.0, step: 2.0, count: 3 });
-        assert_eq!(Line::filling(2.0, 8.5, 2.0), Line { first: 2.25, step: 2.0, count: 4 });
-        assert_eq!(Line::filling(2.0, 2.5, 2.0), Line { first: 2.25, step: 2.0, count: 1 });
-        // 384 pixels of 0.74 mm are 384 voxels of 0.74 mm.
-        assert_eq!(Line::filling(0.0, 384.0, 0.74 / (0.5 * (0.74 / 0.5))).count, 384);
-        assert_eq!(Line::reaching(10.0, 22.0, 3.0), Line { first: 10.0, step: 3.0, count: 5 });
-        assert_eq!(Line::reaching(10.0, 23.0, 3.0), Line { first: 9.0, step: 3.0, count: 6 });
-        assert_eq!(Line::reaching(10.0, 10.0, 3.0), Line { first: 10.0, step: 3.0, count: 1 });
-        assert_eq!(Line::filling(2.0, 8.5, 2.0).edges(), [1.25, 9.25]);
-    }
-
-    #[test]
-    fn patches_reach_from_end_to_end() {
-        assert_eq!(starts(10, 4, 0.5), [0, 2, 4, 6]);
-        assert_eq!(starts(11, 4, 0.5), [0, 2, 4, 5, 7]);
-        assert_eq!(starts(11, 4, 0.0), [0, 4, 7]);
-        assert_eq!(starts(4, 4, 0.9), [0]);
-        assert_eq!(starts(3, 8, 0.5), [-2]);
-        assert_eq!(starts(5, 1, 0.9), [0, 1, 2, 3, 4]);
-        for (count, side, share) in [(97, 32, 0.5), (100, 7, 0.33), (33, 32, 0.9)] {
-            let found = starts(count, side, share);
-            assert_eq!((found[0], found[found.len() - 1]), (0, (count - side) as isize));
-            let widest = (side as f64 * (1.0 - share)).max(1.0).ceil() as isize;
-            assert!(found.windows(2).all(|w| w[1] > w[0] && w[1] - w[0] <= widest), "{found:?}");
-        }
-    }
-
-    #[test]
-    fn slices_are_found_by_where_they_lie() {
-        let places = [0.0, 4.0, 10.0];
-        let of = |place: f64| {
-            let tap = between(place, &places, 5);
-            (tap.low, tap.high, tap.weight)
-        };
-        assert_eq!(of(-1.0), (5, 6, 0.0));
-        assert_eq!(of(1.0), (5, 6, 0.25));
-        assert_eq!(of(4.0), (6, 7, 0.0));
-        assert_eq!(of(7.0), (6, 7, 0.5));
-        assert_eq!(of(11.0), (6, 7, 1.0));
-        assert_eq!(between(3.0, &[3.0], 2), Tap { low: 2, high: 2, weight: 0.0 });
     }
 
     /// A field that is linear in x, y and mm along the slices comes back as it was, patch by patch, weighted and mirrored.

@@ -1,7 +1,8 @@
-"""Makes the bundles that tests of the bundle kinds run, and what the plain reading of docs/bundle.md makes of one small study with them.
+"""Makes the bundles that tests of their kinds run, and what the plain reading of docs/bundle.md makes of a study with them.
 
-In: nothing. Out: tests/data/{fixed,proposals,volume}, each a bundle with its golden case, and tests/data/kinds/{study,fixed,proposals,volume}.npz.
-The graphs are written by hand, so that what they must give is known: T1C itself as probability, a bright spot's bounds as box.
+In: nothing. Out: tests/data/{fixed,proposals,volume}, each a bundle with its golden case; in tests/data/kinds the study, what
+was made of it, and a network of volumes for windows of any size. The graphs are written by hand, so that what they must give
+is known: T1C itself as probability, a bright spot's bounds as box.
 
     PYTHONPATH=training python tests/data/kinds.py
 """
@@ -45,7 +46,7 @@ def tensor(name: str, shape: list[Any]) -> Any:
 
 
 def proposals_graph() -> bytes:
-    """Three entries per slice: the bounds of what is brighter than 0.3 on T1C, of what is brighter than 0.6, and one that is not used.
+    """Three entries per slice: the bounds of what is brighter than 0.3 on T1C, of what is brighter than 0.6, one not used.
 
     The first scores 0.9 of the brightest pixel, the second the brightest pixel where there is anything, so that it wins.
     """
@@ -88,7 +89,8 @@ def proposals_graph() -> bytes:
     ]
     integers = {"one": [1], "two": [2], "rows": [2], "columns": [3], "plane": [2, 3]}
     floats = {"level0": 0.3, "level1": 0.6, "share0": 0.9, "share1": 1.0, "nothing": 0.0}
-    constants = {k: np.array(v, dtype=np.int64) for k, v in integers.items()} | {k: np.array(v, dtype=np.float32) for k, v in floats.items()}
+    constants = {k: np.array(v, dtype=np.int64) for k, v in integers.items()}
+    constants |= {k: np.array(v, dtype=np.float32) for k, v in floats.items()}
     outputs = [tensor("boxes", ["S", 3, 4]), tensor("scores", ["S", 3])]
     return model("proposals", nodes, [tensor("images", ["S", 3, GRID, GRID])], outputs, constants)
 
@@ -154,7 +156,9 @@ def golden_case(bundle: Bundle, made: dict[str, Array]) -> dict[str, Array]:
     return out
 
 
-def write(name: str, graphs: dict[str, bytes], detector: dict[str, Any], segmenter: dict[str, Any], made: dict[str, Array]) -> None:
+def write(
+    name: str, graphs: dict[str, bytes], detector: dict[str, Any], segmenter: dict[str, Any], made: dict[str, Array]
+) -> None:
     out = HERE / name
     (out / "golden").mkdir(parents=True, exist_ok=True)
     for file, data in graphs.items():
@@ -184,7 +188,8 @@ def write(name: str, graphs: dict[str, bytes], detector: dict[str, Any], segment
     np.savez_compressed(out / "golden" / "golden.npz", **golden_case(Bundle(out, threads=1), made))
     content["golden"] = "golden/golden.npz"
     manifest([*graphs, "golden/golden.npz"])
-    result = run(Bundle(out, threads=1), made["volumes"].astype(np.float32), tuple(made["spacing_mm"]), made["places_mm"])
+    volumes = made["volumes"].astype(np.float32)
+    result = run(Bundle(out, threads=1), volumes, tuple(made["spacing_mm"]), made["places_mm"])
     np.savez_compressed(HERE / "kinds" / f"{name}.npz", boxes=result.detection.last, probability=result.probability)
 
 

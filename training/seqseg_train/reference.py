@@ -40,7 +40,8 @@ class Detection:
     def without_agent(cls, boxes: Array, scores: Array | None = None) -> Detection:
         """One box [S, 4] per slice."""
         s = len(boxes)
-        return cls(np.zeros((s, 0), np.float32), np.zeros((s, 0), np.int64), np.zeros((s, 0, 0), np.float32), boxes[:, None], scores)
+        features, actions, q = np.zeros((s, 0), np.float32), np.zeros((s, 0), np.int64), np.zeros((s, 0, 0), np.float32)
+        return cls(features, actions, q, boxes[:, None], scores)
 
     @property
     def last(self) -> Array:
@@ -195,14 +196,14 @@ class Bundle:
         return Detection(features, actions, q, boxes)
 
     def segment(self, images: Array, boxes: Array, chunk: int = 2) -> tuple[Array, Array]:
-        """Segmenter `crop`: slices [S, 3, G, G] and detection boxes [S, 4] -> probability [S, 1, C, C] and the enlarged boxes [S, 4]."""
+        """Segmenter `crop`: slices [S, 3, G, G], detection boxes [S, 4] -> probability [S, 1, C, C], enlarged boxes [S, 4]."""
         wide = bx.enlarge(boxes, self.manifest["segmenter"]["context_factor"], self.grid)
         return self._run(self.segmenter, images, wide, np.arange(len(images)), chunk), wide
 
     def crops(
         self, images: Array, boxes: Array, pixel_mm: tuple[float, float] | None = None, places_mm: Array | None = None
     ) -> list[Crop | None]:
-        """Slices [S, 3, G, G] and detection boxes [S, 4], NaN where there is none -> what either kind of segmenter says of each slice.
+        """Slices [S, 3, G, G] and detection boxes [S, 4], NaN where there is none -> what a segmenter of any kind says of each.
 
         Segmenter `volume` wants the size of a grid pixel along x and y, and where the slices lie along their normal, in mm.
         """

@@ -1,6 +1,7 @@
 """The plain reading of bundles of other kinds: fixed boxes, proposed boxes, volumes by a sliding window.
 
-The bundles and what was made of them lie in tests/data (written by tests/data/kinds.py); the library's own tests compare it with the same files.
+The bundles and what was made of them lie in tests/data (written by tests/data/kinds.py); the library's own tests compare it
+with the same files.
 """
 
 from __future__ import annotations
