@@ -164,13 +164,13 @@ fn graphs_of_another_signature_are_refused() {
     };
     refused(
         "proposals",
-        &["segmenter.onnx: the graph's signature is", "outputs boxes Float32 [any, some, 4], scores Float32 [any, some]"],
+        &["segmenter.onnx: the graph's signature is", "outputs boxes Float32 [1, some, 4], scores Float32 [1, some]"],
         &|m, _| {
             m["detector"]["graph"] = "segmenter.onnx".into();
         },
     );
-    refused("proposals", &["images Float32 [any, 3, 64, 64]"], &|m, _| m["input"]["grid"] = 64.into());
-    let volume = "inputs volume Float32 [any, 3, 3, 20, 17] and outputs probability Float32 [any, 1, 3, 20, 17] were expected";
+    refused("proposals", &["images Float32 [1, 3, 64, 64]"], &|m, _| m["input"]["grid"] = 64.into());
+    let volume = "inputs volume Float32 [1, 3, 3, 20, 17] and outputs probability Float32 [1, 1, 3, 20, 17] were expected";
     refused("volume", &["segmenter.onnx: the graph's signature is", volume], &|m, _| m["segmenter"]["patch"] = json!([3, 20, 17]));
     refused("volume", &["detector.onnx: the graph's signature is", "volume Float32"], &|m, _| {
         m["segmenter"]["graph"] = "detector.onnx".into()

@@ -24,11 +24,11 @@ pub trait Graphs {
     fn trunk(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array2<f32>>;
     /// Q values [N, A] from global and local features [N, F] and history [N, h * A].
     fn q_head(&self, global: ArrayView2<'_, f32>, local: ArrayView2<'_, f32>, history: ArrayView2<'_, f32>) -> Result<Array2<f32>>;
-    /// Boxes [S, K, 4] and scores [S, K] of slices [S, 3, G, G].
+    /// Boxes [S, K, 4] and scores [S, K] of slices [S, 3, G, G]; a graph may be made for S = 1 only.
     fn proposals(&self, images: ArrayView4<'_, f32>) -> Result<(Array3<f32>, Array2<f32>)>;
     /// Probabilities [N, 1, C, C].
     fn segmenter(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array4<f32>>;
-    /// Probabilities [N, 1, D, H, W] of patches [N, 3, D, H, W].
+    /// Probabilities [N, 1, D, H, W] of patches [N, 3, D, H, W]; a graph may be made for N = 1 only.
     fn volume(&self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>>;
 }
 
@@ -150,8 +150,8 @@ impl Networks {
         let grid = manifest.input.grid as i64;
         let open = |file: &str| Graph::open(runtime, bundle, file, options, device);
         let float = |name, shape: &[i64]| Port::new(name, TensorElementType::Float32, shape);
-        let images = float("images", &[ANY, 3, grid, grid]);
-        let on_boxes = [images.clone(), float("boxes", &[ANY, 4]), Port::new("image_index", TensorElementType::Int64, &[ANY])];
+        let on_boxes =
+            [float("images", &[ANY, 3, grid, grid]), float("boxes", &[ANY, 4]), Port::new("image_index", TensorElementType::Int64, &[ANY])];
         let (mut agent, mut proposals) = (None, None);
         match &manifest.detector {
             Detector::Whole {} | Detector::Fixed { .. } => (),
@@ -169,7 +169,8 @@ impl Networks {
             }
             Detector::Proposals(numbers) => {
                 let graph = open(&numbers.graph)?;
-                graph.check(&[images], &[float("boxes", &[ANY, SOME, 4]), float("scores", &[ANY, SOME])])?;
+                // One slice at a time: a graph made for one only will do.
+                graph.check(&[float("images", &[1, 3, grid, grid])], &[float("boxes", &[1, SOME, 4]), float("scores", &[1, SOME])])?;
                 proposals = Some(graph);
             }
         }
@@ -181,7 +182,8 @@ impl Networks {
             }
             SegmenterKind::Volume(window) => {
                 let [d, h, w] = window.patch.map(|side| side as i64);
-                segmenter.check(&[float("volume", &[ANY, 3, d, h, w])], &[float("probability", &[ANY, 1, d, h, w])])?;
+                // One patch at a time, likewise.
+                segmenter.check(&[float("volume", &[1, 3, d, h, w])], &[float("probability", &[1, 1, d, h, w])])?;
             }
         }
         Ok(Opened { agent, proposals, segmenter })

@@ -98,19 +98,19 @@ def proposals_graph() -> bytes:
 def volume_graph(ramp: bool) -> bytes:
     """T1C itself; with `ramp` weaker towards the patch's first row and column, so that weights and mirrors show.
 
-    Without, the patch's sides are left open: a test's manifest may name any.
+    Without, the patch's sides are left open: a test's manifest may name any. With it, one patch at a time is all it takes.
     """
     node = helper.make_node
     nodes = [node("Slice", ["volume", "one", "two", "one"], ["t1c"])]
     constants = {"one": np.array([1], dtype=np.int64), "two": np.array([2], dtype=np.int64)}
-    sides = PATCH if ramp else ["D", "H", "W"]
+    n, sides = (1, PATCH) if ramp else ("N", ["D", "H", "W"])
     if ramp:
         z, y, x = np.meshgrid(*[(np.arange(n) + 0.5) / n for n in PATCH], indexing="ij")
         constants["ramp"] = (0.6 + 0.1 * z + 0.1 * y + 0.2 * x)[None, None].astype(np.float32)
         nodes.append(node("Mul", ["t1c", "ramp"], ["weaker"]))
     nodes.append(node("Clip", ["weaker" if ramp else "t1c", "low", "high"], ["probability"]))
     constants |= {"low": np.array(0.0, dtype=np.float32), "high": np.array(1.0, dtype=np.float32)}
-    return model("volume", nodes, [tensor("volume", ["N", 3, *sides])], [tensor("probability", ["N", 1, *sides])], constants)
+    return model("volume", nodes, [tensor("volume", [n, 3, *sides])], [tensor("probability", [n, 1, *sides])], constants)
 
 
 def ball(x: Array, y: Array, z: Array) -> Array:
@@ -203,8 +203,8 @@ def main() -> None:
     write("fixed", {"segmenter.onnx": by_crop}, {"kind": "fixed", "box_mm": BOX_MM}, crop, made)
     write("proposals", {"detector.onnx": proposals_graph(), "segmenter.onnx": by_crop}, found, crop, made)
     window = {
-        "kind": "volume", "graph": "segmenter.onnx", "patch": PATCH, "spacing_mm": [4.0, 1.9, 2.3], "overlap": 0.5, "mirror": True,
-        "threshold": 0.4, "context_factor": 1.3,
+        "kind": "volume", "graph": "segmenter.onnx", "patch": PATCH, "spacing_mm": [4.0, 1.9, 2.3], "overlap": 0.5,
+        "mirror": True, "threshold": 0.4, "context_factor": 1.3,
     }  # fmt: skip
     write("volume", {"detector.onnx": proposals_graph(), "segmenter.onnx": volume_graph(ramp=True)}, found, window, made)
     (HERE / "kinds" / "window.onnx").write_bytes(volume_graph(ramp=False))
