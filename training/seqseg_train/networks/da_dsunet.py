@@ -11,15 +11,20 @@ from .densenet import DenseBlock
 from .resnet import conv_bn_relu
 
 
+NEAR = 1e-4
+
+
 def pool_with_places(x: Tensor) -> tuple[Tensor, Tensor]:
     """[N, C, H, W] -> 2x2 maxima [N, C, H / 2, W / 2] and which of the four each was, one-hot [N, C, 4, H / 2, W / 2].
 
-    The indices of max_pool2d, in operations that export.
+    The indices of max_pool2d, in operations that export. Where several of the four are the maximum but for `NEAR`, it is the
+    first: in a flat background rounding would choose, and every runtime rounds in its own way.
     """
     n, c, h, w = x.shape
     quads = F.pixel_unshuffle(x, 2).reshape(n, c, 4, h // 2, w // 2)
-    value, place = quads.max(dim=2, keepdim=True)
-    return value.squeeze(2), (torch.arange(4, device=x.device).reshape(1, 1, 4, 1, 1) == place).to(x.dtype)
+    value = quads.amax(dim=2, keepdim=True)
+    near = (quads >= value - NEAR).to(x.dtype)
+    return value.squeeze(2), near * (near.cumsum(2) < 1.5).to(x.dtype)
 
 
 def unpool(x: Tensor, places: Tensor) -> Tensor:

@@ -11,6 +11,10 @@ from .attention import ChannelAttention, RegionAttention
 from .resnet import conv_bn_relu
 
 
+# What 64 channels are squeezed to by 16. Narrower networks keep as many: one hidden ReLU that dies would end the block.
+SQUEEZED = 4
+
+
 def double_conv(inputs: int, outputs: int) -> nn.Sequential:
     """Two 3x3 convolutions."""
     return nn.Sequential(conv_bn_relu(inputs, outputs), conv_bn_relu(outputs, outputs))
@@ -23,7 +27,7 @@ class UNet(nn.Module):
     there, convolutions are padded, so that the logits cover the crop, and normalised over the batch; there is no dropout.
 
     All attention works on the same five levels, the encoder's, between encoder and decoder: `squeeze_excitation` (Hu 2018,
-    reduction 16) weighs each level's channels by that level alone, `cram` by that and all deeper levels. `rram` weighs
+    reduction 16, at least 4) weighs each level's channels by that level alone, `cram` by that and all deeper levels. `rram` weighs
     each decoder level's regions as the decoder climbs, deepest first: the attended level is what the next one grows from, so
     that the network stays a U-Net with one output.
     """
@@ -39,7 +43,7 @@ class UNet(nn.Module):
         self.pool = nn.MaxPool2d(2)
         deep_first = tuple(reversed(widths))
         self.cram = ChannelAttention(deep_first, config.lstm_hidden) if config.cram else None
-        squeeze = [SqueezeExcitation(c, max(c // 16, 1)) for c in deep_first] if config.squeeze_excitation else []
+        squeeze = [SqueezeExcitation(c, max(c // 16, SQUEEZED)) for c in deep_first] if config.squeeze_excitation else []
         self.squeeze = nn.ModuleList(squeeze)
         self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, 2) for a, b in zip(deep_first, deep_first[1:]))
         self.decoder = nn.ModuleList(double_conv(2 * b, b) for b in deep_first[1:])
