@@ -253,7 +253,7 @@ class Export:
     seed: int = 1
 
     def main(self) -> None:
-        from .graph_parity import check_graphs
+        from .graph_parity import check_golden, check_graphs
         from .parity import check_bundle
 
         if not self.untrained:
@@ -266,8 +266,7 @@ class Export:
             preset = SYSTEMS[self.system].preset(preset)
         networks = untrained_bundle(preset, self.out, self.seed)
         figures = {"networks": check_graphs(self.out, *networks, preset)}
-        if preset.detector_kind in ("agent", "whole") and preset.segmenter_kind == "crop":
-            figures |= check_bundle(self.out)
+        figures |= check_bundle(self.out) if preset.detector_kind == "agent" else check_golden(self.out, preset)
         print(json.dumps(figures, indent=2))
 
 

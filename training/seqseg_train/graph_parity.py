@@ -1,6 +1,7 @@
 """A bundle's graphs and the networks they came from in, the largest differences out, for every kind (docs/bundle.md).
 
-Random slices, boxes and patches for S in {1, 3} and N in {1, 2, 5}, ONNX Runtime on the CPU against PyTorch.
+`check_graphs`: random slices, boxes and patches for S in {1, 3} and N in {1, 2, 5}, ONNX Runtime on the CPU against PyTorch.
+`check_golden`: the golden case of the kinds without an agent, which `parity.check_bundle` walks.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from .networks.rcnn import RCNN
 from .networks.voxresnet import VolumeSegmenter
 from .parity import ABSOLUTE, RELATIVE, ParityError
 from .presets import Preset
+from .proposals import choose
+from .volumes import Stack, predict
 
 Array = np.ndarray
 BOX = 0.05  # pixels of the grid
@@ -41,6 +44,51 @@ def _worst(found: Array, module: nn.Module, inputs: dict[str, Tensor]) -> float:
     return float(np.abs(found - want).max())
 
 
+def _note(worst: dict[str, float], name: str, value: float, limit: float) -> None:
+    # A NaN must not pass.
+    if not value <= limit:
+        raise ParityError(f"{name}: {value:.3g} is above {limit:.3g}")
+    worst[name] = max(worst.get(name, 0.0), value)
+
+
+def check_golden(folder: Path, preset: Preset) -> dict[str, float]:
+    """The golden case of a bundle with detector `whole`, `fixed` or `proposals` through ONNX Runtime."""
+    folder, worst = Path(folder), {}
+    with np.load(folder / "golden" / "golden.npz") as f:
+        golden = {key: f[key] for key in f.files}
+    images = golden["images"].astype(np.float32) / 255
+    s, g = len(images), preset.input.grid
+    segmenter = _session(folder / "segmenter.onnx")
+    boxes = golden.get("boxes", np.tile([0.0, 0.0, g, g], (s, 1)))
+    if preset.detector_kind == "proposals":
+        proposed, scores = _session(folder / "detector.onnx").run(["boxes", "scores"], {"images": images})
+        _note(worst, "scores", float(np.abs(scores - golden["scores"]).max()), ABSOLUTE)
+        found = choose(proposed, golden["scores"], preset)
+        if (np.isnan(found) != np.isnan(boxes)).any():
+            raise ParityError("a slice has a box where the golden case has none, or the other way round")
+        apart = np.sort(golden["scores"], axis=1)
+        clear = ~np.isnan(boxes[:, 0])
+        if scores.shape[1] > 1:
+            clear &= apart[:, -1] - apart[:, -2] > 2 * ABSOLUTE
+        if clear.any():
+            _note(worst, "boxes", float(np.abs(found - boxes)[clear].max()), BOX)
+    rows = np.flatnonzero(~np.isnan(boxes).any(axis=1))
+    if preset.segmenter_kind == "volume":
+        stack = Stack(images, golden["places_mm"], tuple(golden["pixel_mm"]))
+
+        def network(patch: Array) -> Array:
+            return segmenter.run(None, {"volume": patch})[0]
+
+        wide = bx.enlarge(boxes[rows], preset.volume.context_factor, g)
+        difference = predict(network, preset.volume, stack, rows, wide)[:, None] - golden["probability"]
+        _note(worst, "probability", float(np.abs(difference).max()), ABSOLUTE)
+    elif len(rows):
+        wide = bx.enlarge(boxes[rows], preset.ranet.context_factor, g).astype(np.float32)
+        found = segmenter.run(None, {"images": images, "boxes": wide, "image_index": rows.astype(np.int64)})[0]
+        _note(worst, "probability", float(np.abs(found - golden["probability"][rows]).max()), ABSOLUTE)
+    return worst
+
+
 @torch.no_grad()
 def check_graphs(
     folder: Path, detector: Detector, segmenter: AnySegmenter, preset: Preset, seed: int = 0
@@ -50,10 +98,7 @@ def check_graphs(
     worst: dict[str, float] = {}
 
     def note(name: str, value: float, limit: float) -> None:
-        # A NaN must not pass.
-        if not value <= limit:
-            raise ParityError(f"{name}: {value:.3g} is above {limit:.3g}")
-        worst[name] = max(worst.get(name, 0.0), value)
+        _note(worst, name, value, limit)
 
     graphs = {path.stem: _session(path) for path in Path(folder).glob("*.onnx")}
     for module in (detector, segmenter):

@@ -14,10 +14,10 @@ from seqseg_train.atlas import FixedBox, atlas_box, boxes_in_mm, grid_mm
 from seqseg_train.data import SliceSet, Stacked, patient_slices
 from seqseg_train.export import untrained_bundle, write_manifest
 from seqseg_train.golden import golden_case
-from seqseg_train.graph_parity import check_graphs
+from seqseg_train.graph_parity import check_golden, check_graphs
 from seqseg_train.kinds import parts
 from seqseg_train.networks.rcnn import RCNN
-from seqseg_train.parity import ParityError
+from seqseg_train.parity import ParityError, check_bundle
 from seqseg_train.presets import MICRO, PRESETS, SMALL, TINY, InputConfig, VolumeConfig
 from seqseg_train.proposals import choose, load_proposals, train_proposals
 from seqseg_train.standin import StandIn, standin_patient
@@ -117,6 +117,10 @@ def test_a_bundle_of_every_kind(name, bundles):
     out, detector, segmenter, preset = bundles(name)
     figures = check_graphs(out, detector, segmenter, preset)
     assert max(value for key, value in figures.items() if key != "boxes") < 1e-4
+    if preset.detector_kind == "agent":
+        assert check_bundle(out)["steps_compared"] >= 2
+    else:
+        assert check_golden(out, preset)["probability"] < 1e-4
     content = json.loads((out / "bundle.json").read_text())
     assert content["detector"]["kind"] == preset.detector_kind and content["segmenter"]["kind"] == preset.segmenter_kind
     files = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}

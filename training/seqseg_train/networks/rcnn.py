@@ -190,7 +190,8 @@ class RCNN(nn.Module):
         logits, deltas = heads.box_predictor(heads.box_head(self.pooled(maps, rois, heads.box_roi_pool)))
         boxes = heads.box_coder.decode_single(deltas, rois[:, 1:]).reshape(s, p, 2, 4)[:, :, 1].clamp(0, c.image_size)
         scores = torch.softmax(logits, dim=1)[:, 1].reshape(s, p)
-        usable = real & (_sides(boxes) >= 1e-2)
+        # What lies in the last half pixel here is outside the slice in pixel edges.
+        usable = real & (_sides(boxes.clamp(max=c.image_size - 0.5)) >= 1e-2)
         scores = torch.where(usable, scores, torch.full_like(scores, -1.0))
         kept = _keep(boxes, scores, torch.zeros(p, device=boxes.device), c.box_nms, c.image_size)
         boxes, scores = _best(boxes, torch.where(kept, scores, torch.full_like(scores, -1.0)), c.detections)
