@@ -12,13 +12,19 @@ from torch import Tensor
 
 from . import boxes as bx
 from .data import SliceSet
-from .detector import draw_slices, load_images, pick_validation
+from .detector import draw_slices, pick_validation
 from .networks import RoiCrop
 from .networks.rcnn import MASK_SIDE, RCNN, MaskSegmenter
 from .presets import Preset
 from .segmenter import sample_crops
 
 Array = np.ndarray
+
+
+def load(data: SliceSet, slices: Array) -> Tensor:
+    """Slices [n] of a set -> float32 [n, 4, G, G] in [0, 1]: T1, T1C, T2, mask."""
+    stored = np.concatenate([data.images[slices], data.masks[slices][:, None]], axis=1)
+    return torch.from_numpy(stored).float().div_(255.0)
 
 
 def training_batch(
@@ -29,10 +35,8 @@ def training_batch(
     The target box is that of the transformed mask. A tumour that left the picture, or was never there, leaves no box.
     """
     size, c, n = preset.proposals.image_size, preset.segmenter, len(slices)
-    masks = torch.from_numpy(np.ascontiguousarray(data.masks[slices])).float().div_(255.0)
-    stacked = torch.cat([load_images(data, slices), masks.unsqueeze(1)], dim=1)
     whole = np.tile([0.0, 0.0, data.grid, data.grid], (n, 1))
-    crops = sample_crops(stacked, whole, size, rng, c)
+    crops = sample_crops(load(data, slices), whole, size, rng, c)
     images, masks = crops[:, :3], crops[:, 3] >= 0.5
     if c.intensity:
         gain = rng.uniform(1 - c.intensity, 1 + c.intensity, (n, 3, 1, 1)).astype(np.float32)
@@ -78,12 +82,12 @@ def validation_figures(net: RCNN, data: SliceSet, slices: Array, preset: Preset,
     device = next(net.parameters()).device
     for start in range(0, len(slices), chunk):
         part = slices[start : start + chunk]
-        images = load_images(data, part).to(device)
+        stored = load(data, part)
+        images, truth = stored[:, :3].to(device), stored[:, 3:]
         found, _ = propose(net, images, preset)
         boxes.append(found)
         if masks is None:
             continue
-        truth = torch.from_numpy(np.ascontiguousarray(data.masks[part])).float().unsqueeze(1) / 255
         rows = np.flatnonzero(~np.isnan(found[:, 0]))
         guess = np.zeros((len(part), 2))  # pixels of the grid: drawn, and rightly drawn
         if len(rows):
@@ -116,7 +120,7 @@ def train_proposals(
     preset: Preset, train: SliceSet, validation: SliceSet, out: Path, seed: int, weights: str | None = None,
     device: str = "cpu",
 ) -> Path:  # fmt: skip
-    """Train, keep the best checkpoint by `validation_figures`' score as proposals.pt, return its path.
+    """Train, keep the best checkpoint by `validation_figures`' score, return its path: proposals.pt, there when all is done.
 
     `weights` such as "IMAGENET1K_V1" starts a torchvision backbone from ImageNet; its statistics are then part of the graph.
     """
@@ -130,7 +134,7 @@ def train_proposals(
         optimiser = torch.optim.Adam(learnt, c.lr, weight_decay=c.weight_decay)
     chosen = pick_validation(validation, c.validation_slices)
     out.mkdir(parents=True, exist_ok=True)
-    best_path, log, best = out / "proposals.pt", out / "proposals.jsonl", -np.inf
+    best_path, log, best = out / "proposals_best.pt", out / "proposals.jsonl", -np.inf
     log.write_text("")
     losses: list[float] = []
     queue = np.zeros(0, dtype=np.int64)
@@ -165,7 +169,7 @@ def train_proposals(
             with log.open("a") as f:
                 f.write(json.dumps(line) + "\n")
             print(" ".join(f"{k}={v:.4g}" for k, v in line.items()), flush=True)
-    return best_path
+    return best_path.replace(out / "proposals.pt")
 
 
 def save_proposals(

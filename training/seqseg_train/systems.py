@@ -29,7 +29,7 @@ class System:
     title: str
     tables: tuple[int, ...]
     # What is trained, in order: `agent` (detector.py), `segmenter` (segmenter.py), `proposals` (proposals.py), `atlas`
-    # (atlas.py) and `volume` (volumes.py).
+    # (atlas.py) and `volume` (volume_training.py).
     stages: tuple[Stage, ...]
     change: Callable[[Preset], Preset]
     note: str = ""

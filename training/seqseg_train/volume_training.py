@@ -130,7 +130,7 @@ def train_volume(
     preset: Preset, train: SliceSet, validation: SliceSet, train_mm: Mapping[int, GridMm],
     validation_mm: Mapping[int, GridMm], box: FixedBox, out: Path, seed: int, device: str = "cpu",
 ) -> Path:  # fmt: skip
-    """Train, keep the best checkpoint by `validation_figures`' score as volume.pt, return its path.
+    """Train, keep the best checkpoint by `validation_figures`' score, return its path: volume.pt, there when all is done.
 
     Both sets hold every slice of their patients; `..._mm` give each patient's voxel (`atlas.grid_mm`).
     """
@@ -140,7 +140,7 @@ def train_volume(
     optimiser = torch.optim.Adam(net.parameters(), c.lr, weight_decay=c.weight_decay)
     patients, others = Patients(train, train_mm), Patients(validation, validation_mm)
     out.mkdir(parents=True, exist_ok=True)
-    best_path, log, best = out / "volume.pt", out / "volume.jsonl", -np.inf
+    best_path, log, best = out / "volume_best.pt", out / "volume.jsonl", -np.inf
     log.write_text("")
     losses: list[float] = []
     begun = time.time()
@@ -170,7 +170,7 @@ def train_volume(
             with log.open("a") as f:
                 f.write(json.dumps(line) + "\n")
             print(" ".join(f"{k}={v:.4g}" for k, v in line.items()), flush=True)
-    return best_path
+    return best_path.replace(out / "volume.pt")
 
 
 def save_volume(
