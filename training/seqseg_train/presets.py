@@ -417,8 +417,8 @@ SMALL = replace(
     name="small",
     # The paper's exploration as it stands: what the prior would earn must not reach the agents that explore without it.
     detector=replace(
-        DEMO.detector, schedule=Schedule(), auxiliary=0.0, auxiliary_floor=0.0, epochs=10, episodes_per_epoch=800, validate_every=1,
-        validation_slices=160,
+        DEMO.detector, schedule=Schedule(), auxiliary=0.0, auxiliary_floor=0.0, epochs=10, episodes_per_epoch=800,
+        validate_every=1, validation_slices=160,
     ),  # fmt: skip
     segmenter=replace(DEMO.segmenter, steps=1500, agent_steps=500, validate_every=150, validation_slices=160),
     patients_train=80,

@@ -63,7 +63,7 @@ def propose(net: RCNN, images: Tensor, preset: Preset) -> tuple[Array, Array]:
 
 
 def choose(boxes: Array, scores: Array, preset: Preset) -> Array:
-    """Proposals [S, K, 4] and scores [S, K] -> the box of each slice [S, 4] as the runtime takes it, NaN where there is none."""
+    """Proposals [S, K, 4] and scores [S, K] -> each slice's box [S, 4] as the runtime takes it, NaN where there is none."""
     rows, best = np.arange(len(scores)), scores.argmax(axis=1)  # ties go to the lowest index
     grid = preset.input.grid
     inside = np.clip(boxes[rows, best].astype(np.float64), 0, grid)
@@ -177,7 +177,8 @@ def save_proposals(
 ) -> None:
     """A checkpoint holds its preset, seed, validation figures and whether it began at ImageNet."""
     state = {
-        "net": net.state_dict(), "preset": preset.to_dict(), "seed": seed, "validation": figures, "imagenet": weights is not None,
+        "net": net.state_dict(), "preset": preset.to_dict(), "seed": seed, "validation": figures,
+        "imagenet": weights is not None,
     }  # fmt: skip
     partial = path.with_suffix(".part")
     torch.save(state, partial)

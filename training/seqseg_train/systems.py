@@ -114,7 +114,8 @@ _ROWS = (
     System("attention_unet", "Att U-Net", (5,), ("segmenter",), _baseline("attention_unet"), "Oktay 2018"),
     System("ranet", "RANet", (5,), ("segmenter",), lambda base: _whole(base, base.ranet, "ce"), "cross entropy"),
     System(
-        "ranet_weighted", "RANet (weighted loss), RANet-S", (5, 6), ("segmenter",), lambda base: _whole(base, base.ranet, "dbw"),
+        "ranet_weighted", "RANet (weighted loss), RANet-S", (5, 6), ("segmenter",),
+        lambda base: _whole(base, base.ranet, "dbw"),
         "dilated border weighted",
     ),
     System("mask_rcnn", "Mask R-CNN", (6,), ("proposals",), _mask_rcnn, "He 2017, feature pyramid"),

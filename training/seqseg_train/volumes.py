@@ -117,7 +117,7 @@ def cut(images: Array, z: Taps, y: Taps, x: Taps) -> Array:
 
 
 def starts(count: int, side: int, overlap: float) -> list[int]:
-    """First voxels of the patches along an axis: evenly spread from end to end, one centred patch where there is room for it."""
+    """First voxels of the patches along an axis: evenly spread from end to end, one centred where there is room."""
     if count <= side:
         return [-((side - count) // 2)]
     room = count - side

@@ -207,7 +207,8 @@ def test_losses_by_hand():
     entropy = -(y * np.log(p) + (1 - y) * np.log(1 - p))
     dice = 1 - (2 * (p * y).sum() + 1) / ((p + y).sum() + 1)
     weight = 1 + 6 * y
-    want = {"ce": entropy.mean(), "dice": dice, "dice_ce": dice + entropy.mean(), "weighted": (weight * entropy).sum() / weight.sum()}
+    weighted = (weight * entropy).sum() / weight.sum()
+    want = {"ce": entropy.mean(), "dice": dice, "dice_ce": dice + entropy.mean(), "weighted": weighted}
     for kind, value in want.items():
         assert float(segmentation_loss(logits, masks, kind, 1, 20.0, positive_weight=7.0)) == pytest.approx(value, rel=1e-5)
     with pytest.raises(ValueError, match="no loss"):

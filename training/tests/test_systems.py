@@ -51,7 +51,8 @@ def voxel_mm(sets):
 def test_rows_of_every_table():
     for table, rows in TABLES.items():
         assert {name for name, system in SYSTEMS.items() if table in system.tables} == set(rows)
-    losses = {name: SYSTEMS[name].preset(SMALL).segmenter.loss for name in ("unet", "unet_weighted", "unet_dice", "unet_dbw", "tang")}
+    named = ("unet", "unet_weighted", "unet_dice", "unet_dbw", "tang")
+    losses = {name: SYSTEMS[name].preset(SMALL).segmenter.loss for name in named}
     assert losses == {"unet": "ce", "unet_weighted": "weighted", "unet_dice": "dice", "unet_dbw": "dbw", "tang": "dice_ce"}
 
 

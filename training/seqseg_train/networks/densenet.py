@@ -54,8 +54,9 @@ class FCDenseNet(nn.Module):
             skips.append(channels)
             self.shrink.append(
                 nn.Sequential(
-                    nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 1), nn.Dropout2d(dropout), nn.MaxPool2d(2)
-                )
+                    nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 1), nn.Dropout2d(dropout),
+                    nn.MaxPool2d(2),
+                )  # fmt: skip
             )
         self.bottom = DenseBlock(channels, bottom, growth, dropout)
         self.grow, self.up = nn.ModuleList(), nn.ModuleList()

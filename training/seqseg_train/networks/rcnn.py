@@ -197,7 +197,8 @@ class RCNN(nn.Module):
         boxes, scores = _best(boxes, torch.where(kept, scores, torch.full_like(scores, -1.0)), c.detections)
         used = scores > 0
         boxes = ((boxes + 0.5) * (self.grid / c.image_size)).clamp(0, self.grid)
-        return torch.where(used.unsqueeze(-1), boxes, torch.zeros_like(boxes)), torch.where(used, scores, torch.zeros_like(scores))
+        boxes = torch.where(used.unsqueeze(-1), boxes, torch.zeros_like(boxes))
+        return boxes, torch.where(used, scores, torch.zeros_like(scores))
 
 
 def _sides(boxes: Tensor) -> Tensor:
@@ -217,6 +218,8 @@ class MaskSegmenter(nn.Module):
     def forward(self, images: Tensor, boxes: Tensor, image_index: Tensor) -> Tensor:
         heads = self.rcnn.model.roi_heads
         inside = boxes * (self.rcnn.config.image_size / self.rcnn.grid) - 0.5
-        rois = torch.cat([image_index.to(boxes.dtype).unsqueeze(1), inside], dim=1)
-        pooled = self.rcnn.pooled(self.rcnn.maps(images), rois, heads.mask_roi_pool)
+        # A caller may hold a whole study and ask for one box: the backbone runs on the slices asked for.
+        row = torch.arange(boxes.shape[0], device=boxes.device).to(boxes.dtype).unsqueeze(1)
+        maps = self.rcnn.maps(images.index_select(0, image_index))
+        pooled = self.rcnn.pooled(maps, torch.cat([row, inside], dim=1), heads.mask_roi_pool)
         return torch.sigmoid(heads.mask_predictor(heads.mask_head(pooled))[:, 1:2])

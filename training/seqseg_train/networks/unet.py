@@ -27,9 +27,9 @@ class UNet(nn.Module):
     there, convolutions are padded, so that the logits cover the crop, and normalised over the batch; there is no dropout.
 
     All attention works on the same five levels, the encoder's, between encoder and decoder: `squeeze_excitation` (Hu 2018,
-    reduction 16, at least 4) weighs each level's channels by that level alone, `cram` by that and all deeper levels. `rram` weighs
-    each decoder level's regions as the decoder climbs, deepest first: the attended level is what the next one grows from, so
-    that the network stays a U-Net with one output.
+    reduction 16, at least 4) weighs each level's channels by that level alone, `cram` by that and all deeper levels.
+    `rram` weighs each decoder level's regions as the decoder climbs, deepest first: the attended level is what the next
+    one grows from, so that the network stays a U-Net with one output.
     """
 
     def __init__(self, config: SegmenterConfig) -> None:
