@@ -1,6 +1,7 @@
 """Networks and a preset in, a model bundle out: the graphs, the golden case and the manifest of docs/bundle.md.
 
     python -m seqseg_train.export --preset paper --untrained --out DIR
+    python -m seqseg_train.export --system mask_rcnn --preset tiny --untrained --out DIR
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import hashlib
 import json
 import logging
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,14 @@ import torch
 from torch import Tensor, nn
 
 from . import boxes as bx
-from .networks import QNetwork, Segmenter
+from .atlas import FixedBox, GridMm
+from .golden import golden_case
+from .kinds import AnySegmenter, Detector, parts
+from .networks import QNetwork
+from .networks.rcnn import RCNN
+from .networks.voxresnet import VolumeSegmenter
 from .presets import PRESETS, Preset
+from .systems import SYSTEMS
 
 Array = np.ndarray
 OPSET = 18
@@ -37,7 +44,9 @@ class _Trunk(nn.Module):
         return self.trunk(images, boxes, image_index)
 
 
-def _export(module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], output: str, dynamic: list[dict], path: Path) -> None:
+def _export(
+    module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str], dynamic: list[dict], path: Path
+) -> None:
     """One graph in one file; weights inside."""
     module = module.eval().to(memory_format=torch.contiguous_format)
     # The exporter reports every optimisation it leaves out; nothing there concerns the caller.
@@ -46,7 +55,7 @@ def _export(module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], o
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module, example, str(path), dynamo=True, opset_version=OPSET, external_data=False, input_names=inputs,
-            output_names=[output], dynamic_shapes=tuple(dynamic), optimize=True, verbose=False,
+            output_names=outputs, dynamic_shapes=tuple(dynamic), optimize=True, verbose=False,
         )  # fmt: skip
     graph = onnx.load(path)
     # Names of source files and stack frames do not belong in a bundle.
@@ -61,8 +70,9 @@ def _export(module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], o
     onnx.save(graph, path)
 
 
-def export_graphs(net: QNetwork, segmenter: Segmenter, preset: Preset, out: Path) -> None:
-    """trunk.onnx, q_head.onnx and segmenter.onnx with dynamic S and N."""
+def export_graphs(detector: Detector, segmenter: AnySegmenter, preset: Preset, out: Path) -> None:
+    """The graphs of a bundle, with dynamic S and N: the detector's (trunk.onnx and q_head.onnx, or detector.onnx) and
+    segmenter.onnx."""
     g, f = preset.input.grid, preset.trunk.feature_size
     s, n = torch.export.Dim("S", min=1), torch.export.Dim("N", min=1)
     images = torch.rand(2, 3, g, g)
@@ -70,41 +80,17 @@ def export_graphs(net: QNetwork, segmenter: Segmenter, preset: Preset, out: Path
     index = torch.tensor([0, 1, 1])
     rows = [{0: s}, {0: n}, {0: n}]
     names = ["images", "boxes", "image_index"]
-    _export(_Trunk(net), (images, boxes, index), names, "features", rows, out / "trunk.onnx")
-    head = (torch.rand(3, f), torch.rand(3, f), torch.rand(3, preset.history * bx.N_ACTIONS))
-    _export(net.head, head, ["global", "local", "history"], "q", [{0: n}] * 3, out / "q_head.onnx")
-    _export(segmenter, (images, boxes, index), names, "probability", rows, out / "segmenter.onnx")
-
-
-@torch.no_grad()
-def golden_case(net: QNetwork, segmenter: Segmenter, images: Array, preset: Preset) -> dict[str, Array]:
-    """uint8 slices [S, 3, G, G] -> the arrays of golden.npz, all computed by PyTorch."""
-    net, segmenter = net.eval(), segmenter.eval()
-    s, g, steps = len(images), preset.input.grid, preset.max_steps
-    x, index = torch.from_numpy(images).float() / 255, torch.arange(s)
-    whole = torch.tensor([[0.0, 0.0, g, g]]).repeat(s, 1)
-    features = net.trunk(x, whole, index)
-    boxes = np.zeros((s, steps + 1, 4))
-    boxes[:] = bx.initial_box(g, preset.initial_share)
-    actions = np.full((s, steps), -1, dtype=np.int64)
-    q = np.full((s, steps, bx.N_ACTIONS), np.nan, dtype=np.float32)
-    past = np.full((s, preset.history), -1, dtype=np.int64)
-    running = np.ones(s, dtype=bool)
-    for t in range(steps):
-        rows = np.flatnonzero(running)
-        if len(rows):
-            local = net.trunk(x, torch.from_numpy(boxes[rows, t]).float(), index[rows])
-            q[rows, t] = net.head(features[rows], local, net.encode_history(torch.from_numpy(past[rows]))).numpy()
-            actions[rows, t] = q[rows, t].argmax(1)
-            boxes[rows, t + 1 :] = bx.apply_actions(boxes[rows, t], actions[rows, t], g, preset.min_side)[:, None]
-            past[rows] = np.concatenate([actions[rows, t : t + 1], past[rows, :-1]], axis=1)
-            running[rows] &= actions[rows, t] != bx.TERMINAL
-    wide = bx.enlarge(boxes[:, -1], preset.ranet.context_factor, g)
-    probability = segmenter(x, torch.from_numpy(wide).float(), index)
-    return {
-        "images": images, "features": features.numpy(), "actions": actions, "q": q, "boxes": boxes,
-        "probability": probability.numpy(),
-    }  # fmt: skip
+    if isinstance(detector, QNetwork):
+        _export(_Trunk(detector), (images, boxes, index), names, ["features"], rows, out / "trunk.onnx")
+        head = (torch.rand(3, f), torch.rand(3, f), torch.rand(3, preset.history * bx.N_ACTIONS))
+        _export(detector.head, head, ["global", "local", "history"], ["q"], [{0: n}] * 3, out / "q_head.onnx")
+    elif isinstance(detector, RCNN):
+        _export(detector, (images,), ["images"], ["boxes", "scores"], [{0: s}], out / "detector.onnx")
+    if isinstance(segmenter, VolumeSegmenter):
+        patch = torch.rand(2, 3, *preset.volume.patch)
+        _export(segmenter, (patch,), ["volume"], ["probability"], [{0: n}], out / "segmenter.onnx")
+    else:
+        _export(segmenter, (images, boxes, index), names, ["probability"], rows, out / "segmenter.onnx")
 
 
 @dataclass
@@ -121,8 +107,57 @@ class BundleText:
     slice_spacing_mm: tuple[float, float] | None = None
 
 
-def manifest(preset: Preset, text: BundleText, metrics: dict[str, Any]) -> dict[str, Any]:
-    """bundle.json without its `files`."""
+def detector_section(preset: Preset, detector: Detector) -> dict[str, Any]:
+    """The manifest's `detector`."""
+    if preset.detector_kind == "whole":
+        return {"kind": "whole"}
+    if preset.detector_kind == "fixed":
+        if not isinstance(detector, FixedBox):
+            raise ValueError(f"a `fixed` detector is a FixedBox (atlas.py), not {type(detector).__name__}")
+        return {"kind": "fixed", "box_mm": list(detector.box_mm)}
+    if preset.detector_kind == "proposals":
+        threshold = preset.proposals.score_threshold
+        return {"kind": "proposals", "graph": "detector.onnx", "score_threshold": threshold, "min_side": preset.min_side}
+    return {
+        "kind": "agent",
+        "features": "crop",
+        "trunk": "trunk.onnx",
+        "q_head": "q_head.onnx",
+        "feature_size": preset.trunk.feature_size,
+        "initial_box": bx.initial_box(preset.input.grid, preset.initial_share).tolist(),
+        "actions": [{"name": a.name, "box": list(a.box) if a.box else None} for a in bx.ACTIONS],
+        "terminal": bx.TERMINAL,
+        "history": preset.history,
+        "max_steps": preset.max_steps,
+        "min_side": preset.min_side,
+    }
+
+
+def segmenter_section(preset: Preset) -> dict[str, Any]:
+    """The manifest's `segmenter`."""
+    if preset.segmenter_kind == "volume":
+        v = preset.volume
+        return {
+            "kind": "volume",
+            "graph": "segmenter.onnx",
+            "patch": list(v.patch),
+            "spacing_mm": list(v.spacing_mm),
+            "overlap": v.overlap,
+            "mirror": v.mirror,
+            "threshold": v.threshold,
+            "context_factor": v.context_factor,
+        }
+    return {
+        "kind": "crop",
+        "graph": "segmenter.onnx",
+        "context_factor": preset.ranet.context_factor,
+        "crop": preset.ranet.crop,
+        "threshold": preset.ranet.threshold,
+    }
+
+
+def manifest(preset: Preset, text: BundleText, metrics: dict[str, Any], detector: Detector = None) -> dict[str, Any]:
+    """bundle.json without its `files`; `detector` matters where the atlas box is the detector."""
     i = preset.input
     scalings = [
         {"kind": "study_percentile", "percentile": i.percentile}
@@ -150,88 +185,89 @@ def manifest(preset: Preset, text: BundleText, metrics: dict[str, Any]) -> dict[
         "training": text.training,
         "metrics": metrics,
         "input": inputs,
-        "detector": {
-            "kind": "agent",
-            "features": "crop",
-            "trunk": "trunk.onnx",
-            "q_head": "q_head.onnx",
-            "feature_size": preset.trunk.feature_size,
-            "initial_box": bx.initial_box(i.grid, preset.initial_share).tolist(),
-            "actions": [{"name": a.name, "box": list(a.box) if a.box else None} for a in bx.ACTIONS],
-            "terminal": bx.TERMINAL,
-            "history": preset.history,
-            "max_steps": preset.max_steps,
-            "min_side": preset.min_side,
-        },
-        "segmenter": {
-            "kind": "crop",
-            "graph": "segmenter.onnx",
-            "context_factor": preset.ranet.context_factor,
-            "crop": preset.ranet.crop,
-            "threshold": preset.ranet.threshold,
-        },
+        "detector": detector_section(preset, detector),
+        "segmenter": segmenter_section(preset),
         "golden": "golden/golden.npz",
     }
 
 
 def write_manifest(out: Path, content: dict[str, Any]) -> None:
     """bundle.json with the SHA-256 of every other file of the bundle."""
-    files = ("trunk.onnx", "q_head.onnx", "segmenter.onnx", "golden/golden.npz")
+    detector = content["detector"]
+    graphs = [detector[key] for key in ("trunk", "q_head", "graph") if key in detector]
+    files = (*graphs, content["segmenter"]["graph"], content["golden"])
     content = {k: v for k, v in content.items() if k != "files"}
     content["files"] = {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in files}
     (out / "bundle.json").write_text(json.dumps(content, indent=2) + "\n")
 
 
 def write_bundle(
-    out: Path, net: QNetwork, segmenter: Segmenter, preset: Preset, golden_images: Array, text: BundleText,
-    metrics: dict[str, Any] | None = None,
+    out: Path, net: Detector, segmenter: AnySegmenter, preset: Preset, golden_images: Array, text: BundleText,
+    metrics: dict[str, Any] | None = None, golden_mm: GridMm = (6.0, 0.74, 0.74),
 ) -> None:  # fmt: skip
-    """A whole bundle; `golden_images` is uint8 [S, 3, G, G]."""
+    """A whole bundle; `golden_images` is uint8 [S, 3, G, G], neighbouring slices from below where the segmenter is a volume's.
+
+    `net` is the detector: a QNetwork, an RCNN, a FixedBox, or None where the preset's kind is `whole`. `golden_mm` is the size
+    of a voxel of the golden slices, which the atlas box and a volume's segmenter are sampled by.
+    """
     (out / "golden").mkdir(parents=True, exist_ok=True)
     export_graphs(net, segmenter, preset, out)
-    np.savez_compressed(out / "golden" / "golden.npz", **golden_case(net, segmenter, golden_images, preset))
-    write_manifest(out, manifest(preset, text, metrics or {}))
+    arrays = golden_case(net, segmenter, golden_images, preset, golden_mm)
+    np.savez_compressed(out / "golden" / "golden.npz", **arrays)
+    write_manifest(out, manifest(preset, text, metrics or {}, net))
 
 
-def untrained_bundle(preset: Preset, out: Path, seed: int, golden_images: Array | None = None) -> None:
-    """Random weights under a real manifest: for timing and for tests of a runtime."""
+def untrained_bundle(
+    preset: Preset, out: Path, seed: int, golden_images: Array | None = None
+) -> tuple[Detector, AnySegmenter]:
+    """Random weights under a real manifest: for timing and for tests of a runtime. Gives the networks."""
     torch.manual_seed(seed)
-    net, segmenter = QNetwork(preset), Segmenter(preset.ranet)
+    detector, segmenter = parts(preset)
     if preset.input.scaling == "dataset_max":
-        from dataclasses import replace
-
         preset = replace(preset, input=replace(preset.input, dataset_max=(4095.0, 4095.0, 4095.0)))
     if golden_images is None:
         g = preset.input.grid
         noise = np.random.default_rng(seed).random((2, 3, 8, 8))
         golden_images = np.rint(np.kron(noise, np.ones((g // 8, g // 8))) * 255).astype(np.uint8)
+    name = preset.name.replace("/", "-").replace("_", "-")
     text = BundleText(
-        f"seqseg-{preset.name}-untrained", "0.0.0", "Apache-2.0", True, "Random weights. Nothing it says means anything.",
+        f"seqseg-{name}-untrained", "0.0.0", "Apache-2.0", True, "Random weights. Nothing it says means anything.",
         False, {"data": "none", "seed": seed},
     )  # fmt: skip
-    write_bundle(out, net, segmenter, preset, golden_images, text)
+    write_bundle(out, detector, segmenter, preset, golden_images, text)
+    return detector, segmenter
 
 
 @dataclass
 class Export:
-    """Write a bundle of an untrained preset (trained ones are written by seqseg_train.demo)."""
+    """Write a bundle of an untrained system (trained ones are written where they are trained)."""
 
     out: Path
     """Folder of the bundle."""
     preset: str = "paper"
-    """paper, demo or micro."""
+    """paper, demo, small, micro or tiny."""
+    system: str = "seqseg"
+    """A row of the paper's tables (python -m seqseg_train.systems)."""
     untrained: bool = False
     """Required: says that the weights are random."""
     seed: int = 1
 
     def main(self) -> None:
+        from .graph_parity import check_golden, check_graphs
         from .parity import check_bundle
 
         if not self.untrained:
             raise SystemExit("only --untrained bundles are written here; seqseg_train.demo trains one")
+        for kind, name, known in (("preset", self.preset, PRESETS), ("system", self.system, SYSTEMS)):
+            if name not in known:
+                raise SystemExit(f"no {kind} {name!r}; there are {', '.join(known)}")
         preset = PRESETS[self.preset]
-        untrained_bundle(preset, self.out, self.seed)
-        print(json.dumps(check_bundle(self.out), indent=2))
+        if self.system != "seqseg":
+            preset = SYSTEMS[self.system].preset(preset)
+        networks = untrained_bundle(preset, self.out, self.seed)
+        figures = {"networks": check_graphs(self.out, *networks, preset)}
+        figures |= check_bundle(self.out) if preset.detector_kind == "agent" else check_golden(self.out, preset)
+        print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":

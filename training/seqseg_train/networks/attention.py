@@ -45,23 +45,31 @@ class RegionAttention(nn.Module):
 
     def forward(self, levels: list[Tensor]) -> list[Tensor]:
         """Levels [N, C_i, H_i, W_i], deepest first -> the same, scaled."""
-        s = self.regions
-        v = []
-        for squeeze, x in zip(self.squeeze, levels):
-            if x.shape[-1] % s:
-                raise ValueError(f"{s} x {s} regions do not divide a map of {x.shape[-1]}")
-            kernel = x.shape[-1] // s
-            pooled = F.avg_pool2d(x, kernel) if kernel > 1 else x
-            v.append(squeeze(pooled).flatten(1))
+        v = [self._pooled(i, x) for i, x in enumerate(levels)]
         if not self.deep_first:
             v.reverse()
         out, _ = self.lstm(torch.stack(v))
         maps = [out[i] for i in range(len(levels))]
         if not self.deep_first:
             maps.reverse()
-        attended = []
-        for x, a, smooth in zip(levels, maps, self.smooth):
-            a = a.reshape(a.shape[0], 1, s, s)
-            a = F.interpolate(a, size=(x.shape[2], x.shape[3]), mode="bilinear", align_corners=False)
-            attended.append(x * torch.sigmoid(smooth(a)))
-        return attended
+        return [self._scaled(i, x, a) for i, (x, a) in enumerate(zip(levels, maps))]
+
+    def attend(self, i: int, x: Tensor, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """One step of the walk, for decoders that grow from attended levels: level i, scaled, and the LSTM's state."""
+        out, state = self.lstm(self._pooled(i, x).unsqueeze(0), state)
+        return self._scaled(i, x, out[0]), state
+
+    def _pooled(self, i: int, x: Tensor) -> Tensor:
+        """Level i -> its regions [N, S * S]."""
+        s = self.regions
+        if x.shape[-1] % s:
+            raise ValueError(f"{s} x {s} regions do not divide a map of {x.shape[-1]}")
+        kernel = x.shape[-1] // s
+        pooled = F.avg_pool2d(x, kernel) if kernel > 1 else x
+        return self.squeeze[i](pooled).flatten(1)
+
+    def _scaled(self, i: int, x: Tensor, a: Tensor) -> Tensor:
+        """Level i times the attention that the LSTM gave for its regions."""
+        a = a.reshape(a.shape[0], 1, self.regions, self.regions)
+        a = F.interpolate(a, size=(x.shape[2], x.shape[3]), mode="bilinear", align_corners=False)
+        return x * torch.sigmoid(self.smooth[i](a))

@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..presets import RanetConfig
+from ..presets import SegmenterConfig
 from .attention import ChannelAttention, RegionAttention
-from .crop import RoiCrop
 from .resnet import SmallEncoder, TorchvisionEncoder, conv_bn_relu
 
 
@@ -37,7 +36,7 @@ class RANet(nn.Module):
     concatenation, and a last 3x3 convolution gives the logit.
     """
 
-    def __init__(self, config: RanetConfig, weights: str | None = None) -> None:
+    def __init__(self, config: SegmenterConfig, weights: str | None = None) -> None:
         super().__init__()
         full = config.widths[0]
         if config.encoder == "small":
@@ -72,15 +71,3 @@ class RANet(nn.Module):
         for project, x in zip(self.fuse, decoded):
             fused = fused + F.interpolate(project(x), size=size, mode="bilinear", align_corners=False)
         return self.last(fused)
-
-
-class Segmenter(nn.Module):
-    """images [S, 3, H, W], boxes [N, 4] (already enlarged), image_index [N] -> probability [N, 1, C, C]."""
-
-    def __init__(self, config: RanetConfig, weights: str | None = None) -> None:
-        super().__init__()
-        self.crop = RoiCrop(config.crop, config.sampling_ratio)
-        self.net = RANet(config, weights)
-
-    def forward(self, images: Tensor, boxes: Tensor, image_index: Tensor) -> Tensor:
-        return torch.sigmoid(self.net(self.crop(images, boxes, image_index)))
