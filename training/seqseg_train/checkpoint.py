@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from .presets import Preset
+from .runs import difference
 
 
 def write(path: Path, state: dict[str, Any]) -> None:
@@ -31,20 +32,9 @@ def read(path: Path, **expected: Any) -> dict[str, Any]:
         raise SystemExit(f"{path}: not a checkpoint that can be read ({error}); remove it to start anew") from error
     for key, want in expected.items():
         if state.get(key) != want:
-            where = _difference(state.get(key), want)
-            raise SystemExit(
-                f"{path}: was made with another {key} ({where}); go on with the old one, or start in an empty folder"
-            )
+            where = difference(state.get(key), want, key)
+            raise SystemExit(f"{path}: was made otherwise: {where}. Go on as it was begun, or start in an empty folder")
     return state
-
-
-def _difference(have: Any, want: Any) -> str:
-    """The first difference in words."""
-    if isinstance(have, dict) and isinstance(want, dict):
-        for key in sorted({*have, *want}):
-            if have.get(key) != want.get(key):
-                return f"{key}: {_difference(have.get(key), want.get(key))}"
-    return f"{have!r} there, {want!r} now"
 
 
 def plain(preset: Preset) -> dict[str, Any]:

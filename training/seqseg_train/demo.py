@@ -119,7 +119,7 @@ class Demo:
         """The bundle, compared with PyTorch."""
         agent, detector_figures = load_detector(stages / "detector.pt", preset)
         detector_figures["calibration"] = calibrate(agent, validation, np.arange(len(validation)), preset)
-        segmenter, segmenter_figures = load_segmenter(stages / "segmenter_agent.pt", preset)
+        segmenter, segmenter_figures = load_segmenter(stages / "segmenter.pt", preset)
         walks = run_agent(agent, validation, np.arange(len(validation)), preset)
         rows = golden_slices(validation, walks.boxes, walks.stopped)
         text = BundleText(

@@ -27,8 +27,8 @@ from .draws import check_sets, draw_slices, identity, name_slices, pick_validati
 from .environment import Episodes, Views
 from .exploration import explore, prior_actions, prior_returns
 from .logs import Log
-from .machine import RunOptions
 from .networks import QNetwork
+from .options import RunOptions
 from .presets import Preset
 from .replay import Replay, Transitions
 from .walks import run_agent, validation_figures
@@ -299,9 +299,11 @@ class DetectorRun:
                 due -= 1
                 if self.warm:
                     self.losses.append(learner.update(self.replay, max(1 - self.epoch / c.epochs, c.auxiliary_floor)))
+            # What the listener does with the boxes is not this loop's time.
+            self.seconds += time.time() - begun
             yield visited
+            begun = time.time()
         bar.close()
-        self.seconds += time.time() - begun
 
     def _step(self, scene: Scene, live: Array, epsilon: float, priori: float) -> Array:
         """One action in every running episode, kept in the pool; which of them are over."""

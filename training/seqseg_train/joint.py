@@ -24,7 +24,7 @@ import torch
 from . import checkpoint, machine
 from .data import SliceSet
 from .detector import DetectorRun
-from .machine import RunOptions
+from .options import RunOptions
 from .presets import Preset
 from .segmenter import SegmenterRun
 from .walks import run_agent
@@ -78,7 +78,7 @@ def train_joint(
     last = out / "joint_last.pt"
     made_from = {**ranet.made_from(), **agent.made_from()}
     if last.exists():
-        state = checkpoint.read(last, **made_from)
+        state = checkpoint.read(last, **made_from)["state"]
         agent.load_state_dict(state["agent"])
         ranet.load_state_dict(state["segmenter"])
         pool.load_state_dict(state["pools"][agent.rank])
@@ -107,8 +107,8 @@ def train_joint(
             agent.log.add(line)
         if agent.over or epoch % options.checkpoint_every == 0:
             state = {"agent": agent.state_dict(), "segmenter": ranet.state_dict(), "due": due}
-            pools = machine.gather(agent.fabric, pool.state_dict())
+            state["pools"] = machine.gather(agent.fabric, pool.state_dict())
             if agent.rank == 0:
-                checkpoint.write(last, {**made_from, **state, "pools": pools})
+                checkpoint.write(last, {**made_from, "state": state})
         agent.fabric.barrier()
     return out / "detector.pt", out / "segmenter.pt"

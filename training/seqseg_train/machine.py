@@ -8,44 +8,43 @@ environment without a configuration file, and brings no hub client with it.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+
+from .options import RunOptions
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """What a run may change without changing what is learned."""
+def device_named(name: str) -> str:
+    """cpu or cuda; `auto` is cuda where there is a GPU."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("--device cuda: PyTorch sees no GPU here; use --device cpu, or install PyTorch's CUDA build and a driver")
+    return name
 
-    device: Literal["auto", "cpu", "cuda"] = "cpu"
-    """cpu, cuda, or auto: a GPU where there is one. Under torchrun every process takes one GPU."""
-    precision: Literal["preset", "32", "bf16", "fp16"] = "preset"
-    """Of the networks' forward pass; weights stay float32. `preset` is bf16 for the agent where the preset says
-    mixed_precision. fp16 is for GPUs alone."""
-    tensorboard: bool = False
-    """Write tensorboard/ beside the CSV logs (needs the extra `tensorboard`)."""
-    pictures_every: int = 0
-    """Every so many validations, write pictures of predictions; 0 writes none."""
-    checkpoint_every: int = 1
-    """Every so many validations or epochs, write the checkpoint to go on from; the last one is always written."""
-    progress: bool = False
-    """Progress bars on a terminal."""
+
+@contextmanager
+def first_on_this_machine(options: RunOptions) -> Iterator[None]:
+    """Under torchrun, the first process of a machine runs what is inside before the others do."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        yield
+        return
+    with launch(options, False).rank_zero_first(local=True):
+        yield
 
 
 def launch(options: RunOptions, mixed: bool) -> Fabric:
     """The Fabric of one training loop; `mixed` is the preset's wish for bfloat16."""
     from lightning_fabric import Fabric
 
-    device = options.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise SystemExit("--device cuda: PyTorch sees no GPU here; use --device cpu, or install PyTorch's CUDA build and a driver")
+    device = device_named(options.device)
     if device == "cpu" and options.precision == "fp16":
         raise SystemExit("--precision fp16 needs a GPU: PyTorch's CPU kernels lack it; use bf16 or 32")
     chosen = options.precision if options.precision != "preset" else "bf16" if mixed else "32"

@@ -65,7 +65,7 @@ class Micro:
         agent, detector_figures = load_detector(stages / "detector.pt", preset)
         first = train_segmenter(preset, train, validation, stages, seed, None, "explore")
         train_segmenter(preset, train, validation, stages, seed, agent, "agent", first)
-        net, segmenter_figures = load_segmenter(stages / "segmenter_agent.pt", preset)
+        net, segmenter_figures = load_segmenter(stages / "segmenter.pt", preset)
 
         walks = run_agent(agent, validation, np.arange(len(validation)), preset)
         rows = golden_slices(validation, walks.boxes, walks.stopped)

@@ -29,8 +29,8 @@ from .environment import Episodes, Views
 from .exploration import prior_actions
 from .logs import Log
 from .losses import segmentation_loss
-from .machine import RunOptions
 from .networks import QNetwork, Segmenter
+from .options import RunOptions
 from .presets import Preset, SegmenterTraining
 from .walks import run_agent
 
@@ -200,7 +200,7 @@ class SegmenterRun:
 
     @property
     def name(self) -> str:
-        return f"segmenter_{self.stage}" if self.stage in ("explore", "agent") else "segmenter"
+        return "segmenter_explore" if self.stage == "explore" else "segmenter"
 
     def next_slices(self) -> Array:
         """The slices of this process's next batch, in the order of the set."""
