@@ -160,8 +160,8 @@ def train_proposals(command: Training, run: Run) -> None:
 
     alone("proposals", command.options)
     sets = command.slices(run.settings, tumour_free_of(run.settings))
-    if not (run.folder / "proposals.pt").exists():
-        proposals.train_proposals(run.settings, *sets, run.folder, run.seed, run.weights, device_of(command.options))
+    device = device_of(command.options)
+    once(run, "proposals", lambda: proposals.train_proposals(run.settings, *sets, run.folder, run.seed, run.weights, device))
 
 
 def train_volume(command: Training, run: Run) -> None:
@@ -173,8 +173,8 @@ def train_volume(command: Training, run: Run) -> None:
     train, validation = command.slices(p, None)
     mm = {n: atlas.grid_mm(case.shape[1:], case.spacing_mm, p.input) for n, case in enumerate(cases)}
     box = atlas.atlas_box(atlas.boxes_in_mm(train, mm), p.volume.atlas_share, p.volume.atlas_margin_mm)
-    if not (run.folder / "volume.pt").exists():
-        volume_training.train_volume(p, train, validation, mm, mm, box, run.folder, run.seed, device_of(command.options))
+    device = device_of(command.options)
+    once(run, "volume", lambda: volume_training.train_volume(p, train, validation, mm, mm, box, run.folder, run.seed, device))
 
 
 def nothing(command: Training, run: Run) -> None:
@@ -184,6 +184,14 @@ def nothing(command: Training, run: Run) -> None:
 STAGES: dict[str, Callable[[Training, Run], None]] = {
     "agent": train_agent, "segmenter": train_crops, "proposals": train_proposals, "atlas": nothing, "volume": train_volume,
 }  # fmt: skip
+
+
+def once(run: Run, name: str, work: Callable[[], object]) -> None:
+    """Work that cannot go on from the middle: done whole, or again. A best checkpoint alone may be a cut-off run's."""
+    done = run.folder / f"{name}.done"
+    if not done.exists():
+        work()
+        done.touch()
 
 
 def apart(run: Run, *others: str) -> None:
