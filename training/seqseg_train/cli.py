@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("export:Export", "a run -> a bundle that seqseg runs"),
     "evaluate": ("evaluate:Evaluate", "a bundle and a data set -> figures per slice and patient"),
     "tables": ("tables:Tables", "evaluations -> the paper's Tables 1 to 8, its figures beside ours"),
+    "reproduce": ("reproduce:Reproduce", "nothing -> all of the above for every system of the tables"),
 }
 
 

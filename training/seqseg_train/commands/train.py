@@ -187,11 +187,9 @@ STAGES: dict[str, Callable[[Training, Run], None]] = {
 
 
 def once(run: Run, name: str, work: Callable[[], object]) -> None:
-    """Work that cannot go on from the middle: done whole, or again. A best checkpoint alone may be a cut-off run's."""
-    done = run.folder / f"{name}.done"
-    if not done.exists():
+    """Work that cannot go on from the middle: done whole, or again. Its checkpoint gets its name when all is done."""
+    if not (run.folder / f"{name}.pt").exists():
         work()
-        done.touch()
 
 
 def apart(run: Run, *others: str) -> None:
