@@ -17,7 +17,7 @@ import torch
 
 from . import boxes as bx
 from .data import SliceSet
-from .detector import crop_views, load_images, whole_boxes
+from .crops import crop_views, load_images, whole_boxes
 from .environment import Views
 from .networks import QNetwork
 from .presets import Preset

@@ -3,9 +3,9 @@ evaluation.
 
     python -m seqseg_train.demo --out models/demo --seed 2 --cache DIR
 
-Every stage leaves its result in the cache folder and is skipped where that is there already, so a run that was cut off
-goes on. `detector` and `explore` do not need each other and run side by side, on half of the threads each; `--stage` runs
-one stage alone.
+Every stage leaves its result and the state of its last validation in the cache folder: one that is done is skipped, one that
+was cut off goes on to the same result. `detector` and `explore` do not need each other and run side by side, on half of the
+threads each; `--stage` runs one stage alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import torch
 
 from .calibration import calibrate
 from .data import SliceSet, build_cache, patient_seeds
-from .detector import load_detector, run_agent, train_detector
+from .detector import load_detector, train_detector
 from .evaluate import evaluate, write_report
 from .export import BundleText, write_bundle, write_manifest
 from .micro import golden_slices
@@ -31,6 +31,7 @@ from .parity import check_bundle, check_networks
 from .presets import DEMO, Preset
 from .segmenter import load_segmenter, train_segmenter
 from .threshold import set_threshold
+from .walks import run_agent
 
 STATEMENT = (
     "Demonstration. Trained on synthetic images only, for trying the software out. Not for clinical use: its outlines are "
@@ -72,11 +73,11 @@ class Demo:
             wanted = ["agent", "export", "threshold", "report"]
         for stage in wanted:
             print(f"== {stage}", flush=True)
-            if stage == "detector" and not (stages / "detector.pt").exists():
+            if stage == "detector":
                 train_detector(preset, train, validation, stages, self.seed)
-            elif stage == "explore" and not (stages / "segmenter_explore.pt").exists():
+            elif stage == "explore":
                 train_segmenter(preset, train, validation, stages, self.seed, None, "explore")
-            elif stage == "agent" and not (stages / "segmenter_agent.pt").exists():
+            elif stage == "agent":
                 agent, _ = load_detector(stages / "detector.pt", preset)
                 first = stages / "segmenter_explore.pt"
                 train_segmenter(preset, train, validation, stages, self.seed, agent, "agent", first)
@@ -118,7 +119,7 @@ class Demo:
         """The bundle, compared with PyTorch."""
         agent, detector_figures = load_detector(stages / "detector.pt", preset)
         detector_figures["calibration"] = calibrate(agent, validation, np.arange(len(validation)), preset)
-        segmenter, segmenter_figures = load_segmenter(stages / "segmenter_agent.pt", preset)
+        segmenter, segmenter_figures = load_segmenter(stages / "segmenter.pt", preset)
         walks = run_agent(agent, validation, np.arange(len(validation)), preset)
         rows = golden_slices(validation, walks.boxes, walks.stopped)
         text = BundleText(

@@ -17,11 +17,12 @@ import numpy as np
 import torch
 
 from .data import SliceSet, build_cache, patient_seeds
-from .detector import load_detector, run_agent, train_detector
+from .detector import load_detector, train_detector
 from .export import BundleText, write_bundle
 from .parity import check_bundle, check_networks
 from .presets import MICRO
 from .segmenter import load_segmenter, train_segmenter
+from .walks import run_agent
 
 
 def golden_slices(data: SliceSet, boxes: np.ndarray, stopped: np.ndarray, count: int = 2) -> np.ndarray:
@@ -44,7 +45,7 @@ class Micro:
     """Folder of the bundle."""
     seed: int = 1
     cache: Path | None = None
-    """Folder for prepared slices and checkpoints; a temporary one unless given. Finished stages found there are kept."""
+    """Folder for prepared slices and checkpoints; a temporary one unless given. Finished stages found there are kept, one cut off goes on."""
     workers: int = 2
     threads: int = 2
 
@@ -60,13 +61,11 @@ class Micro:
             for split, count in (("train", preset.patients_train), ("validation", preset.patients_validation))
         }
         train, validation, stages = sets["train"], sets["validation"], cache / "run"
-        if not (stages / "detector.pt").exists():
-            train_detector(preset, train, validation, stages, seed)
+        train_detector(preset, train, validation, stages, seed)
         agent, detector_figures = load_detector(stages / "detector.pt", preset)
-        if not (stages / "segmenter_agent.pt").exists():
-            first = train_segmenter(preset, train, validation, stages, seed, None, "explore")
-            train_segmenter(preset, train, validation, stages, seed, agent, "agent", first)
-        net, segmenter_figures = load_segmenter(stages / "segmenter_agent.pt", preset)
+        first = train_segmenter(preset, train, validation, stages, seed, None, "explore")
+        train_segmenter(preset, train, validation, stages, seed, agent, "agent", first)
+        net, segmenter_figures = load_segmenter(stages / "segmenter.pt", preset)
 
         walks = run_agent(agent, validation, np.arange(len(validation)), preset)
         rows = golden_slices(validation, walks.boxes, walks.stopped)

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from seqseg_train import boxes as bx
+from seqseg_train.crops import Crops
 from seqseg_train.detector import Learner
 from seqseg_train.environment import Views
 from seqseg_train.exploration import Schedule, explore, prior_actions, prior_returns
 from seqseg_train.presets import DEMO, MICRO, PAPER
-from seqseg_train.replay import Crops, Replay
+from seqseg_train.replay import Replay, Transitions
 from seqseg_train.reward import good_stop, reward
 
 TARGET = np.array([100.0, 100, 200, 200])
@@ -121,27 +122,29 @@ def replay_of(size, rounds):
     replay = Replay(size, 10, 11, 8, 4)
     for start in rounds:
         ids = np.arange(start, start + 3)
-        crops = Crops(np.repeat(ids, 3 * 64).reshape(3, 3, 8, 8).astype(np.uint8), np.zeros((3, 4, 4), np.uint8))
-        replay.add(
-            ids // 4, crops, crops, crops.image, np.full((3, 10), -1), ids, ids.astype(np.float32), np.zeros(3, dtype=bool),
-            np.repeat(ids[:, None], 11, axis=1).astype(np.float32),
-        )  # fmt: skip
+        pixels = torch.from_numpy(np.repeat(ids, 3 * 64).reshape(3, 3, 8, 8).astype(np.uint8))
+        crops = Crops(pixels, torch.zeros(3, 4, 4, dtype=torch.uint8))
+        seen = Transitions.empty(3, 10, 11)
+        seen.episode, seen.actions, seen.rewards = ids // 4, ids, ids.astype(np.float32)
+        seen.returns = np.repeat(ids[:, None], 11, axis=1).astype(np.float32)
+        replay.add(seen, crops, crops, crops.image)
     return replay
 
 
 def test_replay_overwrites_the_oldest():
     replay = replay_of(5, (0, 3, 6))
     assert replay.filled == 5
-    assert sorted(replay.actions.tolist()) == [4, 5, 6, 7, 8]
+    assert sorted(replay.seen.actions.tolist()) == [4, 5, 6, 7, 8]
 
 
 def test_a_batch_holds_whole_transitions_of_few_episodes():
     batch = replay_of(12, (0, 3, 6, 9)).sample(8, 4, np.random.default_rng(0))
-    assert len(batch.actions) == 8 and len(batch.whole.image) == 2
+    actions = batch.seen.actions
+    assert len(actions) == 8 and len(batch.whole.image) == 2
     # Every field of a row is the same transition's, and four rows in turn are of one episode.
-    assert (batch.before.image[:, 0, 0, 0] == batch.actions).all() and (batch.after[:, 0, 0, 0] == batch.actions).all()
-    assert (batch.rewards == batch.actions).all() and (batch.returns[:, 10] == batch.actions).all()
-    assert (batch.actions // 4 == np.repeat(batch.whole.image[:, 0, 0, 0] // 4, 4)).all()
+    assert (batch.before.image[:, 0, 0, 0].numpy() == actions).all() and (batch.after[:, 0, 0, 0].numpy() == actions).all()
+    assert (batch.seen.rewards == actions).all() and (batch.seen.returns[:, 10] == actions).all()
+    assert (actions // 4 == np.repeat(batch.whole.image[:, 0, 0, 0].numpy() // 4, 4)).all()
 
 
 def test_history_is_one_hot_newest_first_and_zero_padded():

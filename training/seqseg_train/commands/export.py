@@ -1,0 +1,162 @@
+"""`seqseg-train export`: a run's best checkpoints in, a bundle that seqseg runs out, compared with PyTorch on the way."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..runs import Run
+
+if TYPE_CHECKING:
+    from ..data import SliceSet
+    from ..dataset import Dataset
+
+SYNTHETIC = (
+    "Demonstration. Trained on synthetic images only, for trying the software out. Not for clinical use: its outlines are no gross"
+    " tumour volume."
+)
+RESEARCH = "For research. Trained on {name}. Not a medical device: its outlines are no gross tumour volume until a person has checked them."
+
+
+@dataclass
+class Export:
+    """Write a run's bundle: graphs, golden case and manifest (docs/bundle.md)."""
+
+    run: Path
+    """Folder of the run, such as runs/seqseg/seed1."""
+    dataset: Path
+    """The data set that it was trained on: its validation slices give the golden case and the agent's calibration."""
+    out: Path | None = None
+    """Folder of the bundle; RUN/bundle unless given."""
+    name: str | None = None
+    """Name of the bundle; seqseg-SYSTEM unless given."""
+    version: str = "0.1.0"
+    """Version of the bundle."""
+    licence: str = "Apache-2.0"
+    """Licence of the weights; your data's terms may ask for another."""
+    statement: str | None = None
+    """Intended use, shown beside every result."""
+    note: str | None = None
+    """What a reader of the manifest should know of this run beyond its settings."""
+    calibrate: bool = True
+    """Choose the agent's two biases on validation slices (calibration.py); --no-calibrate leaves the network as it was trained."""
+    workers: int = 2
+    """Processes that prepare slices."""
+
+    def main(self) -> None:
+        from ..dataset import Dataset
+
+        run = Run.open(self.run)
+        try:
+            data = Dataset.open(self.dataset)
+        except (OSError, ValueError) as error:
+            raise SystemExit(str(error)) from error
+        if data.hash != run.dataset["hash"]:
+            raise SystemExit(
+                f"{self.dataset}: is not the data set of this run ({run.dataset['name']}, {run.dataset['hash'][:12]}); give the one that it"
+                " was trained on"
+            )
+        out = self.out or run.folder / "bundle"
+        figures = self.write(run, data, out)
+        print(json.dumps({"bundle": str(out), **figures}, indent=2))
+
+    def write(self, run: Run, data: Dataset, out: Path) -> dict[str, Any]:
+        """The bundle; returns the differences between its graphs and the networks."""
+        from ..export import write_bundle
+        from ..graph_parity import check_graphs
+        from ..parity import check_bundle
+
+        p = run.settings
+        # The golden case of a volume's segmenter is neighbouring slices, so every slice is needed.
+        every = p.segmenter_kind == "volume"
+        validation = data.slices("validation", p.input, None if every else 0, self.workers)
+        detector, segmenter, metrics = networks_of(run, validation, self.calibrate)
+        rows, voxel_mm = golden_rows(detector, validation, data, p)
+        write_bundle(out, detector, segmenter, p, validation.images[rows], self.text(run, data), metrics, voxel_mm)
+        figures: dict[str, Any] = {"networks": check_graphs(out, detector, segmenter, p)}
+        if p.detector_kind in ("agent", "whole") and p.segmenter_kind == "crop":
+            figures |= check_bundle(out)
+        return figures
+
+    def text(self, run: Run, data: Dataset) -> Any:
+        from ..export import BundleText
+
+        p, counts = run.settings, {split: len(data.cases(split)) for split in ("train", "validation")}
+        synthetic = data.record.get("split", {}).get("by") == "phantom"
+        statement = self.statement or (SYNTHETIC if synthetic else RESEARCH.format(name=data.name))
+        shares = (p.detector.tumour_free_share, p.segmenter.tumour_free_share)
+        training = {
+            "system": run.system, "seed": run.seed, "preset": json.loads(json.dumps(p.to_dict())),
+            "data": f"{data.name}: {counts['train']} patients, {counts['validation']} more for choosing checkpoints",
+            "data_hash": run.dataset["hash"],
+            **({"note": self.note} if self.note else {}),
+        }  # fmt: skip
+        name = self.name or f"seqseg-{run.system.replace('_', '-')}"
+        return BundleText(name, self.version, self.licence, synthetic, statement, all(shares), training)
+
+
+def networks_of(run: Run, validation: SliceSet, calibrated: bool) -> tuple[Any, Any, dict[str, Any]]:
+    """Detector, segmenter and their validation figures from a run's best checkpoints, whatever their kinds."""
+    import numpy as np
+
+    from ..calibration import calibrate
+    from ..detector import load_detector
+    from ..networks import Segmenter
+    from ..segmenter import load_segmenter
+
+    p, figures = run.settings, {}
+    if p.segmenter_kind == "volume":
+        from ..volume_training import load_volume
+
+        box, net, figures["segmenter"] = load_volume(best(run, "volume"), p)
+        return box, net, {"validation": figures}
+    detector: Any = None
+    if p.detector_kind == "agent":
+        detector, figures["detector"] = load_detector(best(run, "detector"), p)
+        if calibrated:
+            figures["detector"]["calibration"] = calibrate(detector, validation, np.arange(len(validation)), p)
+    elif p.detector_kind == "proposals":
+        from ..networks.rcnn import MaskSegmenter
+        from ..proposals import load_proposals
+
+        detector, figures["detector"] = load_proposals(best(run, "proposals"), p)
+        if p.ranet.network == "mask_rcnn":
+            return detector, MaskSegmenter(detector), {"validation": figures}
+    if p.ranet.network == "box":
+        # A detector alone: the mask is the box, nothing was trained for it.
+        return detector, Segmenter(p.ranet).eval(), {"validation": figures}
+    segmenter, figures["segmenter"] = load_segmenter(best(run, "segmenter"), p)
+    return detector, segmenter, {"validation": figures}
+
+
+def best(run: Run, name: str) -> Path:
+    """A best checkpoint of the run, whose stage must be over."""
+    path = run.folder / f"{name}.pt"
+    if not path.exists():
+        raise SystemExit(f"{path}: is missing; the run's training is not done (seqseg-train train all --system {run.system} ... goes on)")
+    return path
+
+
+def golden_rows(detector: Any, validation: SliceSet, data: Dataset, preset: Any) -> tuple[Any, tuple[float, float, float]]:
+    """Rows of the golden slices and what a voxel of them measures in mm."""
+    import numpy as np
+
+    from ..atlas import grid_mm
+    from ..micro import golden_slices
+    from ..networks import QNetwork
+    from ..walks import run_agent
+
+    rows = np.flatnonzero(validation.tumour)[:2]
+    if isinstance(detector, QNetwork):
+        walks = run_agent(detector, validation, np.arange(len(validation)), preset)
+        rows = golden_slices(validation, walks.boxes, walks.stopped)
+    if preset.segmenter_kind == "volume":
+        # Neighbours of one patient, from below.
+        patient = validation.patient[rows[0]]
+        rows = np.flatnonzero(validation.patient == patient)
+        middle = np.flatnonzero(validation.tumour[rows])[0]
+        rows = rows[max(middle - 2, 0) : middle + 3]
+    case = data.cases()[int(validation.patient[rows[0]])]
+    return rows, grid_mm(case.shape[1:], case.spacing_mm, preset.input)

@@ -1,0 +1,93 @@
+"""Where and how a run computes in, a Fabric and the few things that several processes must agree on out.
+
+Lightning Fabric carries devices, mixed precision and several processes (under torchrun: one per GPU, or gloo on CPUs). It
+was chosen over accelerate because it wraps a module and an optimiser and nothing else, takes its place from torchrun's
+environment without a configuration file, and brings no hub client with it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from .options import RunOptions
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+def device_named(name: str) -> str:
+    """cpu or cuda; `auto` is cuda where there is a GPU."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("--device cuda: PyTorch sees no GPU here; use --device cpu, or install PyTorch's CUDA build and a driver")
+    return name
+
+
+@contextmanager
+def first_on_this_machine(options: RunOptions) -> Iterator[None]:
+    """Under torchrun, the first process of a machine runs what is inside before the others do."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        yield
+        return
+    with launch(options, False).rank_zero_first(local=True):
+        yield
+
+
+def launch(options: RunOptions, mixed: bool) -> Fabric:
+    """The Fabric of one training loop; `mixed` is the preset's wish for bfloat16."""
+    from lightning_fabric import Fabric
+
+    device = device_named(options.device)
+    if device == "cpu" and options.precision == "fp16":
+        raise SystemExit("--precision fp16 needs a GPU: PyTorch's CPU kernels lack it; use bf16 or 32")
+    chosen = options.precision if options.precision != "preset" else "bf16" if mixed else "32"
+    precision: Any = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[chosen]
+    world, local = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    fabric = Fabric(
+        accelerator=device, devices=local, num_nodes=world // local, strategy="ddp" if world > 1 else "auto", precision=precision
+    )
+    fabric.launch()
+    return fabric
+
+
+def share_of(total: int, fabric: Fabric, what: str) -> int:
+    """This process's part of a batch or of an experience pool; it must be at least one."""
+    if total % fabric.world_size:
+        raise SystemExit(f"{what} is {total}, which {fabric.world_size} processes do not share evenly; choose a multiple of their number")
+    return total // fabric.world_size
+
+
+def seeds(fabric: Fabric, *numbers: int) -> list[int]:
+    """A random stream of this process; the first process has the stream of a run alone."""
+    return [*numbers, fabric.global_rank] if fabric.global_rank else list(numbers)
+
+
+def total(fabric: Fabric, *numbers: int) -> list[int]:
+    """The sums over all processes."""
+    if fabric.world_size == 1:
+        return list(numbers)
+    return fabric.all_reduce(torch.tensor(numbers, device=fabric.device), reduce_op="sum").tolist()
+
+
+def equalise(fabric: Fabric, *modules: nn.Module) -> None:
+    """Give every process the first one's statistics of batch normalisation; DDP keeps the weights equal."""
+    if fabric.world_size > 1:
+        for module in modules:
+            for buffer in module.buffers():
+                torch.distributed.broadcast(buffer, 0)
+
+
+def gather(fabric: Fabric, state: Any) -> list[Any] | None:
+    """Every process's state on the first process; None on the others."""
+    if fabric.world_size == 1:
+        return [state]
+    out: list[Any] | None = [None] * fabric.world_size if fabric.global_rank == 0 else None
+    torch.distributed.gather_object(state, out, 0)
+    return out

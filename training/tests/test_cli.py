@@ -1,0 +1,199 @@
+"""seqseg-train: the overview, settings by preset, file and option, and a run from data set to bundle."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small import SMALL
+
+from seqseg_train import cli, runs
+from seqseg_train.options import RunOptions
+from seqseg_train.presets import DEMO, MICRO, PAPER
+from seqseg_train.settings import as_arguments, overlaid, read_file
+
+
+def test_the_overview_names_every_command_and_imports_no_pytorch():
+    code = "import sys; from seqseg_train import cli; cli.main(['--help']); print('torch' in sys.modules, 'tyro' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment).stdout
+    assert all(f"  {name} " in out for name in cli.COMMANDS) and out.splitlines()[-1] == "False False"
+
+
+def test_commands_that_are_not_there_are_refused(capsys):
+    for words, name in ((["trian"], "'trian'"), (["train", "agent"], "'train agent'"), (["train", "--seed"], "'train --seed'")):
+        with pytest.raises(SystemExit, match=f"no command {name}"):
+            cli.main(words)
+    cli.main(["train", "--help"])
+    out = capsys.readouterr().out
+    assert "train joint" in out and "export" not in out
+
+
+@pytest.mark.parametrize("base, goal", [(PAPER, DEMO), (DEMO, PAPER), (MICRO, SMALL), (SMALL, MICRO)])
+def test_a_whole_preset_survives_the_way_through_a_file(base, goal):
+    assert overlaid(base, json.loads(json.dumps(goal.to_dict())), "file") == goal
+
+
+def test_some_settings_of_a_toml_file(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("head_hidden = [64, 32]\n[detector]\nlr = 1e-3\ndouble = true\n[detector.schedule]\npriori = 0.4\n")
+    got = overlaid(PAPER, read_file(path), str(path))
+    schedule = replace(PAPER.detector.schedule, priori=0.4)
+    assert got == replace(PAPER, head_hidden=(64, 32), detector=replace(PAPER.detector, lr=1e-3, double=True, schedule=schedule))
+
+
+@pytest.mark.parametrize(
+    "values, words",
+    [
+        ({"detector": {"lrr": 1}}, ["mine.toml", "Unrecognized", "--detector.lrr"]),
+        ({"colour": "red"}, ["mine.toml", "--colour"]),
+        ({"detector": {"lr": "fast"}}, ["mine.toml", "detector.lr", "'fast'"]),
+        ({"detector": {"optimiser": "sgdd"}}, ["mine.toml", "sgdd", "detector.optimiser", "'sgd', 'adam'"]),
+        ({"detector": {"double": 3}}, ["mine.toml", "detector.double", "'True', 'False'"]),
+        ({"segmenter": {"loss": {"k": 3}}}, ["mine.toml", "--segmenter.loss.k"]),
+    ],
+)
+def test_unknown_names_and_wrong_types_fail_by_name(values, words):
+    with pytest.raises(SystemExit) as error:
+        overlaid(PAPER, values, "mine.toml")
+    assert all(word in str(error.value) for word in words)
+
+
+def test_files_that_hold_no_settings_are_refused(tmp_path):
+    for name, text in (("a.json", "{"), ("b.toml", "= 3"), ("c.json", "[1]")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(SystemExit, match=name):
+            read_file(tmp_path / name)
+    with pytest.raises(SystemExit, match="missing.json"):
+        read_file(tmp_path / "missing.json")
+    assert as_arguments({"a": {"b": True, "c": []}}) == ["--a.b", "True", "--a.c"]
+
+
+def test_a_run_keeps_what_it_was_begun_with(tmp_path):
+    run = runs.Run(tmp_path / "r", "seqseg", "micro", 3, None, {"name": "d", "hash": "h"}, SMALL)
+    run.record("train detector", RunOptions())
+    run.record("train segmenter", RunOptions(precision="bf16"))
+    held = json.loads((run.folder / "config.json").read_text())
+    assert [c["command"] for c in held["commands"]] == ["train detector", "train segmenter"]
+    assert held["commands"][1]["options"]["precision"] == "bf16" and "torch" in held["commands"][0]["packages"]
+    assert runs.Run.open(run.folder) == run
+    # A run's config.json is a file of settings as well.
+    assert overlaid(PAPER, read_file(run.folder / "config.json"), "config.json") == SMALL
+    for change, words in (
+        ({"seed": 4}, "seed was 3 and is 4"),
+        ({"settings": replace(SMALL, max_steps=9)}, "settings.max_steps was 15 and is 9"),
+        ({"dataset": {"name": "d", "hash": "other"}}, "dataset.hash was 'h' and is 'other'"),
+    ):
+        with pytest.raises(SystemExit, match=words):
+            replace(run, **change).record("train detector", RunOptions())
+    with pytest.raises(SystemExit, match="config.json: is missing"):
+        runs.Run.open(tmp_path)
+
+
+# From here on: the data set of `prepare`, the systems of the tables and their bundles.
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """A data set of stand-in patients, with slices as the real one makes them."""
+    module = pytest.importorskip("seqseg_train.dataset")
+    pytest.importorskip("seqseg_train.systems")
+    import nibabel
+
+    from seqseg_train.standin import StandIn
+
+    folder = tmp_path_factory.mktemp("dataset")
+    cases, top = [], np.zeros(3)
+    for number, split in enumerate(("train", "train", "train", "train", "validation", "validation", "test")):
+        one, name = StandIn(number), f"p{number}"
+        images, mask = one.images(), one.mask()
+        (folder / "cases" / name).mkdir(parents=True)
+        for sequence, volume in zip((*module.SEQUENCES, "truth"), (*images, mask.astype(np.uint8))):
+            # Files are x, y, slice; arrays here are slice, row, column.
+            image = nibabel.Nifti1Image(np.ascontiguousarray(volume.T), np.diag([-2.2, -2.2, 6.0, 1.0]))
+            nibabel.save(image, folder / "cases" / name / f"{sequence}.nii.gz")
+        top = np.maximum(top, images.reshape(3, -1).max(axis=1)) if split == "train" else top
+        tables = {s: {"percentiles_above_zero": {"99.5": float(np.percentile(v[v > 0], 99.5))}} for s, v in zip(module.SEQUENCES, images)}
+        cases.append({
+            "id": name, "split": split, "covariates": {}, "spacing_mm": one.spacing_mm, "shape": one.shape, "sequences": tables, "key": name,
+        })  # fmt: skip
+    record = {
+        "format": module.FORMAT, "format_version": module.FORMAT_VERSION, "name": "stand-ins", "hash": "0" * 64, "cases": cases,
+        "fingerprint": {"channel_max": top.tolist()}, "split": {"by": "phantom"},
+    }  # fmt: skip
+    (folder / "dataset.json").write_text(json.dumps(record))
+    return folder
+
+
+COMMON = ["--preset", "tiny", "--device", "cpu", "--threads", "1", "--workers", "1", "--progress", "False"]
+
+
+def call(*words):
+    cli.main([*map(str, words)])
+
+
+def test_from_data_set_to_bundle(dataset, tmp_path, capsys):
+    """SeqSeg, stage by stage, with a file and an option; then its bundle."""
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps({"detector": {"epochs": 1, "warmup": 16}, "segmenter": {"steps": 6, "agent_steps": 2}}))
+    common = ["--dataset", dataset, "--runs", tmp_path / "runs", "--config", file, *COMMON]
+    with pytest.raises(SystemExit, match="detector.pt: is missing; run seqseg-train train detector"):
+        call("train", "segmenter", *common, "--detector.episodes-per-epoch", 24)
+    call("train", "detector", *common, "--detector.episodes-per-epoch", 24)
+    call("train", "segmenter", *common, "--detector.episodes-per-epoch", 24)
+    folder = tmp_path / "runs" / "seqseg" / "seed1"
+    held = json.loads((folder / "config.json").read_text())
+    settings = held["settings"]
+    assert (settings["detector"]["episodes_per_epoch"], settings["detector"]["warmup"], settings["segmenter"]["steps"]) == (24, 16, 6)
+    assert held["dataset"] == {"name": "stand-ins", "hash": "0" * 64}
+    assert {"detector.pt", "detector.csv", "segmenter_explore.pt", "segmenter.pt", "segmenter.csv"} <= {p.name for p in folder.iterdir()}
+    with pytest.raises(SystemExit, match="episodes_per_epoch was 24 and is 64"):
+        call("train", "detector", *common)
+    with pytest.raises(SystemExit, match="holds a run of train detector"):
+        call("train", "joint", *common, "--detector.episodes-per-epoch", 24)
+
+    call("export", "--run", folder, "--dataset", dataset, "--workers", 1)
+    manifest = json.loads((folder / "bundle" / "bundle.json").read_text())
+    assert manifest["detector"]["kind"] == "agent" and manifest["intended_use"]["demo"]
+    assert "synthetic" in manifest["intended_use"]["statement"] and manifest["training"]["system"] == "seqseg"
+    assert "networks" in capsys.readouterr().out
+
+
+def test_joint_training_scales_by_the_data_sets_maxima(dataset, tmp_path):
+    changes = ["--input.scaling", "dataset_max", "--detector.episodes-per-epoch", 12, "--detector.warmup", 16]
+    call("train", "joint", "--dataset", dataset, "--runs", tmp_path, *COMMON, *changes)
+    folder = tmp_path / "seqseg" / "seed1"
+    top = json.loads((dataset / "dataset.json").read_text())["fingerprint"]["channel_max"]
+    assert json.loads((folder / "config.json").read_text())["settings"]["input"]["dataset_max"] == pytest.approx(top)
+    assert runs.Run.open(folder).settings.input.dataset_max == pytest.approx(tuple(top))
+    assert {"detector.pt", "segmenter.pt", "joint_last.pt", "detector.csv", "segmenter.csv"} <= {p.name for p in folder.iterdir()}
+
+
+@pytest.mark.parametrize("system", ["unet_dbw", "mask_rcnn", "lin"])
+def test_systems_of_other_kinds_train_and_export(dataset, tmp_path, system):
+    call("train", "all", "--system", system, "--dataset", dataset, "--runs", tmp_path, *COMMON, "--detector.episodes-per-epoch", 12)
+    folder = tmp_path / system / "seed1"
+    call("export", "--run", folder, "--dataset", dataset, "--workers", 1)
+    kinds = {"unet_dbw": "whole", "mask_rcnn": "proposals", "lin": "fixed"}
+    assert json.loads((folder / "bundle" / "bundle.json").read_text())["detector"]["kind"] == kinds[system]
+
+
+def test_what_cannot_be_trained_is_refused(dataset, tmp_path):
+    common = ["--dataset", dataset, "--runs", tmp_path, *COMMON]
+    with pytest.raises(SystemExit, match="system 'vnet' is not known; there are unet"):
+        call("train", "all", *common, "--system", "vnet")
+    with pytest.raises(SystemExit, match="preset 'huge' is not known"):
+        call("train", "all", "--dataset", dataset, "--preset", "huge")
+    with pytest.raises(SystemExit, match="system unet has no detector"):
+        call("train", "detector", *common, "--system", "unet")
+    with pytest.raises(SystemExit, match="is no agent with a segmenter"):
+        call("train", "joint", *common, "--system", "unet")
+    with pytest.raises(SystemExit, match="dataset.json: is missing"):
+        call("train", "all", "--dataset", tmp_path, "--preset", "tiny")
+    with pytest.raises(SystemExit, match="change the settings of `ranet`"):
+        call("train", "all", *common, "--system", "unet", "--baselines.whole-crop", 32)
+    assert not list(tmp_path.iterdir())

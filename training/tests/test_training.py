@@ -1,0 +1,366 @@
+"""The training loops: exact resumption, several processes, refusals, logs and pictures, the paper's numbers."""
+
+import csv
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small import SMALL, slice_sets
+
+from seqseg_train import boxes as bx
+from seqseg_train import detector as dqn
+from seqseg_train import pictures, segmenter
+from seqseg_train.crops import Looker
+from seqseg_train.draws import check_sets, draw_slices
+from seqseg_train.exploration import Schedule
+from seqseg_train.joint import train_joint
+from seqseg_train.networks import QNetwork
+from seqseg_train.options import RunOptions
+from seqseg_train.presets import DEMO, MICRO, PAPER
+from seqseg_train.replay import Replay, Transitions
+from seqseg_train.reward import Thresholds
+from seqseg_train.walks import run_agent
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    return slice_sets(tmp_path_factory.mktemp("slices"))
+
+
+# Section 4.2.2, 4.2.3 and 4.3.1 of the paper, as printed.
+PRINTED = {
+    "trunk.kind": "resnet50", "trunk.crop": 224, "trunk.context": 1.0, "head_hidden": (), "max_steps": 15, "initial_share": 0.42,
+    "input.grid": 384, "input.scaling": "dataset_max", "detector.loss": "l1", "detector.weight_decay": 0.0004,
+    "detector.optimiser": "sgd", "detector.momentum": 0.9, "detector.lr": 0.0005, "detector.batch": 128,
+    "detector.schedule.epsilon": 1.0, "detector.schedule.epsilon_min": 0.1, "detector.schedule.epsilon_decay": 0.1,
+    "detector.gamma": 0.6, "detector.replay": 16384, "detector.target_update": 1000, "detector.epochs": 50,
+    "detector.schedule.priori": 0.8, "detector.schedule.priori_decay": 0.2, "detector.schedule.priori_min": 0.0,
+    "detector.tumour_free_share": 0.0, "detector.auxiliary": 0.0, "detector.auxiliary_mask": 0.0, "detector.ema": 0.0,
+    "detector.double": False, "detector.cosine": False, "segmenter.lr": 0.001, "segmenter.lr_late": 0.0001,
+    "segmenter.late_after": 25 / 50, "segmenter.loss": "dbw", "segmenter.border_k": 10, "segmenter.border_weight": 20.0,
+    "segmenter.tumour_free_share": 0.0, "ranet.context_factor": 1.5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_the_paper_preset_holds_what_the_paper_prints(name):
+    value = PAPER
+    for part in name.split("."):
+        value = getattr(value, part)
+    assert value == PRINTED[name]
+
+
+def test_thresholds_and_decays_are_the_papers():
+    t = Thresholds()
+    assert (t.tau_h, t.tau_w, t.tau_recall, t.tau_iou, t.tau_distance) == (0.9, 0.9, 0.95, 0.5, 1 / 8)
+    assert np.diff(bx.initial_box(384)[[0, 2]]) == pytest.approx(0.42 * 384)
+    epsilons, prioris = zip(*(PAPER.detector.schedule.at(epoch) for epoch in range(12)))
+    assert np.allclose(epsilons, [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1])
+    assert np.allclose(prioris[:6], [0.8, 0.6, 0.4, 0.2, 0.0, 0.0])
+    assert np.allclose([Schedule(priori=0.4).at(e)[1] for e in range(3)], [0.4, 0.2, 0.0])
+    assert [Schedule(priori=0.0).at(e)[1] for e in range(2)] == [0.0, 0.0]
+
+
+def weights_of(path):
+    return torch.load(path, weights_only=True)["state"]
+
+
+def same(a, b):
+    """Whether two states are equal to the last bit, but for the time that was spent."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a if k not in ("seconds", "rows"))
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b))
+    if isinstance(a, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    return a == b or (a != a and b != b)
+
+
+def rows_of(path):
+    with path.open() as f:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(f)]
+
+
+class Cut(Exception):
+    pass
+
+
+def cut_after(monkeypatch, owner, name, count):
+    """Make a method fail on its `count`-th call, as a machine that goes down would."""
+    method, calls = getattr(owner, name), []
+
+    def failing(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == count:
+            raise Cut
+        return method(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, failing)
+
+
+def test_a_cut_off_agent_goes_on_to_the_same_bits(sets, tmp_path, monkeypatch):
+    dqn.train_detector(SMALL, *sets, tmp_path / "whole", 1)
+    with monkeypatch.context() as m:
+        cut_after(m, dqn.Learner, "update", 9)
+        with pytest.raises(Cut):
+            dqn.train_detector(SMALL, *sets, tmp_path / "cut", 1)
+    assert 0 < weights_of(tmp_path / "cut" / "detector_last.pt")["epoch"] < SMALL.detector.epochs
+    # Whatever ran in this process since must not matter.
+    torch.rand(5)
+    dqn.train_detector(SMALL, *sets, tmp_path / "cut", 1)
+    one, two = (weights_of(tmp_path / name / "detector_last.pt") for name in ("whole", "cut"))
+    assert one["learner"]["updates"] > 9 and same(one, two)
+    assert rows_of(tmp_path / "whole" / "detector.csv") == rows_of(tmp_path / "cut" / "detector.csv")
+    # And a run that is over is left alone.
+    before = (tmp_path / "cut" / "detector_last.pt").stat().st_mtime_ns
+    dqn.train_detector(SMALL, *sets, tmp_path / "cut", 1)
+    assert (tmp_path / "cut" / "detector_last.pt").stat().st_mtime_ns == before
+
+
+def test_a_cut_off_segmenter_goes_on_to_the_same_bits(sets, tmp_path, monkeypatch):
+    # The queue of slices outlives several checkpoints, so its rest is part of the state.
+    for stage, cut in (("explore", 7), ("whole", 10)):
+        a, b = tmp_path / stage / "whole", tmp_path / stage / "cut"
+        segmenter.train_segmenter(SMALL, *sets, a, 1, None, stage)
+        with monkeypatch.context() as m:
+            cut_after(m, segmenter.SegmenterRun, "update", cut)
+            with pytest.raises(Cut):
+                segmenter.train_segmenter(SMALL, *sets, b, 1, None, stage)
+        segmenter.train_segmenter(SMALL, *sets, b, 1, None, stage)
+        name = "segmenter_explore" if stage == "explore" else "segmenter"
+        one, two = (weights_of(folder / f"{name}_last.pt") for folder in (a, b))
+        assert one["updates"] == 12 and same(one, two)
+        assert rows_of(a / f"{name}.csv") == rows_of(b / f"{name}.csv")
+
+
+def test_a_cut_off_joint_run_goes_on_to_the_same_bits(sets, tmp_path, monkeypatch):
+    preset = replace(SMALL, detector=replace(SMALL.detector, epochs=2, episodes_per_epoch=12, warmup=16))
+    train_joint(preset, *sets, tmp_path / "whole", 1)
+    with monkeypatch.context() as m:
+        cut_after(m, segmenter.SegmenterRun, "update", 30)
+        with pytest.raises(Cut):
+            train_joint(preset, *sets, tmp_path / "cut", 1)
+    agent, ranet = train_joint(preset, *sets, tmp_path / "cut", 1)
+    one, two = (weights_of(tmp_path / name / "joint_last.pt") for name in ("whole", "cut"))
+    assert one["segmenter"]["updates"] > 30 and one["agent"]["learner"]["updates"] > 2 and same(one["agent"], two["agent"]) and same(one["segmenter"], two["segmenter"])
+    # One crop for every action, and both networks of one epoch.
+    rows = rows_of(tmp_path / "whole" / "detector.csv")
+    decisions = sum(int(row["decisions"]) for row in rows)
+    assert one["segmenter"]["updates"] == decisions // SMALL.segmenter.batch
+    kept = [torch.load(path, weights_only=True)["validation"]["epoch"] for path in (agent, ranet)]
+    assert kept[0] == kept[1]
+
+
+def test_joint_training_lowers_ranets_rate_half_way_and_uses_the_agents_boxes(sets, tmp_path, monkeypatch):
+    preset = replace(SMALL, detector=replace(SMALL.detector, epochs=4, episodes_per_epoch=12, validate_every=4))
+    seen = []
+
+    def update(run, slices, boxes, lr):
+        run.losses.append(0.5)
+        run.updates += 1
+        seen.append((lr, slices, boxes))
+
+    monkeypatch.setattr(segmenter.SegmenterRun, "update", update)
+    train_joint(preset, *sets, tmp_path, 1)
+    rates = np.array([lr for lr, _, _ in seen])
+    assert set(rates) == {1e-3, 1e-4} and (np.diff(rates) <= 0).all() and 0.3 < (rates == 1e-3).mean() < 0.7
+    boxes = np.concatenate([boxes for _, _, boxes in seen])
+    assert all(len(slices) == SMALL.segmenter.batch for _, slices, _ in seen) and len(np.unique(boxes.round(3), axis=0)) > 100
+
+
+def test_another_preset_seed_or_data_is_refused_by_name(sets, tmp_path):
+    one = replace(SMALL, segmenter=replace(SMALL.segmenter, steps=4))
+    segmenter.train_segmenter(one, *sets, tmp_path, 1, None, "whole")
+    other = replace(one, segmenter=replace(one.segmenter, lr=0.5))
+    with pytest.raises(SystemExit, match=r"preset\.segmenter\.lr was 0\.001 and is 0\.5"):
+        segmenter.train_segmenter(other, *sets, tmp_path, 1, None, "whole")
+    with pytest.raises(SystemExit, match="seed was 1 and is 2"):
+        segmenter.train_segmenter(one, *sets, tmp_path, 2, None, "whole")
+    with pytest.raises(SystemExit, match="slices was"):
+        segmenter.train_segmenter(one, sets[1], sets[0], tmp_path, 1, None, "whole")
+    (tmp_path / "segmenter_last.pt").write_bytes(b"half a file")
+    with pytest.raises(SystemExit, match="not a checkpoint"):
+        segmenter.train_segmenter(one, *sets, tmp_path, 1, None, "whole")
+
+
+def test_the_pools_crops_are_cut_anew_to_the_same_bytes(sets):
+    preset = replace(SMALL, trunk=replace(SMALL.trunk, mask=True, context=1.5))
+    net = QNetwork(preset)
+    looker = Looker(net, sets[0], torch.device("cpu"))
+    pool, again = (Replay(40, preset.history, bx.N_ACTIONS, looker.crop.size, looker.cells) for _ in range(2))
+    scene = dqn.Scene(looker, preset, 6)
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        rows = np.arange(6)
+        views = dqn.Views.random(6, sets[0].grid, 24, 0.2, 0.5, rng)
+        scene.start(rows, rng.integers(len(sets[0]), size=6), views)
+        for _ in range(3):
+            e = scene.episodes
+            before, past, actions = e.boxes.copy(), e.past.copy(), rng.integers(10, size=6)
+            rewards, stopped, _ = e.step(actions)
+            after = scene.look(rows, e.boxes)
+            v = e.views.rows(rows)
+            seen = Transitions(scene.number.copy(), e.slices.copy(), v.flip, v.scale, v.shift, before, e.boxes.copy(), past, actions,
+                               rewards.astype(np.float32), stopped, np.zeros((6, 11), np.float32))  # fmt: skip
+            pool.add(seen, scene.whole.rows(rows), scene.local.rows(rows), after.image)
+            scene.local.put(rows, after)
+    again.load_state_dict(pool.state_dict(), looker)
+    assert pool.filled == again.filled == 40 and pool.next == again.next == 54 % 40
+    for a, b in ((pool.whole, again.whole), (pool.before, again.before)):
+        assert torch.equal(a.image, b.image) and torch.equal(a.mask, b.mask)
+    assert torch.equal(pool.after, again.after) and pool.before.image.float().std() > 1
+
+
+def test_two_processes_end_with_equal_weights(tmp_path):
+    here = Path(__file__).parent
+    slices = tmp_path / "slices"
+    slice_sets(slices)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(here / "two_processes.py")]
+    environment = {**os.environ, "PYTHONPATH": str(here.parent)}
+    done = subprocess.run([*command, str(slices), str(tmp_path)], env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
+    assert one["ends"].keys() == {"whole", "joint"} and one["ends"] == two["ends"]
+    assert {"segmenter.pt", "segmenter_last.pt", "detector.pt", "joint_last.pt"} <= set(one["written"]) and two["written"] == []
+    losses = [float(row["loss"]) for row in rows_of(tmp_path / "segmenter.csv")]
+    assert losses[-1] < losses[0]
+    # A run of two processes has the random states, queues and pools of both.
+    state = weights_of(tmp_path / "joint" / "joint_last.pt")
+    assert len(state["pools"]) == len(state["agent"]["processes"]) == len(state["segmenter"]["processes"]) == 2
+    assert not torch.equal(state["pools"][0]["slices"][:20], state["pools"][1]["slices"][:20])
+
+
+def test_a_part_of_a_set_is_drawn_by_each_process(sets):
+    parts = [draw_slices(sets[0], 40, 0.25, np.random.default_rng(rank), (rank, 2)) for rank in (0, 1)]
+    assert all(len(p) == 40 and (~sets[0].tumour[p]).sum() == 10 for p in parts)
+    assert not set(parts[0]) & set(parts[1]) and len(set(parts[0]) | set(parts[1])) == len(sets[0])
+
+
+def test_a_loss_that_is_not_finite_names_its_batch(sets, tmp_path):
+    wild = replace(SMALL, segmenter=replace(SMALL.segmenter, lr=1e32, steps=400))
+    with pytest.raises(FloatingPointError, match=r"segmenter's loss is nan in update \d+; the batch holds patient 1\d slice"):
+        segmenter.train_segmenter(wild, *sets, tmp_path, 1, None, "whole")
+    wild = replace(SMALL, detector=replace(SMALL.detector, lr=1e32, optimiser="adam"))
+    with pytest.raises(FloatingPointError, match=r"agent's loss is \w+ in update \d+; the batch holds patient 1\d slice"):
+        dqn.train_detector(wild, *sets, tmp_path, 1)
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda t, v: (replace(t, tumour=t.tumour & False), v), "training set holds no tumour slice"),
+        (lambda t, v: (t, replace(v, tumour=v.tumour & False)), "validation set holds no tumour slice"),
+        (lambda t, v: (t, replace(v, patient=np.full_like(v.patient, t.patient[0]))), "patient 10 is in the training and"),
+        (lambda t, v: (replace(t, target=t.target + 500), v), "does not lie on the grid"),
+        (lambda t, v: (replace(t, target=t.target * np.nan), v), "does not lie on the grid"),
+    ],
+)
+def test_unfit_data_is_refused_before_the_first_step(sets, tmp_path, spoil, message):
+    with pytest.raises(SystemExit, match=message):
+        dqn.train_detector(SMALL, *spoil(*sets), tmp_path, 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_data_of_another_input_or_without_tumour_free_slices_are_refused(sets):
+    with pytest.raises(SystemExit, match="96 pixels wide and preset demo wants 384"):
+        check_sets(DEMO, *sets, 0.0)
+    t = sets[0]
+    rows = np.flatnonzero(t.tumour)
+    only = replace(t, patient=t.patient[rows], slice_index=t.slice_index[rows], tumour=t.tumour[rows], target=t.target[rows])
+    with pytest.raises(SystemExit, match="tumour_free_share 0.2"):
+        check_sets(SMALL, only, sets[1], 0.2)
+    check_sets(SMALL, only, sets[1], 0.0)
+
+
+def test_a_batch_that_processes_cannot_share_is_refused():
+    from types import SimpleNamespace
+
+    from seqseg_train.machine import share_of
+
+    with pytest.raises(SystemExit, match="detector.batch is 16, which 3 processes do not share"):
+        share_of(16, SimpleNamespace(world_size=3), "detector.batch")
+
+
+def test_half_precision_and_devices_are_refused_where_they_are_missing(sets, tmp_path):
+    with pytest.raises(SystemExit, match="fp16 needs a GPU"):
+        dqn.train_detector(SMALL, *sets, tmp_path, 1, options=RunOptions(precision="fp16"))
+    if not torch.cuda.is_available():
+        with pytest.raises(SystemExit, match="sees no GPU"):
+            dqn.train_detector(SMALL, *sets, tmp_path, 1, options=RunOptions(device="cuda"))
+
+
+def test_bfloat16_trains_and_keeps_float32_weights(sets, tmp_path):
+    path = segmenter.train_segmenter(SMALL, *sets, tmp_path, 1, None, "whole", options=RunOptions(precision="bf16"))
+    plain = segmenter.train_segmenter(SMALL, *sets, tmp_path / "plain", 1, None, "whole")
+    one, two = (torch.load(p, weights_only=True)["net"] for p in (path, plain))
+    assert all(v.dtype == torch.float32 for v in one.values() if v.dtype.is_floating_point)
+    assert any(not torch.equal(one[k], two[k]) for k in one)
+    losses = [[float(r["loss"]) for r in rows_of(p.parent / "segmenter.csv")] for p in (path, plain)]
+    assert np.allclose(*losses, rtol=0.1)
+
+
+def test_logs_tensorboard_and_pictures(sets, tmp_path):
+    options = RunOptions(tensorboard=True, pictures_every=1)
+    path = dqn.train_detector(SMALL, *sets, tmp_path, 1, options=options)
+    net, figures = dqn.load_detector(path, SMALL)
+    rows = rows_of(tmp_path / "detector.csv")
+    assert [int(r["epoch"]) for r in rows] == [0, 1, 2]
+    assert float(rows[-1]["loss"]) > 0 and float(rows[-1]["priori"]) == pytest.approx(0.4)
+    assert figures["score"] == pytest.approx(max(float(r["score"]) for r in rows), abs=1e-6)
+    segmenter.train_segmenter(SMALL, *sets, tmp_path, 1, net, "agent", options=options)
+    assert len(rows_of(tmp_path / "segmenter.csv")) == 3
+    for name in ("detector", "segmenter"):
+        assert list((tmp_path / "tensorboard" / name).glob("events*"))
+    drawn = sorted(p.name for p in (tmp_path / "pictures").iterdir())
+    assert drawn == [f"segmenter_{s:06d}.png" for s in (4, 8, 12)] + [f"walks_{e:03d}.png" for e in (1, 2, 3)]
+    walks = np.asarray(Image.open(tmp_path / "pictures" / "walks_003.png"))
+    assert walks.shape[1] % 96 == 0 and (walks == (230, 40, 40)).all(axis=2).any()
+
+
+def test_overlays_have_the_papers_colours():
+    truth, guess = np.zeros((2, 4, 4), dtype=bool)
+    truth[:2], guess[:, :2] = True, True
+    out = pictures.overlay(np.zeros((4, 4), dtype=np.uint8), truth, guess, strength=1.0)
+    assert tuple(out[0, 3]) == pictures.RED and tuple(out[3, 0]) == pictures.GREEN and tuple(out[0, 0]) == pictures.YELLOW
+    assert tuple(out[3, 3]) == (0, 0, 0)
+
+
+def test_a_whole_slice_segmenter_sees_the_whole_slice(sets):
+    preset = replace(
+        SMALL,
+        ranet=replace(SMALL.ranet, context_factor=1.0, crop=96, regions=4),
+        segmenter=replace(SMALL.segmenter, rotation_degrees=0.0, flip=0.0, scale=0.0, intensity=0.0, jitter=0.3),
+    )
+    rows = np.arange(3)
+    images, masks = segmenter.training_batch(sets[0], rows, segmenter.whole_boxes(3, 96), preset, np.random.default_rng(0))
+    assert torch.allclose(images, segmenter.load_images(sets[0], rows), atol=0.2)
+    assert (images - segmenter.load_images(sets[0], rows)).abs().mean() < 0.02
+    # A box of the agent is moved about instead.
+    box = np.tile(bx.initial_box(96), (3, 1))
+    assert not (segmenter.jittered(box, 96, preset, np.random.default_rng(0)) == box).all()
+    assert masks.shape == (3, 1, 96, 96)
+
+
+def test_the_agent_learns_what_brightness_shows(sets, tmp_path):
+    """A few hundred updates on slices whose tumour is the brightest thing beat the untrained agent's boxes."""
+    preset = replace(MICRO, detector=replace(MICRO.detector, epochs=8, episodes_per_epoch=96, validate_every=8, validation_slices=24))
+    path = dqn.train_detector(preset, *sets, tmp_path, 1)
+    net, figures = dqn.load_detector(path, preset)
+    rows = np.flatnonzero(sets[1].tumour)
+    start = bx.iou(bx.initial_box(96)[None], sets[1].target[rows]).mean()
+    assert figures["iou"] > start + 0.1
+    assert run_agent(net, sets[1], rows, preset).steps.mean() > 1
+
+
+def test_every_field_of_the_options_can_be_said():
+    assert {f.name for f in dataclasses.fields(RunOptions)} == {
+        "device", "precision", "tensorboard", "pictures_every", "checkpoint_every", "progress",
+    }  # fmt: skip
