@@ -66,9 +66,15 @@ class SliceGrid:
         return np.matmul(np.matmul(self.matrix(1), slices.astype(np.float32)), self.matrix(0).T)
 
 
-def scale_volume(volume: Array, channel: int, config: InputConfig) -> Array:
-    """One sequence's whole volume -> float32 in [0, 1]."""
-    if config.scaling == "study_percentile":
+def scale_volume(volume: Array, channel: int, config: InputConfig, divisor: float | None = None) -> Array:
+    """One sequence's whole volume -> float32 in [0, 1].
+
+    `divisor`: where it is known of the sequence's own images. Without it `study_percentile` is taken of `volume`, which is the
+    same only where nothing was resampled.
+    """
+    if divisor is not None:
+        top = divisor
+    elif config.scaling == "study_percentile":
         foreground = volume[volume > 0]
         top = float(np.percentile(foreground, config.percentile)) if len(foreground) else 1.0
     else:
@@ -76,10 +82,12 @@ def scale_volume(volume: Array, channel: int, config: InputConfig) -> Array:
     return np.clip(volume.astype(np.float32) / np.float32(top), 0, 1)
 
 
-def prepare(volumes: Array, spacing_mm: tuple[float, float], config: InputConfig) -> tuple[Array, SliceGrid]:
+def prepare(
+    volumes: Array, spacing_mm: tuple[float, float], config: InputConfig, divisors: tuple[float, ...] | None = None
+) -> tuple[Array, SliceGrid]:
     """[3, k, j, i] on T1C's grid, in-plane spacing (j, i) -> slices float32 [k, 3, G, G], and the affine."""
     grid = SliceGrid.fit(volumes.shape[2:], spacing_mm, config)
-    scaled = np.stack([scale_volume(v, c, config) for c, v in enumerate(volumes)], axis=1)
+    scaled = np.stack([scale_volume(v, c, config, divisors[c] if divisors else None) for c, v in enumerate(volumes)], axis=1)
     return grid.sample(scaled), grid
 
 
