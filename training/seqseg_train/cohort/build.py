@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -57,6 +58,8 @@ def build(cohort: Cohort, plan: Plan) -> Dataset:
     except OSError as error:
         raise CohortError(f"{plan.out}: cannot be made ({error}). Choose another folder with --out") from error
     with _alone(plan.out):
+        for half_made in cases.glob(".*.part"):
+            shutil.rmtree(half_made)
         before = _before(plan.out)
         threads = max(1, (os.cpu_count() or 1) // plan.workers)
         jobs = [Job(p, cases, plan.program, told, plan.geometry, threads) for p in cohort.patients]

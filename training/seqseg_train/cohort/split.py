@@ -33,7 +33,8 @@ def assign(volumes: dict[str, float], shares: tuple[float, float, float], seed: 
             take(one, SPLITS.index(kept[one]))
     for one in sorted((i for i in ids if i not in kept), key=lambda i: _draw(seed, i)):
         own = inside[stratum[one]]
-        lacking = wanted * (own.sum() + 1) - own + wanted * (overall.sum() + 1) - overall
+        # The whole counts more: few patients must not all end in training because each is the first of its tercile.
+        lacking = wanted * (own.sum() + 1) - own + 3 * (wanted * (overall.sum() + 1) - overall)
         lacking[wanted == 0] = -np.inf
         take(one, int(lacking.argmax()))
     return out
