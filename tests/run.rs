@@ -278,6 +278,55 @@ fn prepare_info_and_doctor() {
     }
 }
 
+/// What training reads: volumes and mask in canonical order, whatever the mask's own; the folder is one patient's alone.
+#[test]
+fn prepare_writes_volumes_and_mask() {
+    let trio = Trio::nifti();
+    let (mask, turned) = (trio.path("mask.nii.gz"), trio.path("turned.nii.gz"));
+    let grid = seqseg::study::read(&[trio.path("t1c.nii.gz").into()], &Default::default()).unwrap().grid().clone();
+    let drawn = ndarray::Array3::from_shape_fn(grid.shape(), |(k, j, i)| u8::from(k > 0 && j > 20 && i > 30 && i < 50) * 3);
+    seqseg::export::nifti::write_nifti(Path::new(&mask), drawn.view(), &grid, "").unwrap();
+    // The same, slices stored from the other end.
+    let mut origins = grid.origins().to_vec();
+    origins.reverse();
+    let reversed = seqseg::study::Grid::new(grid.size(), grid.axis_i(), grid.axis_j(), origins).unwrap();
+    seqseg::export::nifti::write_nifti(Path::new(&turned), drawn.slice(ndarray::s![..;-1, .., ..]), &reversed, "").unwrap();
+
+    let prepare = |folder: &str, more: &[&str]| {
+        let mut arguments = vec!["prepare".to_owned()];
+        arguments.extend(trio.arguments(".nii.gz"));
+        arguments.extend(["--volumes".into(), trio.path(folder)]);
+        arguments.extend(more.iter().map(|a| (*a).to_owned()));
+        seqseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let volume = |path: String| seqseg::study::read(&[path.into()], &Default::default()).unwrap();
+    succeeded(&prepare("a", &["--mask", &mask]));
+    succeeded(&prepare("b", &["--mask", &turned, "--label", "3", "--t1-mask", &mask]));
+    let read = |name: &str| volume(trio.path(name));
+    let (t1c, truth) = (read("a/T1C.nii.gz"), read("a/truth.nii.gz"));
+    assert_eq!((truth.sha256(), t1c.grid().size()), (read("b/truth.nii.gz").sha256(), truth.grid().size()));
+    let inside = drawn.iter().filter(|v| **v > 0).count();
+    assert_eq!(truth.voxels().iter().filter(|v| **v == 1.0).count(), inside);
+    // Patient axes: columns to the left, rows to the back, slices to the head.
+    assert!(t1c.grid().axis_i()[0] > 0.0 && t1c.grid().axis_j()[1] > 0.0 && t1c.grid().origins()[1][2] > t1c.grid().origins()[0][2]);
+    let record = json(Path::new(&trio.path("b/volumes.json")));
+    assert_eq!(record["mask_voxels"], inside);
+    assert_eq!(record["sequences"]["T1C"]["sha256"], read("t1c.nii.gz").sha256());
+    assert!(record["agreement"]["T1"]["dice"].as_f64().is_some() || record["agreement"]["T1"]["refused"].as_str().is_some());
+
+    for (folder, more, code, told) in [
+        ("a", vec![], 2, "an empty or new folder was expected"),
+        ("c", vec!["--slices", "0:2"], 2, "choose slices of --out"),
+        ("d", vec!["--mask", &mask, "--label", "2"], 2, "no voxel has the label 2; it holds 3"),
+        ("e", vec!["--mask", "nowhere.nii"], 3, "nowhere.nii"),
+        ("f", vec!["--mask", &mask, "--percentiles", "101"], 2, "from 0 to 100"),
+        ("g", vec!["--mask", &trio.path("t2.nii.gz")], 2, "one whole number was expected"),
+    ] {
+        let output = prepare(folder, &more);
+        assert!(output.status.code() == Some(code) && text(&output.stderr).contains(told), "{folder}: {}", text(&output.stderr));
+    }
+}
+
 #[test]
 fn swapped_sequences_are_a_warning() {
     let trio = Trio::dicom(|sequence, _, object| {

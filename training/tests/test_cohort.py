@@ -425,12 +425,34 @@ def test_a_structure_set_is_a_mask(tree, tmp_path):
     assert np.array_equal(load(tmp_path / "cases/a/truth.nii.gz") > 0, Small(1).mask())
 
 
+def test_slices_that_are_missing(tree, tmp_path):
+    place = tree / "data" / "MRI-Segments" / "001"
+    shutil.copytree(place, tmp_path / "gap")
+    files = {float(pydicom.dcmread(f).ImagePositionPatient[2]): f for f in (tmp_path / "gap/CE-T1WI").glob("*.dcm")}
+    files[sorted(files)[5]].unlink()
+    mask, affine = np.delete(Small(1).mask(), 5, axis=0).astype(np.uint8), Small(1).affine
+    save(tmp_path / "mask.nii", mask, affine)
+    images = {"T1": tmp_path / "gap/T1WI", "T1C": tmp_path / "gap/CE-T1WI", "T2": tmp_path / "gap/T2WI"}
+    job = Job(PatientFiles("gap", images, tmp_path / "mask.nii"), tmp_path / "cases", PROGRAM, "one", Geometry(), 1)
+    assert "--allow-gaps" in prepare_case(job).detail
+    # NIfTI has one affine for all slices: such a T1C cannot be a case.
+    geometry = Geometry(allow_gaps=True, trust_array_order=True)
+    assert prepare_case(replace(job, geometry=geometry)).reason == "unevenly spaced slices"
+    images["T1"], images["T1C"] = images["T1C"], images["T1"]
+    patient = PatientFiles("gap", images, tmp_path / "mask.nii")
+    save(tmp_path / "mask.nii", *mask_on(Small(1), "T1"))
+    record = prepare_case(replace(job, patient=patient, geometry=geometry))
+    assert "missing" in " ".join(record["warnings"]) or "apart" in " ".join(record["warnings"]), record["warnings"]
+
+
 def test_words_of_the_program_lose_what_names_a_person():
     told = (
         'T2 belongs to another patient than T1: patient name "ROE^RICHARD" against "DOE^JANE". All three sequences must be of one patient; no option'
     )
     assert reason_of(told, 4) == "sequences of two patients"
     assert without_identity(told).startswith("T2 belongs to another patient than T1: patient name differs. All three")
+    told = 'mask: a.dcm: belongs to another patient than the reference: birth date "19\\"60" against "1961". No option'
+    assert reason_of(told, 4) == "mask of another patient" and "196" not in without_identity(told) and "No option" in without_identity(told)
     told = "x: 2 series were found, one was expected: 1.2.840.113619.2.55.3.20120102 (Doe neck) 30 images. Choose one"
     assert reason_of(told, 3) == "several series" and "Doe" not in without_identity(told) and "20120102" not in without_identity(told)
 

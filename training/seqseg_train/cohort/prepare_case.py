@@ -18,7 +18,7 @@ from typing import Any
 import nibabel
 import numpy as np
 
-from .program import Geometry, Refused, run_prepare
+from .program import Geometry, Refused, run_prepare, without_identity
 from .sources import SEQUENCES, PatientFiles, Skipped
 
 FORMAT = 1
@@ -119,8 +119,11 @@ def _figures(folder: Path, volumes: dict[str, Any]) -> dict[str, Any]:
         "tumour_volume_ml": round(float(areas.sum() * dk * dj * di / 1000), 4),
         "tumour_percent_of_slice": [round(float(100 * areas[k] / mask[k].size), 4) for k in slices],
         "sequences": volumes["sequences"],
-        "agreement": volumes["agreement"],
-        "warnings": [w.replace(f"{folder}/", "") for w in warnings],
+        "agreement": {
+            name: {**found, "refused": without_identity(found["refused"])} if "refused" in found else found
+            for name, found in volumes["agreement"].items()
+        },
+        "warnings": [without_identity(w) for w in warnings],
     }
 
 

@@ -69,7 +69,9 @@ def version(program: Path) -> str:
 
 # What stands in the program's words, and what the report calls it. The first that fits counts.
 _REASONS = (
+    ("mask: .*belongs to another patient", "mask of another patient"),
     ("belongs to another patient", "sequences of two patients"),
+    ("series differ in (?:Patient|Birth)", "series of two patients"),
     ("is transposed", "transposed mask"),
     ("has another shape than the series", "mask of another shape"),
     ("affine disagrees", "mask's affine disagrees"),
@@ -93,11 +95,15 @@ def reason_of(message: str, code: int) -> str:
     return next((words for pattern, words in _REASONS if re.search(pattern, message)), _CODES.get(code, "refused"))
 
 
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+
+
 def without_identity(message: str) -> str:
     """The program's words as a report may keep them: no names, ids or dates out of DICOM, no UIDs (dates hide in them)."""
-    message = re.sub(r"(: (?:patient ID|patient name|birth date)) .*? against .*?(\. All three|$)", r"\1 differs\2", message)
-    # The listing of a folder's series holds their descriptions, which people fill in by hand.
+    message = re.sub(rf"(patient ID|patient name|birth date) {_QUOTED} against {_QUOTED}", r"\1 differs", message)
+    # Listings of series hold descriptions, which people fill in by hand, and times.
     message = re.sub(r"(series were found, one was expected): .*", r"\1; `seqseg prepare` on this folder lists them", message)
+    message = re.sub(r"(The series holds) .*", r"\1 several; `seqseg prepare` on this folder lists them", message)
     return re.sub(r"\b\d+(?:\.\d+){4,}\b", "(UID)", message)
 
 
