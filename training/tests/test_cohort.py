@@ -457,6 +457,28 @@ def test_words_of_the_program_lose_what_names_a_person():
     assert reason_of(told, 3) == "several series" and "Doe" not in without_identity(told) and "20120102" not in without_identity(told)
 
 
+def test_one_odd_patient_ends_no_run_but_a_full_disk_does(tree, tmp_path, monkeypatch):
+    place = tree / "data" / "MRI-Segments" / "001"
+    images = {"T1": place / "T1WI", "T1C": place / "CE-T1WI", "T2": place / "T2WI"}
+    job = Job(PatientFiles("a", images, place / "ROI-CE-T1.nii"), tmp_path / "cases", PROGRAM, "one", Geometry(), 1)
+
+    def script(text):
+        path = tmp_path / "program"
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        return replace(job, program=path)
+
+    found = prepare_case(script("kill -9 $$"))
+    assert (found.reason, found.detail) == ("seqseg failed", "seqseg ended with -9: no message")
+    with pytest.raises(CohortError, match="volumes.json"):
+        prepare_case(script("exit 0"))
+    with pytest.raises(CohortError, match="a: T1.nii.gz: writing failed"):
+        prepare_case(script("echo 'seqseg: T1.nii.gz: writing failed; no space' >&2; exit 7"))
+    monkeypatch.setattr(case_module, "_figures", lambda *_: {}["spacing_mm"])
+    assert prepare_case(job).reason == "internal error"
+    assert not list((tmp_path / "cases").iterdir())
+
+
 # ---------------------------------------------------------------------- resume, split, fingerprint
 
 
@@ -478,9 +500,13 @@ def test_what_is_prepared_is_kept(tree, tmp_path):
     assert times(again)["001"] == before["001"] and times(again)["003"] != before["003"]
     assert again.hash != data.hash and again.cases()[1].covariates == {"stage": "I"}
     assert not list((tmp_path / "set/cases").glob(".*"))
-    # A damaged case is made again; another program version too.
+    after = times(again)
+    # What was damaged is made again.
     (again.cases()[0].folder / "T2.nii.gz").unlink()
-    assert made(tmp_path, cohort).cases()[0].images().shape[0] == 3
+    (again.cases()[1].folder / "case.json").write_text("{")
+    last = made(tmp_path, cohort)
+    assert last.cases()[0].images().shape[0] == 3 and last.hash == again.hash
+    assert all(times(last)[i]["truth.nii.gz"] != times_of["truth.nii.gz"] for i, times_of in after.items())
 
 
 def test_an_interrupted_run_goes_on(tmp_path):

@@ -19,7 +19,7 @@ import nibabel
 import numpy as np
 
 from .program import Geometry, Refused, run_prepare, without_identity
-from .sources import SEQUENCES, PatientFiles, Skipped
+from .sources import SEQUENCES, CohortError, PatientFiles, Skipped
 
 FORMAT = 1
 # A sequence that covers less of T1C's foreground than this on a tumour slice is told; deployment would not segment that slice.
@@ -52,6 +52,13 @@ def prepare_case(job: Job) -> dict[str, Any] | Skipped:
         return Skipped(job.patient.id, refused.reason, refused.detail)
     except KeyboardInterrupt:
         raise Interrupted from None
+    except OSError as error:
+        # No space, no permission: no patient would fare better. What is finished is kept.
+        raise CohortError(f"{job.patient.id}: {error}. Run again once that is mended; finished patients are kept") from error
+    except CohortError:
+        raise
+    except Exception as error:  # One odd patient must not end a run of hours; it is named like any other.
+        return Skipped(job.patient.id, "internal error", f"{type(error).__name__}: {error}. Please report this")
 
 
 def _prepare(job: Job) -> dict[str, Any]:
@@ -64,12 +71,10 @@ def _prepare(job: Job) -> dict[str, Any]:
         "format": FORMAT, "program": job.program_version, "geometry": asdict(job.geometry), "sources": sources,
         "choices": patient.choices, "phantom": [patient.seed, phantom_version()] if patient.seed is not None else None,
     })  # fmt: skip
-    known = folder / "case.json"
-    if known.is_file():
-        record = json.loads(known.read_text())
-        if record["key"] == key and all((folder / f"{name}.nii.gz").is_file() for name in (*SEQUENCES, "truth")):
-            # Split and covariates are the list's business, not the images'.
-            return {**record, "covariates": {**record["own_covariates"], **patient.covariates}}
+    record = _known(folder, key)
+    if record is not None:
+        # Split and covariates are the list's business, not the images'.
+        return {**record, "covariates": {**record["own_covariates"], **patient.covariates}}
 
     beside = job.cases / f".{patient.id}.part"
     shutil.rmtree(beside, ignore_errors=True)
@@ -90,6 +95,16 @@ def _prepare(job: Job) -> dict[str, Any]:
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return {**record, "covariates": {**own, **patient.covariates}}
+
+
+def _known(folder: Path, key: str) -> dict[str, Any] | None:
+    """The record of a case that is there, whole and made from the same."""
+    try:
+        record = json.loads((folder / "case.json").read_text())
+    except (OSError, ValueError):
+        return None
+    whole = all((folder / f"{name}.nii.gz").is_file() for name in (*SEQUENCES, "truth"))
+    return record if whole and record.get("key") == key else None
 
 
 def _figures(folder: Path, volumes: dict[str, Any]) -> dict[str, Any]:

@@ -92,7 +92,7 @@ _CODES = {2: "mask not understood", 3: "unreadable or unusable image", 4: "geome
 
 def reason_of(message: str, code: int) -> str:
     """A few words for a refusal, for counting."""
-    return next((words for pattern, words in _REASONS if re.search(pattern, message)), _CODES.get(code, "refused"))
+    return next((words for pattern, words in _REASONS if re.search(pattern, message)), _CODES.get(code, "seqseg failed"))
 
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -133,9 +133,11 @@ def run_prepare(program: Path, patient: PatientFiles, geometry: Geometry, out: P
     message = done.stderr.strip().removeprefix("seqseg: ")
     if done.returncode == 130:
         raise KeyboardInterrupt
-    # Wrong arguments that are not about this patient's mask, no space, a crash: no patient would fare better.
-    if done.returncode not in (2, 3, 4, 7) or (done.returncode == 7 and "unevenly spaced" not in message):
-        raise CohortError(f"{patient.id}: seqseg ended with {done.returncode}: {message or 'no message'}")
+    # What the program was told wrong or where it cannot write: no patient would fare better, so the run stops and can go on later.
     if message.startswith("error:"):
         raise CohortError(f"{patient.id}: seqseg did not take its arguments: {message}")
+    if done.returncode == 7 and "unevenly spaced" not in message:
+        raise CohortError(f"{patient.id}: {message}")
+    if not message or done.returncode < 0:
+        message = f"seqseg ended with {done.returncode}: {message or 'no message'}"
     raise Refused(reason_of(message, done.returncode), without_identity(message))
