@@ -1,10 +1,11 @@
 """Patients in, a cache of prepared slices out; a cache in, `SliceSet` out.
 
 A patient is a number that a source turns into images and mask: a phantom's seed, or a case's index in a data set
-(`dataset`). A cache folder holds shards of 20 patients each. A shard holds, for n slices of grid side G: `images.u8` [n, 3, G, G]
-(value / 255), `masks.u8` [n, G, G] (the mask sampled bilinearly, times 255), `slices.npz` (patient, slice, tumour, target
-box in the grid's pixel edges) and `cache.json` (what it was made from). More patients later add shards. A shard is made
-beside its place and renamed: a run that is cut off loses one at most. Training reads tumour slices and a share of the tumour-free ones.
+(`dataset`). A cache folder holds shards of 20 patients each. A shard holds, for n slices of grid side G: `images.u8`
+[n, 3, G, G] (value / 255), `masks.u8` [n, G, G] (the mask sampled bilinearly, times 255), `slices.npz` (patient, slice,
+tumour, target box in the grid's pixel edges) and `cache.json` (what it was made from). More patients later add shards. A shard
+is made beside its place and renamed: a run that is cut off loses one at most. Training reads tumour slices and a share of the
+tumour-free ones.
 """
 
 from __future__ import annotations

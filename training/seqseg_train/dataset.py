@@ -1,8 +1,8 @@
 """A folder of `seqseg-train prepare` in; its cases, volumes and prepared slices out.
 
-    dataset.json                                cases, splits, skipped with reasons, fingerprint
-    cases/<id>/{T1,T1C,T2,truth}.nii.gz         on T1C's grid, canonical axial order, as the library aligns
-    slices/<key>/<split>/...                    prepared slices of one InputConfig, made on demand (shards of `data`)
+dataset.json                                cases, splits, skipped with reasons, fingerprint
+cases/<id>/{T1,T1C,T2,truth}.nii.gz         on T1C's grid, canonical axial order, as the library aligns
+slices/<key>/<split>/...                    prepared slices of one InputConfig, made on demand (shards of `data`)
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ class Case:
         tables = [self.percentiles[sequence] for sequence in SEQUENCES]
         if any(name not in table for table in tables):
             raise ValueError(
-                f"{self.id}: percentile {name} was not taken, only {', '.join(tables[0])}; run seqseg-train prepare again with --percentiles {name}"
+                f"{self.id}: percentile {name} was not taken, only {', '.join(tables[0])}; "
+                f"run seqseg-train prepare again with --percentiles {name}"
             )
         return tuple(table[name] for table in tables)
 
@@ -79,7 +80,9 @@ class Case:
         # NIfTI arrays are [i, j, k].
         voxels = np.ascontiguousarray(np.asanyarray(nibabel.load(self.file(name)).dataobj).transpose(2, 1, 0))
         if voxels.shape != self.shape:
-            raise ValueError(f"{self.file(name)}: {voxels.shape} voxels, {self.shape} were expected; run seqseg-train prepare again")
+            raise ValueError(
+                f"{self.file(name)}: {voxels.shape} voxels, {self.shape} were expected; run seqseg-train prepare again"
+            )
         return voxels
 
 
@@ -128,7 +131,10 @@ class Dataset:
             raise FileNotFoundError(f"{path}: is missing; give the --out folder of a finished seqseg-train prepare")
         record = json.loads(path.read_text())
         if (record.get("format"), record.get("format_version")) != (FORMAT, FORMAT_VERSION):
-            raise ValueError(f"{path}: format {record.get('format')!r} {record.get('format_version')}; {FORMAT} {FORMAT_VERSION} was expected")
+            raise ValueError(
+                f"{path}: format {record.get('format')!r} {record.get('format_version')}; "
+                f"{FORMAT} {FORMAT_VERSION} was expected"
+            )
         return cls(folder, record)
 
     def cases(self, split: str | None = None) -> list[Case]:
@@ -153,7 +159,9 @@ class Dataset:
         # Without their records: workers need not carry these.
         numbers = {n: replace(case, record={}) for n, case in enumerate(self._cases) if case.split == split}
         if not numbers:
-            raise ValueError(f"{self.folder}: no case in split {split!r}; it has {', '.join(sorted({c.split for c in self._cases}))}")
+            raise ValueError(
+                f"{self.folder}: no case in split {split!r}; it has {', '.join(sorted({c.split for c in self._cases}))}"
+            )
         config = self.input(config)
         made_for = {"input": asdict(config), "tumour_free": tumour_free}
         key = hashlib.sha256(json.dumps(made_for, sort_keys=True).encode()).hexdigest()[:16]

@@ -235,14 +235,22 @@ def write(path, text):
 def test_lists_as_csv_and_json(tmp_path):
     for name in ("a1", "a1c", "a2", "m"):
         write(tmp_path / name, "x")
-    csv = write(tmp_path / "list.csv", f"\ufeff{HEADER};split;covariate:stage;t2_pick\n".replace(",", ";") + "07;a1;a1c;a2;m;test;III;Echo Time=80\n")
+    csv = write(
+        tmp_path / "list.csv",
+        f"\ufeff{HEADER};split;covariate:stage;t2_pick\n".replace(",", ";") + "07;a1;a1c;a2;m;test;III;Echo Time=80\n",
+    )
     entry = {
-        "id": "07", "t1": "a1", "t1c": "a1c", "t2": "a2", "mask": "m", "split": "test", "t2_pick": "Echo Time=80", "covariates": {"stage": "III"},
+        "id": "07", "t1": "a1", "t1c": "a1c", "t2": "a2", "mask": "m", "split": "test",
+        "t2_pick": "Echo Time=80", "covariates": {"stage": "III"},
     }  # fmt: skip
     js = write(tmp_path / "list.json", json.dumps([entry]))
     assert listed(csv).patients == listed(js).patients
     patient = listed(csv).patients[0]
-    assert patient.images["T1C"] == tmp_path / "a1c" and patient.covariates == {"stage": "III"} and patient.choices == {"t2_pick": "Echo Time=80"}
+    assert (
+        patient.images["T1C"] == tmp_path / "a1c"
+        and patient.covariates == {"stage": "III"}
+        and patient.choices == {"t2_pick": "Echo Time=80"}
+    )
     table = write(tmp_path / "more.csv", "id,age group,stage\n07,old,IV\n08,young,I\n")
     cohort = listed(csv)
     add_covariates(cohort, table)
@@ -314,7 +322,10 @@ def spoil_apart(files):
 def spoil_one_slice(names):
     def spoil(files):
         for name in names:
-            files[name] = files[name][0][5:6], files[name][1] @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 5], [0, 0, 0, 1.0]])
+            files[name] = (
+                files[name][0][5:6],
+                files[name][1] @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 5], [0, 0, 0, 1.0]]),
+            )
 
     return spoil
 
@@ -367,7 +378,12 @@ def test_bad_data_is_named_and_skipped(tree, tmp_path):
     row("blank", mask="")
     expected |= {"twin": "images of another case", "gone": "missing file", "blank": "missing mask"}
     place = tree / "data" / "MRI-Segments"
-    dicom = {"t1": place / "001/T1WI", "t1c": place / "001/CE-T1WI", "t2": place / "001/T2WI", "mask": place / "001/ROI-CE-T1.nii"}
+    dicom = {
+        "t1": place / "001/T1WI",
+        "t1c": place / "001/CE-T1WI",
+        "t2": place / "001/T2WI",
+        "mask": place / "001/ROI-CE-T1.nii",
+    }
     # Two series in one folder; a file cut short; a folder of text; two patients' sequences.
     shutil.copytree(place / "001/T1WI", tmp_path / "two series")
     for file in (place / "001/T2WI").glob("*.dcm"):
@@ -398,7 +414,9 @@ def test_bad_data_is_named_and_skipped(tree, tmp_path):
         assert "PHANTOM" not in text and "20120102" not in text and "1.2.826" not in text
     report = (data.folder / "report.md").read_text()
     assert all(f"| {name} | {reason} |" in report for name, reason in expected.items())
-    assert not [f for f in (data.folder / "cases").iterdir() if f.name != "good" and f.name != "twin"], "nothing half made is left"
+    assert not [f for f in (data.folder / "cases").iterdir() if f.name != "good" and f.name != "twin"], (
+        "nothing half made is left"
+    )
 
 
 def test_one_label_is_chosen(tmp_path):
@@ -416,7 +434,16 @@ def test_one_label_is_chosen(tmp_path):
 
 def test_a_structure_set_is_a_mask(tree, tmp_path):
     place = tree / "data" / "MRI-Segments" / "001"
-    command = [PROGRAM, "contour", "--mask", place / "ROI-CE-T1.nii", "--reference", place / "CE-T1WI", "--out", tmp_path / "drawn"]
+    command = [
+        PROGRAM,
+        "contour",
+        "--mask",
+        place / "ROI-CE-T1.nii",
+        "--reference",
+        place / "CE-T1WI",
+        "--out",
+        tmp_path / "drawn",
+    ]
     subprocess.run(command, check=True, capture_output=True)
     images = {"T1": place / "T1WI", "T1C": place / "CE-T1WI", "T2": place / "T2WI"}
     patient = PatientFiles("a", images, tmp_path / "drawn/rtstruct.dcm")
@@ -446,15 +473,21 @@ def test_slices_that_are_missing(tree, tmp_path):
 
 
 def test_words_of_the_program_lose_what_names_a_person():
-    told = (
-        'T2 belongs to another patient than T1: patient name "ROE^RICHARD" against "DOE^JANE". All three sequences must be of one patient; no option'
-    )
+    told = 'T2 belongs to another patient than T1: patient name "ROE^RICHARD" against "DOE^JANE". All three'
     assert reason_of(told, 4) == "sequences of two patients"
     assert without_identity(told).startswith("T2 belongs to another patient than T1: patient name differs. All three")
     told = 'mask: a.dcm: belongs to another patient than the reference: birth date "19\\"60" against "1961". No option'
-    assert reason_of(told, 4) == "mask of another patient" and "196" not in without_identity(told) and "No option" in without_identity(told)
+    assert (
+        reason_of(told, 4) == "mask of another patient"
+        and "196" not in without_identity(told)
+        and "No option" in without_identity(told)
+    )
     told = "x: 2 series were found, one was expected: 1.2.840.113619.2.55.3.20120102 (Doe neck) 30 images. Choose one"
-    assert reason_of(told, 3) == "several series" and "Doe" not in without_identity(told) and "20120102" not in without_identity(told)
+    assert (
+        reason_of(told, 3) == "several series"
+        and "Doe" not in without_identity(told)
+        and "20120102" not in without_identity(told)
+    )
 
 
 def test_one_odd_patient_ends_no_run_but_a_full_disk_does(tree, tmp_path, monkeypatch):
@@ -575,8 +608,12 @@ def test_fingerprint_is_of_the_training_split_alone(public):
     areas = areas[areas > 0] * np.prod(patient.spacing_mm[1:])
     assert f["tumour"]["slices"] == len(areas) and f["tumour"]["area_mm2"]["mean"] == pytest.approx(areas.mean(), rel=1e-4)
     assert f["tumour"]["volume_ml"]["mean"] == pytest.approx(areas.sum() * patient.spacing_mm[0] / 1000, rel=1e-4)
-    assert f["tumour"]["area_percent_of_slice"]["max"] == pytest.approx(100 * areas.max() / np.prod(np.array(patient.shape[1:]) * patient.spacing_mm[1:]), rel=1e-3)
-    assert f["slice_spacing_mm"]["median"] == pytest.approx(6.0) and f["in_plane_spacing_mm"]["max"] == pytest.approx(0.74 * STEP)
+    assert f["tumour"]["area_percent_of_slice"]["max"] == pytest.approx(
+        100 * areas.max() / np.prod(np.array(patient.shape[1:]) * patient.spacing_mm[1:]), rel=1e-3
+    )
+    assert f["slice_spacing_mm"]["median"] == pytest.approx(6.0) and f["in_plane_spacing_mm"]["max"] == pytest.approx(
+        0.74 * STEP
+    )
     voxels = patient.sequence("T2")[0]
     found = f["intensity_percentiles_above_zero"]["T2"]["99.5"]["median"]
     assert found == pytest.approx(np.percentile(voxels[voxels > 0], 99.5), rel=1e-6)
@@ -618,7 +655,11 @@ def test_training_sees_what_deployment_sees(public, tree, tmp_path):
             with np.load(out) as f:
                 deployed, divisors = f["images"], f["divisors"]
             config = InputConfig(
-                grid=told["input"]["grid"], fit=fit["kind"], pixel_mm=fit.get("pixel_mm", 0.0), scaling=scaling, dataset_max=tuple(maxima.values())
+                grid=told["input"]["grid"],
+                fit=fit["kind"],
+                pixel_mm=fit.get("pixel_mm", 0.0),
+                scaling=scaling,
+                dataset_max=tuple(maxima.values()),
             )
             trained, _ = prepare(case.images(), case.spacing_mm[1:], config, case.divisors(config))
             assert trained.shape == deployed.shape and np.abs(trained - deployed).max() <= 1e-5, (fit, scaling)
@@ -630,7 +671,9 @@ def test_slices_are_made_once_and_again_where_the_case_changed(public):
     case = public.cases("train")[0]
     whole_set = public.slices("train", config, workers=1)
     assert len(whole_set) == case.shape[0] and whole_set.grid == 32
-    assert set(whole_set.patient) == {public.cases().index(case)} and whole_set.slice_index.tolist() == list(range(case.shape[0]))
+    assert set(whole_set.patient) == {public.cases().index(case)} and whole_set.slice_index.tolist() == list(
+        range(case.shape[0])
+    )
     assert np.array_equal(whole_set.tumour, case.mask().any(axis=(1, 2)))
     prepared, grid = prepare(case.images(), case.spacing_mm[1:], config, case.divisors(config))
     assert np.array_equal(whole_set.images[np.arange(len(whole_set))], np.rint(prepared * 255))
@@ -700,7 +743,19 @@ def test_the_command(tree, tmp_path, monkeypatch, capsys):
     for name in ("001", "004"):
         shutil.copytree(tree / "data/MRI-Segments" / name, only / name)
     table = write(tmp_path / "clinic.csv", "id,T,chemotherapy\n001,T3,yes\n004,T1,no\n")
-    words = ["--out", tmp_path / "set", "--public", tmp_path / "part", "--covariates", table, "--seqseg", PROGRAM, "--workers", 1, "--strict"]
+    words = [
+        "--out",
+        tmp_path / "set",
+        "--public",
+        tmp_path / "part",
+        "--covariates",
+        table,
+        "--seqseg",
+        PROGRAM,
+        "--workers",
+        1,
+        "--strict",
+    ]
     with pytest.raises(SystemExit) as end:
         command(*words).main()
     shown = capsys.readouterr()

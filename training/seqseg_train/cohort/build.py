@@ -87,7 +87,9 @@ def _alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise CohortError(f"{folder}: another seqseg-train prepare is at work here; wait for it or choose another folder") from error
+            raise CohortError(
+                f"{folder}: another seqseg-train prepare is at work here; wait for it or choose another folder"
+            ) from error
         yield
 
 
@@ -143,7 +145,11 @@ def _without_twins(records: list[dict[str, Any]]) -> tuple[list[dict[str, Any]],
         if twin := next(((name, *seen[s]) for name, s in sums.items() if s in seen), None):
             name, other, as_name = twin
             what = name if name == as_name else f"{name} (as {as_name})"
-            twins.append(Skipped(record["id"], "images of another case", f"its {what} has the same voxels and geometry as that of {other}"))
+            twins.append(
+                Skipped(
+                    record["id"], "images of another case", f"its {what} has the same voxels and geometry as that of {other}"
+                )
+            )
             continue
         seen |= {s: (record["id"], name) for name, s in sums.items()}
         kept.append(record)

@@ -27,7 +27,16 @@ def fingerprint(cases: list[Record]) -> Record:
         "channel_max": [c["sequences"][name]["max"] for name, c in zip(SEQUENCES, largest)],
         "channel_max_case": [c["id"] for c in largest],
         "intensity_percentiles_above_zero": {
-            name: {p: _range([c["sequences"][name]["percentiles_above_zero"][p] for c in train if p in c["sequences"][name]["percentiles_above_zero"]]) for p in percentiles}
+            name: {
+                p: _range(
+                    [
+                        c["sequences"][name]["percentiles_above_zero"][p]
+                        for c in train
+                        if p in c["sequences"][name]["percentiles_above_zero"]
+                    ]
+                )
+                for p in percentiles
+            }
             for name in SEQUENCES
         },
         "tumour": {
@@ -57,8 +66,8 @@ def outliers(cases: list[Record]) -> list[str]:
         values = sorted((c["sequences"][name]["max"], c["id"]) for c in train)
         if len(values) >= 3 and values[-1][0] > 3 * (middle := float(np.median([v for v, _ in values]))):
             out.append(
-                f"{name}: the largest value, {values[-1][0]:g} of {values[-1][1]}, is {values[-1][0] / middle:.1f} times the median case's: scaling "
-                "by dataset_max would darken the others; study_percentile is not moved by it"
+                f"{name}: the largest value, {values[-1][0]:g} of {values[-1][1]}, is {values[-1][0] / middle:.1f} times "
+                "the median case's: scaling by dataset_max would darken the others; study_percentile is not moved by it"
             )
     return out
 
@@ -84,7 +93,12 @@ def report(record: Record) -> str:
     lines += ["", "## Skipped", ""]
     if skipped:
         counted = Counter(s["reason"] for s in skipped)
-        lines += [", ".join(f"{reason}: {n}" for reason, n in counted.most_common()), "", "| id | reason | detail |", "|---|---|---|"]
+        lines += [
+            ", ".join(f"{reason}: {n}" for reason, n in counted.most_common()),
+            "",
+            "| id | reason | detail |",
+            "|---|---|---|",
+        ]
         lines += [f"| {s['id']} | {s['reason']} | {_cell(s['detail'])} |" for s in skipped]
     else:
         lines.append("None.")
@@ -93,7 +107,6 @@ def report(record: Record) -> str:
     lines += [f"- {w}" for w in told] or ["None."]
     lines += ["", "## Training split", ""]
     if f["cases"]:
-        spread = lambda r, digits=2: f"{r['min']:.{digits}f} to {r['max']:.{digits}f}, median {r['median']:.{digits}f}"  # noqa: E731
         area, share = f["tumour"]["area_mm2"], f["tumour"]["area_percent_of_slice"]
         lines += [
             "| figure | value |",
@@ -105,21 +118,40 @@ def report(record: Record) -> str:
             f"| tumour slices | {f['tumour']['slices']} |",
             f"| tumour area per slice, mm2 | {area['min']:.0f} to {area['max']:.0f}, mean {area['mean']:.0f} |",
             f"| tumour area, percent of the slice | {share['min']:.2f} to {share['max']:.2f}, mean {share['mean']:.2f} |",
-            f"| slices | {spread(f['slices'], 0)} |",
-            f"| slice spacing, mm | {spread(f['slice_spacing_mm'])} |",
-            f"| pixel, mm | {spread(f['in_plane_spacing_mm'], 3)} |",
+            f"| slices | {_spread(f['slices'], 0)} |",
+            f"| slice spacing, mm | {_spread(f['slice_spacing_mm'])} |",
+            f"| pixel, mm | {_spread(f['in_plane_spacing_mm'], 3)} |",
         ]
     else:
         lines.append("No case.")
-    agreement = {name: [c["agreement"][name]["dice"] for c in cases if "dice" in c["agreement"].get(name, {})] for name in ("T1", "T2")}
-    refused = [(c["id"], name, c["agreement"][name]["refused"]) for c in cases for name in ("T1", "T2") if "refused" in c["agreement"].get(name, {})]
+    agreement = {
+        name: [c["agreement"][name]["dice"] for c in cases if "dice" in c["agreement"].get(name, {})] for name in ("T1", "T2")
+    }
+    refused = [
+        (c["id"], name, c["agreement"][name]["refused"])
+        for c in cases
+        for name in ("T1", "T2")
+        if "refused" in c["agreement"].get(name, {})
+    ]
     if any(agreement.values()) or refused:
-        lines += ["", "## Masks drawn on T1 and T2 against the truth on T1C", "", "Sampled by nearest neighbour on T1C, for this comparison alone.", ""]
         lines += [
-            f"- {name}: {len(v)} compared, Dice {np.mean(v):.3f} on average, {min(v):.3f} to {max(v):.3f}" for name, v in agreement.items() if v
+            "",
+            "## Masks drawn on T1 and T2 against the truth on T1C",
+            "",
+            "Sampled by nearest neighbour on T1C, for this comparison alone.",
+            "",
+        ]
+        lines += [
+            f"- {name}: {len(v)} compared, Dice {np.mean(v):.3f} on average, {min(v):.3f} to {max(v):.3f}"
+            for name, v in agreement.items()
+            if v
         ]
         lines += [f"- {one}, {name}: not compared: {why}" for one, name, why in refused]
     return "\n".join(lines) + "\n"
+
+
+def _spread(of: Record, digits: int = 2) -> str:
+    return f"{of['min']:.{digits}f} to {of['max']:.{digits}f}, median {of['median']:.{digits}f}"
 
 
 def _cell(text: str) -> str:

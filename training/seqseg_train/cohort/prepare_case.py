@@ -1,7 +1,7 @@
 """One patient in, its folder under `cases` out: made beside its place, checked, renamed.
 
-`case.json` in it holds what dataset.json will say of it but for the split, and `key`: one hash of everything that it was made from. Where that is
-there already and is the same, nothing is done.
+`case.json` in it holds what dataset.json will say of it but for the split, and `key`: one hash of everything that it was
+made from. Where that is there already and is the same, nothing is done.
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ def _figures(folder: Path, volumes: dict[str, Any]) -> dict[str, Any]:
             raise Refused("one slice", f"{name} has one slice only; a volume of at least two slices was expected")
     mask = np.asanyarray(nibabel.load(folder / "truth.nii.gz").dataobj).transpose(2, 1, 0) > 0
     if mask.mean() > 0.5:
-        raise Refused("mask covers the image", f"the mask covers {100 * mask.mean():.0f} % of T1C; tumour and background look exchanged")
+        raise Refused(
+            "mask covers the image", f"the mask covers {100 * mask.mean():.0f} % of T1C; tumour and background look exchanged"
+        )
     dk, dj, di = volumes["spacing_mm"]
     areas = mask.sum(axis=(1, 2))
     slices = np.flatnonzero(areas)
@@ -125,7 +127,10 @@ def _figures(folder: Path, volumes: dict[str, Any]) -> dict[str, Any]:
             warnings.append(f"{name} covers less than 95 % of T1C's foreground on tumour slices {', '.join(map(str, thin))}")
     for name, found in volumes["agreement"].items():
         if found.get("dice", 1.0) < LEAST_AGREEMENT:
-            warnings.append(f"{name}'s own mask agrees with the truth to Dice {found['dice']:.2f} only: look whether one is misplaced or turned")
+            warnings.append(
+                f"{name}'s own mask agrees with the truth to Dice {found['dice']:.2f} only: "
+                "look whether one is misplaced or turned"
+            )
     return {
         "shape": volumes["size"],
         "spacing_mm": volumes["spacing_mm"],

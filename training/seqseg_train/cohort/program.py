@@ -50,7 +50,8 @@ def find_program(given: Path | None) -> Path:
         if program.is_file():
             return program
     raise CohortError(
-        "the program seqseg is neither in PATH nor in target/release or target/debug. Build it (cargo build --release --bin seqseg), "
+        "the program seqseg is neither in PATH nor in target/release or target/debug. "
+        "Build it (cargo build --release --bin seqseg), "
         "or name it with --seqseg"
     )
 
@@ -63,7 +64,9 @@ def version(program: Path) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CohortError(f"{program}: cannot be run ({error})") from error
     if told.returncode or "--volumes" not in knows.stdout:
-        raise CohortError(f"{program}: is not a seqseg that knows `prepare --volumes`; build a newer one or name it with --seqseg")
+        raise CohortError(
+            f"{program}: is not a seqseg that knows `prepare --volumes`; build a newer one or name it with --seqseg"
+        )
     return told.stdout.strip()
 
 
@@ -133,7 +136,7 @@ def run_prepare(program: Path, patient: PatientFiles, geometry: Geometry, out: P
     message = done.stderr.strip().removeprefix("seqseg: ")
     if done.returncode == 130:
         raise KeyboardInterrupt
-    # What the program was told wrong or where it cannot write: no patient would fare better, so the run stops and can go on later.
+    # What the program was told wrong or where it cannot write: no patient would fare better, so the run stops.
     if message.startswith("error:"):
         raise CohortError(f"{patient.id}: seqseg did not take its arguments: {message}")
     if done.returncode == 7 and "unevenly spaced" not in message:

@@ -112,7 +112,9 @@ def public_set(root: Path) -> Cohort:
             if len(found[name]) == 1:
                 others[name] = found[name][0]
             else:
-                cohort.warnings.append(f"{folder.name}: {sequences[name][1]}: one file was expected, {len(found[name])} found; not compared")
+                cohort.warnings.append(
+                    f"{folder.name}: {sequences[name][1]}: one file was expected, {len(found[name])} found; not compared"
+                )
         cohort.patients.append(PatientFiles(folder.name, images, found["T1C"][0], others))
     return cohort
 
@@ -147,7 +149,9 @@ def listed(path: Path) -> Cohort:
     named = [bool(row.get("split")) for _, row, _ in rows]
     if any(named) and not all(named):
         place = rows[named.index(False)][0]
-        raise CohortError(f"{path}, {place}: no split, while others have one. Give every patient a split ({', '.join(SPLITS)}) or none")
+        raise CohortError(
+            f"{path}, {place}: no split, while others have one. Give every patient a split ({', '.join(SPLITS)}) or none"
+        )
     cohort = Cohort([])
     for place, row, covariates in rows:
         if (split := row.get("split")) and split not in SPLITS:
@@ -230,7 +234,7 @@ def _json_rows(path: Path) -> list[tuple[str, dict[str, str], dict[str, str]]]:
     for n, entry in enumerate(entries):
         place = f"entry {n + 1}"
         covariates = entry.pop("covariates", {})
-        _unknown(path, place, list(entry), "what else is known goes under \"covariates\"")
+        _unknown(path, place, list(entry), 'what else is known goes under "covariates"')
         wrong = [key for key, value in entry.items() if not isinstance(value, str)]
         if not isinstance(covariates, dict) or any(isinstance(v, (dict, list)) for v in covariates.values()):
             wrong.append("covariates")

@@ -1,8 +1,8 @@
 """Tumour volumes in, a split per patient out: by seed and shares, spread over small, middle and large tumours.
 
-Patients are taken one by one, in an order that seed and id alone decide, and each goes where most is lacking: in its tercile of tumour
-volume and in the whole. So shares are met as closely as whole patients allow, in a cohort of three too. What was assigned before is
-kept: more patients later move nobody from training to test.
+Patients are taken one by one, in an order that seed and id alone decide, and each goes where most is lacking: in its tercile
+of tumour volume and in the whole. So shares are met as closely as whole patients allow, in a cohort of three too. What was
+assigned before is kept: more patients later move nobody from training to test.
 """
 
 from __future__ import annotations

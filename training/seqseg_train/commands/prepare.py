@@ -19,9 +19,9 @@ from ..data import SPLITS
 class Prepare:
     """Align every patient of a cohort as deployment does, check it, split the cohort, and write a data set.
 
-    Give one of --public, --list and --phantoms. A run that was cut off is started again with the same words and goes on where it was. Exit
-    codes: 0 done, patients left out are listed; 1 done, but --strict and some were left out; 2 nothing written, the message says why; 130
-    interrupted.
+    Give one of --public, --list and --phantoms. A run that was cut off is started again with the same words and goes on where
+    it was. Exit codes: 0 done, patients left out are listed; 1 done, but --strict and some were left out; 2 stopped, the
+    message says why; 130 interrupted.
     """
 
     out: Path
@@ -29,7 +29,8 @@ class Prepare:
     public: Path | None = None
     """Folder of the public 277-patient set as unpacked from primary_data.zip."""
     list: Path | None = None
-    """CSV or JSON list of any cohort: id, t1, t1c, t2, mask; optionally split, mask_t1, mask_t2, t1_series, t1_pick, ... and covariates."""
+    """CSV or JSON list of any cohort: id, t1, t1c, t2, mask; optionally split, mask_t1, mask_t2, t1_series, t1_pick, ... and
+    covariates."""
     phantoms: tuple[int, int, int] | None = None
     """So many synthetic patients for training, validation and test."""
     phantom_seed: int = 1
@@ -45,7 +46,8 @@ class Prepare:
     mask_roi: str | None = None
     """The region's name, where a mask is an RT Structure Set with several regions."""
     trust_array_order: bool = False
-    """Take masks whose affine disagrees with their series, but whose array is as large, in the order x, y, slice by increasing position."""
+    """Take masks whose affine disagrees with their series, but whose array is as large, in the order x, y, slice by increasing
+    position."""
     allow_gaps: bool = False
     """Take series in which slices are missing."""
     force_geometry: bool = False
@@ -77,7 +79,12 @@ class Prepare:
         if self.covariates is not None:
             add_covariates(cohort, self.covariates)
         geometry = Geometry(
-            self.label, self.mask_roi, self.trust_array_order, self.allow_gaps, self.force_geometry, tuple(sorted(set(self.percentiles)))
+            self.label,
+            self.mask_roi,
+            self.trust_array_order,
+            self.allow_gaps,
+            self.force_geometry,
+            tuple(sorted(set(self.percentiles))),
         )
         plan = Plan(self.out, kind, program, geometry, self.shares, self.split_seed, self.workers)
         data = build(cohort, plan)
