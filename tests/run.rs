@@ -303,15 +303,27 @@ fn prepare_writes_volumes_and_mask() {
     succeeded(&prepare("a", &["--mask", &mask]));
     succeeded(&prepare("b", &["--mask", &turned, "--label", "3", "--t1-mask", &mask]));
     let read = |name: &str| volume(trio.path(name));
-    let (t1c, truth) = (read("a/T1C.nii.gz"), read("a/truth.nii.gz"));
+    let (t1c, truth, own) = (read("a/T1C.nii.gz"), read("a/truth.nii.gz"), read("t1c.nii.gz").sha256().to_owned());
     assert_eq!((truth.sha256(), t1c.grid().size()), (read("b/truth.nii.gz").sha256(), truth.grid().size()));
     let inside = drawn.iter().filter(|v| **v > 0).count();
     assert_eq!(truth.voxels().iter().filter(|v| **v == 1.0).count(), inside);
     // Patient axes: columns to the left, rows to the back, slices to the head.
     assert!(t1c.grid().axis_i()[0] > 0.0 && t1c.grid().axis_j()[1] > 0.0 && t1c.grid().origins()[1][2] > t1c.grid().origins()[0][2]);
+    // A T1C that is stored from left to right and from back to front gives the same patient.
+    let flipped = read("t1c.nii.gz").voxels().slice(ndarray::s![.., ..;-1, ..;-1]).to_owned();
+    let [ni, nj, _] = grid.size();
+    let back = |a: [f64; 3]| a.map(|v| -v);
+    let origins = (0..grid.size()[2]).map(|k| grid.point((ni - 1) as f64, (nj - 1) as f64, k)).collect();
+    let other = seqseg::study::Grid::new(grid.size(), back(grid.axis_i()), back(grid.axis_j()), origins).unwrap();
+    seqseg::export::nifti::write_nifti(Path::new(&trio.path("t1c.nii.gz")), flipped.view(), &other, "").unwrap();
+    succeeded(&prepare("turned", &["--mask", &mask]));
+    for name in ["T1", "T1C", "T2", "truth"] {
+        let (a, b) = (read(&format!("a/{name}.nii.gz")), read(&format!("turned/{name}.nii.gz")));
+        assert!(a.voxels().iter().zip(b.voxels()).all(|(a, b)| (a - b).abs() < 1e-2), "{name}");
+    }
     let record = json(Path::new(&trio.path("b/volumes.json")));
     assert_eq!(record["mask_voxels"], inside);
-    assert_eq!(record["sequences"]["T1C"]["sha256"], read("t1c.nii.gz").sha256());
+    assert_eq!(record["sequences"]["T1C"]["sha256"], own);
     assert!(record["agreement"]["T1"]["dice"].as_f64().is_some() || record["agreement"]["T1"]["refused"].as_str().is_some());
 
     for (folder, more, code, told) in [

@@ -184,6 +184,28 @@ def test_the_public_set_with_its_traps(public):
     assert 0.6 < agreement["T1"]["dice"] <= 1 and 0.6 < agreement["T2"]["dice"] <= 1
 
 
+@pytest.mark.parametrize(
+    "axes, flips", [((0, 1, 2), (1, 1, 0)), ((0, 1, 2), (0, 0, 1)), ((1, 2, 0), (1, 0, 1)), ((2, 0, 1), (0, 1, 1))]
+)
+def test_one_patient_in_other_storage_orders(tmp_path, axes, flips):
+    """T1C's array [i, j, k] turned: the case is the same, the mask stays in its own order."""
+    patient = Small(1, 3)
+    for name in ("T1", "T1C", "T2"):
+        save(tmp_path / f"{name}.nii.gz", *patient.sequence(name))
+    save(tmp_path / "mask.nii.gz", patient.mask().astype(np.uint8), patient.affine)
+    image = nibabel.load(tmp_path / "T1C.nii.gz")
+    turned = image.as_reoriented(np.array([[a, -1 if f else 1] for a, f in zip(axes, flips)]))
+    assert nibabel.aff2axcodes(turned.affine) != nibabel.aff2axcodes(image.affine)
+    nibabel.save(turned, tmp_path / "T1C.nii.gz")
+    files = {name: tmp_path / f"{name}.nii.gz" for name in ("T1", "T1C", "T2")}
+    job = Job(PatientFiles("a", files, tmp_path / "mask.nii.gz"), tmp_path / "cases", PROGRAM, "one", Geometry(), 1)
+    record = prepare_case(job)
+    assert isinstance(record, dict), record
+    assert tuple(record["shape"]) == patient.shape and np.allclose(record["spacing_mm"], patient.spacing_mm)
+    assert np.array_equal(load(tmp_path / "cases/a/truth.nii.gz") > 0, patient.mask())
+    assert np.array_equal(load(tmp_path / "cases/a/T1C.nii.gz"), patient.sequence("T1C")[0])
+
+
 @pytest.mark.parametrize("name, channel", [("T1", 0), ("T2", 2)])
 def test_sequences_are_aligned_as_simpleitk_does(public, name, channel):
     case, patient = public.cases()[0], Small(1, 3)
