@@ -474,6 +474,29 @@ def test_a_structure_set_is_a_mask(tree, tmp_path):
     assert np.array_equal(load(tmp_path / "cases/a/truth.nii.gz") > 0, Small(1).mask())
 
 
+def test_a_mask_that_is_off_by_rounding_is_taken(tree, tmp_path):
+    """Positions of slices that jitter, and a mask with one affine for all, rows stored from the other end."""
+    place = tree / "data" / "MRI-Segments" / "001"
+    shutil.copytree(place / "CE-T1WI", tmp_path / "T1C")
+    for n, file in enumerate(sorted((tmp_path / "T1C").glob("*.dcm"))):
+        image = pydicom.dcmread(file)
+        x, y, z = image.ImagePositionPatient
+        image.ImagePositionPatient = [x, y, f"{float(z) + 0.04 * (-1) ** n:.5f}"]
+        image.save_as(file)
+    mask, affine = Small(1).mask().astype(np.uint8), Small(1).affine
+    save(
+        tmp_path / "m.nii",
+        mask[:, ::-1],
+        affine @ np.array([[1, 0, 0, 0], [0, -1, 0, mask.shape[1] - 1], [0, 0, 1, 0], [0, 0, 0, 1.0]]),
+    )
+    images = {"T1": place / "T1WI", "T1C": tmp_path / "T1C", "T2": place / "T2WI"}
+    job = Job(PatientFiles("a", images, tmp_path / "m.nii"), tmp_path / "cases", PROGRAM, "one", Geometry(), 1)
+    record = prepare_case(job)
+    assert isinstance(record, dict), record
+    assert "taken as the same" in " ".join(record["warnings"]) and "from even distances" in " ".join(record["warnings"])
+    assert np.array_equal(load(tmp_path / "cases/a/truth.nii.gz") > 0, Small(1).mask())
+
+
 def test_slices_that_are_missing(tree, tmp_path):
     place = tree / "data" / "MRI-Segments" / "001"
     shutil.copytree(place, tmp_path / "gap")

@@ -13,7 +13,7 @@ use seqseg::export::nifti::write_nifti;
 use seqseg::export::write_atomically;
 use seqseg::study::read::is_dicom;
 use seqseg::study::transfer::{Sampling, onto};
-use seqseg::study::{ReadOptions, Source, read};
+use seqseg::study::{Grid, ReadOptions, Source, read};
 use seqseg::{Bundle, Error, Result, Run, Sequence, Stage, Study, Volume};
 use serde_json::{Value, json};
 
@@ -25,6 +25,12 @@ use crate::{inputs, npz};
 /// Files of the folder beside the three sequences.
 const TRUTH: &str = "truth.nii.gz";
 const RECORD: &str = "volumes.json";
+
+/// Voxels of a mask that lie this close to the series' are the same.
+const NEARLY_MM: f64 = 0.1;
+
+/// T1C's slices that lie this close to even distances are written as even.
+const JITTER_MM: f64 = 0.5;
 
 /// Runs the command.
 pub fn prepare(arguments: &Preparing) -> Result<()> {
@@ -83,13 +89,14 @@ fn write_volumes(folder: &Path, study: &Study, drawings: &Drawings, percentiles:
         sequences.insert(sequence.name(), figures(study.volume(sequence), sequence, percentiles)?);
     }
 
+    let grid = even(study.grid(), &mut warnings)?;
     for (done, sequence) in Sequence::ALL.into_iter().enumerate() {
         run.tick(Stage::Export, done, 3)?;
         let path = folder.join(format!("{sequence}.nii.gz"));
-        write_nifti(&path, study.canonical(sequence), study.grid(), sequence.name())?;
+        write_nifti(&path, study.canonical(sequence), &grid, sequence.name())?;
     }
     if let Some(truth) = &truth {
-        write_nifti(&folder.join(TRUTH), study.orientation().canonical(truth.view()), study.grid(), "truth")?;
+        write_nifti(&folder.join(TRUTH), study.orientation().canonical(truth.view()), &grid, "truth")?;
     }
     let grid = study.grid();
     let ([ni, nj, nk], [di, dj]) = (grid.size(), grid.pixel_mm());
@@ -110,6 +117,23 @@ fn write_volumes(folder: &Path, study: &Study, drawings: &Drawings, percentiles:
     let text = serde_json::to_string_pretty(&record).map_err(|e| Error::Internal(e.to_string()))?;
     write_atomically(&folder.join(RECORD), |f| std::io::Write::write_all(f, text.as_bytes()))?;
     Ok(warnings)
+}
+
+/// The grid as NIfTI can hold it, with one affine: slices that jitter are put at even distances. No voxel changes. Slices that are really uneven stay
+/// as they are, and NIfTI is refused for them.
+fn even(grid: &Grid, warnings: &mut Vec<String>) -> Result<Grid> {
+    let (origins, last) = (grid.origins(), grid.origins().len() - 1);
+    if grid.affine().is_some() || last == 0 {
+        return Ok(grid.clone());
+    }
+    let at = |k: usize| std::array::from_fn(|a| origins[0][a] + (origins[last][a] - origins[0][a]) * k as f64 / last as f64);
+    let even = Grid::new(grid.size(), grid.axis_i(), grid.axis_j(), (0..=last).map(at).collect())?;
+    let apart = farthest(grid, |i, j, k| even.point(i, j, k));
+    if apart > JITTER_MM {
+        return Ok(grid.clone());
+    }
+    warnings.push(format!("T1C's slices lie up to {apart:.3} mm from even distances; the NIfTI files hold them as even"));
+    Ok(even)
 }
 
 /// Identity, size and values of a sequence as it was read.
@@ -183,25 +207,33 @@ fn drawn(path: &Path, series: &Volume, drawings: &Drawings, warnings: &mut Vec<S
 
 /// A mask's voxels in the storage order of `series`, or how the two differ.
 fn in_order(region: &Volume, series: &Volume, trust_array: bool, warnings: &mut Vec<String>) -> Result<Array3<f32>> {
-    let refused = match onto(region, series, Sampling::Refused) {
+    match onto(region, series, Sampling::Refused) {
         Ok(found) => return Ok(found.voxels),
-        Err(Error::Geometry(refused)) => refused,
+        Err(Error::Geometry(_)) => {}
         Err(other) => return Err(other),
-    };
-    let (found, expected) = (region.grid().size(), series.grid().size());
-    let apart = region.grid().corner_distance(series.grid());
-    if found == expected && trust_array {
-        warnings
-            .push(format!("{}: its affine disagrees with the series by up to {apart:.1} mm; its array order was trusted", region.place()));
-        return Ok(region.voxels().clone());
     }
-    let sorted = |size: [usize; 3]| {
-        let mut size = size;
-        size.sort_unstable();
-        size
-    };
+    if let Some(apart) = nearly(region.grid(), series.grid()) {
+        warnings.push(format!("{}: its voxels lie up to {apart:.3} mm from the series'; taken as the same", region.place()));
+        return Ok(onto(region, series, Sampling::Nearest)?.voxels);
+    }
+    let (found, expected) = (region.grid().size(), series.grid().size());
     let words = |[i, j, k]: [usize; 3]| format!("{i} x {j} x {k}");
-    if found != expected && sorted(found) == sorted(expected) {
+    if found == expected {
+        let apart = farthest(series.grid(), |i, j, k| region.grid().point(i, j, k));
+        if trust_array {
+            let place = region.place();
+            warnings.push(format!("{place}: its affine disagrees with the series by up to {apart:.1} mm; its array order was trusted"));
+            return Ok(region.voxels().clone());
+        }
+        // Nothing of it on the image is worse than a wrong affine; the library says so.
+        onto(region, series, Sampling::Nearest)?;
+        return Err(Error::Geometry(format!(
+            "{}: the mask's affine disagrees with the series by up to {apart:.3} mm, though its array is as large. Write the mask with the series' \
+             affine, or use --trust-array-order where it runs as the series does: columns, rows, slices by increasing position",
+            region.place()
+        )));
+    }
+    if sorted(found) == sorted(expected) {
         return Err(Error::Geometry(format!(
             "{}: the array is transposed: {} voxels, where the series has {} and the mask's affine names no such order. Store it as columns, rows, \
              slices, with the series' affine",
@@ -210,24 +242,45 @@ fn in_order(region: &Volume, series: &Volume, trust_array: bool, warnings: &mut 
             words(expected)
         )));
     }
-    if found != expected {
-        return Err(Error::Geometry(format!(
-            "{}: the mask has another shape than the series: {} voxels against {}. Give the mask that was drawn on this series",
-            region.place(),
-            words(found),
-            words(expected)
-        )));
-    }
-    // Nothing of it on the image: worse than a wrong affine, and said so by the library.
-    onto(region, series, Sampling::Nearest)?;
-    if !apart.is_finite() {
-        return Err(Error::Geometry(refused));
-    }
     Err(Error::Geometry(format!(
-        "{}: the mask's affine disagrees with the series by up to {apart:.3} mm, though its array is as large. Write the mask with the series' affine, \
-         or use --trust-array-order where it runs as the series does: columns, rows, slices by increasing position",
-        region.place()
+        "{}: the mask has another shape than the series: {} voxels against {}. Give the mask that was drawn on this series",
+        region.place(),
+        words(found),
+        words(expected)
     )))
+}
+
+fn sorted(mut size: [usize; 3]) -> [usize; 3] {
+    size.sort_unstable();
+    size
+}
+
+/// How far the voxels of `region` lie from those of `series` where they are the same in some order but for rounding; `None` where they are not.
+/// Slices whose positions jitter are such a case: a mask has one affine for all.
+fn nearly(region: &Grid, series: &Grid) -> Option<f64> {
+    if sorted(region.size()) != sorted(series.size()) {
+        return None;
+    }
+    let (locator, last) = (region.locator(), region.size().map(|n| (n - 1) as f64));
+    let apart = farthest(series, |i, j, k| {
+        let at = locator.index(series.point(i, j, k));
+        let [i, j, k] = std::array::from_fn(|a| at[a].round().clamp(0.0, last[a]));
+        region.point(i, j, k as usize)
+    });
+    (apart <= NEARLY_MM).then_some(apart)
+}
+
+/// The largest distance (mm) of a slice's corner, or of its first corner's neighbours, from what `other` gives for it. Where both grids have corners and
+/// neighbours in common, they have all voxels in common.
+fn farthest(grid: &Grid, other: impl Fn(f64, f64, usize) -> [f64; 3]) -> f64 {
+    let [ni, nj, nk] = grid.size();
+    let (i, j) = ((ni - 1) as f64, (nj - 1) as f64);
+    let points = |k: usize| [(0.0, 0.0), (i, 0.0), (0.0, j), (i, j), (i.min(1.0), 0.0), (0.0, j.min(1.0))].map(|(i, j)| (i, j, k));
+    let distance = |(i, j, k): (f64, f64, usize)| {
+        let (here, there) = (grid.point(i, j, k), other(i, j, k));
+        here.iter().zip(there).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+    };
+    (0..nk).flat_map(points).map(distance).fold(0.0, f64::max)
 }
 
 /// The voxels of one label.
