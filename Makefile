@@ -161,8 +161,10 @@ abi-check:
 abi-baseline:
 	tests/abi/baseline.sh '$(CC)' include/seqseg.h tests/abi/seqseg.abi
 
-test-training: $(VENV_TRAIN)/.done
-	cd training && $(VENV_TRAIN)/bin/python -m pytest --quiet
+# Patients are prepared by the program of the tests' build.
+test-training: setup $(VENV_TRAIN)/.done
+	$(CARGO) build --locked --bin seqseg
+	cd training && SEQSEG_PROGRAM=$(CURDIR)/target/debug/seqseg $(VENV_TRAIN)/bin/python -m pytest --quiet
 
 # Orthanc, dcmtk and node come with the system (Debian: orthanc, orthanc-dicomweb, dcmtk, npm); what is missing is named and left out.
 JUDGED = out/judges

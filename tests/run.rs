@@ -278,6 +278,67 @@ fn prepare_info_and_doctor() {
     }
 }
 
+/// What training reads: volumes and mask in canonical order, whatever the mask's own; the folder is one patient's alone.
+#[test]
+fn prepare_writes_volumes_and_mask() {
+    let trio = Trio::nifti();
+    let (mask, turned) = (trio.path("mask.nii.gz"), trio.path("turned.nii.gz"));
+    let grid = seqseg::study::read(&[trio.path("t1c.nii.gz").into()], &Default::default()).unwrap().grid().clone();
+    let drawn = ndarray::Array3::from_shape_fn(grid.shape(), |(k, j, i)| u8::from(k > 0 && j > 20 && i > 30 && i < 50) * 3);
+    seqseg::export::nifti::write_nifti(Path::new(&mask), drawn.view(), &grid, "").unwrap();
+    // The same, slices stored from the other end.
+    let mut origins = grid.origins().to_vec();
+    origins.reverse();
+    let reversed = seqseg::study::Grid::new(grid.size(), grid.axis_i(), grid.axis_j(), origins).unwrap();
+    seqseg::export::nifti::write_nifti(Path::new(&turned), drawn.slice(ndarray::s![..;-1, .., ..]), &reversed, "").unwrap();
+
+    let prepare = |folder: &str, more: &[&str]| {
+        let mut arguments = vec!["prepare".to_owned()];
+        arguments.extend(trio.arguments(".nii.gz"));
+        arguments.extend(["--volumes".into(), trio.path(folder)]);
+        arguments.extend(more.iter().map(|a| (*a).to_owned()));
+        seqseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let volume = |path: String| seqseg::study::read(&[path.into()], &Default::default()).unwrap();
+    succeeded(&prepare("a", &["--mask", &mask]));
+    succeeded(&prepare("b", &["--mask", &turned, "--label", "3", "--t1-mask", &mask]));
+    let read = |name: &str| volume(trio.path(name));
+    let (t1c, truth, own) = (read("a/T1C.nii.gz"), read("a/truth.nii.gz"), read("t1c.nii.gz").sha256().to_owned());
+    assert_eq!((truth.sha256(), t1c.grid().size()), (read("b/truth.nii.gz").sha256(), truth.grid().size()));
+    let inside = drawn.iter().filter(|v| **v > 0).count();
+    assert_eq!(truth.voxels().iter().filter(|v| **v == 1.0).count(), inside);
+    // Patient axes: columns to the left, rows to the back, slices to the head.
+    assert!(t1c.grid().axis_i()[0] > 0.0 && t1c.grid().axis_j()[1] > 0.0 && t1c.grid().origins()[1][2] > t1c.grid().origins()[0][2]);
+    // A T1C that is stored from left to right and from back to front gives the same patient.
+    let flipped = read("t1c.nii.gz").voxels().slice(ndarray::s![.., ..;-1, ..;-1]).to_owned();
+    let [ni, nj, _] = grid.size();
+    let back = |a: [f64; 3]| a.map(|v| -v);
+    let origins = (0..grid.size()[2]).map(|k| grid.point((ni - 1) as f64, (nj - 1) as f64, k)).collect();
+    let other = seqseg::study::Grid::new(grid.size(), back(grid.axis_i()), back(grid.axis_j()), origins).unwrap();
+    seqseg::export::nifti::write_nifti(Path::new(&trio.path("t1c.nii.gz")), flipped.view(), &other, "").unwrap();
+    succeeded(&prepare("turned", &["--mask", &mask]));
+    for name in ["T1", "T1C", "T2", "truth"] {
+        let (a, b) = (read(&format!("a/{name}.nii.gz")), read(&format!("turned/{name}.nii.gz")));
+        assert!(a.voxels().iter().zip(b.voxels()).all(|(a, b)| (a - b).abs() < 1e-2), "{name}");
+    }
+    let record = json(Path::new(&trio.path("b/volumes.json")));
+    assert_eq!(record["mask_voxels"], inside);
+    assert_eq!(record["sequences"]["T1C"]["sha256"], own);
+    assert!(record["agreement"]["T1"]["dice"].as_f64().is_some() || record["agreement"]["T1"]["refused"].as_str().is_some());
+
+    for (folder, more, code, told) in [
+        ("a", vec![], 2, "an empty or new folder was expected"),
+        ("c", vec!["--slices", "0:2"], 2, "choose slices of --out"),
+        ("d", vec!["--mask", &mask, "--label", "2"], 2, "no voxel has the label 2; it holds 3"),
+        ("e", vec!["--mask", "nowhere.nii"], 3, "nowhere.nii"),
+        ("f", vec!["--mask", &mask, "--percentiles", "101"], 2, "from 0 to 100"),
+        ("g", vec!["--mask", &trio.path("t2.nii.gz")], 2, "one whole number was expected"),
+    ] {
+        let output = prepare(folder, &more);
+        assert!(output.status.code() == Some(code) && text(&output.stderr).contains(told), "{folder}: {}", text(&output.stderr));
+    }
+}
+
 #[test]
 fn swapped_sequences_are_a_warning() {
     let trio = Trio::dicom(|sequence, _, object| {

@@ -24,11 +24,13 @@ where
     T: DataElement + bytemuck::Pod,
 {
     let header = header(grid, description)?;
+    // The crate writes no view whose rows run backwards.
+    let voxels = voxels.as_standard_layout();
     rename_into_place(path, ".nii.gz", |beside| {
         // The crate wants [i, j, k] and stores i fastest.
         WriterOptions::new(beside)
             .reference_header(&header)
-            .write_nifti(&voxels.reversed_axes())
+            .write_nifti(&voxels.view().reversed_axes())
             // The crate shows the system's errors as Rust prints them.
             .map_err(|e| match e {
                 NiftiError::Io(e) => e,

@@ -1,20 +1,25 @@
-"""Patient seeds in, a cache of prepared slices out; a cache in, `SliceSet` out.
+"""Patients in, a cache of prepared slices out; a cache in, `SliceSet` out.
 
-A cache folder holds shards of 20 patients each. A shard holds, for n slices of grid side G: `images.u8` [n, 3, G, G]
-(value / 255), `masks.u8` [n, G, G] (the mask sampled bilinearly, times 255), `slices.npz` (patient, slice, tumour, target
-box in the grid's pixel edges) and `cache.json` (what it was made from). More patients later add shards.
-Training reads tumour slices and a share of the tumour-free ones.
+A patient is a number that a source turns into images and mask: a phantom's seed, or a case's index in a data set
+(`dataset`). A cache folder holds shards of 20 patients each. A shard holds, for n slices of grid side G: `images.u8`
+[n, 3, G, G] (value / 255), `masks.u8` [n, G, G] (the mask sampled bilinearly, times 255), `slices.npz` (patient, slice,
+tumour, target box in the grid's pixel edges) and `cache.json` (what it was made from). More patients later add shards. A shard
+is made beside its place and renamed: a run that is cut off loses one at most. Training reads tumour slices and a share of the
+tumour-free ones.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -26,12 +31,17 @@ Array = np.ndarray
 
 # Patients of the three sets never meet: a set takes at most 8,000 seeds, a run seed modulo 100 says which.
 SEED_RANGES = {"train": 1_000_000, "validation": 2_000_000, "test": 3_000_000}
+SPLITS = tuple(SEED_RANGES)
 FORMAT = 3
 PATIENTS_PER_SHARD = 20
 
 
 class Patient(Protocol):
-    """What a phantom or any other source of patients offers."""
+    """What a phantom or any other source of patients offers.
+
+    Two things it may have besides: `seed`, which its tumour-free slices are drawn by (else its number), and
+    `divisors(config)`, what its channels are divided by (else `prepare` finds that in the images).
+    """
 
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
@@ -91,35 +101,46 @@ def patient_seeds(split: str, seed: int, count: int) -> list[int]:
 
 
 def patient_slices(
-    seed: int, config: InputConfig, tumour_free: int, source: Callable[[int], Patient] = phantom_patient
+    number: int, config: InputConfig, tumour_free: int | None, source: Callable[[int], Patient] = phantom_patient
 ) -> dict[str, Array]:
-    """One patient's tumour slices and up to `tumour_free` others, spread by chance but half of them next to the tumour."""
-    patient = source(seed)
+    """One patient's tumour slices and up to `tumour_free` others (None: all), spread by chance but half of them next to the
+    tumour."""
+    patient = source(number)
     mask, images = patient.mask(), patient.images()
     _, dj, di = patient.spacing_mm
     with_tumour = mask.any(axis=(1, 2))
-    rng = np.random.default_rng([seed, 17])
     inside, outside = np.flatnonzero(with_tumour), np.flatnonzero(~with_tumour)
-    distance = np.abs(outside[:, None] - inside[None]).min(axis=1) if len(inside) else np.ones(len(outside))
-    # The hard ones are near the tumour's ends, the easy ones everywhere else.
-    weight = np.where(distance <= 2, 0.5 / max((distance <= 2).sum(), 1), 0.5 / max((distance > 2).sum(), 1))
-    count = min(tumour_free, len(outside))
-    chosen = rng.choice(outside, count, replace=False, p=weight / weight.sum()) if count else outside[:0]
+    if tumour_free is None:
+        chosen = outside
+    else:
+        chosen = _draw(inside, outside, tumour_free, np.random.default_rng([getattr(patient, "seed", number), 17]))
     keep = np.sort(np.concatenate([inside, chosen]))
 
-    prepared, grid = prepare(images, (dj, di), config)
+    divisors = patient.divisors(config) if hasattr(patient, "divisors") else None
+    prepared, grid = prepare(images, (dj, di), config, divisors)
     boxes = grid.boxes_to_grid(mask_boxes(mask[keep]))
     return {
         "images": np.rint(prepared[keep] * 255).astype(np.uint8),
         "masks": np.rint(grid.sample(mask[keep].astype(np.float32)) * 255).astype(np.uint8),
-        "patient": np.full(len(keep), seed, dtype=np.int64),
+        "patient": np.full(len(keep), number, dtype=np.int64),
         "slice_index": keep.astype(np.int64),
         "tumour": with_tumour[keep],
         "target": np.nan_to_num(boxes),
     }
 
 
-def _job(job: tuple[int, InputConfig, int, Callable[[int], Patient]]) -> dict[str, Array]:
+def _draw(inside: Array, outside: Array, count: int, rng: np.random.Generator) -> Array:
+    """Tumour-free slices. The hard ones are near the tumour's ends, the easy ones everywhere else."""
+    distance = np.abs(outside[:, None] - inside[None]).min(axis=1) if len(inside) else np.ones(len(outside))
+    weight = np.where(distance <= 2, 0.5 / max((distance <= 2).sum(), 1), 0.5 / max((distance > 2).sum(), 1))
+    count = min(count, len(outside))
+    return rng.choice(outside, count, replace=False, p=weight / weight.sum()) if count else outside[:0]
+
+
+Job = tuple[int, InputConfig, "int | None", Callable[[int], Patient]]
+
+
+def _job(job: Job) -> dict[str, Array]:
     return patient_slices(*job)
 
 
@@ -127,49 +148,70 @@ def build_cache(
     folder: Path,
     seeds: list[int],
     config: InputConfig,
-    tumour_free: int,
+    tumour_free: int | None,
     workers: int = 2,
     source: Callable[[int], Patient] = phantom_patient,
 ) -> SliceSet:
-    """Make the shards that the folder does not hold yet (same patients, same preparation), then open them all."""
+    """Make the shards that the folder does not hold yet (same patients, same preparation), then open them all.
+
+    `source` is a function, told by its name, or an object with `identity(numbers)`, which says what the patients are made of.
+    """
     shards = []
-    for start in range(0, len(seeds), PATIENTS_PER_SHARD):
-        part = seeds[start : start + PATIENTS_PER_SHARD]
-        shard = folder / f"{start // PATIENTS_PER_SHARD:03d}"
-        made_from = {
-            "format": FORMAT, "seeds": part, "input": json.loads(json.dumps(asdict(config))), "tumour_free": tumour_free,
-            "source": source.__name__,
-        }  # fmt: skip
-        manifest = shard / "cache.json"
-        if not (manifest.exists() and json.loads(manifest.read_text()) == made_from):
-            shard.mkdir(parents=True, exist_ok=True)
-            manifest.unlink(missing_ok=True)
-            _write_shard(shard, [(seed, config, tumour_free, source) for seed in part], workers)
-            manifest.write_text(json.dumps(made_from))
-        shards.append(shard)
+    with ExitStack() as stack:
+        pool: Executor | None = None
+        for start in range(0, len(seeds), PATIENTS_PER_SHARD):
+            part = seeds[start : start + PATIENTS_PER_SHARD]
+            shard = folder / f"{start // PATIENTS_PER_SHARD:03d}"
+            identity = source.identity(part) if hasattr(source, "identity") else source.__name__
+            made_from = {
+                "format": FORMAT, "seeds": part, "input": json.loads(json.dumps(asdict(config))), "tumour_free": tumour_free,
+                "source": identity,
+            }  # fmt: skip
+            shards.append(shard)
+            if _made_from(shard) == made_from:
+                continue
+            if pool is None and workers > 1:
+                # One thread of BLAS per worker; spawn, because PyTorch's threads do not survive a fork.
+                os.environ.setdefault("OMP_NUM_THREADS", "1")
+                pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn")))
+            _write_shard(shard, [(seed, config, tumour_free, source) for seed in part], made_from, pool)
     return open_shards(shards)
 
 
-def _write_shard(shard: Path, jobs: list[tuple[int, InputConfig, int, Callable[[int], Patient]]], workers: int) -> None:
+def _made_from(shard: Path) -> Any:
+    manifest = shard / "cache.json"
+    return json.loads(manifest.read_text()) if manifest.exists() else None
+
+
+def _write_shard(shard: Path, jobs: list[Job], made_from: dict[str, Any], pool: Executor | None) -> None:
+    """One shard, beside its place until it is whole; another process that makes the same one at the same time does no harm."""
+    beside = shard.with_name(f".{shard.name}.{os.getpid()}")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
     small: dict[str, list[Array]] = {key: [] for key in ("patient", "slice_index", "tumour", "target")}
-    # One thread of BLAS per worker; spawn, because PyTorch's threads do not survive a fork.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     label = f"prepare {shard.parent.name}/{shard.name}"
-    with (
-        open(shard / "images.u8", "wb") as images,
-        open(shard / "masks.u8", "wb") as masks,
-        get_context("spawn").Pool(workers) as pool,
-    ):
-        for one in tqdm(pool.imap(_job, jobs), total=len(jobs), desc=label, mininterval=5):
-            images.write(one["images"].tobytes())
-            masks.write(one["masks"].tobytes())
-            for key, values in small.items():
-                values.append(one[key])
-    np.savez(shard / "slices.npz", **{key: np.concatenate(values) for key, values in small.items()})
+    try:
+        with open(beside / "images.u8", "wb") as images, open(beside / "masks.u8", "wb") as masks:
+            made = pool.map(_job, jobs) if pool else map(_job, jobs)
+            for one in tqdm(made, total=len(jobs), desc=label, mininterval=5):
+                images.write(one["images"].tobytes())
+                masks.write(one["masks"].tobytes())
+                for key, values in small.items():
+                    values.append(one[key])
+        np.savez(beside / "slices.npz", **{key: np.concatenate(values) for key, values in small.items()})
+        (beside / "cache.json").write_text(json.dumps(made_from))
+        if shard.exists() and _made_from(shard) != made_from:
+            shutil.rmtree(shard)
+        if not shard.exists():
+            beside.rename(shard)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def open_shards(shards: list[Path]) -> SliceSet:
     """Shard folders as one SliceSet."""
+    if not shards:
+        raise ValueError("no patients, so no slices: one patient at least was expected")
     images, masks, small = [], [], []
     for shard in shards:
         with np.load(shard / "slices.npz") as f:

@@ -66,21 +66,36 @@ class SliceGrid:
         return np.matmul(np.matmul(self.matrix(1), slices.astype(np.float32)), self.matrix(0).T)
 
 
+def channel_divisor(volume: Array, channel: int, config: InputConfig) -> float:
+    """What one sequence is divided by. Of `study_percentile` it is deployment's only where `volume` was not resampled."""
+    if config.scaling == "dataset_max":
+        return config.dataset_max[channel]
+    foreground = volume[volume > 0]
+    return float(np.percentile(foreground, config.percentile)) if len(foreground) else 1.0
+
+
+def scale(values: Array, divisor: float) -> Array:
+    """Values of one sequence -> float32 in [0, 1]."""
+    return np.clip(values.astype(np.float32, copy=False) / np.float32(divisor), 0, 1)
+
+
 def scale_volume(volume: Array, channel: int, config: InputConfig) -> Array:
     """One sequence's whole volume -> float32 in [0, 1]."""
-    if config.scaling == "study_percentile":
-        foreground = volume[volume > 0]
-        top = float(np.percentile(foreground, config.percentile)) if len(foreground) else 1.0
-    else:
-        top = config.dataset_max[channel]
-    return np.clip(volume.astype(np.float32) / np.float32(top), 0, 1)
+    return scale(volume, channel_divisor(volume, channel, config))
 
 
-def prepare(volumes: Array, spacing_mm: tuple[float, float], config: InputConfig) -> tuple[Array, SliceGrid]:
-    """[3, k, j, i] on T1C's grid, in-plane spacing (j, i) -> slices float32 [k, 3, G, G], and the affine."""
+def prepare(
+    volumes: Array, spacing_mm: tuple[float, float], config: InputConfig, divisors: tuple[float, ...] | None = None
+) -> tuple[Array, SliceGrid]:
+    """[3, k, j, i] on T1C's grid, in-plane spacing (j, i) -> slices float32 [k, 3, G, G], and the affine.
+
+    `divisors`: what the channels are divided by, where it is known of the sequences' own images. Slices are sampled first and
+    clipped after, as the library does.
+    """
     grid = SliceGrid.fit(volumes.shape[2:], spacing_mm, config)
-    scaled = np.stack([scale_volume(v, c, config) for c, v in enumerate(volumes)], axis=1)
-    return grid.sample(scaled), grid
+    if divisors is None:
+        divisors = tuple(channel_divisor(v, c, config) for c, v in enumerate(volumes))
+    return np.stack([scale(grid.sample(v), d) for v, d in zip(volumes, divisors)], axis=1), grid
 
 
 def mask_boxes(mask: Array) -> Array:

@@ -99,19 +99,8 @@ pub enum Command {
     },
     /// How far an edited structure set lies from ours: prints a table, writes evaluation.json
     Evaluate(Evaluation),
-    /// The aligned, scaled slices as .npz, for training
-    Prepare {
-        #[command(flatten)]
-        sequences: Sequences,
-        /// Bundle whose preprocessing is used
-        #[arg(long)]
-        bundle: PathBuf,
-        #[command(flatten)]
-        slices: Slices,
-        /// The .npz to write
-        #[arg(long)]
-        out: PathBuf,
-    },
+    /// What training sees of a patient: the aligned volumes with the tumour's mask (--volumes), the scaled slices as .npz (--out), or both
+    Prepare(Preparing),
     /// What a model bundle is
     Info {
         /// Bundle directory
@@ -125,6 +114,53 @@ pub enum Command {
         #[command(flatten)]
         runtime: RuntimeArguments,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct Preparing {
+    #[command(flatten)]
+    pub sequences: Sequences,
+    /// Bundle whose preprocessing --out uses
+    #[arg(long, requires = "out")]
+    pub bundle: Option<PathBuf>,
+    #[command(flatten)]
+    pub slices: Slices,
+    /// The .npz of scaled slices to write
+    #[arg(long, requires = "bundle", required_unless_present = "volumes")]
+    pub out: Option<PathBuf>,
+    /// New or empty folder for T1, T1C, T2 and truth as NIfTI on T1C's canonical axial grid, as the library aligns them and before scaling,
+    /// and volumes.json
+    #[arg(long, value_name = "DIR")]
+    pub volumes: Option<PathBuf>,
+    #[command(flatten)]
+    pub drawings: Drawings,
+    /// Percentiles of each sequence's voxels above 0 that volumes.json lists
+    #[arg(long, value_name = "P", num_args = 1.., default_values_t = [1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0, 99.5, 99.9],
+        value_parser = percentile, requires = "volumes")]
+    pub percentiles: Vec<f64>,
+}
+
+#[derive(Debug, Args)]
+pub struct Drawings {
+    /// The tumour on T1C: NIfTI or NRRD on its grid in any storage order, or an RT Structure Set. Never resampled
+    #[arg(long, requires = "volumes")]
+    pub mask: Option<PathBuf>,
+    /// The mask's value that is the tumour, where it holds several
+    #[arg(long, value_name = "N", requires = "mask")]
+    pub label: Option<u16>,
+    /// The structure set's region, by name or number, where it has several
+    #[arg(long, value_name = "NAME", requires = "mask")]
+    pub mask_roi: Option<String>,
+    /// Take a mask whose affine disagrees with its series, but whose array is as large, in the order of the series: columns, rows, slices by
+    /// increasing position
+    #[arg(long, requires = "mask")]
+    pub trust_array_order: bool,
+    /// The tumour as drawn on T1, on T1's grid: volumes.json says how far it agrees with --mask
+    #[arg(long, requires = "mask")]
+    pub t1_mask: Option<PathBuf>,
+    /// The tumour as drawn on T2
+    #[arg(long, requires = "mask")]
+    pub t2_mask: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -260,6 +296,10 @@ fn contour_kind(text: &str) -> Result<ContourKind, String> {
 
 fn device(text: &str) -> Result<Device, String> {
     text.parse().map_err(|e: seqseg::Error| e.to_string())
+}
+
+fn percentile(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|p| (0.0..=100.0).contains(p)).ok_or_else(|| "a number from 0 to 100 was expected".into())
 }
 
 fn reslice(text: &str) -> Result<Reslice, String> {

@@ -12,11 +12,12 @@ use seqseg::study::transfer::{Sampling, onto};
 use seqseg::study::{Grid, ReadOptions, Reslice, Source, read};
 use seqseg::{Bundle, DetectOptions, Detection, Engine, Error, Result, Run, Status, Study, Trajectory, Volume};
 
-use crate::args::{Arguments, Command, Detecting, Model, Sequences, Slices};
+use crate::args::{Arguments, Command, Detecting, Model, Sequences};
 use crate::evaluate::evaluate;
 use crate::outputs::{Outputs, Results};
+use crate::prepare::prepare;
 use crate::progress::Watch;
-use crate::{doctor, inputs, npz};
+use crate::{doctor, inputs};
 
 /// Runs the command that was typed.
 pub fn run(arguments: Arguments) -> Result<()> {
@@ -40,7 +41,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
             outline(&region, &series, threshold, sampling, &roi_name, &out)
         }
         Command::Evaluate(arguments) => evaluate(&arguments),
-        Command::Prepare { sequences, bundle, slices, out } => prepare(&sequences, &bundle, &slices, &out),
+        Command::Prepare(arguments) => prepare(&arguments),
         Command::Info { bundle } => info(&bundle),
         Command::Doctor { bundle, runtime } => doctor::doctor(bundle.as_deref(), &runtime),
     }
@@ -85,7 +86,7 @@ fn warnings(study: &Study, engine: &Engine) -> Vec<String> {
     study.warnings().iter().cloned().chain(fallback).collect()
 }
 
-fn warn(warnings: &[String], demo: Option<String>) {
+pub fn warn(warnings: &[String], demo: Option<String>) {
     for warning in warnings {
         eprintln!("seqseg: warning: {warning}");
     }
@@ -247,21 +248,6 @@ fn outline(region: &Volume, series: &Volume, threshold: Option<f32>, sampling: S
     outputs.publish()?;
     warn(resampled.as_slice(), None);
     warn(series.dicom().map_or(&[], |s| &s.warnings), warning);
-    Ok(())
-}
-
-fn prepare(sequences: &Sequences, bundle: &Path, slices: &Slices, out: &Path) -> Result<()> {
-    let bundle = Bundle::open(bundle)?;
-    let watch = Watch::new()?;
-    let outcome = watch.with(|run| {
-        let study = inputs::study(sequences, &mut Clock::default(), run)?;
-        let range = study.check_slices(inputs::range(slices, &study)?)?;
-        let prepared = study.prepared(&bundle.manifest().input, range, run)?;
-        npz::write(out, &prepared, &study)?;
-        Ok(study.warnings().to_vec())
-    });
-    watch.finish();
-    warn(&outcome?, None);
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod evaluate;
 mod inputs;
 mod npz;
 mod outputs;
+mod prepare;
 mod progress;
 
 use std::process::ExitCode;
