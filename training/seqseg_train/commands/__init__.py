@@ -1,0 +1,1 @@
+"""The commands of `seqseg-train`, one module each."""
