@@ -1,1 +1,1 @@
-"""The commands of `seqseg-train`, one module each."""
+"""The sub-commands of `seqseg-train`: one module and one typed dataclass each."""
