@@ -39,8 +39,8 @@ def find_program(given: Path | None = None) -> Path:
 
 
 def find_runtime() -> Path | None:
-    """The folder of this Python's ONNX Runtime, where nobody has named one: the program only looks into an activated environment."""
-    if os.environ.get("SEQSEG_ORT_DYLIB") or os.environ.get("VIRTUAL_ENV"):
+    """The folder of this Python's ONNX Runtime unless SEQSEG_ORT_DYLIB names one: the program itself only looks into an activated environment."""
+    if os.environ.get("SEQSEG_ORT_DYLIB"):
         return None
     found = importlib.util.find_spec("onnxruntime")
     return Path(found.origin).parent / "capi" if found and found.origin else None
