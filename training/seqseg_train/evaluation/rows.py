@@ -83,7 +83,7 @@ class CaseRow:
 def _text(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return repr(value) if isinstance(value, float) else str(value)
+    return repr(float(value)) if isinstance(value, float) else str(value)  # NumPy's own float is one, and has another repr
 
 
 def _value(text: str, kind: Any) -> Any:
