@@ -216,7 +216,7 @@ def test_convergence_reads_logs(tmp_path):
     assert plots.convergence({"a": [log, lines]}, tmp_path / "c.png", "A demo.")
     assert (tmp_path / "c.png").stat().st_size > 5000
     for bad in ("a", "a=nowhere.csv"):
-        with pytest.raises(SystemExit, match="NAME=FILE"):
+        with pytest.raises(ValueError, match="NAME=FILE"):
             parse_logs([bad])
     (tmp_path / "bad.csv").write_text("epoch,value\n0,1\n")
     with pytest.raises(ValueError, match=r"bad\.csv: a training log with the columns epoch and loss"):
@@ -348,6 +348,16 @@ def test_a_program_that_cannot_start_is_the_cases_error(cases, tmp_path):
     manifest = json.loads((MICRO / "bundle.json").read_text())
     result, rows = score_case(cases[0], Program(broken, MICRO), manifest, tmp_path / "run")
     assert "seqseg" in result.error and rows == []
+
+
+def test_a_broken_file_is_the_cases_error(cases, tmp_path):
+    broken = FolderCase("broken", tmp_path / "broken", {})
+    shutil.copytree(cases[0].folder, broken.folder)
+    whole = broken.file("truth").read_bytes()
+    broken.file("truth").write_bytes(whole[: len(whole) // 2])
+    report = evaluated(MICRO, [broken, cases[1]], tmp_path / "evaluation")
+    assert report["cases"]["evaluated"] == 1 and report["cases"]["failed"][0]["case"] == "broken"
+    assert report["subgroups"][0]["left_out"] == "all cases are in one group"
 
 
 def test_plots_of_too_little_are_left_out(tmp_path):

@@ -2,6 +2,9 @@
 
 Every case runs through the `seqseg` program itself, so that what is measured is what a user gets. A bundle that was trained on tumour
 slices alone is shown the range from a case's first to its last tumour slice, as a person would name it; others see every slice.
+
+The program is given the data set's aligned files. Where a bundle scales by `study_percentile`, T1's and T2's percentiles are then those of the
+aligned volumes, which lie up to about 2.5 % from those of the sequences as they were acquired (phantoms); T1C's are the same.
 """
 
 from __future__ import annotations
@@ -60,13 +63,22 @@ class Evaluate:
     """Detector logs for the convergence curve of Fig. 5, as NAME=FILE; the same name again is another seed."""
 
     def main(self) -> None:
+        try:
+            self.run()
+        except (FileNotFoundError, ValueError) as error:
+            raise SystemExit(f"seqseg-train evaluate: {error}") from error
+
+    def run(self) -> None:
+        """As `main`, with exceptions."""
         from ..dataset import Dataset
 
+        if self.workers < 1 or self.threads < 0 or (self.limit is not None and self.limit < 1):
+            raise ValueError("--workers and --limit are at least 1, --threads at least 0")
         dataset = Dataset.open(self.dataset)
         out = self.out or self.bundle.parent / "evaluation"
         cases = dataset.cases(self.split)[: self.limit]
         if not cases:
-            raise SystemExit(f"{self.dataset}: no cases in split {self.split!r}; see dataset.json for its splits")
+            raise ValueError(f"{self.dataset}: no cases in split {self.split!r}; see dataset.json for its splits")
         source = {"name": dataset.name, "hash": dataset.hash, "split": self.split}
         report = self.evaluate(cases, source, out)
         print((out / "report.md").read_text())
@@ -117,7 +129,7 @@ def run_cases(
     case_rows: list[CaseRow] = []
     rows: list[SliceRow] = []
     # Threads: the work is the program's.
-    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+    with ThreadPoolExecutor(max_workers=workers) as pool:
         done = pool.map(lambda case: score_case(case, program, manifest, runs / case.id), cases)
         for case_row, its_rows in tqdm(done, total=len(cases), desc="evaluate", mininterval=5):
             if case_row.error:
@@ -133,7 +145,7 @@ def parse_logs(given: Sequence[str]) -> dict[str, list[Path]]:
     for text in given:
         name, equals, file = text.partition("=")
         if not equals or not name or not os.path.isfile(file):
-            raise SystemExit(f"--logs {text}: NAME=FILE with a file that exists was expected")
+            raise ValueError(f"--logs {text}: NAME=FILE with a file that exists was expected")
         plots.read_log(Path(file))
         out.setdefault(name, []).append(Path(file))
     return out

@@ -21,7 +21,10 @@ class Tables:
     """Folder for tables.md, tables.csv, orderings.md and convergence.png; the runs' unless given."""
 
     def main(self) -> None:
-        runs = tables.read_runs(self.runs)
+        try:
+            runs = tables.read_runs(self.runs)
+        except (FileNotFoundError, ValueError) as error:
+            raise SystemExit(f"seqseg-train tables: {error}") from error
         out = self.out or self.runs
         out.mkdir(parents=True, exist_ok=True)
         text, claims = tables.to_markdown(runs), orderings.to_markdown(orderings.outcomes(runs), runs)

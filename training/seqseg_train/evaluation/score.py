@@ -126,7 +126,7 @@ def score_case(case: Case, program: Program, manifest: dict[str, Any], out: Path
                 raise RunError("no tumour: the bundle was trained on tumour slices alone, and there is no range to name")
         run = program.run(case.file, out, asked)
         return _compare(case, run, truth, path, manifest)
-    except (RunError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # whatever is wrong with one case (a broken file, too) must not lose the hours that the others took
         said = str(error) if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
         return CaseRow(case=case.id, error=said, covariates=dict(case.covariates)), []
 

@@ -158,7 +158,8 @@ def table_lines(paper_table: PaperTable, runs: dict[str, list[RunFiles]]) -> lis
         body.append([row.label, "paper", *printed, *([str(row.sample)] if sampled else [])])
         ours = lines(paper_table, row, runs.get(row.system, []))
         if not ours:
-            body.append([row.label, f"ours: {NOT_RUN}", *["–"] * (len(printed) + sampled)])
+            ran = sampled and any(r.evaluation for r in runs.get(row.system, []))
+            body.append([row.label, f"ours: {'no such cases' if ran else NOT_RUN}", *["–"] * (len(printed) + sampled)])
         for line in ours:
             seeds = f" ({line.seeds} seeds)" if line.seeds > 1 else ""
             cells = [_cell(c, line.values.get(c), line.mm) for c in paper_table.columns]
