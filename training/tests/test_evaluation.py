@@ -87,7 +87,11 @@ def test_rows_are_of_the_slices_looked_at_by_their_storage_index():
 
 
 def test_csv_round_trip(tmp_path):
-    rows = [row(half(), SQUARE, steps=3, stopped=True, rewarded_stop=False, box_recall=1 / 3), row(EMPTY, SQUARE), row(EMPTY, EMPTY)]
+    rows = [
+        row(half(), SQUARE, steps=3, stopped=True, rewarded_stop=False, box_recall=1 / 3),
+        row(EMPTY, SQUARE),
+        row(EMPTY, EMPTY),
+    ]
     cases = [
         CaseRow("a", 3, 2, 1.5, 1, 2, 3, 24.0, dice=0.1, covariates={"T, category": "T2", "sex": "f"}),
         CaseRow("b", error='T2: no such file, "x"\nsecond line', covariates={"sex": "m"}),
@@ -119,7 +123,8 @@ def test_figures_by_hand():
     s = plain(summarise(rows, cases))
     assert s["cases"] == {"asked": 3, "evaluated": 2, "with_tumour": 2, "failed": [{"case": "c", "error": "T2: missing"}]}
     assert s["slices"] == {
-        "evaluated": 5, "tumour": 3, "tumour_free": 2, "both_empty": 1, "missed": 1, "found_without_tumour": 1, "hd_undefined": 2,
+        "evaluated": 5, "tumour": 3, "tumour_free": 2, "both_empty": 1, "missed": 1, "found_without_tumour": 1,
+        "hd_undefined": 2,
     }  # fmt: skip
     mean = s["segmentation"]["slices"]
     assert mean["dice"]["mean"] == pytest.approx((2 / 3 + 0 + 1) / 3) and mean["dice"]["count"] == 3
@@ -171,7 +176,11 @@ def test_tests_against_known_answers():
     assert tea["test"] == "Fisher's exact" and tea["p"] == pytest.approx(34 / 70) and not tea["significant"]
     # 30 of 50 against 10 of 50: chi-squared 100 (30 * 40 - 20 * 10)^2 / (40 * 60 * 50 * 50) = 16.667.
     large = two_by_two([True] * 30 + [False] * 20, [True] * 10 + [False] * 40)
-    assert large["test"] == "chi-squared" and large["p"] == pytest.approx(stats.chi2.sf(100 * 1000**2 / 6e6, 1)) and large["significant"]
+    assert (
+        large["test"] == "chi-squared"
+        and large["p"] == pytest.approx(stats.chi2.sf(100 * 1000**2 / 6e6, 1))
+        and large["significant"]
+    )
     assert two_by_two([True], [True])["test"] is None
 
 
@@ -184,7 +193,9 @@ def test_subgroups_are_of_slices_and_of_patients():
             guess = SQUARE.copy()
             guess[5 : 6 + n % 2 + (0 if early else 6)] = False
             rows.append(row(guess, SQUARE, case, k))
-        cases.append(CaseRow(case, 4, 4, dice=rows[-1].dice, hd_px=rows[-1].hd_px, covariates={"t_category": category, "site": "one"}))
+        cases.append(
+            CaseRow(case, 4, 4, dice=rows[-1].dice, hd_px=rows[-1].hd_px, covariates={"t_category": category, "site": "one"})
+        )
     cases.append(CaseRow("failed", error="x", covariates={"t_category": "T1"}))
     site, t = subgroups(rows, cases)
     assert (site["covariate"], site["left_out"]) == ("site", "all cases are in one group")
@@ -200,7 +211,9 @@ def test_subgroups_are_of_slices_and_of_patients():
 def test_overlay_has_the_papers_colours():
     truth, found = SQUARE, np.roll(SQUARE, 3, axis=1)
     picture = plots.overlay(np.full((20, 20), 100.0), truth, found, opacity=1.0)
-    assert tuple(picture[10, 5]) == plots.TRUTH and tuple(picture[10, 16]) == plots.FOUND and tuple(picture[10, 10]) == plots.BOTH
+    assert (
+        tuple(picture[10, 5]) == plots.TRUTH and tuple(picture[10, 16]) == plots.FOUND and tuple(picture[10, 10]) == plots.BOTH
+    )
     assert tuple(picture[0, 0]) == (1, 1, 1)
 
 
@@ -275,14 +288,18 @@ def cases(tmp_path_factory):
         arrays = dict(zip(("T1", "T1C", "T2"), made.images())) | {"truth": made.mask().astype(np.uint8)}
         for name, array in arrays.items():
             stored = array if up else array[::-1]
-            nibabel.save(nibabel.Nifti1Image(np.ascontiguousarray(stored.transpose(2, 1, 0)), affine), folder / f"{name}.nii.gz")
+            nibabel.save(
+                nibabel.Nifti1Image(np.ascontiguousarray(stored.transpose(2, 1, 0)), affine), folder / f"{name}.nii.gz"
+            )
         out.append(FolderCase(f"p{n}", folder, {"sex": "fm"[n % 2]}))
     out[3].file("T2").unlink()
     return out
 
 
 def evaluated(bundle, cases, out, **more):
-    return Evaluate(bundle, Path("unused"), out=out, workers=2, **more).evaluate(cases, {"name": "stand-ins", "hash": "h", "split": "test"}, out)
+    return Evaluate(bundle, Path("unused"), out=out, workers=2, **more).evaluate(
+        cases, {"name": "stand-ins", "hash": "h", "split": "test"}, out
+    )
 
 
 def test_a_split_through_the_program(cases, tmp_path):
@@ -310,7 +327,9 @@ def test_a_split_through_the_program(cases, tmp_path):
             wanted = (np.array(entry["box"]) - 48) * 2.96 / 2.2 + 64
             assert [r.x0, r.y0, r.x1, r.y1] == pytest.approx(wanted.tolist(), abs=1e-3)
     whole = next(c for c in case_rows if c.case == "p2")
-    assert whole.dice == pytest.approx(m.dice(*(sum(getattr(r, n) for r in rows if r.case == "p2") for n in ("tp", "fp", "fn"))))
+    assert whole.dice == pytest.approx(
+        m.dice(*(sum(getattr(r, n) for r in rows if r.case == "p2") for n in ("tp", "fp", "fn")))
+    )
     assert whole.volume_ml == pytest.approx(cases[2].mask().sum() * 6 * 2.2 * 2.2 / 1000)
     text = (out / "report.md").read_text()
     assert "Not for clinical use" in text and "p3: " in text and "| sex |" in text

@@ -1,4 +1,5 @@
-"""Metrics against answers made by hand, against SimpleITK, MONAI and DeepMind's surface-distance, and against the library's own comparison."""
+"""Metrics against answers made by hand, against SimpleITK, MONAI and DeepMind's surface-distance, and against the library's
+own comparison."""
 
 import json
 import subprocess
@@ -80,8 +81,9 @@ def test_hd95_leaves_out_a_twentieth_of_the_outline():
 
 def test_surface_dice_by_hand():
     truth, guess = rectangle((4, 9), (4, 9)), rectangle((4, 9), (7, 12))
-    # Each outline has 4 pieces of 1 mm a side and 4 corners of half a diagonal. The truth's upper and lower lines (corner to corner: 3.5, 4.5 .. 8.5)
-    # lie 3, 2, 1, 0, 0, 0 mm from the guess's, its far side 3 mm, its near side 1, 2, 2, 1 mm; and the other way round.
+    # Each outline has 4 pieces of 1 mm a side and 4 corners of half a diagonal. The truth's upper and lower lines, from corner
+    # to corner (3.5, 4.5 .. 8.5), lie 3, 2, 1, 0, 0, 0 mm from the guess's; its far side 3 mm, its near side 1, 2, 2, 1 mm; and
+    # the other way round.
     corner = np.sqrt(0.5)
     whole = 16 + 4 * corner
     within = {0.0: 2 * (2 + corner), 1.0: 2 * (3 + corner) + 2, 2.0: 2 * (4 + corner) + 4, 3.0: whole}
@@ -107,7 +109,9 @@ def test_empty_masks():
     assert (both.added_path_px, both.path_px) == (0, 0)
     missed, invented = m.compare_masks(none, some, (1, 1)), m.compare_masks(some, none, (1, 1))
     assert (missed.dice, missed.precision, missed.recall, missed.iou, missed.surface_dice_2mm) == (0, 0, 0, 0, 0)
-    assert (invented.dice, invented.precision, invented.iou, invented.surface_dice_1mm) == (0, 0, 0, 0) and np.isnan(invented.recall)
+    assert (invented.dice, invented.precision, invented.iou, invented.surface_dice_1mm) == (0, 0, 0, 0) and np.isnan(
+        invented.recall
+    )
     assert np.isnan([missed.hd_mm, missed.hd95_mm, invented.hd_px, invented.hd95_mm]).all()
     assert (missed.added_path_px, invented.added_path_px) == (16, 0)
 
@@ -195,13 +199,15 @@ class Series:
 
 
 def test_against_seqseg_evaluate(tmp_path):
-    """The same pair through `seqseg contour` (truth as a structure set) and `seqseg evaluate`: HD95, contour Dice, added path, per slice."""
+    """The truth as a structure set (`seqseg contour`), then `seqseg evaluate`: its figures of every slice are ours."""
     pairs = [blobs(seed, (48, 56)) for seed in (11, 12, 13)]
     guess, truth = (np.stack(x) for x in zip(*pairs))
     write_dicom(Series(truth), tmp_path)
     flip = np.diag([-1.0, -1.0, 1.0, 1.0])
     for name, mask in (("guess", guess), ("true", truth)):
-        nibabel.save(nibabel.Nifti1Image(mask.astype(np.uint8).transpose(2, 1, 0), flip @ Series.affine), tmp_path / f"{name}.nii.gz")
+        nibabel.save(
+            nibabel.Nifti1Image(mask.astype(np.uint8).transpose(2, 1, 0), flip @ Series.affine), tmp_path / f"{name}.nii.gz"
+        )
 
     def seqseg(*arguments):
         done = subprocess.run([find_program(), *map(str, arguments)], capture_output=True, text=True)
@@ -211,8 +217,8 @@ def test_against_seqseg_evaluate(tmp_path):
     seqseg("contour", "--mask", tmp_path / "true.nii.gz", "--reference", t1c, "--out", tmp_path / "contour")
     for tolerance in (1, 2):
         seqseg(
-            "evaluate", "--rtstruct", tmp_path / "contour/rtstruct.dcm", "--reference", t1c, "--ours", tmp_path / "guess.nii.gz",
-            "--tolerance-mm", tolerance, "--out", tmp_path / f"t{tolerance}",
+            "evaluate", "--rtstruct", tmp_path / "contour/rtstruct.dcm", "--reference", t1c,
+            "--ours", tmp_path / "guess.nii.gz", "--tolerance-mm", tolerance, "--out", tmp_path / f"t{tolerance}",
         )  # fmt: skip
         told = json.loads((tmp_path / f"t{tolerance}" / "evaluation.json").read_text())
         slices = (told.get("comparison") or told)["slices"]
@@ -222,6 +228,8 @@ def test_against_seqseg_evaluate(tmp_path):
             ours = m.compare_masks(guess[k], truth[k], Series.spacing[1:])
             assert theirs["dice"] == pytest.approx(ours.dice)
             assert theirs["hausdorff95_mm"] == pytest.approx(ours.hd95_mm, rel=1e-6)
-            assert theirs["contour_dice"] == pytest.approx(ours.surface_dice_1mm if tolerance == 1 else ours.surface_dice_2mm, rel=1e-6)
+            assert theirs["contour_dice"] == pytest.approx(
+                ours.surface_dice_1mm if tolerance == 1 else ours.surface_dice_2mm, rel=1e-6
+            )
             assert (theirs["added_path_pixels"], theirs["edited_path_pixels"]) == (ours.added_path_px, ours.path_px)
             assert theirs["added_path_mm"] == pytest.approx(ours.added_path_mm, rel=1e-6)

@@ -1,10 +1,12 @@
 """A bundle and a data set's split in, its figures out: slices.csv, cases.csv, evaluation.json, report.md, plots.
 
-Every case runs through the `seqseg` program itself, so that what is measured is what a user gets. A bundle that was trained on tumour
-slices alone is shown the range from a case's first to its last tumour slice, as a person would name it; others see every slice.
+Every case runs through the `seqseg` program itself, so that what is measured is what a user gets. A bundle that was
+trained on tumour slices alone is shown the range from a case's first to its last tumour slice, as a person would name it;
+others see every slice.
 
-The program is given the data set's aligned files. Where a bundle scales by `study_percentile`, T1's and T2's percentiles are then those of the
-aligned volumes, which lie up to about 2.5 % from those of the sequences as they were acquired (phantoms); T1C's are the same.
+The program is given the data set's aligned files. Where a bundle scales by `study_percentile`, T1's and T2's percentiles
+are then those of the aligned volumes, which lie up to about 2.5 % from those of the sequences as they were acquired
+(phantoms); T1C's are the same.
 """
 
 from __future__ import annotations
@@ -172,7 +174,7 @@ def draw(
 def chosen_pictures(
     cases: Sequence[Case], case_rows: Sequence[CaseRow], rows: Sequence[SliceRow], runs: Path
 ) -> list[list[plots.Shown]]:
-    """The best, the median and the worst case by 3D Dice, each by the slice where its tumour is largest and the one with most wrong pixels."""
+    """The best, the median and the worst case by 3D Dice, each by two slices: its largest tumour, and its most wrong pixels."""
     ranked = sorted((c for c in case_rows if not c.error and c.tumour_slices), key=lambda c: -c.dice)
     places = {"best": 0, "median": len(ranked) // 2, "worst": len(ranked) - 1}
     if len(ranked) < 3:

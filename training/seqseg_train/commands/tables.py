@@ -28,7 +28,12 @@ class Tables:
         out = self.out or self.runs
         out.mkdir(parents=True, exist_ok=True)
         text, claims = tables.to_markdown(runs), orderings.to_markdown(orderings.outcomes(runs), runs)
-        demo = [r.evaluation["bundle"]["statement"] for many in runs.values() for r in many if r.evaluation and r.evaluation["bundle"]["demo"]]
+        demo = [
+            r.evaluation["bundle"]["statement"]
+            for many in runs.values()
+            for r in many
+            if r.evaluation and r.evaluation["bundle"]["demo"]
+        ]
         logs = {name: [r.log for r in runs.get(system, []) if r.log] for name, system in FIG5.items()}
         if plots.convergence(logs, out / "convergence.png", demo[0] if demo else ""):
             text += "\n## Fig. 5\n\n![convergence](convergence.png)\n"

@@ -1,7 +1,8 @@
 """The paper's claims of which system does better in what, against runs' own figures.
 
-A claim names two systems and a figure. Over seeds: it `holds` or `does not hold` where the means differ by more than the spread of a difference
-of two single runs (the root of both variances), else it is `within the seeds' spread`. With one seed each there is no spread, and that is said.
+A claim names two systems and a figure. Over seeds: it `holds` or `does not hold` where the means differ by more than the
+spread of a difference of two single runs (the root of both variances), else it is `within the seeds' spread`. With one
+seed each there is no spread, and that is said.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .paper import TABLES
 from .plots import read_log
 from .report import table
-from .tables import NOT_RUN, RunFiles, Value, over_seeds
+from .tables import NOT_RUN, RunFiles, Value, demo_lines, over_seeds, subgroup
 
 Runs = dict[str, list[RunFiles]]
 
@@ -43,11 +45,18 @@ def _figure(name: str, *path: str, higher: bool = True, share: bool = True) -> M
     return Measure(name, lambda runs, system: over_seeds(runs.get(system, []), path), higher, share)
 
 
-DICE = (_figure("Dice, mean of slices", "segmentation", "slices", "dice", "mean"), _figure("Dice, pooled", "segmentation", "pooled", "dice"))
+DICE = (
+    _figure("Dice, mean of slices", "segmentation", "slices", "dice", "mean"),
+    _figure("Dice, pooled", "segmentation", "pooled", "dice"),
+)
 PRECISION = _figure("precision, pooled", "segmentation", "pooled", "precision")
 RECALL = _figure("recall, pooled", "segmentation", "pooled", "recall")
 HD = _figure("HD, px", "segmentation", "slices", "hd_px", "mean", higher=False, share=False)
-BOX = {f"{name} {of}": _figure(f"box {name} {of}", "boxes", name, of) for name in ("recall", "iou") for of in ("min", "max", "mean")}
+BOX = {
+    f"{name} {of}": _figure(f"box {name} {of}", "boxes", name, of)
+    for name in ("recall", "iou")
+    for of in ("min", "max", "mean")
+}
 BASELINE = "agent_priori_00"
 
 
@@ -68,7 +77,7 @@ def final_loss(runs: Runs, system: str) -> Value | None:
 
 
 def epochs_to_level(runs: Runs, system: str) -> Value | None:
-    """Epochs until the loss is first as low as plain epsilon-greedy's at its end; one more than there were where it never is."""
+    """Epochs until the loss is first as low as plain epsilon-greedy's at its end, one more than all where it never is."""
     level = final_loss(runs, BASELINE)
 
     def epochs(log: dict[str, np.ndarray]) -> float | None:
@@ -82,7 +91,11 @@ def epochs_to_level(runs: Runs, system: str) -> Value | None:
 
 def recall_on_the_way(runs: Runs, system: str) -> Value | None:
     """Mean box recall on validation slices over the whole training: high where it was high early."""
-    return _per_log(runs, system, lambda log: float(np.nanmean(log["recall"])) if "recall" in log and not np.isnan(log["recall"]).all() else None)
+    return _per_log(
+        runs,
+        system,
+        lambda log: float(np.nanmean(log["recall"])) if "recall" in log and not np.isnan(log["recall"]).all() else None,
+    )
 
 
 CONVERGENCE = (
@@ -100,14 +113,20 @@ def _chain(where: str, measures: tuple[Measure, ...], *systems: str) -> list[Cla
 CLAIMS: tuple[Claim, ...] = (
     Claim("Fig. 5: the prior converges faster", "seqseg", BASELINE, CONVERGENCE),
     Claim("Fig. 5: a large prior converges faster than a small one", "seqseg", "agent_priori_04", CONVERGENCE),
-    *_chain("Table 1: the more prior, the better the boxes", (BOX["recall mean"], BOX["recall min"], BOX["iou mean"]), "seqseg", "agent_priori_04", BASELINE),
+    *_chain(
+        "Table 1: the more prior, the better the boxes", (BOX["recall mean"], BOX["recall min"], BOX["iou mean"]),
+        "seqseg", "agent_priori_04", BASELINE,
+    ),
     Claim("Table 1: except for the largest IoU", BASELINE, "seqseg", (BOX["iou max"],)),
     Claim("Table 2: the agent's recall above Faster R-CNN's", "seqseg", "faster_rcnn", (BOX["recall mean"], BOX["recall min"])),
     Claim("Table 2: its IoU below", "faster_rcnn", "seqseg", (BOX["iou mean"], BOX["iou max"])),
     *_chain("Table 3: cRAM + rRAM above cRAM above SE above plain", DICE, "unet_cram_rram", "unet_cram", "unet_se", "unet"),
     *_chain("Table 3: cRAM + rRAM above rRAM above SE", DICE, "unet_cram_rram", "unet_rram", "unet_se"),
     Claim("Table 3: cRAM above SE in every figure", "unet_cram", "unet_se", (PRECISION, RECALL)),
-    *_chain("Table 4: DBW above Dice loss above cross entropy above category weights", DICE, "unet_dbw", "unet_dice", "unet", "unet_weighted"),
+    *_chain(
+        "Table 4: DBW above Dice loss above cross entropy above category weights", DICE,
+        "unet_dbw", "unet_dice", "unet", "unet_weighted",
+    ),
     *[Claim("Table 4: DBW has the smallest HD", "unet_dbw", other, (HD,)) for other in ("unet_dice", "unet", "unet_weighted")],
     Claim("Table 4: category weights have the highest recall", "unet_weighted", "unet_dbw", (RECALL,)),
     Claim("Table 4: cross entropy has the highest precision", "unet", "unet_dbw", (PRECISION,)),
@@ -157,40 +176,55 @@ def outcomes(runs: Runs) -> list[Outcome]:
     return [Outcome(c, m, m.of(runs, c.better), m.of(runs, c.worse)) for c in CLAIMS for m in c.measures]
 
 
+def _verdict(held: Sequence[bool]) -> str:
+    """Of one test per seed."""
+    if not held:
+        return NOT_RUN
+    if all(held):
+        return "holds"
+    return f"holds in {sum(held)} of {len(held)} seeds" if any(held) else "does not hold"
+
+
 def subgroup_claims(runs: Runs) -> list[list[str]]:
     """Section 5: HD differs between the groups of Tables 7 and 8, Dice does not; per slice, seed by seed."""
     out = []
-    for wanted, early, text in (("T1+T2", "T1+T2", "Table 8: early T categories have a smaller HD"), ("chemo", None, "Table 7: chemotherapy-naive have a smaller HD")):
-        hits, dice, total = 0, 0, 0
+    for number, text in ((7, "chemotherapy-naive have a smaller HD"), (8, "early T categories have a smaller HD")):
+        paper_table = next(t for t in TABLES if t.number == number)
+        first, second = (row.label for row in paper_table.rows)
+        smaller, alike = [], []
         for run in runs.get("seqseg", []):
-            for group in (run.evaluation or {}).get("subgroups", []):
-                rows = group.get("rows", [])
-                named = {str(r["group"]) for r in rows}
-                if not rows or not (early in named if early else wanted in group["covariate"].lower()):
-                    continue
-                first, second = rows[0]["hd_px"], rows[1]["hd_px"]
-                total += 1
-                hits += bool(group["slices"]["hd"]["significant"]) and first is not None and second is not None and first < second
-                dice += group["slices"]["dice"]["significant"] is False
-        for claim, n in ((text, hits), (text.split(":")[0] + ": Dice does not differ", dice)):
-            verdict = NOT_RUN if not total else "holds" if n == total else "does not hold" if n == 0 else f"holds in {n} of {total} seeds"
-            out.append([claim, "P < 0.01" if claim == text else "P >= 0.01", verdict])
+            found = [subgroup(run.evaluation or {}, paper_table.covariate, label) for label in (first, second)]
+            if not (found[0] and found[1]):
+                continue
+            (one, group), (other, _) = found
+            known = one["hd_px"] is not None and other["hd_px"] is not None
+            smaller.append(known and bool(group["slices"]["hd"]["significant"]) and one["hd_px"] < other["hd_px"])
+            alike.append(group["slices"]["dice"]["significant"] is False)
+        out.append([f"Table {number}: {text}", "P < 0.01", _verdict(smaller)])
+        out.append([f"Table {number}: Dice does not differ", "P >= 0.01", _verdict(alike)])
     return out
 
 
 def to_markdown(found: Sequence[Outcome], runs: Runs) -> str:
     """The list, claim by claim."""
-    rows = [
-        [o.claim.where, f"{o.claim.better} > {o.claim.worse}", o.measure.name, o.told(o.better), o.told(o.worse), o.verdict] for o in found
-    ]
+    rows = []
+    for o in found:
+        pair = f"{o.claim.better} > {o.claim.worse}"
+        rows.append([o.claim.where, pair, o.measure.name, o.told(o.better), o.told(o.worse), o.verdict])
     ran = [o for o in found if not o.verdict.startswith(NOT_RUN)]
     counted = {name: sum(o.verdict.startswith(name) for o in ran) for name in ("holds", "does not hold", "within")}
-    head = ["claim", "better > worse", "figure", "better", "worse", "verdict"]
     return "\n".join(
         [
-            "# The paper's orderings", "",
-            f"{counted['holds']} hold, {counted['does not hold']} do not, {counted['within']} are within the seeds' spread, {len(found) - len(ran)} were "
-            "not run. `>` is better, which is lower for HD, loss and epochs. ± is the standard deviation over seeds.", "",
-            *table(head, rows), "", *table(["subgroups, per slice", "test", "verdict"], subgroup_claims(runs)), "",
+            "# The paper's orderings",
+            "",
+            *demo_lines(runs),
+            f"{counted['holds']} hold, {counted['does not hold']} do not, {counted['within']} are within the seeds' spread, "
+            f"{len(found) - len(ran)} were not run. `>` is better, which is lower for HD, loss and epochs; ± is the standard "
+            "deviation over seeds.",
+            "",
+            *table(["claim", "better > worse", "figure", "better", "worse", "verdict"], rows),
+            "",
+            *table(["subgroups, per slice", "test", "verdict"], subgroup_claims(runs)),
+            "",
         ]
-    )  # fmt: skip
+    )

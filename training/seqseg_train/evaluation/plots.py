@@ -64,8 +64,14 @@ def bland_altman(cases: Sequence[CaseRow], path: Path, statement: str = "") -> b
     axes.scatter((found + true) / 2, found - true, s=22, color=COLOURS[0], alpha=0.75, linewidths=0)
     bias, (low, high) = agreement["bias_ml"], agreement["limits_ml"]
     for value, name, style in ((bias, "mean", "-"), (high, "mean + 1.96 SD", "--"), (low, "mean − 1.96 SD", "--")):
-        axes.axhline(value, color=COLOURS[1], linestyle=style, linewidth=1.2, label=f"{name}: {value:+.2f} ml".replace("-", "−"))
-    axes.set(xlabel="mean of true and found volume (ml)", ylabel="found − true volume (ml)", title=f"Tumour volume, {len(done)} cases")
+        axes.axhline(
+            value, color=COLOURS[1], linestyle=style, linewidth=1.2, label=f"{name}: {value:+.2f} ml".replace("-", "−")
+        )
+    axes.set(
+        xlabel="mean of true and found volume (ml)",
+        ylabel="found − true volume (ml)",
+        title=f"Tumour volume, {len(done)} cases",
+    )
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.16), ncols=3, frameon=False)
     axes.margins(y=0.15)
     save(made, path, statement)
@@ -84,7 +90,8 @@ def dice_against_area(rows: Sequence[SliceRow], path: Path, statement: str = "")
     bins = min(10, len(tumour) // 8)
     if bins >= 2:
         parts = np.array_split(np.argsort(area), bins)
-        axes.plot([np.median(area[p]) for p in parts], [np.median(dice[p]) for p in parts], "o-", color=COLOURS[1], markersize=4,
+        medians = [[np.median(values[p]) for p in parts] for values in (area, dice)]
+        axes.plot(*medians, "o-", color=COLOURS[1], markersize=4,
                   linewidth=1.4, label=f"median of {bins} bins of equally many slices")  # fmt: skip
     axes.set_xscale("log")
     low, high = area.min() / 1.3, area.max() * 1.3
@@ -137,7 +144,8 @@ def pictures(shown: Sequence[Sequence[Shown]], path: Path, statement: str = "") 
             _show(line[2 * n + 1], one, one.truth, one.found)
             line[2 * n].set_title(one.title, fontsize=8.5, loc="left")
     key: list[Patch | Line2D] = [
-        Patch(color=colour, label=label) for colour, label in ((TRUTH, "truth alone"), (FOUND, "prediction alone"), (BOTH, "both"))
+        Patch(color=colour, label=label)
+        for colour, label in ((TRUTH, "truth alone"), (FOUND, "prediction alone"), (BOTH, "both"))
     ]
     if any(one.box for case in shown for one in case):
         key.append(Line2D([], [], color="0.45", linestyle="--", linewidth=1, label="detection box"))
@@ -160,11 +168,21 @@ def _show(place: Axes, one: Shown, truth: Array, found: Array) -> None:
     place.set(xlim=(cx - side / 2, cx + side / 2), ylim=(cy + side / 2, cy - side / 2), xticks=[], yticks=[], facecolor="black")
     if one.box:
         size = ((one.box[2] - one.box[0]) * dx, (one.box[3] - one.box[1]) * dy)
-        place.add_patch(Rectangle((one.box[0] * dx, one.box[1] * dy), *size, fill=False, edgecolor="white", linewidth=1, linestyle="--"))
+        place.add_patch(
+            Rectangle((one.box[0] * dx, one.box[1] * dy), *size, fill=False, edgecolor="white", linewidth=1, linestyle="--")
+        )
     left, low = cx - side * 0.46, cy + side * 0.46
     place.plot([left, left + 20], [low, low], color="black", linewidth=5, solid_capstyle="butt")
     place.plot([left + 0.3, left + 19.7], [low, low], color="white", linewidth=2.5, solid_capstyle="butt")
-    place.text(left, low - side * 0.02, "20 mm", color="white", fontsize=7, va="bottom", bbox={"color": "black", "alpha": 0.55, "pad": 1})
+    place.text(
+        left,
+        low - side * 0.02,
+        "20 mm",
+        color="white",
+        fontsize=7,
+        va="bottom",
+        bbox={"color": "black", "alpha": 0.55, "pad": 1},
+    )
 
 
 def read_log(path: Path) -> dict[str, Array]:

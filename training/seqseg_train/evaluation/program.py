@@ -39,7 +39,7 @@ def find_program(given: Path | None = None) -> Path:
 
 
 def find_runtime() -> Path | None:
-    """The folder of this Python's ONNX Runtime unless SEQSEG_ORT_DYLIB names one: the program itself only looks into an activated environment."""
+    """This Python's ONNX Runtime, unless SEQSEG_ORT_DYLIB names one: the program looks into activated environments alone."""
     if os.environ.get("SEQSEG_ORT_DYLIB"):
         return None
     found = importlib.util.find_spec("onnxruntime")
@@ -93,5 +93,7 @@ class Run:
             raise RunError(f"the run wrote no mask: {'; '.join(self.json('run.json')['not_written']) or 'it does not say why'}")
         found, wanted = nibabel.load(path), nibabel.load(reference)
         if found.shape != wanted.shape or not np.allclose(found.affine, wanted.affine, atol=0.01):
-            raise RunError(f"{reference}: does not lie on the grid of the run's mask, which is T1C's: {found.shape} and {wanted.shape}")
+            raise RunError(
+                f"{reference}: does not lie on the grid of the run's mask, which is T1C's: {found.shape} and {wanted.shape}"
+            )
         return np.asarray(found.dataobj).transpose(2, 1, 0) > 0, found.affine

@@ -1,6 +1,7 @@
 """One slice's and one case's figures, and their CSV files.
 
-A value that does not exist is NaN (float) or None (text, flags); in CSV both are an empty cell. What is read back equals what was written.
+A value that does not exist is NaN (float) or None (text, flags); in CSV both are an empty cell. What is read back equals
+what was written.
 """
 
 from __future__ import annotations

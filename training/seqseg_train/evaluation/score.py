@@ -1,6 +1,7 @@
 """One case's run and its truth in, rows out.
 
-Boxes come from detection.json in millimetres and are compared in T1C's own pixel edges, whatever grid, fit and detector the bundle has.
+Boxes come from detection.json in millimetres and are compared in T1C's own pixel edges, whatever grid, fit and detector
+the bundle has.
 """
 
 from __future__ import annotations
@@ -70,7 +71,10 @@ def box_figures(entry: dict[str, Any], target: Array, affine: Array, detector: d
         out |= {name: float(v) for name, v in zip(("x0", "y0", "x1", "y1"), box)}
     found = not np.isnan(box).any()
     if tumour:
-        out |= {"box_recall": float(bx.recall(box, target)) if found else 0.0, "box_iou": float(bx.iou(box, target)) if found else 0.0}
+        out |= {
+            "box_recall": float(bx.recall(box, target)) if found else 0.0,
+            "box_iou": float(bx.iou(box, target)) if found else 0.0,
+        }
     actions = (entry.get("trajectory") or {}).get("actions")
     if detector["kind"] == "agent" and actions is not None:
         stopped = bool(len(actions)) and actions[-1] == detector["terminal"]
@@ -90,9 +94,15 @@ def slice_rows(case_id: str, guess: Array, truth: Array, affine: Array, detectio
         figures = m.compare_masks(guess[k], truth[k], pixel_mm)
         rows.append(
             SliceRow(
-                case=case_id, slice=entry["slice"], storage_slice=k, status=entry["status"],
-                tumour=bool(truth[k].any()), area_mm2=(figures.tp + figures.fn) * area, found_mm2=(figures.tp + figures.fp) * area,
-                **asdict(figures), **box_figures(entry, targets[k], affine, detector),
+                case=case_id,
+                slice=entry["slice"],
+                storage_slice=k,
+                status=entry["status"],
+                tumour=bool(truth[k].any()),
+                area_mm2=(figures.tp + figures.fn) * area,
+                found_mm2=(figures.tp + figures.fp) * area,
+                **asdict(figures),
+                **box_figures(entry, targets[k], affine, detector),
             )  # fmt: skip
         )
     return rows
@@ -126,7 +136,9 @@ def score_case(case: Case, program: Program, manifest: dict[str, Any], out: Path
                 raise RunError("no tumour: the bundle was trained on tumour slices alone, and there is no range to name")
         run = program.run(case.file, out, asked)
         return _compare(case, run, truth, path, manifest)
-    except Exception as error:  # whatever is wrong with one case (a broken file, too) must not lose the hours that the others took
+    except (
+        Exception
+    ) as error:  # whatever is wrong with one case (a broken file, too) must not lose the hours that the others took
         said = str(error) if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
         return CaseRow(case=case.id, error=said, covariates=dict(case.covariates)), []
 
@@ -137,5 +149,7 @@ def _compare(case: Case, run: Run, truth: Array, path: Path, manifest: dict[str,
     guess, affine = run.mask(path)
     if guess.shape != truth.shape:
         raise RunError(f"the truth has the shape {truth.shape} [k, j, i], the run's mask {guess.shape}")
-    rows = slice_rows(case.id, guess, truth, affine, run.json("detection.json"), manifest["detector"], tuple(case.spacing_mm[1:]))
+    rows = slice_rows(
+        case.id, guess, truth, affine, run.json("detection.json"), manifest["detector"], tuple(case.spacing_mm[1:])
+    )
     return case_row(case, rows, guess, truth, run.seconds), rows

@@ -1,11 +1,11 @@
 """Rows and covariates in, Tables 7 and 8 and their tests out (paper, section 5).
 
-The paper's samples are slices: 235 + 169 = 51 + 353 = 404, more than its 166 test patients. So the tables' rows and P values are per
-slice here too. Slices of one patient are no independent sample, which makes such P values too small; the test per patient (3D Dice,
-mean HD) stands beside each. Two-tailed, alpha 0.01.
+The paper's samples are slices: 235 + 169 = 51 + 353 = 404, more than its 166 test patients. So the tables' rows and P
+values are per slice here too. Slices of one patient are no independent sample, which makes such P values too small; the
+test per patient (3D Dice, mean HD) stands beside each. Two-tailed, alpha 0.01.
 
-Groups of a covariate: T categories 1 and 2 against 3 and 4 (N: 0 and 1 against 2 and 3); any two values as they are; numbers are split
-at their median. What has one value or more than two that are no numbers is left out and named.
+Groups of a covariate: T categories 1 and 2 against 3 and 4 (N: 0 and 1 against 2 and 3); any two values as they are;
+numbers are split at their median. What has one value or more than two that are no numbers is left out and named.
 
 - Dice and HD: Mann-Whitney U.
 - Categorical outcomes (missed tumour slices, rewarded stops): chi-squared without correction, or Fisher's exact test where a
@@ -65,7 +65,7 @@ def groups(values: dict[str, str]) -> tuple[dict[str, str] | None, str]:
 
 
 def mann_whitney(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
-    """Two-tailed; values that do not exist are left out. SciPy's rule: exact for up to 8 without ties, else the normal approximation."""
+    """Two-tailed; values that do not exist are left out. Exact where a group has up to 8 and nothing is tied, else normal."""
     one, other = (np.array([v for v in side if not math.isnan(v)], dtype=float) for side in (a, b))
     out: dict[str, Any] = {"test": "Mann-Whitney U", "n": [len(one), len(other)]}
     if not (len(one) and len(other)):
@@ -102,6 +102,14 @@ def _row(name: str, rows: Sequence[SliceRow], cases: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _numeric(sides: Sequence[Sequence[Any]], of: str) -> dict[str, Any]:
+    return mann_whitney(*([getattr(r, of) for r in side] for side in sides))
+
+
+def _flags(sides: Sequence[Sequence[SliceRow]], of: Callable[[SliceRow], bool | None]) -> dict[str, Any]:
+    return two_by_two(*([bool(of(r)) for r in side if of(r) is not None] for side in sides))
+
+
 def subgroups(rows: Sequence[SliceRow], cases: Sequence[CaseRow]) -> list[dict[str, Any]]:
     """Every covariate of the cases that were evaluated and have tumour: its table and tests, or why it has none."""
     done = [c for c in cases if not c.error and c.tumour_slices]
@@ -118,20 +126,15 @@ def subgroups(rows: Sequence[SliceRow], cases: Sequence[CaseRow]) -> list[dict[s
         names = sorted(set(member.values()), key=lambda n: (n.startswith("above "), n))
         of_slices = [[r for r in tumour if member.get(r.case) == n] for n in names]
         of_cases = [[c for c in done if member.get(c.case) == n] for n in names]
-
-        def numeric(sides: list[list[Any]], of: str) -> dict[str, Any]:
-            return mann_whitney(*([getattr(r, of) for r in side] for side in sides))
-
-        def flags(of: Callable[[SliceRow], bool | None]) -> dict[str, Any]:
-            return two_by_two(*([bool(of(r)) for r in side if of(r) is not None] for side in of_slices))
-
         out.append(
             {
-                "covariate": name, "cases_without": unknown,
+                "covariate": name,
+                "cases_without": unknown,
                 "rows": [_row(n, s, len(c)) for n, s, c in zip(names, of_slices, of_cases)],
-                "slices": {"dice": numeric(of_slices, "dice"), "hd": numeric(of_slices, "hd_px")},
-                "patients": {"dice": numeric(of_cases, "dice"), "hd": numeric(of_cases, "hd_px")},
-                "missed": flags(lambda r: r.tp + r.fp == 0), "rewarded_stops": flags(lambda r: r.rewarded_stop),
-            }  # fmt: skip
+                "slices": {"dice": _numeric(of_slices, "dice"), "hd": _numeric(of_slices, "hd_px")},
+                "patients": {"dice": _numeric(of_cases, "dice"), "hd": _numeric(of_cases, "hd_px")},
+                "missed": _flags(of_slices, lambda r: r.tp + r.fp == 0),
+                "rewarded_stops": _flags(of_slices, lambda r: r.rewarded_stop),
+            }
         )
     return out

@@ -1,13 +1,16 @@
 """Rows of all slices and cases in, the figures of evaluation.json out.
 
-Masks are told in four ways, because the paper mixes the first two (its one-scale rows are pooled, its SeqSeg rows means of slices):
+Masks are told in four ways, because the paper mixes the first two (its one-scale rows are pooled, its SeqSeg rows means
+of slices):
 
 - `slices`: means over the tumour slices, the only ones that the paper uses;
 - `pooled`: all pixels of the tumour slices as one image;
-- `slices_either`, `pooled_all`: the same over every slice on which either mask has a pixel, so that tumour found where there is none counts (Dice 0);
+- `slices_either`, `pooled_all`: the same over every slice on which either mask has a pixel, so that tumour found where
+  there is none counts (Dice 0);
 - `patients`: 3D, over each case's whole volume, then the mean.
 
-A tumour slice on which nothing was found has Dice, precision and recall 0 and no distance; those are counted (`missed`, `hd_undefined`).
+A tumour slice on which nothing was found has Dice, precision and recall 0 and no distance; those are counted (`missed`,
+`hd_undefined`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""RUNS/<system>/seed*/evaluation/evaluation.json in, the paper's Tables 1 to 8 with ours beside the printed figures out, as Markdown and CSV.
+"""RUNS/<system>/seed*/evaluation/evaluation.json in, the paper's Tables 1 to 8 with ours beside the printed figures out, as
+Markdown and CSV.
 
-Every printed row is followed by ours: means over the tumour slices and, since the paper's one-scale rows are pooled over pixels, the pooled
-figures. Several seeds: mean ± standard deviation. Our HD is in pixels of a 384 x 384 slice, with millimetres behind.
+Every printed row is followed by ours: means over the tumour slices and, since the paper's one-scale rows are pooled over
+pixels, the pooled figures. Several seeds: mean ± standard deviation. Our HD is in pixels of a 384 x 384 slice, with
+millimetres behind.
 """
 
 from __future__ import annotations
@@ -19,7 +21,13 @@ from .paper import TABLES, PaperRow, PaperTable
 from .report import number, p_value, percent, table
 
 NOT_RUN = "not run"
-_MEANS = {"Dice": ("dice", "mean"), "Precision": ("precision", "mean"), "Recall": ("recall", "mean"), "CC": ("cc",), "HD": ("hd_px", "mean")}
+_MEANS = {
+    "Dice": ("dice", "mean"),
+    "Precision": ("precision", "mean"),
+    "Recall": ("recall", "mean"),
+    "CC": ("cc",),
+    "HD": ("hd_px", "mean"),
+}
 _POOLED = {"Dice": ("dice",), "Precision": ("precision",), "Recall": ("recall",), "CC": ("cc",)}
 
 
@@ -91,7 +99,7 @@ class Line:
     sample: Value | None = None
 
 
-def _subgroup(evaluation: dict[str, Any], covariate: str, label: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+def subgroup(evaluation: dict[str, Any], covariate: str, label: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """(the row of a group, its covariate) in an evaluation's subgroups.
 
     Table 8 is the covariate whose groups are T categories, Table 7 the one that has `chemo` in its name.
@@ -107,7 +115,7 @@ def lines(paper_table: PaperTable, row: PaperRow, runs: Sequence[RunFiles]) -> l
     """Ours for one printed row; nothing where it was not run."""
     evaluated = [r for r in runs if r.evaluation]
     if paper_table.covariate:
-        found = [s[0] for r in evaluated if r.evaluation and (s := _subgroup(r.evaluation, paper_table.covariate, row.label))]
+        found = [s[0] for r in evaluated if r.evaluation and (s := subgroup(r.evaluation, paper_table.covariate, row.label))]
         if not found:
             return []
 
@@ -124,7 +132,9 @@ def lines(paper_table: PaperTable, row: PaperRow, runs: Sequence[RunFiles]) -> l
         return [Line("boxes", values, seeds=len(evaluated))] if any(values.values()) else []
     out = []
     for source, names in (("slices", _MEANS), ("pooled", _POOLED)):
-        values = {c: over_seeds(evaluated, ("segmentation", source, *names[c])) if c in names else None for c in paper_table.columns}
+        values = {
+            c: over_seeds(evaluated, ("segmentation", source, *names[c])) if c in names else None for c in paper_table.columns
+        }
         mm = over_seeds(evaluated, ("segmentation", source, "hd_mm", "mean")) if "HD" in names else None
         out.append(Line(source, values, mm, len(evaluated)))
     return out
@@ -163,7 +173,14 @@ def table_lines(paper_table: PaperTable, runs: dict[str, list[RunFiles]]) -> lis
         for line in ours:
             seeds = f" ({line.seeds} seeds)" if line.seeds > 1 else ""
             cells = [_cell(c, line.values.get(c), line.mm) for c in paper_table.columns]
-            body.append([row.label, _SOURCES[line.source] + seeds, *cells, *([number(line.sample and line.sample.mean, 0)] if sampled else [])])
+            body.append(
+                [
+                    row.label,
+                    _SOURCES[line.source] + seeds,
+                    *cells,
+                    *([number(line.sample and line.sample.mean, 0)] if sampled else []),
+                ]
+            )
     head = [paper_table.head, "", *paper_table.columns, *(["Sample"] if sampled else [])]
     out = [f"## Table {paper_table.number}", "", f"{paper_table.title}.", "", *table(head, body), ""]
     if sampled:
@@ -175,7 +192,7 @@ def _tests(paper_table: PaperTable, runs: dict[str, list[RunFiles]]) -> list[str
     """Our P values, seed by seed."""
     told = []
     for run in runs.get("seqseg", []):
-        found = _subgroup(run.evaluation or {}, paper_table.covariate, paper_table.rows[0].label)
+        found = subgroup(run.evaluation or {}, paper_table.covariate, paper_table.rows[0].label)
         if found:
             s, p = found[1]["slices"], found[1]["patients"]
             told.append(
@@ -185,14 +202,27 @@ def _tests(paper_table: PaperTable, runs: dict[str, list[RunFiles]]) -> list[str
     return [f"Our P values (Mann-Whitney U, two-tailed). {'. '.join(told)}.", ""] if told else []
 
 
+def demo_lines(runs: dict[str, list[RunFiles]]) -> list[str]:
+    """What must stand over the figures of demo models."""
+    if any(r.evaluation["bundle"]["demo"] for many in runs.values() for r in many if r.evaluation):
+        return [
+            "**Models trained on synthetic images: nothing here says how they would do on patients. Not for clinical use.**",
+            "",
+        ]
+    return []
+
+
 def heading(runs: dict[str, list[RunFiles]]) -> list[str]:
     """What the figures are of, and what they are not."""
     evaluations = [r.evaluation for many in runs.values() for r in many if r.evaluation]
-    sets = sorted({f"{e['dataset'].get('name', '?')}, split {e['dataset']['split']}, {e['cases']['evaluated']} cases" for e in evaluations})
+    sets = sorted(
+        {
+            f"{e['dataset'].get('name', '?')}, split {e['dataset']['split']}, {e['cases']['evaluated']} cases"
+            for e in evaluations
+        }
+    )
     identities = {(e["dataset"].get("hash"), e["dataset"]["split"], e["cases"]["evaluated"]) for e in evaluations}
-    out = ["# The paper's tables", ""]
-    if any(e["bundle"]["demo"] for e in evaluations):
-        out += ["**Models trained on synthetic images: nothing here says how they would do on patients. Not for clinical use.**", ""]
+    out = ["# The paper's tables", "", *demo_lines(runs)]
     if sets:
         out += [f"Ours: {'; '.join(sets)}. The paper's: its own 166 test patients. Only the order of rows can be compared.", ""]
     if len(identities) > 1:
@@ -205,7 +235,7 @@ def heading(runs: dict[str, list[RunFiles]]) -> list[str]:
 
 
 def to_csv(runs: dict[str, list[RunFiles]]) -> str:
-    """Every cell as a line: table, row, system, source, column, mean, sd, seeds. Shares are fractions; HD of ours in pixels, `HD mm` in mm."""
+    """Every cell as a line. Shares are fractions; our HD is in pixels, `HD mm` in mm."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["table", "row", "system", "source", "column", "mean", "sd", "seeds"])
@@ -219,7 +249,9 @@ def to_csv(runs: dict[str, list[RunFiles]]) -> str:
             for column, printed in zip(t.columns, r.printed):
                 writer.writerow([t.number, r.label, r.system, "paper", column, repr(printed), "", ""])
                 if column in r.also:
-                    writer.writerow([t.number, r.label, r.system, f"paper, {r.also[column][1]}", column, repr(r.also[column][0]), "", ""])
+                    writer.writerow(
+                        [t.number, r.label, r.system, f"paper, {r.also[column][1]}", column, repr(r.also[column][0]), "", ""]
+                    )
             ours = lines(t, r, runs.get(r.system, []))
             if not ours:
                 writer.writerow([t.number, r.label, r.system, NOT_RUN, "", "", "", ""])
