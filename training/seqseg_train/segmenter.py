@@ -220,7 +220,7 @@ class SegmenterRun:
         begun = time.time()
         images, masks = training_batch(self.train, slices, boxes, self.preset, self.rng, self.device)
         self.crop_net.train()
-        loss = segmentation_loss(self.crop_net(images), masks, c.loss, c.border_k, c.border_weight)
+        loss = segmentation_loss(self.crop_net(images), masks, c.loss, c.border_k, c.border_weight, c.positive_weight)
         value = float(loss.detach())
         if not np.isfinite(value):
             raise FloatingPointError(
