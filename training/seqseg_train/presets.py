@@ -272,8 +272,8 @@ PAPER = Preset(name="paper", input=InputConfig(fit="stretch", scaling="dataset_m
 # The widths of every U-Net-like network below are the U-Net's, so that a comparison compares forms and not sizes; the
 # numbers of weights are printed by `python -m seqseg_train.systems`.
 _SMALL_BASELINES = Baselines(
-    whole_crop=128,
-    whole_regions=8,
+    whole_crop=96,
+    whole_regions=6,
     whole_border_k=3,
     unet=SegmenterConfig(network="unet", widths=(8, 16, 32, 64, 96), lstm_hidden=64),
     densenet=SegmenterConfig(network="densenet", widths=(8,), blocks=(1, 2, 3, 6, 10), growth=8, dropout=0.1),
@@ -284,12 +284,12 @@ _SMALL_BASELINES = Baselines(
 
 _SMALL_PROPOSALS = ProposalConfig(
     backbone="small", widths=(16, 24, 48, 96), image_size=192, pyramid=32, anchors=(12, 24, 48, 96), head=128,
-    mask_head=(32, 32), pre_nms=200, post_nms=64, rpn_batch=64, box_batch=64, detections=8, steps=1500, batch=8, lr=1e-3,
-    optimiser="adam", validate_every=150, validation_slices=160,
+    mask_head=(32, 32), pre_nms=200, post_nms=64, rpn_batch=64, box_batch=64, detections=8, steps=450, batch=8, lr=1e-3,
+    optimiser="adam", validate_every=75, validation_slices=120,
 )  # fmt: skip
 _SMALL_VOLUME = VolumeConfig(
-    patch=(16, 64, 64), spacing_mm=(6.0, 2.0, 2.0), widths=(8, 16), steps=1500, batch=2, validate_every=150,
-    validation_patients=16,
+    patch=(16, 64, 64), spacing_mm=(6.0, 2.0, 2.0), widths=(8, 16), steps=450, batch=2, validate_every=75,
+    validation_patients=12,
 )  # fmt: skip
 
 DEMO = Preset(
@@ -411,19 +411,22 @@ MICRO = Preset(
     volume=_TINY_VOLUME,
 )
 
-# CPU minutes per system: every table can be filled on two cores in hours.
+# A few CPU minutes per system: every table can be filled on two cores in an hour. Nothing is trained until it stops to gain.
 SMALL = replace(
     DEMO,
     name="small",
     # The paper's exploration as it stands: what the prior would earn must not reach the agents that explore without it.
     detector=replace(
-        DEMO.detector, schedule=Schedule(), auxiliary=0.0, auxiliary_floor=0.0, epochs=10, episodes_per_epoch=800,
-        validate_every=1, validation_slices=160,
+        DEMO.detector, schedule=Schedule(), auxiliary=0.0, auxiliary_floor=0.0, epochs=10, episodes_per_epoch=320,
+        tumour_free_share=0.0, validate_every=1, validation_slices=120,
     ),  # fmt: skip
-    segmenter=replace(DEMO.segmenter, steps=1500, agent_steps=500, validate_every=150, validation_slices=160),
-    patients_train=80,
-    patients_validation=16,
-    patients_test=40,
+    # Slices with tumour alone, as in the paper.
+    segmenter=replace(
+        DEMO.segmenter, steps=450, agent_steps=150, tumour_free_share=0.0, validate_every=75, validation_slices=120
+    ),
+    patients_train=60,
+    patients_validation=12,
+    patients_test=24,
 )
 
 # For tests: seconds.
