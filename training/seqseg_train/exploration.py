@@ -21,11 +21,17 @@ class Schedule:
     """Algorithm 3's probabilities: epsilon of a random action, priori of Algorithm 2's action (paper 4.2.2, 4.3.1)."""
 
     epsilon: float = 1.0
+    """Probability of a random action in the first epoch."""
     epsilon_decay: float = 0.1
+    """What it loses per epoch."""
     epsilon_min: float = 0.1
+    """Where it stays."""
     priori: float = 0.8
+    """Probability of the prior's action in the first epoch (Fig. 5: 0, 0.4, 0.8)."""
     priori_decay: float = 0.2
+    """What it loses per epoch."""
     priori_min: float = 0.0
+    """Where it stays; 0 is the paper."""
 
     def at(self, epoch: int) -> tuple[float, float]:
         """(epsilon, priori) during `epoch`, counted from 0."""

@@ -197,3 +197,17 @@ def test_what_cannot_be_trained_is_refused(dataset, tmp_path):
     with pytest.raises(SystemExit, match="change the settings of `ranet`"):
         call("train", "all", *common, "--system", "unet", "--baselines.whole-crop", 32)
     assert not list(tmp_path.iterdir())
+
+
+def test_every_setting_says_what_it_is():
+    import ast
+
+    from seqseg_train import config, exploration
+
+    for module in (config, exploration):
+        body = ast.parse(Path(module.__file__).read_text()).body
+        for kind in [node for node in body if isinstance(node, ast.ClassDef)]:
+            for field, after in zip(kind.body, [*kind.body[1:], None]):
+                if isinstance(field, ast.AnnAssign):
+                    told = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str)
+                    assert told, f"{kind.name}.{ast.unparse(field.target)} has no help"

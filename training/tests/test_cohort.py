@@ -25,7 +25,7 @@ from seqseg_train.cohort import prepare_case as case_module
 from seqseg_train.cohort.build import Plan, build
 from seqseg_train.cohort.fingerprint import fingerprint, outliers
 from seqseg_train.cohort.prepare_case import Job, prepare_case
-from seqseg_train.cohort.program import Geometry, find_program, reason_of, version, without_identity
+from seqseg_train.cohort.program import Geometry, reason_of, version, without_identity
 from seqseg_train.cohort.sources import CohortError, PatientFiles, add_covariates, listed, phantoms, public_set
 from seqseg_train.cohort.split import assign
 from seqseg_train.commands.prepare import Prepare
@@ -34,11 +34,12 @@ from seqseg_train.dataset import Dataset
 from seqseg_train.phantom import Phantom, write_dicom
 from seqseg_train.prepare import prepare
 from seqseg_train.presets import InputConfig
+from seqseg_train.program import find_program
 
 sitk = pytest.importorskip("SimpleITK")
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PROGRAM = Path(os.environ["SEQSEG_PROGRAM"]) if "SEQSEG_PROGRAM" in os.environ else find_program(None)
+PROGRAM = find_program()
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 STEP = 4  # pixels of the phantom per pixel here
 
@@ -808,16 +809,12 @@ def test_the_command(tree, tmp_path, monkeypatch, capsys):
     assert Dataset.open(tmp_path / "set").cases()[0].covariates == {"T": "T3", "chemotherapy": "yes"}
 
 
-def test_the_program_is_found(monkeypatch, tmp_path):
+def test_another_program_is_refused(tmp_path):
     assert version(PROGRAM).startswith("seqseg ")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("seqseg_train.cohort.program.REPOSITORY", tmp_path)
-    with pytest.raises(CohortError, match="neither in PATH nor in target/release or target/debug"):
-        find_program(None)
-    built = tmp_path / "target" / "debug" / "seqseg"
-    built.parent.mkdir(parents=True)
-    built.write_text("")
-    assert find_program(None) == built
-    (tmp_path / "seqseg").write_text("#!/bin/sh\n")
-    (tmp_path / "seqseg").chmod(0o755)
-    assert find_program(None) == tmp_path / "seqseg"
+    other = tmp_path / "seqseg"
+    other.write_text("#!/bin/sh\necho seqseg 0.0.1\n")
+    other.chmod(0o755)
+    with pytest.raises(CohortError, match="prepare --volumes"):
+        version(other)
+    with pytest.raises(CohortError, match="--seqseg names"):
+        Prepare(out=tmp_path / "set", phantoms=(1, 0, 0), seqseg=tmp_path / "none").run()

@@ -14,7 +14,8 @@ from scipy import stats
 from seqseg_train import metrics as m
 from seqseg_train.commands.evaluate import Evaluate, parse_logs
 from seqseg_train.evaluation import plots
-from seqseg_train.evaluation.program import Program, find_program
+from seqseg_train.evaluation.program import Program
+from seqseg_train.program import find_program
 from seqseg_train.evaluation.rows import CaseRow, SliceRow, read_csv, write_csv
 from seqseg_train.evaluation.score import box_figures, box_in_pixels, slice_rows, tumour_range
 from seqseg_train.evaluation.subgroups import groups, mann_whitney, subgroups, two_by_two
@@ -252,6 +253,15 @@ def test_the_program_is_looked_for(tmp_path, monkeypatch):
     monkeypatch.delenv("SEQSEG_PROGRAM")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_program() == made
+    made.unlink()
+    monkeypatch.setattr("seqseg_train.program.REPOSITORY", tmp_path)
+    with pytest.raises(FileNotFoundError, match="neither on PATH nor in target/release or target/debug"):
+        find_program()
+    built = tmp_path / "target" / "debug" / "seqseg"
+    built.parent.mkdir(parents=True)
+    built.write_text("#!/bin/sh\n")
+    built.chmod(0o755)
+    assert find_program() == built
 
 
 @dataclass

@@ -15,7 +15,7 @@ from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from scipy.ndimage import gaussian_filter
 
 from seqseg_train import metrics as m
-from seqseg_train.evaluation.program import find_program
+from seqseg_train.program import find_program
 from seqseg_train.phantom import write_dicom
 
 SHAPE = (20, 24)

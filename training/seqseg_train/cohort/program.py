@@ -1,4 +1,4 @@
-"""The `seqseg` program: where it is, and one patient through `seqseg prepare`.
+"""One patient through `seqseg prepare`.
 
 In: a patient's files. Out: the aligned volumes in a folder, and volumes.json; or `Refused` with the program's own words.
 """
@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from .sources import CohortError, PatientFiles
-
-REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 class Refused(Exception):
@@ -35,25 +32,6 @@ class Geometry:
     allow_gaps: bool = False
     force_geometry: bool = False
     percentiles: tuple[float, ...] = (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0, 99.5, 99.9)
-
-
-def find_program(given: Path | None) -> Path:
-    """The program: as given, else in PATH, else of the repository's own build."""
-    if given is not None:
-        if not (given.is_file() and os.access(given, os.X_OK)):
-            raise CohortError(f"{given}: no program; the path of `seqseg` was expected")
-        return given.resolve()
-    if found := shutil.which("seqseg"):
-        return Path(found)
-    for build in ("release", "debug"):
-        program = REPOSITORY / "target" / build / ("seqseg.exe" if os.name == "nt" else "seqseg")
-        if program.is_file():
-            return program
-    raise CohortError(
-        "the program seqseg is neither in PATH nor in target/release or target/debug. "
-        "Build it (cargo build --release --bin seqseg), "
-        "or name it with --seqseg"
-    )
 
 
 def version(program: Path) -> str:

@@ -25,12 +25,13 @@ import numpy as np
 from tqdm import tqdm
 
 from ..evaluation import plots
-from ..evaluation.program import Program, find_program, find_runtime
+from ..evaluation.program import Program, find_runtime
 from ..evaluation.report import to_markdown
 from ..evaluation.rows import CaseRow, SliceRow, write_csv
 from ..evaluation.score import Case, score_case
 from ..evaluation.subgroups import subgroups
 from ..evaluation.summary import plain, summarise
+from ..program import find_program
 
 FORMAT = 1
 

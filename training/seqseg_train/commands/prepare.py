@@ -10,9 +10,10 @@ from typing import Annotated
 import tyro
 
 from ..cohort.build import PAPER_SHARES, Plan, build
-from ..cohort.program import Geometry, find_program
+from ..cohort.program import Geometry
 from ..cohort.sources import Cohort, CohortError, add_covariates, listed, phantoms, public_set
 from ..data import SPLITS
+from ..program import find_program
 
 
 @dataclass
@@ -58,7 +59,7 @@ class Prepare:
     """Exit with 1 where a patient was left out."""
     workers: Annotated[int, tyro.conf.arg(help="Patients prepared side by side; about 1 GB of memory each.")] = 2
     seqseg: Path | None = None
-    """The program seqseg; else looked for in PATH, then in the repository's target/release and target/debug."""
+    """The program seqseg; else SEQSEG_PROGRAM, else looked for in PATH, then in the repository's target/release and target/debug."""
 
     def main(self) -> None:
         try:
@@ -74,7 +75,10 @@ class Prepare:
         """As `main`, with exceptions."""
         if self.workers < 1:
             raise CohortError(f"--workers {self.workers}: at least 1 was expected")
-        program = find_program(self.seqseg)
+        try:
+            program = find_program(self.seqseg)
+        except FileNotFoundError as error:
+            raise CohortError(str(error)) from error
         kind, cohort = self.cohort()
         if self.covariates is not None:
             add_covariates(cohort, self.covariates)

@@ -17,25 +17,10 @@ import nibabel
 import numpy as np
 
 Array = np.ndarray
-REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 class RunError(Exception):
     """One case that has no result; the message says why."""
-
-
-def find_program(given: Path | None = None) -> Path:
-    """The `seqseg` program: as given, else SEQSEG_PROGRAM, else on PATH, else the repository's own build."""
-    for name, path in (("--seqseg", given), ("SEQSEG_PROGRAM", os.environ.get("SEQSEG_PROGRAM"))):
-        if path:
-            if not os.access(path, os.X_OK) or Path(path).is_dir():
-                raise FileNotFoundError(f"{name} names {path}, which is no program")
-            return Path(path).resolve()
-    on_path = shutil.which("seqseg")
-    for built in ([Path(on_path)] if on_path else []) + [REPOSITORY / "target" / p / "seqseg" for p in ("release", "debug")]:
-        if os.access(built, os.X_OK):
-            return built
-    raise FileNotFoundError("the program seqseg is neither on PATH nor built; run `make build`, or name it with --seqseg")
 
 
 def find_runtime() -> Path | None:
