@@ -175,7 +175,7 @@ typedef enum seqseg_stage {
 
 // What a user should know about a slice: bits of `statuses`; 0 is ok.
 typedef enum seqseg_slice_status {
-    // No pixel over the threshold, or the box was cleared by the caller.
+    // No pixel over the threshold, or no box: the detector found none, or the caller cleared it.
     SEQSEG_SLICE_NO_LESION = 1,
     // The box touches the edge of the model's grid.
     SEQSEG_SLICE_BOX_AT_IMAGE_EDGE = 2,

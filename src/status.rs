@@ -7,7 +7,7 @@
 pub enum Status {
     /// Nothing to report.
     Ok,
-    /// No pixel over the threshold, or the box was cleared by the caller.
+    /// No pixel over the threshold, or no box: the detector found none, or the caller cleared it.
     NoLesion,
     /// The box touches the edge of the model's grid.
     BoxAtImageEdge,

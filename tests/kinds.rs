@@ -376,6 +376,46 @@ fn a_detection_reads_back_as_it_was_with_its_edits_and_no_others() {
 }
 
 #[test]
+fn a_damaged_walk_is_refused() {
+    let study = small();
+    let file = |engine: &Engine| -> Value {
+        let detection = detect(engine, &study);
+        serde_json::from_str(&to_json(&detection, &study, engine.manifest(), &engine.provenance(), engine.device()).unwrap()).unwrap()
+    };
+    let refused = |engine: &Engine, file: &Value| {
+        let error = from_json(&file.to_string(), "edited.json", &study, engine.manifest(), &engine.provenance()).unwrap_err();
+        assert!(error.to_string().contains("the trajectory of slice 4 is damaged: edit only `box`"), "{error}");
+    };
+    let agent = open(&common::micro()).unwrap();
+    let good = file(&agent);
+    let walk = good["slices"][4]["trajectory"].clone();
+    let far = json!([1e308, 1e308, 1.7e308, 1.7e308]);
+    let changes: [&dyn Fn(&mut Value); 5] = [
+        // C is lent steps x actions of them.
+        &|w| drop(w["q"][0].as_array_mut().unwrap().pop()),
+        &|w| w["boxes"][0] = far.clone(),
+        &|w| w["boxes"][0] = json!([0.0, 0.0, 500.0, 10.0]),
+        &|w| w["actions"][0] = 11.into(),
+        &|w| drop(w["boxes"].as_array_mut().unwrap().pop()),
+    ];
+    for change in changes {
+        let mut bad = good.clone();
+        change(&mut bad["slices"][4]["trajectory"]);
+        refused(&agent, &bad);
+    }
+    // A box so far away is not taken for the detector's own either.
+    let mut bad = good.clone();
+    let last = walk["boxes"].as_array().unwrap().len() - 1;
+    bad["slices"][4]["trajectory"]["boxes"][last] = far.clone();
+    bad["slices"][4]["box"] = far;
+    refused(&agent, &bad);
+    let fixed = open(&data("fixed")).unwrap();
+    let mut bad = file(&fixed);
+    bad["slices"][4]["trajectory"] = walk;
+    refused(&fixed, &bad);
+}
+
+#[test]
 fn a_cancel_takes_effect_within_one_model_run() {
     let study = small();
     let engine = open(&data("volume")).unwrap();

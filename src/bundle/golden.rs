@@ -155,7 +155,7 @@ impl Golden {
         for row in 0..if self.boxes.is_some() { s } else { 0 } {
             let bounding_box = self.bounding_box(row);
             let expected = match (&manifest.detector, &self.scores) {
-                (Detector::Proposals(numbers), Some(scores)) => f64::from(highest(scores, row)[0]) >= numbers.score_threshold,
+                (Detector::Proposals(numbers), Some(scores)) => highest(scores, row)[0] >= numbers.score_threshold as f32,
                 _ => true,
             };
             if bounding_box.is_some() != expected || bounding_box.is_some_and(|b| !b.is_valid(grid)) {

@@ -275,7 +275,7 @@ impl Manifest {
         }
         require((8..=4096).contains(&self.input.grid), "input.grid must lie between 8 and 4096")?;
         if let FitKind::Mm { pixel_mm } = self.input.fit {
-            require(pixel_mm.is_finite() && pixel_mm > 0.0, "input.fit.pixel_mm must be positive")?;
+            require((0.01..=100.0).contains(&pixel_mm), "input.fit.pixel_mm must lie between 0.01 and 100")?;
         }
         let grid = self.input.grid as f64;
         match &self.detector {

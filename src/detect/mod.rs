@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use crate::bundle::manifest::{Detector, Manifest};
 use crate::error::{Error, Result};
-use crate::run::Run;
+use crate::run::{Run, Stage};
 use crate::runtime::networks::Graphs;
 use crate::status::Status;
 use crate::study::prepare::Fit;
@@ -195,7 +195,10 @@ pub fn detect(study: &Study, manifest: &Manifest, graphs: &dyn Graphs, options: 
             let search = |proposal| Search { proposal: Some(proposal), ..Search::default() };
             proposals::run_proposals(graphs, numbers, images, &rows, run)?.into_iter().map(search).collect()
         }
-        Detector::Whole {} | Detector::Fixed { .. } => vec![Search::default(); rows.len()],
+        Detector::Whole {} | Detector::Fixed { .. } => {
+            run.tick(Stage::Detect, rows.len(), rows.len())?;
+            vec![Search::default(); rows.len()]
+        }
     };
     let mut searches = searches.into_iter();
     let slices = range

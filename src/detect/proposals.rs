@@ -25,7 +25,7 @@ pub struct Proposal {
 impl Proposal {
     /// Whether it is one that the detector of a bundle may have made.
     pub(crate) fn is_valid(&self, proposals: &Proposals, grid: usize) -> bool {
-        let found = f64::from(self.score) >= proposals.score_threshold;
+        let found = self.score >= proposals.score_threshold as f32;
         (0.0..=1.0).contains(&self.score)
             && self.bounding_box.is_some() == found
             && self.bounding_box.is_none_or(|bounding_box| bounding_box.is_valid(grid))
@@ -77,7 +77,7 @@ fn choose(boxes: ArrayView2<'_, f32>, scores: ArrayView1<'_, f32>, proposals: &P
     }
     let at = best(&scores.to_vec()).ok_or_else(|| Error::Internal("scores were checked".into()))?;
     let score = scores[at];
-    if f64::from(score) < proposals.score_threshold {
+    if score < proposals.score_threshold as f32 {
         return Ok(Proposal { score, bounding_box: None });
     }
     // What lies outside the slice is not there.

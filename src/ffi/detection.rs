@@ -26,7 +26,7 @@ use crate::study::{Prepared, Study};
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum seqseg_slice_status {
-    /// No pixel over the threshold, or the box was cleared by the caller.
+    /// No pixel over the threshold, or no box: the detector found none, or the caller cleared it.
     SEQSEG_SLICE_NO_LESION = 1,
     /// The box touches the edge of the model's grid.
     SEQSEG_SLICE_BOX_AT_IMAGE_EDGE = 2,

@@ -285,6 +285,7 @@ fn farthest(grid: &Grid, other: impl Fn(f64, f64, usize) -> [f64; 3]) -> f64 {
 
 /// The voxels of one label.
 fn labelled(voxels: &Array3<f32>, label: Option<u16>, path: &Path) -> Result<Array3<u8>> {
+    // Those that are told; a label is looked for among all voxels.
     let mut values: Vec<f32> = Vec::new();
     for value in voxels {
         if *value != 0.0 && !values.contains(value) {
@@ -302,7 +303,7 @@ fn labelled(voxels: &Array3<f32>, label: Option<u16>, path: &Path) -> Result<Arr
     };
     let chosen = match (label, values.as_slice()) {
         (_, []) => return Ok(Array3::zeros(voxels.dim())),
-        (Some(label), _) if values.contains(&f32::from(label)) => f32::from(label),
+        (Some(label), _) if voxels.iter().any(|v| *v == f32::from(label)) => f32::from(label),
         (Some(label), _) => {
             return Err(Error::Argument(format!("{}: no voxel has the label {label}; it holds {}", path.display(), listed())));
         }
