@@ -24,6 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
+from .lock import locked
 from .prepare import mask_boxes, prepare
 from .presets import InputConfig
 
@@ -157,7 +158,12 @@ def build_cache(
     `source` is a function, told by its name, or an object with `identity(numbers)`, which says what the patients are made of.
     """
     shards = []
+    folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
+        # Another process that wants the same shards waits for them, and what a killed one left is nobody's.
+        stack.enter_context(locked(folder, wait=True))
+        for left in folder.glob(".[0-9]*"):
+            shutil.rmtree(left)
         pool: Executor | None = None
         for start in range(0, len(seeds), PATIENTS_PER_SHARD):
             part = seeds[start : start + PATIENTS_PER_SHARD]
@@ -184,9 +190,8 @@ def _made_from(shard: Path) -> Any:
 
 
 def _write_shard(shard: Path, jobs: list[Job], made_from: dict[str, Any], pool: Executor | None) -> None:
-    """One shard, beside its place until it is whole; another process that makes the same one at the same time does no harm."""
-    beside = shard.with_name(f".{shard.name}.{os.getpid()}")
-    shutil.rmtree(beside, ignore_errors=True)
+    """One shard, beside its place until it is whole."""
+    beside = shard.with_name(f".{shard.name}")
     beside.mkdir(parents=True)
     small: dict[str, list[Array]] = {key: [] for key in ("patient", "slice_index", "tumour", "target")}
     label = f"prepare {shard.parent.name}/{shard.name}"
@@ -200,10 +205,9 @@ def _write_shard(shard: Path, jobs: list[Job], made_from: dict[str, Any], pool: 
                     values.append(one[key])
         np.savez(beside / "slices.npz", **{key: np.concatenate(values) for key, values in small.items()})
         (beside / "cache.json").write_text(json.dumps(made_from))
-        if shard.exists() and _made_from(shard) != made_from:
+        if shard.exists():
             shutil.rmtree(shard)
-        if not shard.exists():
-            beside.rename(shard)
+        beside.rename(shard)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -211,3 +212,28 @@ def test_every_setting_says_what_it_is():
                 if isinstance(field, ast.AnnAssign):
                     told = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str)
                     assert told, f"{kind.name}.{ast.unparse(field.target)} has no help"
+
+
+def test_the_tables_by_one_command(dataset, tmp_path):
+    """Two systems from a data set to the tables; the same words again do nothing, other settings are refused, a failed run is told."""
+    from seqseg_train.commands.reproduce import Reproduce
+
+    asked = {"preset": "tiny", "systems": ("unet", "unet_se"), "seeds": 1, "work": tmp_path / "work", "jobs": 2, "device": "cpu"}
+    Reproduce(out=tmp_path / "out", dataset=dataset, **asked).main()
+    tables = (tmp_path / "out" / "tables.md").read_text()
+    assert "Table 3" in tables and "not run" in tables
+    record = json.loads((tmp_path / "out" / "reproduce.json").read_text())
+    assert record["failed"] == [] and set(record["seconds"]["unet/seed1"]) == {"train", "export", "evaluate"}
+    assert record["dataset"]["cases"] == {"train": 4, "validation": 2, "test": 1}
+    before = (tmp_path / "work" / "runs" / "unet" / "seed1" / "log.txt").read_text()
+    Reproduce(out=tmp_path / "out", dataset=dataset, **asked).main()
+    assert (tmp_path / "work" / "runs" / "unet" / "seed1" / "log.txt").read_text() == before
+    with pytest.raises(SystemExit, match="begun with other settings"):
+        Reproduce(out=tmp_path / "out", dataset=dataset, **{**asked, "preset": "micro"}).main()
+    (tmp_path / "work" / "runs" / "unet_se" / "seed1" / "evaluation" / "evaluation.json").unlink()
+    shutil.rmtree(tmp_path / "work" / "runs" / "unet_se" / "seed1" / "bundle")
+    (tmp_path / "work" / "runs" / "unet_se" / "seed1" / "segmenter.pt").write_text("damaged")
+    with pytest.raises(SystemExit, match=r"1 of 2 runs failed(.|\n)*unet_se seed 1"):
+        Reproduce(out=tmp_path / "out", dataset=dataset, **asked).main()
+    assert not (tmp_path / "out" / "runs" / "unet_se").exists()
+    assert "unet_se" in json.loads((tmp_path / "out" / "reproduce.json").read_text())["failed"][0]

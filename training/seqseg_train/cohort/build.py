@@ -13,7 +13,7 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from ..data import SPLITS
 from ..dataset import FORMAT, FORMAT_VERSION, Dataset
+from ..lock import locked
 from . import program as seqseg
 from .fingerprint import fingerprint, outliers, report
 from .prepare_case import Interrupted, Job, prepare_case
@@ -78,15 +79,10 @@ def build(cohort: Cohort, plan: Plan) -> Dataset:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Two runs in one folder would take each other's halves for their own."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with open(folder / ".lock", "w") as lock:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            stack.enter_context(locked(folder, wait=False))
+        except BlockingIOError as error:
             raise CohortError(
                 f"{folder}: another seqseg-train prepare is at work here; wait for it or choose another folder"
             ) from error

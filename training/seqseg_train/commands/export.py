@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ..runs import Run
@@ -27,7 +29,7 @@ class Export:
     run: Path
     """Folder of the run, such as runs/seqseg/seed1."""
     dataset: Path
-    """The data set that it was trained on: its validation slices give the golden case and the agent's calibration."""
+    """The data set that it was trained on; the agent's biases are calibrated on its validation slices."""
     out: Path | None = None
     """Folder of the bundle; RUN/bundle unless given."""
     name: str | None = None
@@ -42,6 +44,9 @@ class Export:
     """What a reader of the manifest should know of this run beyond its settings."""
     calibrate: bool = True
     """Choose the agent's two biases on validation slices (calibration.py); --no-calibrate leaves the network as it was trained."""
+    golden_from_data: bool = False
+    """Take the golden case's images from the data set's validation patients. They lie in the bundle, for all who get it to see; otherwise
+    a synthetic patient gives them."""
     workers: int = 2
     """Processes that prepare slices."""
 
@@ -64,6 +69,7 @@ class Export:
 
     def write(self, run: Run, data: Dataset, out: Path) -> dict[str, Any]:
         """The bundle; returns the differences between its graphs and the networks."""
+        from ..data import build_cache, patient_seeds, phantom_patient
         from ..export import write_bundle
         from ..graph_parity import check_graphs
         from ..parity import check_bundle
@@ -73,8 +79,14 @@ class Export:
         every = p.segmenter_kind == "volume"
         validation = data.slices("validation", p.input, None if every else 0, self.workers)
         detector, segmenter, metrics = networks_of(run, validation, self.calibrate)
-        rows, voxel_mm = golden_rows(detector, validation, data, p)
-        write_bundle(out, detector, segmenter, p, validation.images[rows], self.text(run, data), metrics, voxel_mm)
+        if self.golden_from_data or is_synthetic(data):
+            images, voxel_mm = golden_images(detector, validation, data.cases().__getitem__, p)
+        else:
+            seeds, kept = patient_seeds("validation", 1, 1), None if every else 0
+            with TemporaryDirectory() as folder:
+                slices = build_cache(Path(folder), seeds, data.input(p.input), kept, 1, phantom_patient)
+                images, voxel_mm = golden_images(detector, slices, phantom_patient, p)
+        write_bundle(out, detector, segmenter, p, images, self.text(run, data), metrics, voxel_mm)
         figures: dict[str, Any] = {"networks": check_graphs(out, detector, segmenter, p)}
         if p.detector_kind in ("agent", "whole") and p.segmenter_kind == "crop":
             figures |= check_bundle(out)
@@ -84,7 +96,7 @@ class Export:
         from ..export import BundleText
 
         p, counts = run.settings, {split: len(data.cases(split)) for split in ("train", "validation")}
-        synthetic = data.record.get("split", {}).get("by") == "phantom"
+        synthetic = is_synthetic(data)
         statement = self.statement or (SYNTHETIC if synthetic else RESEARCH.format(name=data.name))
         shares = (p.detector.tumour_free_share, p.segmenter.tumour_free_share)
         training = {
@@ -139,8 +151,15 @@ def best(run: Run, name: str) -> Path:
     return path
 
 
-def golden_rows(detector: Any, validation: SliceSet, data: Dataset, preset: Any) -> tuple[Any, tuple[float, float, float]]:
-    """Rows of the golden slices and what a voxel of them measures in mm."""
+def is_synthetic(data: Dataset) -> bool:
+    """Whether the data set holds phantoms alone."""
+    return data.record.get("split", {}).get("by") == "phantom"
+
+
+def golden_images(
+    detector: Any, validation: SliceSet, patient_of: Callable[[int], Any], preset: Any
+) -> tuple[Any, tuple[float, float, float]]:
+    """The golden slices and what a voxel of them measures in mm; `patient_of` gives a patient of the slices, with shape and spacing."""
     import numpy as np
 
     from ..atlas import grid_mm
@@ -158,5 +177,5 @@ def golden_rows(detector: Any, validation: SliceSet, data: Dataset, preset: Any)
         rows = np.flatnonzero(validation.patient == patient)
         middle = np.flatnonzero(validation.tumour[rows])[0]
         rows = rows[max(middle - 2, 0) : middle + 3]
-    case = data.cases()[int(validation.patient[rows[0]])]
-    return rows, grid_mm(case.shape[1:], case.spacing_mm, preset.input)
+    patient = patient_of(int(validation.patient[rows[0]]))
+    return validation.images[rows], grid_mm(patient.shape[1:], patient.spacing_mm, preset.input)
