@@ -595,7 +595,9 @@ def test_an_interrupted_run_goes_on(tmp_path):
     write(tmp_path / "list.csv", "\n".join([HEADER, *rows]) + "\n")
     options = ["--list", str(tmp_path / "list.csv"), "--out", str(tmp_path / "set"), "--seqseg", str(PROGRAM), "--workers", "1"]
     command = [sys.executable, "-m", "seqseg_train.commands.prepare", *options]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    # A shell's background job begins with SIGINT ignored, and its children inherit that.
+    listening = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, **listening)
     while not list((tmp_path / "set").glob("cases/p*/case.json")):
         assert running.poll() is None, running.stderr.read()
         time.sleep(0.005)

@@ -153,6 +153,8 @@ def test_the_study_is_not_used_from_its_own_callback(engine, study):
 
 INTERRUPT = """
 import os, signal, sys, threading, time
+# A shell's background job begins with it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import seqseg
 from conftest import MICRO, check_golden, pipeline, volumes
 engine = seqseg.Engine(seqseg.demo_bundle(), device="cpu", threads=1)
