@@ -104,10 +104,6 @@ class SegmenterConfig:
     """Share of channels dropped in dense blocks."""
 
 
-# The name that checkpoints and callers knew while RANet was the only network.
-RanetConfig = SegmenterConfig
-
-
 @dataclass(frozen=True)
 class ProposalConfig:
     """Faster R-CNN and Mask R-CNN with a feature pyramid (networks/rcnn.py), and their training on whole slices."""

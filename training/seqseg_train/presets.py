@@ -15,7 +15,6 @@ from .config import (
     InputConfig,
     Preset,
     ProposalConfig,
-    RanetConfig,
     SegmenterConfig,
     SegmenterTraining,
     TrunkConfig,
@@ -24,7 +23,7 @@ from .config import (
 from .exploration import Schedule
 
 __all__ = [
-    "Baselines", "DetectorTraining", "InputConfig", "Preset", "ProposalConfig", "RanetConfig", "SegmenterConfig", "SegmenterTraining",
+    "Baselines", "DetectorTraining", "InputConfig", "Preset", "ProposalConfig", "SegmenterConfig", "SegmenterTraining",
     "TrunkConfig", "VolumeConfig", "PAPER", "DEMO", "MICRO", "SMALL", "TINY", "PRESETS",
 ]  # fmt: skip
 

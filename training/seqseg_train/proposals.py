@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from . import boxes as bx
+from . import checkpoint
 from .data import SliceSet
-from .detector import draw_slices, pick_validation
+from .draws import draw_slices, pick_validation
 from .networks import RoiCrop
 from .networks.rcnn import MASK_SIDE, RCNN, MaskSegmenter
 from .presets import Preset
@@ -176,18 +177,12 @@ def save_proposals(
     path: Path, net: RCNN, preset: Preset, seed: int, figures: dict[str, float], weights: str | None = None
 ) -> None:
     """A checkpoint holds its preset, seed, validation figures and whether it began at ImageNet."""
-    state = {
-        "net": net.state_dict(), "preset": preset.to_dict(), "seed": seed, "validation": figures,
-        "imagenet": weights is not None,
-    }  # fmt: skip
-    partial = path.with_suffix(".part")
-    torch.save(state, partial)
-    partial.replace(path)
+    checkpoint.write(path, {**checkpoint.best_state(net, preset, seed, figures), "imagenet": weights is not None})
 
 
 def load_proposals(path: Path, preset: Preset) -> tuple[RCNN, dict]:
     """The network of a checkpoint of this preset, and its validation figures."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = checkpoint.read(path)
     net = RCNN(preset, imagenet=state["imagenet"])
     net.load_state_dict(state["net"])
     return net.eval(), state["validation"]

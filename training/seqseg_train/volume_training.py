@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import checkpoint
 from .atlas import FixedBox, GridMm
 from .boxes import enlarge
 from .data import SliceSet
@@ -177,17 +178,12 @@ def save_volume(
     path: Path, net: VolumeSegmenter, box: FixedBox, preset: Preset, seed: int, figures: dict[str, float]
 ) -> None:
     """A checkpoint holds its atlas box, preset, seed and validation figures."""
-    state = {
-        "net": net.state_dict(), "box_mm": list(box.box_mm), "preset": preset.to_dict(), "seed": seed, "validation": figures,
-    }  # fmt: skip
-    partial = path.with_suffix(".part")
-    torch.save(state, partial)
-    partial.replace(path)
+    checkpoint.write(path, {**checkpoint.best_state(net, preset, seed, figures), "box_mm": list(box.box_mm)})
 
 
 def load_volume(path: Path, preset: Preset) -> tuple[FixedBox, VolumeSegmenter, dict]:
     """The atlas box and network of a checkpoint of this preset, and its validation figures."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = checkpoint.read(path)
     net = VolumeSegmenter(preset.volume)
     net.load_state_dict(state["net"])
     return FixedBox(tuple(state["box_mm"])), net.eval(), state["validation"]
