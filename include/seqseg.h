@@ -363,7 +363,7 @@ typedef struct seqseg_trajectory {
     // `steps` indices of actions.
     const uint32_t *actions;
     // 4 * (`steps` + 1) numbers: x0, y0, x1, y1 of the initial box, then of the box after every action. Without an agent:
-    // the box that the detector gave, 0 where it gave none.
+    // the slice's box when the detection was made or read, 0 where it had none. No edit changes them.
     const double *boxes;
     // `steps` * `action_count` Q values, step by step.
     const float *q;

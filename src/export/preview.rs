@@ -187,6 +187,8 @@ fn notes(preview: &Preview<'_>, text: &Text, width: f32) -> Vec<Vec<Note>> {
     {
         lines.extend(text.wrapped(&words, NOTE, width).into_iter().map(|words| vec![Note { words, colour, swatch: None }]));
     }
+    // Other detectors than the agent walk nowhere.
+    let walked = preview.detection.slices().iter().any(|slice| slice.trajectory.is_some());
     let legend = [
         ("the agent's walk", Some(WALK)),
         ("final box", Some(FINAL_BOX)),
@@ -196,7 +198,7 @@ fn notes(preview: &Preview<'_>, text: &Text, width: f32) -> Vec<Vec<Note>> {
     ];
     let mut line = Vec::new();
     let mut used = 0.0;
-    for (words, swatch) in legend {
+    for (words, swatch) in legend.into_iter().skip(usize::from(!walked)) {
         let wide = text.width(words, NOTE) + 34.0;
         if used + wide > width && !line.is_empty() {
             lines.push(std::mem::take(&mut line));

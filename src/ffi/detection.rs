@@ -150,7 +150,7 @@ pub struct seqseg_trajectory {
     /// `steps` indices of actions.
     pub actions: *const u32,
     /// 4 * (`steps` + 1) numbers: x0, y0, x1, y1 of the initial box, then of the box after every action. Without an agent:
-    /// the box that the detector gave, 0 where it gave none.
+    /// the slice's box when the detection was made or read, 0 where it had none. No edit changes them.
     pub boxes: *const f64,
     /// `steps` * `action_count` Q values, step by step.
     pub q: *const f32,
