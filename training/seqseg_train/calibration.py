@@ -88,7 +88,7 @@ def calibrate(net: QNetwork, data: SliceSet, slices: Array, preset: Preset) -> d
             "stop_bias": stop_bias, "zoom_bias": zoom_bias,
             "recall": float(bx.recall(b, g).mean()), "recall_min": float(bx.recall(b, g).min()),
             "iou": float(bx.iou(b, g).mean()), "stopped": float(stopped[tumour].mean()),
-            "rewarded": float((stopped[tumour] & good_stop(b, g)).mean()), "steps": float(steps[tumour].mean()),
+            "rewarded": float((stopped[tumour] & good_stop(b, g, preset.thresholds)).mean()), "steps": float(steps[tumour].mean()),
             "tumour_free_stopped": float(stopped[~tumour].mean()) if (~tumour).any() else 1.0,
         }  # fmt: skip
         row["score"] = min(row["rewarded"], 0.9) + 2 * min(row["recall"], 0.95) - 4 * max(IOU - row["iou"], 0.0)

@@ -1,11 +1,13 @@
 """States of a run in, files out, and back: written beside and renamed, refused by name where they do not fit.
 
-A best checkpoint holds a network, its preset, seed and validation figures. A `_last.pt` holds whatever the loop needs to go
+A best checkpoint holds a network, its preset, seed and validation figures; it is NAME_best.pt while its stage is at work and
+NAME.pt when that is over, so that nobody goes on from half a training. A `_last.pt` holds whatever the loop needs to go
 on as if it had never stopped: networks, optimiser, random states, queue, experience pool, log.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,29 @@ def read(path: Path, **expected: Any) -> dict[str, Any]:
             where = difference(state.get(key), want, key)
             raise SystemExit(f"{path}: was made otherwise: {where}. Go on as it was begun, or start in an empty folder")
     return state
+
+
+def best_path(out: Path, name: str) -> Path:
+    """Where the best checkpoint of a stage at work is."""
+    return out / f"{name}_best.pt"
+
+
+def finish(out: Path, name: str) -> Path:
+    """Give the best checkpoint of a stage that is over the name by which the next stages know it; returns it."""
+    best, final = best_path(out, name), out / f"{name}.pt"
+    if best.exists():
+        best.replace(final)
+    if not final.exists():
+        raise SystemExit(f"{final}: is missing, though {name} has taken all its steps; no validation gave a score, or the file was removed")
+    return final
+
+
+def weights_hash(net: torch.nn.Module) -> str:
+    """A short hash of a network's weights, to know it again."""
+    digest = hashlib.sha256()
+    for value in net.state_dict().values():
+        digest.update(value.cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def plain(preset: Preset) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from .exploration import Schedule
+from .reward import Thresholds
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,8 @@ class ProposalConfig:
     """Slices of a batch."""
     lr: float = 0.01
     """Learning rate."""
+    warmup: int = 100
+    """Batches over which it rises to its value."""
     momentum: float = 0.9
     """Of SGD."""
     weight_decay: float = 1e-4
@@ -265,6 +268,11 @@ class DetectorTraining:
     """Augmentation: share of episodes flipped left to right."""
     intensity: float = 0.0
     """Augmentation: largest relative change of each channel's brightness."""
+    calibrate: bool = False
+    """Let `seqseg-train export` choose the Q head's two biases on validation slices (calibration.py). False is the paper."""
+    score_context: float = 1.5
+    """The checkpoint's score counts the recall of a box so much larger than the agent's: what a segmenter behind it will see.
+    Agents that are compared must be chosen with the same."""
     validate_every: int = 1
     """Epochs between validations."""
     validation_slices: int = 400
@@ -310,6 +318,13 @@ class SegmenterTraining:
     """Augmentation: largest relative change of each channel's brightness."""
     jitter: float = 0.0
     """Augmentation: boxes are moved and resized at random by up to this part of their sides."""
+    warmup: int = 100
+    """Batches over which the learning rate rises to its value."""
+    joint_pool: int = 4096
+    """Joint training: the latest boxes of the agent that batches are drawn from."""
+    start_at_share: bool = False
+    """Start the last layer's bias at the log odds of the tumour's share of the first batch, not at 0 (Lin 2017, focal loss,
+    section 4.1): the first hundred steps are not spent on learning that tumour is rare. False is the paper."""
     ema: float = 0.0
     """Weights are validated and kept as an exponential moving average with this factor; 0 turns it off."""
     validate_every: int = 1000
@@ -364,6 +379,10 @@ class Preset:
     """Sides of the initial box as a share of the slice's."""
     min_side: float = 16.0
     """Shortest side of a box, pixels of the grid."""
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    """Of Algorithm 1's reward and Algorithm 2's prior."""
+    tumour_free_per_patient: int = 6
+    """Slices without tumour that are kept of each training patient, where a loop asks for any."""
     ranet: SegmenterConfig = field(default_factory=SegmenterConfig)
     """The segmenter on crops, whatever network it names."""
     detector: DetectorTraining = field(default_factory=DetectorTraining)

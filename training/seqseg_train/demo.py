@@ -1,11 +1,13 @@
-"""Nothing in, the demo bundle and its report out: data, detector, segmenter, export, parity, threshold,
-evaluation.
+"""Nothing in, the demo bundle and its report out: the steps of `seqseg-train`, in order.
 
-    python -m seqseg_train.demo --out models/demo --seed 2 --cache DIR
+    python -m seqseg_train.demo --out ../models/demo --work DIR --seed 3
 
-Every stage leaves its result and the state of its last validation in the cache folder: one that is done is skipped, one that
-was cut off goes on to the same result. `detector` and `explore` do not need each other and run side by side, on half of the
-threads each; `--stage` runs one stage alone.
+    DIR/dataset           synthetic patients (prepare)
+    DIR/runs/seqseg/...   the agent, with RANet's first batches beside it, then RANet on the agent's boxes (train)
+    OUT                   the bundle, its threshold chosen on the validation patients (export), report.md and report.json on patients
+                          that nothing of this has seen (evaluate.py)
+
+A run that was cut off goes on where it was with the same words.
 """
 
 from __future__ import annotations
@@ -16,28 +18,13 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-import torch
-
-from .calibration import calibrate
-from .data import SliceSet, build_cache, patient_seeds
-from .detector import load_detector, train_detector
+from .data import patient_seeds
 from .evaluate import evaluate, write_report
-from .export import BundleText, write_bundle, write_manifest
-from .micro import golden_slices
-from .parity import check_bundle, check_networks
-from .presets import DEMO, Preset
-from .segmenter import load_segmenter, train_segmenter
-from .threshold import set_threshold
-from .walks import run_agent
+from .export import write_manifest
+from .presets import DEMO
 
-STATEMENT = (
-    "Demonstration. Trained on synthetic images only, for trying the software out. Not for clinical use: its outlines are "
-    "no gross tumour volume."
-)
-TUMOUR_FREE_PER_PATIENT = 6
+Words = list[str | int | Path]
 
 
 @dataclass
@@ -46,111 +33,72 @@ class Demo:
 
     out: Path = Path("models/demo")
     """Folder of the bundle and its report."""
-    seed: int = 1
+    work: Path = Path("out/demo-training")
+    """Folder of the data set, the run and the unseen patients; about 8 GB."""
+    seed: int = 3
     """Of the patients, the weights and the exploration."""
-    cache: Path = Path("out/training")
-    """Folder of prepared slices, checkpoints and logs; about 5 GB."""
-    stage: Literal["all", "data", "detector", "explore", "agent", "export", "threshold", "report"] = "all"
-    """One stage alone, or all in order."""
+    version: str = "1.2.0"
+    """Version of the bundle."""
+    threads: int = 2
+    """Threads of PyTorch; half of them each where two stages run side by side."""
     workers: int = 2
     """Processes that make patients."""
-    threads: int = 2
-    """Threads of PyTorch."""
     test_patients: int = DEMO.patients_test
     """Unseen patients of the report."""
-    version: str = "1.1.0"
-    """Version of the bundle."""
-    note: str = ""
-    """What a reader of the manifest should know of this run beyond its preset."""
+    device: str = "auto"
+    """cpu, cuda or auto, for training."""
 
     def main(self) -> None:
-        torch.set_num_threads(self.threads)
-        preset, stages = DEMO, self.cache / "stages"
-        train, validation = self.data(preset)
-        wanted = [self.stage]
-        if self.stage == "all":
-            self.side_by_side("detector", "explore")
-            wanted = ["agent", "export", "threshold", "report"]
-        for stage in wanted:
-            print(f"== {stage}", flush=True)
-            if stage == "detector":
-                train_detector(preset, train, validation, stages, self.seed)
-            elif stage == "explore":
-                train_segmenter(preset, train, validation, stages, self.seed, None, "explore")
-            elif stage == "agent":
-                agent, _ = load_detector(stages / "detector.pt", preset)
-                first = stages / "segmenter_explore.pt"
-                train_segmenter(preset, train, validation, stages, self.seed, agent, "agent", first)
-            elif stage == "export":
-                self.export(preset, stages, validation)
-            elif stage == "threshold":
-                seeds = patient_seeds("validation", self.seed, preset.patients_validation)
-                print(json.dumps(set_threshold(self.out, seeds, self.cache / "whole", self.workers)))
-            elif stage == "report":
-                self.report(preset)
-
-    def side_by_side(self, *stages: str) -> None:
-        """Run stages in processes of their own; all must end well."""
-        options = ["--out", self.out, "--seed", self.seed, "--cache", self.cache, "--threads", max(1, self.threads // len(stages))]
-        command = [sys.executable, "-m", "seqseg_train.demo", *map(str, options), "--stage"]
-        running = {stage: subprocess.Popen([*command, stage]) for stage in stages}
-        try:
-            while any(process.poll() is None for process in running.values()):
-                for stage, process in running.items():
-                    if process.poll():
-                        raise SystemExit(f"stage {stage} ended with exit code {process.returncode}; see its message above")
-                time.sleep(1)
-        finally:
-            for process in running.values():
-                process.terminate()
-
-    def data(self, preset: Preset) -> tuple[SliceSet, SliceSet]:
-        """Training and validation slices."""
-        sizes = {"train": preset.patients_train, "validation": preset.patients_validation}
-        train, validation = (
-            build_cache(
-                self.cache / split, patient_seeds(split, self.seed, n), preset.input, TUMOUR_FREE_PER_PATIENT, self.workers
-            )
-            for split, n in sizes.items()
+        dataset, runs = self.work / "dataset", self.work / "runs"
+        counts: Words = [DEMO.patients_train, DEMO.patients_validation, 0]
+        wait(start(["prepare", "--out", dataset, "--phantoms", *counts, "--phantom-seed", self.seed, "--workers", self.workers]))
+        common: Words = [
+            "--dataset", dataset, "--runs", runs, "--preset", "demo", "--seed", self.seed, "--workers", self.workers, "--device", self.device,
+        ]  # fmt: skip
+        half: Words = ["--threads", max(1, self.threads // 2)]
+        # The agent and RANet's first batches do not need each other.
+        wait(
+            start(["train", "detector", *common, *half]),
+            start(["train", "segmenter", *common, *half, "--before-agent", "True"]),
         )
-        return train, validation
+        wait(start(["train", "all", *common, "--threads", self.threads]))
+        words: Words = [
+            "export", "--run", runs / "seqseg" / f"seed{self.seed}", "--dataset", dataset, "--out", self.out, "--name", "seqseg-demo",
+            "--version", self.version, "--choose-threshold", "--workers", self.workers,
+        ]  # fmt: skip
+        wait(start(words))
+        self.report()
 
-    def export(self, preset: Preset, stages: Path, validation: SliceSet) -> None:
-        """The bundle, compared with PyTorch."""
-        agent, detector_figures = load_detector(stages / "detector.pt", preset)
-        detector_figures["calibration"] = calibrate(agent, validation, np.arange(len(validation)), preset)
-        segmenter, segmenter_figures = load_segmenter(stages / "segmenter.pt", preset)
-        walks = run_agent(agent, validation, np.arange(len(validation)), preset)
-        rows = golden_slices(validation, walks.boxes, walks.stopped)
-        text = BundleText(
-            name="seqseg-demo",
-            version=self.version,
-            licence="Apache-2.0",
-            demo=True,
-            statement=STATEMENT,
-            negatives_trained=True,
-            training={
-                "data": f"{preset.patients_train} synthetic patients, {preset.patients_validation} more for choosing checkpoints",
-                "seed": self.seed,
-                "preset": json.loads(json.dumps(preset.to_dict())),
-                **({"note": self.note} if self.note else {}),
-            },
-            slice_spacing_mm=(4.0, 8.0),
-        )
-        metrics = {"validation": {"detector": detector_figures, "segmenter": segmenter_figures}}
-        write_bundle(self.out, agent, segmenter, preset, np.asarray(validation.images[rows]), text, metrics)
-        print(json.dumps({**check_bundle(self.out), "networks": check_networks(self.out, agent, segmenter, preset)}, indent=2))
-
-    def report(self, preset: Preset) -> None:
+    def report(self) -> None:
         """report.json, report.md, and the main figures in the manifest."""
         seeds = patient_seeds("test", self.seed, self.test_patients)
-        report = evaluate(self.out, seeds, self.cache / "test", self.workers)
+        report = evaluate(self.out, seeds, self.work / "test", self.workers)
         write_report(report, self.out)
-        (self.cache / "rows.json").write_text(json.dumps(report["rows"]))
         content = json.loads((self.out / "bundle.json").read_text())
         content["metrics"]["test"] = {b["figure"]: b["measured"] for b in report["bars"]} | {"patients": len(seeds)}
         write_manifest(self.out, content)
         print((self.out / "report.md").read_text())
+
+
+def start(words: Words) -> subprocess.Popen[bytes]:
+    """One command of seqseg-train."""
+    print("$ seqseg-train", *words, flush=True)
+    return subprocess.Popen([sys.executable, "-m", "seqseg_train.cli", *map(str, words)])
+
+
+def wait(*commands: subprocess.Popen[bytes]) -> None:
+    """All of them end well, or none goes on."""
+    try:
+        while any(command.poll() is None for command in commands):
+            if any(command.poll() for command in commands):
+                break
+            time.sleep(1)
+    finally:
+        for command in commands:
+            command.terminate()
+    for command in commands:
+        if command.wait():
+            raise SystemExit(f"{' '.join(map(str, command.args))}\nended with exit code {command.returncode}; see its message above")
 
 
 if __name__ == "__main__":

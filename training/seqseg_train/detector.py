@@ -309,14 +309,14 @@ class DetectorRun:
         """One action in every running episode, kept in the pool; which of them are over."""
         preset, c, train, rng, episodes = self.preset, self.preset.detector, self.train, self.rng, scene.episodes
         before, past, target, tumour = (x[live] for x in (episodes.boxes, episodes.past, episodes.target, episodes.tumour))
-        prior = prior_actions(before, target, tumour, train.grid, preset.min_side, rng, literal=c.literal_prior)
+        prior = prior_actions(before, target, tumour, train.grid, preset.min_side, rng, preset.thresholds, c.literal_prior)
         actions = np.full(len(episodes.boxes), bx.TERMINAL)
         actions[live] = explore(lambda some: self.learner.greedy(scene, live[some]), prior, epsilon, priori, rng)
         rewards, stopped, over = episodes.step(actions)
         after = scene.look(live, episodes.boxes[live])
         returns = np.zeros((len(live), bx.N_ACTIONS))
         if c.auxiliary:
-            returns = prior_returns(before, target, tumour, train.grid, preset.min_side, c.gamma)
+            returns = prior_returns(before, target, tumour, train.grid, preset.min_side, c.gamma, t=preset.thresholds)
         views = episodes.views.rows(live)
         seen = Transitions(
             scene.number[live] + self.epoch * self.per_epoch, episodes.slices[live], views.flip, views.scale, views.shift, before,
@@ -348,9 +348,16 @@ class DetectorRun:
         score = line.get("score", -np.inf) if score is None else score
         if self.rank == 0 and score > self.best:
             self.best = score
-            save_detector(self.out / "detector.pt", self.learner.average, self.preset, self.seed, line)
+            save_detector(checkpoint.best_path(self.out, "detector"), self.learner.average, self.preset, self.seed, line)
             return True
         return False
+
+    def end(self) -> Path:
+        """The run is over: its best checkpoint becomes detector.pt."""
+        if self.rank == 0:
+            checkpoint.finish(self.out, "detector")
+        self.fabric.barrier()
+        return self.out / "detector.pt"
 
     def _picture(self) -> None:
         rows = self.chosen[self.validation.tumour[self.chosen]][:8]
@@ -400,7 +407,7 @@ def train_detector(
     weights: str | None = None,
     options: RunOptions = RunOptions(),
 ) -> Path:
-    """Train, keep the best checkpoint by `validation_figures`' score as detector.pt, return its path.
+    """Train, keep the best checkpoint by `validation_figures`' score, return its path: detector.pt, there when all is done.
 
     detector_last.pt in `out` is gone on from; one of another preset, seed or data is refused. `weights` names torchvision's
     weights that the trunk starts from.
@@ -421,7 +428,7 @@ def train_detector(
             if run.rank == 0:
                 checkpoint.write(last, {**run.made_from(), "state": state})
         run.fabric.barrier()
-    return out / "detector.pt"
+    return run.end()
 
 
 def save_detector(path: Path, net: QNetwork, preset: Preset, seed: int, figures: dict[str, float]) -> None:

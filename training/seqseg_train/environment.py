@@ -86,7 +86,7 @@ class Episodes:
         """One action per row [N] -> (rewards [N], stopped [N], over [N]: stopped or out of steps)."""
         before = self.boxes
         self.boxes = bx.apply_actions(before, actions, self.grid, self.preset.min_side)
-        rewards = reward(before, self.boxes, actions, self.target, self.tumour)
+        rewards = reward(before, self.boxes, actions, self.target, self.tumour, self.preset.thresholds)
         self.past = np.concatenate([actions[:, None], self.past[:, :-1]], axis=1)
         self.steps += 1
         stopped = actions == bx.TERMINAL

@@ -30,14 +30,13 @@ from .segmenter import SegmenterRun
 from .walks import run_agent
 
 Array = np.ndarray
-# Boxes of the pool: a few hundred episodes' latest, so that a batch mixes slices and the agent that made them is still alike.
-POOL = 4096
 
 
 class BoxPool:
-    """The latest boxes of the agent, on the stored slices."""
+    """The latest boxes of the agent, on the stored slices: a few hundred episodes', so that a batch mixes slices and the agent
+    that made them is still alike."""
 
-    def __init__(self, size: int = POOL) -> None:
+    def __init__(self, size: int) -> None:
         self.size = size
         self.slices, self.boxes = np.zeros(0, dtype=np.int64), np.zeros((0, 4))
 
@@ -74,7 +73,7 @@ def train_joint(
     c = preset.segmenter
     agent = DetectorRun(preset, train, validation, out, seed, weights, options)
     ranet = SegmenterRun(preset, train, validation, out, seed, "joint", weights, options)
-    pool, due = BoxPool(), 0
+    pool, due = BoxPool(c.joint_pool), 0
     last = out / "joint_last.pt"
     made_from = {**ranet.made_from(), **agent.made_from()}
     if last.exists():
@@ -111,4 +110,4 @@ def train_joint(
             if agent.rank == 0:
                 checkpoint.write(last, {**made_from, "state": state})
         agent.fabric.barrier()
-    return out / "detector.pt", out / "segmenter.pt"
+    return agent.end(), ranet.end()

@@ -44,25 +44,25 @@ _SMALL_BASELINES = Baselines(
 
 _SMALL_PROPOSALS = ProposalConfig(
     backbone="small", widths=(16, 24, 48, 96), image_size=192, pyramid=32, anchors=(12, 24, 48, 96), head=128,
-    mask_head=(32, 32), pre_nms=200, post_nms=64, rpn_batch=64, box_batch=64, detections=8, steps=450, batch=8, lr=1e-3,
-    optimiser="adam", validate_every=75, validation_slices=120,
+    mask_head=(32, 32), pre_nms=200, post_nms=64, rpn_batch=64, box_batch=64, detections=8, steps=500, batch=8, lr=1e-3,
+    optimiser="adam", validate_every=100, validation_slices=120,
 )  # fmt: skip
 _SMALL_VOLUME = VolumeConfig(
-    patch=(16, 64, 64), spacing_mm=(6.0, 2.0, 2.0), widths=(8, 16), steps=450, batch=2, validate_every=75,
+    patch=(16, 64, 64), spacing_mm=(6.0, 2.0, 2.0), widths=(8, 16), steps=800, batch=2, validate_every=200,
     validation_patients=12,
 )  # fmt: skip
 
 DEMO = Preset(
     name="demo",
     trunk=TrunkConfig(
-        kind="small", crop=64, context=1.5, widths=(16, 32, 64, 128), blocks=(1, 1, 1), pool=4,
+        kind="small", crop=64, context=1.5, widths=(20, 40, 80, 160), blocks=(1, 1, 1), pool=4,
         project_hidden=(256,), mask=True, feature_size=128,
     ),
     ranet=SegmenterConfig(
         encoder="small", crop=96, widths=(8, 16, 24, 40, 80), decoder=(8, 12, 20, 32), lstm_hidden=128, regions=6, fused=8
     ),
     detector=DetectorTraining(
-        epochs=22,
+        epochs=18,
         episodes_per_epoch=2000,
         tumour_free_share=0.2,
         parallel=64,
@@ -84,6 +84,7 @@ DEMO = Preset(
         shift=24.0,
         scale=0.12,
         intensity=0.1,
+        calibrate=True,
         validate_every=2,
         validation_slices=240,
     ),
@@ -100,7 +101,7 @@ DEMO = Preset(
         validate_every=500,
     ),
     patients_train=200,
-    patients_validation=20,
+    patients_validation=40,
     patients_test=104,
     baselines=_SMALL_BASELINES,
     proposals=_SMALL_PROPOSALS,
@@ -175,15 +176,17 @@ MICRO = Preset(
 SMALL = replace(
     DEMO,
     name="small",
+    trunk=replace(DEMO.trunk, widths=(16, 32, 64, 128)),
     # The paper's exploration as it stands: what the prior would earn must not reach the agents that explore without it.
     detector=replace(
-        DEMO.detector, schedule=Schedule(), auxiliary=0.0, auxiliary_floor=0.0, epochs=10, episodes_per_epoch=320,
+        DEMO.detector, schedule=Schedule(), auxiliary=0.0, auxiliary_floor=0.0, epochs=12, episodes_per_epoch=400,
         tumour_free_share=0.0, validate_every=1, validation_slices=120,
     ),  # fmt: skip
     # Slices with tumour alone, as in the paper.
     segmenter=replace(
-        DEMO.segmenter, steps=450, agent_steps=150, tumour_free_share=0.0, validate_every=75, validation_slices=120
-    ),
+        DEMO.segmenter, steps=500, agent_steps=170, late_after=0.85, start_at_share=True, tumour_free_share=0.0, validate_every=100,
+        validation_slices=120,
+    ),  # fmt: skip
     patients_train=60,
     patients_validation=12,
     patients_test=24,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +11,13 @@ from torch import Tensor
 from . import boxes as bx
 from . import checkpoint
 from .data import SliceSet
-from .draws import draw_slices, pick_validation
+from .draws import check_sets, draw_slices, identity, name_slices, pick_validation
 from .networks import RoiCrop
 from .networks.rcnn import MASK_SIDE, RCNN, MaskSegmenter
+from .options import RunOptions
 from .presets import Preset
 from .segmenter import sample_crops
+from .step_loop import StepLoop
 
 Array = np.ndarray
 
@@ -119,13 +119,15 @@ def validation_figures(net: RCNN, data: SliceSet, slices: Array, preset: Preset,
 
 def train_proposals(
     preset: Preset, train: SliceSet, validation: SliceSet, out: Path, seed: int, weights: str | None = None,
-    device: str = "cpu",
+    device: str = "cpu", options: RunOptions = RunOptions(),
 ) -> Path:  # fmt: skip
     """Train, keep the best checkpoint by `validation_figures`' score, return its path: proposals.pt, there when all is done.
 
     `weights` such as "IMAGENET1K_V1" starts a torchvision backbone from ImageNet; its statistics are then part of the graph.
     """
     c, rng = preset.proposals, np.random.default_rng([seed, 6])
+    free = preset.segmenter.tumour_free_share
+    check_sets(preset, train, validation, free)
     torch.manual_seed(seed)
     net = RCNN(preset, weights).to(device)
     learnt = [p for p in net.parameters() if p.requires_grad]
@@ -134,43 +136,26 @@ def train_proposals(
     else:
         optimiser = torch.optim.Adam(learnt, c.lr, weight_decay=c.weight_decay)
     chosen = pick_validation(validation, c.validation_slices)
-    out.mkdir(parents=True, exist_ok=True)
-    best_path, log, best = out / "proposals_best.pt", out / "proposals.jsonl", -np.inf
-    log.write_text("")
-    losses: list[float] = []
-    queue = np.zeros(0, dtype=np.int64)
-    begun = time.time()
-    for step in range(c.steps):
+    made_from = {"preset": checkpoint.plain(preset), "seed": seed, "weights": weights, "slices": identity(train, validation)}
+    loop = StepLoop("proposals", out, net, optimiser, rng, made_from, options, clip=10.0)
+
+    def lr_of(step: int) -> float:
         # A short warm start, then a drop late, as torchvision's own recipe.
-        lr = c.lr * min(1.0, (step + 1) / 100) * (1.0 if step < c.late_after * c.steps else 0.1)
-        for group in optimiser.param_groups:
-            group["lr"] = lr
-        if len(queue) < c.batch:
-            queue = draw_slices(train, max(1024, c.batch), preset.segmenter.tumour_free_share, rng)
-        slices, queue = np.sort(queue[: c.batch]), queue[c.batch :]
+        return c.lr * min(1.0, (step + 1) / max(c.warmup, 1)) * (1.0 if step < c.late_after * c.steps else 0.1)
+
+    def loss_of(step: int) -> tuple[Tensor, str]:
+        if len(loop.queue) < c.batch:
+            loop.queue = draw_slices(train, max(1024, c.batch), free, rng)
+        slices, loop.queue = np.sort(loop.queue[: c.batch]), loop.queue[c.batch :]
         images, targets = training_batch(train, slices, preset, rng)
-        images = [x.to(device) for x in images]
         targets = [{key: x.to(device) for key, x in one.items()} for one in targets]
-        net.train()
-        loss = sum(net.model(images, targets).values())
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(learnt, 10.0)
-        optimiser.step()
-        losses.append(float(loss.detach()))
-        if (step + 1) % c.validate_every == 0 or step == c.steps - 1:
-            line: dict[str, float] = {
-                "step": step + 1, "lr": lr, "loss": float(np.mean(losses)), "seconds": round(time.time() - begun, 1),
-            }  # fmt: skip
-            losses.clear()
-            line |= validation_figures(net, validation, chosen, preset)
-            if line["score"] > best:
-                best = line["score"]
-                save_proposals(best_path, net, preset, seed, line, weights)
-            with log.open("a") as f:
-                f.write(json.dumps(line) + "\n")
-            print(" ".join(f"{k}={v:.4g}" for k, v in line.items()), flush=True)
-    return best_path.replace(out / "proposals.pt")
+        losses = net.model([x.to(device) for x in images], targets)
+        return sum(losses.values(), torch.zeros((), device=device)), name_slices(train, slices)
+
+    return loop.run(
+        c.steps, c.validate_every, lr_of, loss_of, lambda: validation_figures(net, validation, chosen, preset),
+        lambda path, line: save_proposals(path, net, preset, seed, line, weights),
+    )  # fmt: skip
 
 
 def save_proposals(

@@ -18,14 +18,20 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Paper 4.2.2. `tau_distance` is a share of the target box's diagonal."""
+    """What Algorithms 1 and 2 compare with (paper 4.2.2)."""
 
     tau_h: float = 0.9
+    """Share of the target box's height above which a box that misses it counts as large."""
     tau_w: float = 0.9
+    """The same of its width."""
     tau_recall: float = 0.95
+    """Recall above which a stop is rewarded, together with tau_iou."""
     tau_iou: float = 0.5
+    """IoU above which a stop is rewarded."""
     tau_distance: float = 1 / 8
+    """Distance of the centres, as a share of the target box's diagonal, up to which the printed Algorithm 2 does not shift."""
     terminal_reward: float = 3.0
+    """Reward of a good stop; a bad one costs as much."""
 
 
 def sign(x: Array) -> Array:

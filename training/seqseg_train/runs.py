@@ -1,7 +1,7 @@
 """The folder of one run: what it was made from in, config.json and the places of its files out.
 
     RUNS/<system>/seed<k>/config.json   everything that the run depends on, and every command that worked on it
-                          detector.pt, segmenter.pt, ...   best checkpoints
+                          detector.pt, segmenter.pt, ...   best checkpoints of stages that are over (NAME_best.pt until then)
                           NAME_last.pt   what a cut-off stage goes on from
                           NAME.csv, tensorboard/, pictures/, bundle/, evaluation/
 """

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from . import boxes as bx
@@ -30,6 +30,7 @@ from .exploration import prior_actions
 from .logs import Log
 from .losses import segmentation_loss
 from .networks import QNetwork, Segmenter
+from .networks.segmenter import last_convolution
 from .options import RunOptions
 from .presets import Preset, SegmenterTraining
 from .walks import run_agent
@@ -47,7 +48,7 @@ def exploring_boxes(data: SliceSet, slices: Array, preset: Preset, rng: np.rando
     episodes.start(np.arange(n), slices, Views.plain(n))
     boxes, running = [episodes.boxes.copy()], np.ones(n, dtype=bool)
     for _ in range(preset.max_steps):
-        prior = prior_actions(episodes.boxes, episodes.target, episodes.tumour, data.grid, preset.min_side, rng)
+        prior = prior_actions(episodes.boxes, episodes.target, episodes.tumour, data.grid, preset.min_side, rng, preset.thresholds)
         actions = np.where(rng.random(n) < chance, rng.integers(bx.TERMINAL, size=n), prior)
         # On a tumour-free slice the prior stops at once; walk on by chance, as the agent might.
         walk = ~episodes.tumour & (rng.random(n) < 0.8)
@@ -167,10 +168,12 @@ class SegmenterRun:
         weights: str | None,
         options: RunOptions,
         start: Path | None = None,
+        agent: str = "",
     ) -> None:
         c = preset.segmenter
         self.preset, self.train, self.validation, self.seed, self.out, self.options = preset, train, validation, seed, out, options
-        self.stage = stage
+        # `agent`: a hash of the agent whose boxes the stage is trained on.
+        self.stage, self.agent = stage, agent
         self.fabric = machine.launch(options, False)
         self.rank, self.world, self.device = self.fabric.global_rank, self.fabric.world_size, self.fabric.device
         check_sets(preset, train, validation, c.tumour_free_share, self.world)
@@ -214,11 +217,13 @@ class SegmenterRun:
         """One gradient step on the crops of boxes [n, 4]."""
         c = self.preset.segmenter
         # The first batches run warm: Adam's steps on a fresh network are too long otherwise.
-        lr *= min(1.0, (self.updates + 1) / 100)
+        lr *= min(1.0, (self.updates + 1) / max(c.warmup, 1))
         for group in self.optimiser.param_groups:
             group["lr"] = lr
         begun = time.time()
         images, masks = training_batch(self.train, slices, boxes, self.preset, self.rng, self.device)
+        if c.start_at_share and not self.before and not self.updates:
+            self._start_at(masks)
         self.crop_net.train()
         loss = segmentation_loss(self.crop_net(images), masks, c.loss, c.border_k, c.border_weight, c.positive_weight)
         value = float(loss.detach())
@@ -235,6 +240,14 @@ class SegmenterRun:
         self.updates += 1
         follow(self.average, self.net, c.ema, self.updates)
         self.seconds += time.time() - begun
+
+    def _start_at(self, masks: Tensor) -> None:
+        """Before the first step: the networks say everywhere what share of the pixels [N, 1, C, C] is tumour."""
+        # Logits beyond 7 either way would take long to come back from.
+        share = float(self.fabric.all_reduce(masks.mean(), reduce_op="mean")) if self.world > 1 else float(masks.mean())
+        share = min(max(share, 1e-3), 0.5)
+        for net in (self.net, self.average):
+            nn.init.constant_(last_convolution(net.net).bias, np.log(share / (1 - share)))
 
     def finish(self, line: dict[str, float], boxes: Array) -> dict[str, float]:
         """`line` with the loss since the last call and the figures of validation on `boxes`, one per chosen slice."""
@@ -253,9 +266,16 @@ class SegmenterRun:
         score = line.get("score", -np.inf) if score is None else score
         if self.rank == 0 and score > self.best:
             self.best = score
-            save_segmenter(self.out / f"{self.name}.pt", self.average, self.preset, self.seed, line)
+            save_segmenter(checkpoint.best_path(self.out, self.name), self.average, self.preset, self.seed, line)
             return True
         return False
+
+    def end(self) -> Path:
+        """The stage is over: its best checkpoint becomes NAME.pt."""
+        if self.rank == 0:
+            checkpoint.finish(self.out, self.name)
+        self.fabric.barrier()
+        return self.out / f"{self.name}.pt"
 
     def _picture(self, step: int, boxes: Array) -> None:
         some = np.flatnonzero(self.validation.tumour[self.chosen])[:8]
@@ -290,7 +310,7 @@ class SegmenterRun:
     def made_from(self) -> dict:
         """What a checkpoint must agree on to be gone on from."""
         return {
-            "stage": self.stage, "preset": checkpoint.plain(self.preset), "seed": self.seed,
+            "stage": self.stage, "agent": self.agent, "preset": checkpoint.plain(self.preset), "seed": self.seed,
             "slices": identity(self.train, self.validation), "number of processes": self.world,
         }  # fmt: skip
 
@@ -316,7 +336,8 @@ def train_segmenter(
     c = preset.segmenter
     if (agent is None) == (stage == "agent"):
         raise ValueError(f"stage {stage} and agent {agent is not None} do not fit each other")
-    run = SegmenterRun(preset, train, validation, out, seed, stage, weights, options, start)
+    named = checkpoint.weights_hash(agent) if agent is not None else ""
+    run = SegmenterRun(preset, train, validation, out, seed, stage, weights, options, start, named)
     last_path, last = out / f"{run.name}_last.pt", c.steps
     if last_path.exists():
         run.load_state_dict(checkpoint.read(last_path, **run.made_from())["state"])
@@ -327,7 +348,7 @@ def train_segmenter(
         first = max(run.before, c.steps - c.agent_steps)
     step = first + run.updates
     if step >= last:
-        return out / f"{run.name}.pt"
+        return run.end()
 
     walks = None
     if stage == "whole":
@@ -360,7 +381,7 @@ def train_segmenter(
                 if run.rank == 0:
                     checkpoint.write(last_path, {**run.made_from(), "state": state})
             run.fabric.barrier()
-    return out / f"{run.name}.pt"
+    return run.end()
 
 
 def save_segmenter(path: Path, net: Segmenter, preset: Preset, seed: int, figures: dict[str, float]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,8 +14,11 @@ from . import checkpoint
 from .atlas import FixedBox, GridMm
 from .boxes import enlarge
 from .data import SliceSet
+from .draws import check_sets, identity
 from .networks.voxresnet import VolumeSegmenter
+from .options import RunOptions
 from .presets import Preset, VolumeConfig
+from .step_loop import StepLoop
 from .volumes import Lines, Network, Stack, predict
 
 Array = np.ndarray
@@ -51,9 +52,10 @@ class Patients:
         return self.data.tumour[self.rows[number]]
 
 
-def training_patch(patients: Patients, box: FixedBox, config: VolumeConfig, rng: np.random.Generator) -> tuple[Array, Array]:
-    """A patch float32 [3, D, H, W] in [0, 1] and its mask [1, D, H, W] of a random patient."""
-    number = int(rng.integers(len(patients)))
+def training_patch(
+    patients: Patients, number: int, box: FixedBox, config: VolumeConfig, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """A random patch float32 [3, D, H, W] in [0, 1] of a patient and its mask [1, D, H, W]."""
     tumour = np.flatnonzero(patients.tumour(number))
     first, last = 0, len(patients.rows[number]) - 1
     if len(tumour) and rng.random() < 0.5:
@@ -130,48 +132,34 @@ def validation_figures(
 def train_volume(
     preset: Preset, train: SliceSet, validation: SliceSet, train_mm: Mapping[int, GridMm],
     validation_mm: Mapping[int, GridMm], box: FixedBox, out: Path, seed: int, device: str = "cpu",
+    options: RunOptions = RunOptions(),
 ) -> Path:  # fmt: skip
     """Train, keep the best checkpoint by `validation_figures`' score, return its path: volume.pt, there when all is done.
 
     Both sets hold every slice of their patients; `..._mm` give each patient's voxel (`atlas.grid_mm`).
     """
     c, rng = preset.volume, np.random.default_rng([seed, 7])
+    check_sets(preset, train, validation, 0.0)
     torch.manual_seed(seed)
     net = VolumeSegmenter(c).to(device)
     optimiser = torch.optim.Adam(net.parameters(), c.lr, weight_decay=c.weight_decay)
     patients, others = Patients(train, train_mm), Patients(validation, validation_mm)
-    out.mkdir(parents=True, exist_ok=True)
-    best_path, log, best = out / "volume_best.pt", out / "volume.jsonl", -np.inf
-    log.write_text("")
-    losses: list[float] = []
-    begun = time.time()
-    for step in range(c.steps):
-        lr = c.lr * (0.5 + 0.5 * np.cos(np.pi * step / c.steps))
-        for group in optimiser.param_groups:
-            group["lr"] = lr
-        pairs = [training_patch(patients, box, c, rng) for _ in range(c.batch)]
+    made_from = {"preset": checkpoint.plain(preset), "seed": seed, "box_mm": list(box.box_mm), "slices": identity(train, validation)}
+    loop = StepLoop("volume", out, net, optimiser, rng, made_from, options, clip=5.0)
+
+    def loss_of(step: int) -> tuple[Tensor, str]:
+        drawn = rng.integers(len(patients), size=c.batch)
+        pairs = [training_patch(patients, int(number), box, c, rng) for number in drawn]
         images, masks = (torch.from_numpy(np.stack(part)).to(device) for part in zip(*pairs))
-        net.train()
         # The auxiliary classifiers matter early and fade out.
         loss = deep_loss(net.net.every(images), masks, c.auxiliary * 1e-3 ** (step / c.steps))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimiser.step()
-        losses.append(float(loss.detach()))
-        if (step + 1) % c.validate_every == 0 or step == c.steps - 1:
-            line: dict[str, float] = {
-                "step": step + 1, "lr": float(lr), "loss": float(np.mean(losses)), "seconds": round(time.time() - begun, 1),
-            }  # fmt: skip
-            losses.clear()
-            line |= validation_figures(net, others, box, c, c.validation_patients)
-            if line["score"] > best:
-                best = line["score"]
-                save_volume(best_path, net, box, preset, seed, line)
-            with log.open("a") as f:
-                f.write(json.dumps(line) + "\n")
-            print(" ".join(f"{k}={v:.4g}" for k, v in line.items()), flush=True)
-    return best_path.replace(out / "volume.pt")
+        return loss, ", ".join(f"patient {train.patient[patients.rows[number][0]]}" for number in drawn)
+
+    return loop.run(
+        c.steps, c.validate_every, lambda step: float(c.lr * (0.5 + 0.5 * np.cos(np.pi * step / c.steps))), loss_of,
+        lambda: validation_figures(net, others, box, c, c.validation_patients),
+        lambda path, line: save_volume(path, net, box, preset, seed, line),
+    )  # fmt: skip
 
 
 def save_volume(

@@ -68,25 +68,25 @@ def run_agent(net: QNetwork, data: SliceSet, slices: Array, preset: Preset, chun
 def validation_figures(net: QNetwork, data: SliceSet, slices: Array, preset: Preset) -> dict[str, float]:
     """Greedy episodes on validation slices: recall, IoU, stops. `score` chooses the checkpoint.
 
-    Recall by itself is high for an untouched box, so the score is the sum of recall at the x 1.5 box, IoU and the share
+    Recall by itself is high for an untouched box, so the score is the sum of recall at the box x `score_context`, IoU and the share
     of stops that Algorithm 1 rewards, less the share of tumour-free slices that never stop.
     """
     t = run_agent(net, data, slices, preset)
     tumour = data.tumour[slices]
     last, target = t.last[tumour], data.target[slices][tumour]
-    rewarded = t.stopped[tumour] & good_stop(last, target)
+    rewarded = t.stopped[tumour] & good_stop(last, target, preset.thresholds)
     raw = bx.recall(last, target)
-    wide = bx.recall(bx.enlarge(last, preset.ranet.context_factor, data.grid), target)
+    wide = bx.recall(bx.enlarge(last, preset.detector.score_context, data.grid), target)
     idle = ~t.stopped[~tumour]
     figures = {
         "recall": float(raw.mean()),
         "recall_min": float(raw.min()),
-        "recall_x1.5": float(wide.mean()),
+        "recall_wide": float(wide.mean()),
         "iou": float(bx.iou(last, target).mean()),
         "stopped": float(t.stopped[tumour].mean()),
         "rewarded": float(rewarded.mean()),
         "steps": float(t.steps[tumour].mean()),
         "tumour_free_stopped": float(1 - idle.mean()) if len(idle) else 1.0,
     }
-    figures["score"] = figures["recall_x1.5"] + figures["iou"] + figures["rewarded"] + figures["tumour_free_stopped"] - 1
+    figures["score"] = figures["recall_wide"] + figures["iou"] + figures["rewarded"] + figures["tumour_free_stopped"] - 1
     return figures

@@ -1,5 +1,6 @@
 """seqseg-train: the overview, settings by preset, file and option, and a run from data set to bundle."""
 
+import importlib
 import json
 import os
 import shutil
@@ -144,6 +145,8 @@ def test_from_data_set_to_bundle(dataset, tmp_path, capsys):
     common = ["--dataset", dataset, "--runs", tmp_path / "runs", "--config", file, *COMMON]
     with pytest.raises(SystemExit, match="detector.pt: is missing; run seqseg-train train detector"):
         call("train", "segmenter", *common, "--detector.episodes-per-epoch", 24)
+    call("train", "segmenter", *common, "--detector.episodes-per-epoch", 24, "--before-agent", "True")
+    assert not (tmp_path / "runs" / "seqseg" / "seed1" / "segmenter.pt").exists()
     call("train", "detector", *common, "--detector.episodes-per-epoch", 24)
     call("train", "segmenter", *common, "--detector.episodes-per-epoch", 24)
     folder = tmp_path / "runs" / "seqseg" / "seed1"
@@ -157,8 +160,11 @@ def test_from_data_set_to_bundle(dataset, tmp_path, capsys):
     with pytest.raises(SystemExit, match="holds a run of train detector"):
         call("train", "joint", *common, "--detector.episodes-per-epoch", 24)
 
-    call("export", "--run", folder, "--dataset", dataset, "--workers", 1)
+    call("export", "--run", folder, "--dataset", dataset, "--workers", 1, "--choose-threshold", "--calibrate", "True")
     manifest = json.loads((folder / "bundle" / "bundle.json").read_text())
+    assert manifest["segmenter"]["threshold"] == manifest["metrics"]["threshold"]["chosen"] and manifest["metrics"]["threshold"]["patients"] == 2
+    assert manifest["input"]["slice_spacing_mm"] == [6.0, 6.0]
+    assert "stop_bias" in manifest["metrics"]["validation"]["detector"]["calibration"]
     assert manifest["detector"]["kind"] == "agent" and manifest["intended_use"]["demo"]
     assert "synthetic" in manifest["intended_use"]["statement"] and manifest["training"]["system"] == "seqseg"
     assert "networks" in capsys.readouterr().out
@@ -195,6 +201,9 @@ def test_what_cannot_be_trained_is_refused(dataset, tmp_path):
         call("train", "joint", *common, "--system", "unet")
     with pytest.raises(SystemExit, match="dataset.json: is missing"):
         call("train", "all", "--dataset", tmp_path, "--preset", "tiny")
+    with pytest.raises(SystemExit, match="--before-agent: the segmenter of unet has no batches without an agent"):
+        call("train", "segmenter", *common, "--system", "unet", "--before-agent", "True")
+    shutil.rmtree(tmp_path / "unet")
     with pytest.raises(SystemExit, match="change the settings of `ranet`"):
         call("train", "all", *common, "--system", "unet", "--baselines.whole-crop", 32)
     assert not list(tmp_path.iterdir())
@@ -203,15 +212,41 @@ def test_what_cannot_be_trained_is_refused(dataset, tmp_path):
 def test_every_setting_says_what_it_is():
     import ast
 
-    from seqseg_train import config, exploration
+    from seqseg_train import config, exploration, reward
 
-    for module in (config, exploration):
+    for module in (config, exploration, reward):
         body = ast.parse(Path(module.__file__).read_text()).body
         for kind in [node for node in body if isinstance(node, ast.ClassDef)]:
             for field, after in zip(kind.body, [*kind.body[1:], None]):
                 if isinstance(field, ast.AnnAssign):
                     told = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str)
                     assert told, f"{kind.name}.{ast.unparse(field.target)} has no help"
+
+
+def test_the_demos_commands_can_be_said(tmp_path, monkeypatch):
+    """Every command that makes the demo bundle is one that the command line takes, in an order in which it can run."""
+    import tyro
+
+    from seqseg_train import demo
+
+    said = []
+
+    def take(words):
+        words = [str(word) for word in words]
+        name, rest = cli.split_command(words)
+        module, _, kind = cli.COMMANDS[name][0].partition(":")
+        command = getattr(importlib.import_module(f"seqseg_train.commands.{module}"), kind)
+        said.append((name, command.parse(rest, name) if hasattr(command, "parse") else tyro.cli(command, args=rest)))
+
+    monkeypatch.setattr(demo, "start", take)
+    monkeypatch.setattr(demo, "wait", lambda *commands: None)
+    monkeypatch.setattr(demo.Demo, "report", lambda self: None)
+    demo.Demo(tmp_path / "bundle", tmp_path / "work", seed=5).main()
+    assert [name for name, _ in said] == ["prepare", "train detector", "train segmenter", "train all", "export"]
+    prepare, detector, segmenter, everything, export = (command for _, command in said)
+    assert prepare.phantoms == (200, 40, 0) and prepare.phantom_seed == 5 and segmenter.before_agent
+    assert detector.settings == segmenter.settings == everything.settings and detector.settings.detector.calibrate
+    assert export.run == everything.runs / "seqseg" / "seed5" and export.dataset == prepare.out and export.choose_threshold
 
 
 def test_the_tables_by_one_command(dataset, tmp_path):

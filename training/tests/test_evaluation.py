@@ -16,6 +16,7 @@ from seqseg_train.commands.evaluate import Evaluate, parse_logs
 from seqseg_train.evaluation import plots
 from seqseg_train.evaluation.program import Program
 from seqseg_train.program import find_program
+from seqseg_train.evaluation.report import to_markdown
 from seqseg_train.evaluation.rows import CaseRow, SliceRow, read_csv, write_csv
 from seqseg_train.evaluation.score import box_figures, box_in_pixels, slice_rows, tumour_range
 from seqseg_train.evaluation.subgroups import groups, mann_whitney, subgroups, two_by_two
@@ -344,6 +345,9 @@ def test_a_split_through_the_program(cases, tmp_path):
     assert whole.volume_ml == pytest.approx(cases[2].mask().sum() * 6 * 2.2 * 2.2 / 1000)
     text = (out / "report.md").read_text()
     assert "Not for clinical use" in text and "p3: " in text and "| sex |" in text
+    assert "trained on another data set" in text and "figures are too good" not in text
+    report["bundle"]["of_this_dataset"], report["dataset"]["split"] = True, "validation"
+    assert "the bundle was chosen on: the figures are too good" in to_markdown(report)
     for name in ("bland_altman", "dice_area", "cases"):
         assert (out / "plots" / f"{name}.png").stat().st_size > 10_000 and f"plots/{name}.png" in text
     assert sorted(p.name for p in out.iterdir()) == ["cases.csv", "evaluation.json", "plots", "report.md", "runs", "slices.csv"]

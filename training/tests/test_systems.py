@@ -216,7 +216,7 @@ def squares(n, seed):
         images[i, :, y : y + h, x : x + w] = 230
         masks[i, y : y + h, x : x + w] = 255
         target[i] = x, y, x + w, y + h
-    number = np.arange(n)
+    number = np.arange(n) + 1000 * seed  # other patients in every set
     return SliceSet(Stacked([images]), Stacked([masks]), number, np.zeros(n, int), np.ones(n, bool), target)
 
 
@@ -294,7 +294,7 @@ def test_training_patches_are_the_windows_patches(sets, voxel_mm):
         def random(self):
             return 1.0
 
-    image, mask = training_patch(patients, box, config, Never(np.random.PCG64(0)))
+    image, mask = training_patch(patients, 0, box, config, Never(np.random.PCG64(0)))
     assert image.shape == (3, 16, 48, 48) and np.array_equal(image, whole[:3]) and np.array_equal(mask, whole[3:] >= 0.5)
     assert mask.any() and not mask[:, :2].any()
 

@@ -16,13 +16,13 @@ def evaluation(base, demo=True, **more):
     names = ("dice", "precision", "recall", "iou")
     segmentation = {
         "slices": {n: {"count": 9, "mean": base + i / 100} for i, n in enumerate(names)}
-        | {"cc": base - 0.3, "hd_px": {"mean": 100 * base}, "hd_mm": {"mean": 50 * base}},
+        | {"cc": base - 0.3, "hd_px": {"mean": 100 * base, "undefined": 2}, "hd_mm": {"mean": 50 * base}},
         "pooled": {n: base + 0.05 + i / 100 for i, n in enumerate(names)} | {"cc": None},
     }
     return {
         "bundle": {"demo": demo, "statement": "Made up."},
         "dataset": {"name": "made-up", "hash": "h", "split": "test"},
-        "cases": {"evaluated": 4, "failed": []},
+        "cases": {"asked": 4, "evaluated": 4, "failed": []},
         "segmentation": segmentation,
         "boxes": {
             n: {"min": base - 0.1 + s, "max": base + 0.2 + s, "mean": base + s} for n, s in (("recall", 0.0), ("iou", -0.2))
@@ -111,7 +111,7 @@ def test_ours_stand_below_the_paper_in_the_same_columns(runs):
     # 0.80 and 0.82: mean 0.81, standard deviation 0.0141.
     assert ours[1][1:] == [
         "ours, mean of slices (2 seeds)", "81.00% ± 1.41", "82.00% ± 1.41", "83.00% ± 1.41", "51.00% ± 1.41",
-        "81.00 ± 1.41 (40.50 mm)",
+        "81.00 ± 1.41 (40.50 mm; 2 slices have none)",
     ]  # fmt: skip
     assert ours[2][1:] == ["ours, pooled (2 seeds)", "86.00% ± 1.41", "87.00% ± 1.41", "88.00% ± 1.41", "–", "–"]
     assert [line[1:] for line in six if line[0] == "Mask R-CNN"][1] == ["ours: not run", "–", "–", "–", "–", "–"]
@@ -170,7 +170,8 @@ def test_runs_of_other_cases_are_told(runs):
     assert "cannot be compared" not in "".join(tables.heading(tables.read_runs(runs))[:6]).replace(
         "Only the order of rows can be compared", ""
     )
-    other = evaluation(0.5, demo=False, cases={"evaluated": 3, "failed": [{"case": "x", "error": "y"}]})
+    # As many as elsewhere, but another one failed.
+    other = evaluation(0.5, demo=False, cases={"asked": 4, "evaluated": 4, "failed": [{"case": "x", "error": "y"}]})
     write(runs, "ddnn", 0, other)
     head = "\n".join(tables.heading(tables.read_runs(runs)))
     assert "were not evaluated on the same cases" in head and "ddnn/seed0 1" in head

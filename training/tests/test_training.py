@@ -20,13 +20,17 @@ from seqseg_train import detector as dqn
 from seqseg_train import pictures, segmenter
 from seqseg_train.crops import Looker
 from seqseg_train.draws import check_sets, draw_slices
+from seqseg_train.environment import Episodes, Views
 from seqseg_train.exploration import Schedule
 from seqseg_train.joint import train_joint
 from seqseg_train.networks import QNetwork
+from seqseg_train.networks.segmenter import crop_network, last_convolution
 from seqseg_train.options import RunOptions
-from seqseg_train.presets import DEMO, MICRO, PAPER
+from seqseg_train.presets import DEMO, MICRO, PAPER, TINY
 from seqseg_train.replay import Replay, Transitions
 from seqseg_train.reward import Thresholds
+from seqseg_train.step_loop import StepLoop
+from seqseg_train.systems import SYSTEMS
 from seqseg_train.walks import run_agent
 
 
@@ -113,6 +117,8 @@ def test_a_cut_off_agent_goes_on_to_the_same_bits(sets, tmp_path, monkeypatch):
         with pytest.raises(Cut):
             dqn.train_detector(SMALL, *sets, tmp_path / "cut", 1)
     assert 0 < weights_of(tmp_path / "cut" / "detector_last.pt")["epoch"] < SMALL.detector.epochs
+    # Half a training has no checkpoint of the name that the next stages look for.
+    assert (tmp_path / "cut" / "detector_best.pt").exists() and not (tmp_path / "cut" / "detector.pt").exists()
     # Whatever ran in this process since must not matter.
     torch.rand(5)
     dqn.train_detector(SMALL, *sets, tmp_path / "cut", 1)
@@ -139,6 +145,103 @@ def test_a_cut_off_segmenter_goes_on_to_the_same_bits(sets, tmp_path, monkeypatc
         one, two = (weights_of(folder / f"{name}_last.pt") for folder in (a, b))
         assert one["updates"] == 12 and same(one, two)
         assert rows_of(a / f"{name}.csv") == rows_of(b / f"{name}.csv")
+
+
+def count_to(target, out, options=RunOptions()):
+    """A loop that fits one number to draws about `target`."""
+    net, rng = torch.nn.Linear(1, 1, bias=False), np.random.default_rng(3)
+    torch.nn.init.zeros_(net.weight)
+    optimiser = torch.optim.SGD(net.parameters(), 0.1, momentum=0.5)
+    loop = StepLoop("count", out, net, optimiser, rng, {"target": target}, options, clip=1.0)
+
+    def loss_of(step):
+        if not len(loop.queue):
+            loop.queue = rng.permutation(5)
+        drawn, loop.queue = loop.queue[0], loop.queue[1:]
+        noise = torch.rand(1) + (np.nan if target < 0 and step == 7 else 0)
+        return ((net.weight - target - 0.01 * int(drawn) - 0.01 * noise) ** 2).sum(), f"draw {drawn}"
+
+    saved = {}
+
+    def save(path, line):
+        saved.update(line)
+        path.write_text(str(line["step"]))
+
+    return loop.run(12, 4, lambda step: 0.1, loss_of, lambda: {"score": -abs(float(net.weight.detach()) - target)}, save)
+
+
+def test_a_cut_off_loop_of_batches_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+    torch.manual_seed(5)
+    assert count_to(1.0, tmp_path / "whole").read_text() in ("4", "8", "12")
+    torch.manual_seed(5)
+    with monkeypatch.context() as m:
+        cut_after(m, torch.optim.SGD, "step", 7)
+        with pytest.raises(Cut):
+            count_to(1.0, tmp_path / "cut")
+    assert not (tmp_path / "cut" / "count.pt").exists()
+    torch.rand(5)
+    path = count_to(1.0, tmp_path / "cut")
+    assert path == tmp_path / "cut" / "count.pt" and not (tmp_path / "cut" / "count_best.pt").exists()
+    one, two = (weights_of(tmp_path / name / "count_last.pt") for name in ("whole", "cut"))
+    assert one["step"] == 12 and len(one["queue"]) == 3 and same(one, two)
+    assert rows_of(tmp_path / "whole" / "count.csv") == rows_of(tmp_path / "cut" / "count.csv")
+    assert count_to(1.0, tmp_path / "cut") == path
+    with pytest.raises(SystemExit, match="target was 1.0 and is 2.0"):
+        count_to(2.0, tmp_path / "cut")
+    with pytest.raises(FloatingPointError, match=r"the loss of count is nan in batch 8; it holds draw \d"):
+        count_to(-1.0, tmp_path / "nan")
+    path.unlink()
+    with pytest.raises(SystemExit, match="count.pt: is missing, though count has taken all its steps"):
+        count_to(1.0, tmp_path / "cut")
+
+
+def test_ranet_is_not_gone_on_with_for_another_agent(sets, tmp_path):
+    agents = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        agents.append(QNetwork(SMALL).eval())
+    segmenter.train_segmenter(SMALL, *sets, tmp_path, 1, agents[0], "agent")
+    with pytest.raises(SystemExit, match="segmenter_last.pt: was made otherwise: agent was"):
+        segmenter.train_segmenter(SMALL, *sets, tmp_path, 1, agents[1], "agent")
+
+
+def test_the_logits_start_at_the_tumours_share(sets, tmp_path, monkeypatch):
+    """Before the first step, and for every network on crops; the stage behind another one keeps what that has learnt."""
+    share = 0.02
+    for name in ("unet", "ranet", "attention_unet", "densenet", "ddnn", "tang"):
+        preset = SYSTEMS[name].preset(TINY)
+        last = last_convolution(crop_network(preset.ranet))
+        assert last.out_channels == 1 and last.bias.shape == (1,)
+    preset = replace(SMALL, segmenter=replace(SMALL.segmenter, start_at_share=True, steps=1, validate_every=1))
+    run = segmenter.SegmenterRun(preset, *sets, tmp_path / "new", 1, "whole", None, RunOptions())
+    masks = torch.zeros(4, 1, 10, 10)
+    masks[0, 0, :2, :4] = 1
+    run._start_at(masks)
+    for net in (run.net, run.average):
+        assert last_convolution(net.net).bias.item() == pytest.approx(np.log(share / (1 - share)), rel=1e-5)
+    started = []
+    monkeypatch.setattr(segmenter.SegmenterRun, "_start_at", lambda self, masks: started.append(self.stage))
+    first = segmenter.train_segmenter(
+        replace(preset, segmenter=replace(preset.segmenter, steps=2, agent_steps=1)), *sets, tmp_path, 1, None, "explore"
+    )
+    assert started == ["explore"]
+    agent = QNetwork(SMALL).eval()
+    segmenter.train_segmenter(
+        replace(preset, segmenter=replace(preset.segmenter, steps=2, agent_steps=1)), *sets, tmp_path, 1, agent, "agent", first
+    )
+    assert started == ["explore"]
+
+
+def test_algorithm_1s_thresholds_are_settings(sets):
+    """An episode and the agent's validation follow the preset's."""
+    data = sets[1]
+    row = np.flatnonzero(data.tumour)[:1]
+    rewards = []
+    for wanted in (Thresholds(), Thresholds(tau_recall=-1.0, tau_iou=-1.0, terminal_reward=5.0)):
+        episodes = Episodes(data, replace(SMALL, thresholds=wanted), 1)
+        episodes.start(np.array([0]), row, Views.plain(1))
+        rewards.append(float(episodes.step(np.array([bx.TERMINAL]))[0][0]))
+    assert rewards == [-3.0, 5.0]
 
 
 def test_a_cut_off_joint_run_goes_on_to_the_same_bits(sets, tmp_path, monkeypatch):
@@ -229,7 +332,7 @@ def test_two_processes_end_with_equal_weights(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     one, two = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
     assert one["ends"].keys() == {"whole", "joint"} and one["ends"] == two["ends"]
-    assert {"segmenter.pt", "segmenter_last.pt", "detector.pt", "joint_last.pt"} <= set(one["written"]) and two["written"] == []
+    assert {"segmenter_best.pt", "segmenter_last.pt", "detector_best.pt", "joint_last.pt"} <= set(one["written"]) and two["written"] == []
     losses = [float(row["loss"]) for row in rows_of(tmp_path / "segmenter.csv")]
     assert losses[-1] < losses[0]
     # A run of two processes has the random states, queues and pools of both.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +43,12 @@ class Export:
     """Intended use, shown beside every result."""
     note: str | None = None
     """What a reader of the manifest should know of this run beyond its settings."""
-    calibrate: bool = True
-    """Choose the agent's two biases on validation slices (calibration.py); --no-calibrate leaves the network as it was trained."""
+    calibrate: bool | None = None
+    """Choose the agent's two biases on validation slices (calibration.py), or leave the network as it was trained; as the run's settings
+    say unless given (detector.calibrate)."""
+    choose_threshold: bool = False
+    """Choose the probability threshold on the whole validation patients (threshold.py) instead of the settings' own: for bundles whose
+    users look at slices without tumour too. Minutes."""
     golden_from_data: bool = False
     """Take the golden case's images from the data set's validation patients. They lie in the bundle, for all who get it to see; otherwise
     a synthetic patient gives them."""
@@ -78,7 +83,7 @@ class Export:
         # The golden case of a volume's segmenter is neighbouring slices, so every slice is needed.
         every = p.segmenter_kind == "volume"
         validation = data.slices("validation", p.input, None if every else 0, self.workers)
-        detector, segmenter, metrics = networks_of(run, validation, self.calibrate)
+        detector, segmenter, metrics = networks_of(run, validation, p.detector.calibrate if self.calibrate is None else self.calibrate)
         if self.golden_from_data or is_synthetic(data):
             images, voxel_mm = golden_images(detector, validation, data.cases().__getitem__, p)
         else:
@@ -90,6 +95,13 @@ class Export:
         figures: dict[str, Any] = {"networks": check_graphs(out, detector, segmenter, p)}
         if p.detector_kind in ("agent", "whole") and p.segmenter_kind == "crop":
             figures |= check_bundle(out)
+            if self.choose_threshold:
+                from ..threshold import set_threshold
+
+                cases = data.cases("validation")
+                figures["threshold"] = set_threshold(out, ((c.images(), c.mask(), c.spacing_mm) for c in cases), len(cases))
+        elif self.choose_threshold:
+            raise SystemExit(f"--choose-threshold: system {run.system} has detector kind {p.detector_kind}; it is made for agents and whole slices")
         return figures
 
     def text(self, run: Run, data: Dataset) -> Any:
@@ -106,7 +118,10 @@ class Export:
             **({"note": self.note} if self.note else {}),
         }  # fmt: skip
         name = self.name or f"seqseg-{run.system.replace('_', '-')}"
-        return BundleText(name, self.version, self.licence, synthetic, statement, all(shares), training)
+        # Between the centres of neighbouring slices, mm: what the networks saw.
+        gaps = [case.spacing_mm[0] for case in data.cases("train")]
+        seen = (math.floor(min(gaps) * 10) / 10, math.ceil(max(gaps) * 10) / 10)
+        return BundleText(name, self.version, self.licence, synthetic, statement, all(shares), training, seen)
 
 
 def networks_of(run: Run, validation: SliceSet, calibrated: bool) -> tuple[Any, Any, dict[str, Any]]:

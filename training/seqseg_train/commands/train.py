@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ..data import SliceSet
     from ..dataset import Dataset
 
-# Tumour-free slices kept of each patient where a preset trains on them.
-TUMOUR_FREE_PER_PATIENT = 6
 # A flag takes its value as a word, so that a file says it in the same way.
 STYLE = (tyro.conf.FlagConversionOff,)
 
@@ -122,7 +120,7 @@ class Training:
 def tumour_free_of(settings: Preset) -> int:
     """How many tumour-free slices of each patient the loops on slices want."""
     shares = (settings.detector.tumour_free_share, settings.segmenter.tumour_free_share)
-    return TUMOUR_FREE_PER_PATIENT if any(shares) else 0
+    return settings.tumour_free_per_patient if any(shares) else 0
 
 
 def train_agent(command: Training, run: Run) -> None:
@@ -141,6 +139,12 @@ def train_crops(command: Training, run: Run) -> None:
 
     apart(run, "joint")
     p, out, shared = run.settings, run.folder, {"weights": run.weights, "options": command.options}
+    first = 0 < p.segmenter.agent_steps < p.segmenter.steps
+    if getattr(command, "before_agent", False):
+        if p.detector_kind != "agent" or not first:
+            raise SystemExit(f"--before-agent: the segmenter of {run.system} has no batches without an agent (segmenter.agent_steps)")
+        train_segmenter(p, *command.slices(p, tumour_free_of(p)), out, run.seed, None, "explore", **shared)
+        return
     if p.detector_kind == "agent" and not (out / "detector.pt").exists():
         raise SystemExit(f"{out / 'detector.pt'}: is missing; run seqseg-train train detector, or train all, with the same options first")
     sets = command.slices(p, tumour_free_of(p))
@@ -149,7 +153,7 @@ def train_crops(command: Training, run: Run) -> None:
         return
     agent, _ = load_detector(out / "detector.pt", p)
     start = None
-    if 0 < p.segmenter.agent_steps < p.segmenter.steps:
+    if first:
         start = train_segmenter(p, *sets, out, run.seed, None, "explore", **shared)
     train_segmenter(p, *sets, out, run.seed, agent, "agent", start, **shared)
 
@@ -161,7 +165,7 @@ def train_proposals(command: Training, run: Run) -> None:
     alone("proposals", command.options)
     sets = command.slices(run.settings, tumour_free_of(run.settings))
     device = device_of(command.options)
-    once(run, "proposals", lambda: proposals.train_proposals(run.settings, *sets, run.folder, run.seed, run.weights, device))
+    proposals.train_proposals(run.settings, *sets, run.folder, run.seed, run.weights, device, command.options)
 
 
 def train_volume(command: Training, run: Run) -> None:
@@ -174,7 +178,7 @@ def train_volume(command: Training, run: Run) -> None:
     mm = {n: atlas.grid_mm(case.shape[1:], case.spacing_mm, p.input) for n, case in enumerate(cases)}
     box = atlas.atlas_box(atlas.boxes_in_mm(train, mm), p.volume.atlas_share, p.volume.atlas_margin_mm)
     device = device_of(command.options)
-    once(run, "volume", lambda: volume_training.train_volume(p, train, validation, mm, mm, box, run.folder, run.seed, device))
+    volume_training.train_volume(p, train, validation, mm, mm, box, run.folder, run.seed, device, command.options)
 
 
 def nothing(command: Training, run: Run) -> None:
@@ -184,12 +188,6 @@ def nothing(command: Training, run: Run) -> None:
 STAGES: dict[str, Callable[[Training, Run], None]] = {
     "agent": train_agent, "segmenter": train_crops, "proposals": train_proposals, "atlas": nothing, "volume": train_volume,
 }  # fmt: skip
-
-
-def once(run: Run, name: str, work: Callable[[], object]) -> None:
-    """Work that cannot go on from the middle: done whole, or again. Its checkpoint gets its name when all is done."""
-    if not (run.folder / f"{name}.pt").exists():
-        work()
 
 
 def apart(run: Run, *others: str) -> None:
@@ -223,8 +221,12 @@ class TrainDetector(Training):
         self.run_stage(wanted[0], self.begin("train detector"))
 
 
+@dataclass
 class TrainSegmenter(Training):
     """Train what outlines it: RANet on the agent's boxes (paper 3.2, 4.2.3), or a system's own segmenter."""
+
+    before_agent: bool = False
+    """Only the batches on the exploring policy's boxes, which need no agent: these can run beside `train detector`."""
 
     def main(self) -> None:
         wanted = [stage for stage in self.stages() if stage in ("segmenter", "volume")]

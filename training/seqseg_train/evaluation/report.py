@@ -64,6 +64,11 @@ def _head(e: dict[str, Any]) -> list[str]:
         f"cases, {c['with_tumour']} with tumour; {n['evaluated']} slices looked at, {n['tumour']} with tumour.",
         "",
     ]
+    if not b.get("of_this_dataset", True):
+        lines += ["The bundle was trained on another data set; whether patients are in both is not known here.", ""]
+    elif source["split"] != "test":
+        did = {"train": "was trained on", "validation": "was chosen on"}[source["split"]]
+        lines += [f"**These are the patients that the bundle {did}: the figures are too good for others.**", ""]
     if not b["negatives_trained"]:
         lines += [
             "The bundle was trained on tumour slices alone: looked at was the range from a case's first to its last tumour "

@@ -3,7 +3,7 @@ Markdown and CSV.
 
 Every printed row is followed by ours: means over the tumour slices and, since the paper's one-scale rows are pooled over
 pixels, the pooled figures. Several seeds: mean ± standard deviation. Our HD is in pixels of a 384 x 384 slice, with
-millimetres behind.
+millimetres behind, and the number of tumour slices that are not in its mean because nothing was found on them.
 """
 
 from __future__ import annotations
@@ -95,6 +95,7 @@ class Line:
     source: str  # `slices`, `pooled` or `boxes`
     values: dict[str, Value | None]
     mm: Value | None = None  # HD in mm
+    without_hd: Value | None = None  # slices that have none, because one mask is empty
     seeds: int = 0
     sample: Value | None = None
 
@@ -124,7 +125,7 @@ def lines(paper_table: PaperTable, row: PaperRow, runs: Sequence[RunFiles]) -> l
             return Value(there) if there else None
 
         names = {"Dice": "dice", "Precision": "precision", "Recall": "recall", "CC": "cc", "HD": "hd_px"}
-        return [Line("slices", {c: value(n) for c, n in names.items()}, value("hd_mm"), len(found), value("sample"))]
+        return [Line("slices", {c: value(n) for c, n in names.items()}, value("hd_mm"), None, len(found), value("sample"))]
     if not evaluated:
         return []
     if paper_table.columns[0] == "Recall min":
@@ -136,16 +137,20 @@ def lines(paper_table: PaperTable, row: PaperRow, runs: Sequence[RunFiles]) -> l
             c: over_seeds(evaluated, ("segmentation", source, *names[c])) if c in names else None for c in paper_table.columns
         }
         mm = over_seeds(evaluated, ("segmentation", source, "hd_mm", "mean")) if "HD" in names else None
-        out.append(Line(source, values, mm, len(evaluated)))
+        without = over_seeds(evaluated, ("segmentation", source, "hd_px", "undefined")) if "HD" in names else None
+        out.append(Line(source, values, mm, without, len(evaluated)))
     return out
 
 
-def _cell(column: str, value: Value | None, mm: Value | None) -> str:
+def _cell(column: str, value: Value | None, line: Line) -> str:
     if value is None:
         return "–"
     if column == "HD":
         spread = "" if value.sd is None else f" ± {value.sd:.2f}"
-        return f"{value.mean:.2f}{spread}" + ("" if mm is None else f" ({mm.mean:.2f} mm)")
+        notes = [] if line.mm is None else [f"{line.mm.mean:.2f} mm"]
+        if line.without_hd and line.without_hd.mean:
+            notes.append(f"{line.without_hd.mean:g} slices have none")
+        return f"{value.mean:.2f}{spread}" + (f" ({'; '.join(notes)})" if notes else "")
     return percent(value.mean) + ("" if value.sd is None else f" ± {value.sd * 100:.2f}")
 
 
@@ -172,7 +177,7 @@ def table_lines(paper_table: PaperTable, runs: dict[str, list[RunFiles]]) -> lis
             body.append([row.label, f"ours: {'no such cases' if ran else NOT_RUN}", *["–"] * (len(printed) + sampled)])
         for line in ours:
             seeds = f" ({line.seeds} seeds)" if line.seeds > 1 else ""
-            cells = [_cell(c, line.values.get(c), line.mm) for c in paper_table.columns]
+            cells = [_cell(c, line.values.get(c), line) for c in paper_table.columns]
             body.append(
                 [
                     row.label,
@@ -221,7 +226,10 @@ def heading(runs: dict[str, list[RunFiles]]) -> list[str]:
             for e in evaluations
         }
     )
-    identities = {(e["dataset"].get("hash"), e["dataset"]["split"], e["cases"]["evaluated"]) for e in evaluations}
+    identities = {
+        (e["dataset"].get("hash"), e["dataset"]["split"], e["cases"]["asked"], tuple(sorted(f["case"] for f in e["cases"]["failed"])))
+        for e in evaluations
+    }
     out = ["# The paper's tables", "", *demo_lines(runs)]
     if sets:
         out += [f"Ours: {'; '.join(sets)}. The paper's: its own 166 test patients. Only the order of rows can be compared.", ""]
@@ -259,6 +267,7 @@ def to_csv(runs: dict[str, list[RunFiles]]) -> str:
                 for column in t.columns:
                     write((t.number, r.label, r.system, line.source), column, line.values.get(column))
                 write((t.number, r.label, r.system, line.source), "HD mm", line.mm)
+                write((t.number, r.label, r.system, line.source), "slices without HD", line.without_hd)
     return text.getvalue()
 
 

@@ -59,6 +59,14 @@ def crop_network(config: SegmenterConfig, weights: str | None = None) -> nn.Modu
     raise ValueError(f"{config.network} is no network on crops; Mask R-CNN's masks come from networks.rcnn")
 
 
+def last_convolution(net: nn.Module) -> nn.Conv2d:
+    """The convolution that gives the logits: the last one that the network was built of."""
+    last = [module for module in net.modules() if isinstance(module, nn.Conv2d)][-1]
+    if last.out_channels != 1 or last.bias is None:
+        raise ValueError(f"{type(net).__name__} does not end in a convolution to one logit, so none can start at the tumour's share")
+    return last
+
+
 class Segmenter(nn.Module):
     """images [S, 3, H, W], boxes [N, 4] (already enlarged), image_index [N] -> probability [N, 1, C, C]."""
 

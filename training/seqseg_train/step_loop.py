@@ -1,0 +1,102 @@
+"""A network, the loss of a batch and the figures of validation in; NAME.csv and the best checkpoint NAME.pt out.
+
+For stages that are batches and nothing else, in one process (proposals.py, volume_training.py). A run that was cut off goes
+on from NAME_last.pt to the same result.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from . import checkpoint
+from .logs import Log
+from .options import RunOptions
+
+
+@dataclass
+class StepLoop:
+    """What changes from batch to batch, and where it is kept."""
+
+    name: str
+    out: Path
+    net: nn.Module
+    optimiser: torch.optim.Optimizer
+    rng: np.random.Generator
+    # What a checkpoint must agree on to be gone on from.
+    made_from: dict[str, Any]
+    options: RunOptions
+    # Largest norm of a gradient.
+    clip: float
+    # Slices that are to come, for losses that draw from an order.
+    queue: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    def run(
+        self,
+        steps: int,
+        validate_every: int,
+        lr_of: Callable[[int], float],
+        loss_of: Callable[[int], tuple[Tensor, str]],
+        figures_of: Callable[[], dict[str, float]],
+        save: Callable[[Path, dict[str, float]], None],
+    ) -> Path:
+        """All batches; returns NAME.pt. `loss_of` gives a batch's loss and its slices in words, `figures_of` has a `score`."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        log = Log(self.out / f"{self.name}.csv", "step", self.out / "tensorboard" if self.options.tensorboard else None)
+        last = self.out / f"{self.name}_last.pt"
+        first, best, seconds, losses, validations = 0, -np.inf, 0.0, [], 0
+        if last.exists():
+            state = checkpoint.read(last, **self.made_from)["state"]
+            first, best, seconds, log.rows = state["step"], state["best"], state["seconds"], list(state["rows"])
+            self.load(state)
+        begun = time.time()
+        bar = tqdm(range(first, steps), self.name, steps, initial=first, unit="batch", disable=None if self.options.progress else True)
+        for step in bar:
+            lr = lr_of(step)
+            for group in self.optimiser.param_groups:
+                group["lr"] = lr
+            self.net.train()
+            loss, named = loss_of(step)
+            losses.append(float(loss.detach()))
+            if not np.isfinite(losses[-1]):
+                raise FloatingPointError(f"the loss of {self.name} is {losses[-1]} in batch {step + 1}; it holds {named}. Lower the learning rate")
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.net.parameters(), self.clip)
+            self.optimiser.step()
+            if (step + 1) % validate_every and step < steps - 1:
+                continue
+            seconds += time.time() - begun
+            line = {"step": step + 1, "lr": lr, "loss": float(np.mean(losses)), "seconds": round(seconds, 1), **figures_of()}
+            losses, validations = [], validations + 1
+            if line["score"] > best:
+                best = line["score"]
+                save(checkpoint.best_path(self.out, self.name), line)
+            log.add(line)
+            if step == steps - 1 or validations % self.options.checkpoint_every == 0:
+                state = {"step": step + 1, "best": best, "seconds": seconds, "rows": log.rows, **self.state()}
+                checkpoint.write(last, {**self.made_from, "state": state})
+            # Validation is not this loop's time.
+            begun = time.time()
+        return checkpoint.finish(self.out, self.name)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "net": self.net.state_dict(), "optimiser": self.optimiser.state_dict(), "queue": torch.from_numpy(self.queue),
+            "random": checkpoint.random_state(loop=self.rng),
+        }  # fmt: skip
+
+    def load(self, state: dict[str, Any]) -> None:
+        """The inverse of `state`."""
+        self.net.load_state_dict(state["net"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.queue = state["queue"].numpy()
+        checkpoint.restore_random(state["random"], loop=self.rng)
