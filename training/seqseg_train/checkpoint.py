@@ -44,6 +44,12 @@ def best_path(out: Path, name: str) -> Path:
     return out / f"{name}_best.pt"
 
 
+def begin(out: Path, name: str) -> None:
+    """A stage begins from nothing: what an earlier training of it left must not be taken for its own."""
+    for path in (best_path(out, name), out / f"{name}.pt"):
+        path.unlink(missing_ok=True)
+
+
 def finish(out: Path, name: str) -> Path:
     """Give the best checkpoint of a stage that is over the name by which the next stages know it; returns it."""
     best, final = best_path(out, name), out / f"{name}.pt"

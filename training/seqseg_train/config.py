@@ -145,7 +145,7 @@ class ProposalConfig:
     lr: float = 0.01
     """Learning rate."""
     warmup: int = 100
-    """Batches over which it rises to its value."""
+    """Batches over which the learning rate rises to its value."""
     momentum: float = 0.9
     """Of SGD."""
     weight_decay: float = 1e-4
@@ -321,7 +321,7 @@ class SegmenterTraining:
     warmup: int = 100
     """Batches over which the learning rate rises to its value."""
     joint_pool: int = 4096
-    """Joint training: the latest boxes of the agent that batches are drawn from."""
+    """Joint training: how many of the agent's latest boxes batches are drawn from."""
     start_at_share: bool = False
     """Start the last layer's bias at the log odds of the tumour's share of the first batch, not at 0 (Lin 2017, focal loss,
     section 4.1): the first hundred steps are not spent on learning that tumour is rare. False is the paper."""
@@ -380,9 +380,9 @@ class Preset:
     min_side: float = 16.0
     """Shortest side of a box, pixels of the grid."""
     thresholds: Thresholds = field(default_factory=Thresholds)
-    """Of Algorithm 1's reward and Algorithm 2's prior."""
+    """Of Algorithm 1's reward and Algorithm 2's prior. Evaluations count rewarded stops by the paper's, whatever stands here."""
     tumour_free_per_patient: int = 6
-    """Slices without tumour that are kept of each training patient, where a loop asks for any."""
+    """Slices without tumour that are kept of each training and validation patient, where a loop asks for any."""
     ranet: SegmenterConfig = field(default_factory=SegmenterConfig)
     """The segmenter on crops, whatever network it names."""
     detector: DetectorTraining = field(default_factory=DetectorTraining)

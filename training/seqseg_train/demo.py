@@ -1,11 +1,12 @@
-"""Nothing in, the demo bundle and its report out: the steps of `seqseg-train`, in order.
+"""The program `seqseg` in, the demo bundle and its report out: the steps of `seqseg-train`, in order.
 
     python -m seqseg_train.demo --out ../models/demo --work DIR --seed 3
 
-    DIR/dataset           synthetic patients (prepare)
+    DIR/dataset           synthetic patients for training and validation (prepare)
     DIR/runs/seqseg/...   the agent, with RANet's first batches beside it, then RANet on the agent's boxes (train)
-    OUT                   the bundle, its threshold chosen on the validation patients (export), report.md and report.json on patients
-                          that nothing of this has seen (evaluate.py)
+    OUT                   the bundle, its threshold chosen on the validation patients (export)
+    DIR/unseen            patients that nothing of this has seen (prepare); `evaluate` runs the bundle on them by the program
+    OUT/report.md         what it measured, against the goals below; report.json is its evaluation.json
 
 A run that was cut off goes on where it was with the same words.
 """
@@ -13,14 +14,17 @@ A run that was cut off goes on where it was with the same words.
 from __future__ import annotations
 
 import json
+import shutil
+import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from .data import patient_seeds
-from .evaluate import evaluate, write_report
+from .evaluation.report import to_markdown
+from .evaluation.rows import SliceRow, read_csv
 from .export import write_manifest
 from .presets import DEMO
 
@@ -34,7 +38,7 @@ class Demo:
     out: Path = Path("models/demo")
     """Folder of the bundle and its report."""
     work: Path = Path("out/demo-training")
-    """Folder of the data set, the run and the unseen patients; about 8 GB."""
+    """Folder of the data sets and the run; about 20 GB."""
     seed: int = 3
     """Of the patients, the weights and the exploration."""
     version: str = "1.2.0"
@@ -42,16 +46,15 @@ class Demo:
     threads: int = 2
     """Threads of PyTorch; half of them each where two stages run side by side."""
     workers: int = 2
-    """Processes that make patients."""
-    test_patients: int = DEMO.patients_test
-    """Unseen patients of the report."""
+    """Patients that are made, and cases that are evaluated, side by side."""
     device: str = "auto"
     """cpu, cuda or auto, for training."""
+    seqseg: Path | None = None
+    """The program seqseg; else looked for as `seqseg-train prepare` does."""
 
     def main(self) -> None:
         dataset, runs = self.work / "dataset", self.work / "runs"
-        counts: Words = [DEMO.patients_train, DEMO.patients_validation, 0]
-        wait(start(["prepare", "--out", dataset, "--phantoms", *counts, "--phantom-seed", self.seed, "--workers", self.workers]))
+        self.prepare(dataset, DEMO.patients_train, DEMO.patients_validation, 0)
         common: Words = [
             "--dataset", dataset, "--runs", runs, "--preset", "demo", "--seed", self.seed, "--workers", self.workers, "--device", self.device,
         ]  # fmt: skip
@@ -67,17 +70,48 @@ class Demo:
             "--version", self.version, "--choose-threshold", "--workers", self.workers,
         ]  # fmt: skip
         wait(start(words))
-        self.report()
+        unseen, found = self.work / "unseen", self.work / "evaluation"
+        self.prepare(unseen, 0, 0, DEMO.patients_test)
+        wait(start(self.with_program(["evaluate", "--bundle", self.out, "--dataset", unseen, "--out", found, "--workers", self.workers])))
+        report(found, self.out)
 
-    def report(self) -> None:
-        """report.json, report.md, and the main figures in the manifest."""
-        seeds = patient_seeds("test", self.seed, self.test_patients)
-        report = evaluate(self.out, seeds, self.work / "test", self.workers)
-        write_report(report, self.out)
-        content = json.loads((self.out / "bundle.json").read_text())
-        content["metrics"]["test"] = {b["figure"]: b["measured"] for b in report["bars"]} | {"patients": len(seeds)}
-        write_manifest(self.out, content)
-        print((self.out / "report.md").read_text())
+    def prepare(self, folder: Path, *counts: int) -> None:
+        words: Words = ["prepare", "--out", folder, "--phantoms", *counts, "--phantom-seed", self.seed, "--workers", self.workers]
+        wait(start(self.with_program(words)))
+
+    def with_program(self, words: Words) -> Words:
+        return [*words, "--seqseg", self.seqseg] if self.seqseg else words
+
+
+def goals(evaluation: dict[str, Any], rows: list[SliceRow]) -> list[tuple[str, str, float, bool]]:
+    """What is asked of the demo model: the figure, what was asked, what was measured, whether it is reached."""
+    box, missed = evaluation["boxes"], [row.tp == 0 for row in rows if row.tumour]
+    measured = {
+        "box recall, mean": (">=", 0.95, box["recall"]["mean"]),
+        "box recall, smallest": (">=", 0.49, box["recall"]["min"]),
+        "box IoU, mean": (">=", 0.5, box["iou"]["mean"]),
+        "rewarded stops": (">=", 0.9, box["rewarded_stops"]),
+        "Dice per tumour slice, mean": (">=", 0.85, evaluation["segmentation"]["slices"]["dice"]["mean"]),
+        "tumour slices missed altogether": ("<", 0.01, sum(missed) / len(missed)),
+        "tumour-free slices with any pixel": ("<=", 0.05, evaluation["tumour_free"]["any_pixel"]),
+    }
+    reached = {">=": lambda a, b: a >= b, "<=": lambda a, b: a <= b, "<": lambda a, b: a < b}
+    return [(name, f"{sign} {bar:g}", value, reached[sign](value, bar)) for name, (sign, bar, value) in measured.items()]
+
+
+def report(found: Path, out: Path) -> None:
+    """An evaluation of the bundle in `out` -> its report.md, report.json, and the main figures in its manifest."""
+    evaluation = json.loads((found / "evaluation.json").read_text())
+    table = goals(evaluation, read_csv(found / "slices.csv", SliceRow))
+    head, _, body = to_markdown(evaluation).partition("\n## ")
+    lines = ["| figure | goal | measured | reached |", "|---|---|---|---|"]
+    lines += [f"| {name} | {goal} | {value:.4f} | {'yes' if reached else 'no'} |" for name, goal, value, reached in table]
+    (out / "report.md").write_text("\n".join([head, "## Goals", "", *lines, "", f"## {body}"]))
+    shutil.copyfile(found / "evaluation.json", out / "report.json")
+    content = json.loads((out / "bundle.json").read_text())
+    content["metrics"]["test"] = {name: value for name, _, value, _ in table} | {"patients": evaluation["cases"]["evaluated"]}
+    write_manifest(out, content)
+    print("\n".join(lines))
 
 
 def start(words: Words) -> subprocess.Popen[bytes]:
@@ -88,17 +122,19 @@ def start(words: Words) -> subprocess.Popen[bytes]:
 
 def wait(*commands: subprocess.Popen[bytes]) -> None:
     """All of them end well, or none goes on."""
+    # Who ends this process shall end the commands with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    failed: subprocess.Popen[bytes] | None = None
     try:
-        while any(command.poll() is None for command in commands):
-            if any(command.poll() for command in commands):
-                break
-            time.sleep(1)
+        while failed is None and any(command.poll() is None for command in commands):
+            time.sleep(0.5)
+            failed = next((command for command in commands if command.poll()), None)
     finally:
         for command in commands:
             command.terminate()
-    for command in commands:
-        if command.wait():
-            raise SystemExit(f"{' '.join(map(str, command.args))}\nended with exit code {command.returncode}; see its message above")
+            command.wait()
+    if failed := failed or next((command for command in commands if command.returncode), None):
+        raise SystemExit(f"{' '.join(map(str, failed.args))}\nended with exit code {failed.returncode}; see its message above")
 
 
 if __name__ == "__main__":

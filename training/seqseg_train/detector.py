@@ -352,6 +352,12 @@ class DetectorRun:
             return True
         return False
 
+    def begin(self) -> None:
+        """No epoch of this run was kept: nothing of an earlier one must stand in its place."""
+        if self.rank == 0:
+            checkpoint.begin(self.out, "detector")
+        self.fabric.barrier()
+
     def end(self) -> Path:
         """The run is over: its best checkpoint becomes detector.pt."""
         if self.rank == 0:
@@ -416,6 +422,8 @@ def train_detector(
     last = out / "detector_last.pt"
     if last.exists():
         run.load_state_dict(checkpoint.read(last, **run.made_from())["state"])
+    else:
+        run.begin()
     while not run.over:
         for _ in run.run_epoch():
             pass

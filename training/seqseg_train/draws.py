@@ -1,4 +1,4 @@
-"""Slice sets in, a refusal of unfit ones or the slices of an epoch out: what both training loops ask of their data."""
+"""Slice sets in, a refusal of unfit ones or the slices of an epoch out: what every training loop asks of its data."""
 
 from __future__ import annotations
 

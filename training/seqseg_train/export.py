@@ -257,7 +257,7 @@ class Export:
         from .parity import check_bundle
 
         if not self.untrained:
-            raise SystemExit("only --untrained bundles are written here; seqseg_train.demo trains one")
+            raise SystemExit("only --untrained bundles are written here; seqseg-train train and export make trained ones")
         for kind, name, known in (("preset", self.preset, PRESETS), ("system", self.system, SYSTEMS)):
             if name not in known:
                 raise SystemExit(f"no {kind} {name!r}; there are {', '.join(known)}")

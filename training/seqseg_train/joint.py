@@ -82,6 +82,9 @@ def train_joint(
         ranet.load_state_dict(state["segmenter"])
         pool.load_state_dict(state["pools"][agent.rank])
         due = state["due"]
+    else:
+        agent.begin()
+        ranet.begin()
     while not agent.over:
         lr = c.lr if agent.epoch < c.late_after * preset.detector.epochs else c.lr_late
         for visited in agent.run_epoch():

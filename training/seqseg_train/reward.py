@@ -23,7 +23,7 @@ class Thresholds:
     tau_h: float = 0.9
     """Share of the target box's height above which a box that misses it counts as large."""
     tau_w: float = 0.9
-    """The same of its width."""
+    """Share of the target box's width above which a box that misses it counts as large."""
     tau_recall: float = 0.95
     """Recall above which a stop is rewarded, together with tau_iou."""
     tau_iou: float = 0.5

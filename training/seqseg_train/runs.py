@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from .lock import locked
 from .options import RunOptions
 from .presets import Preset
 
@@ -45,6 +46,12 @@ class Run:
 
     def record(self, command: str, options: RunOptions) -> None:
         """Write config.json, or add this command to it; another configuration is refused by the name of what differs."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Two stages may begin side by side.
+        with locked(self.folder, wait=True):
+            self._record(command, options)
+
+    def _record(self, command: str, options: RunOptions) -> None:
         path, content = self.folder / "config.json", self.content()
         commands: list[dict[str, Any]] = []
         if path.exists():
@@ -59,7 +66,6 @@ class Run:
             "command": command, "options": asdict(options), "processes": int(os.environ.get("WORLD_SIZE", 1)),
             "python": platform.python_version(), "packages": versions(),
         })  # fmt: skip
-        self.folder.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".part")
         partial.write_text(json.dumps({**content, "commands": commands}, indent=1) + "\n")
         partial.replace(path)

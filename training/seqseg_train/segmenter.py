@@ -243,7 +243,7 @@ class SegmenterRun:
 
     def _start_at(self, masks: Tensor) -> None:
         """Before the first step: the networks say everywhere what share of the pixels [N, 1, C, C] is tumour."""
-        # Logits beyond 7 either way would take long to come back from.
+        # A logit below -7 would take long to come back from.
         share = float(self.fabric.all_reduce(masks.mean(), reduce_op="mean")) if self.world > 1 else float(masks.mean())
         share = min(max(share, 1e-3), 0.5)
         for net in (self.net, self.average):
@@ -266,9 +266,15 @@ class SegmenterRun:
         score = line.get("score", -np.inf) if score is None else score
         if self.rank == 0 and score > self.best:
             self.best = score
-            save_segmenter(checkpoint.best_path(self.out, self.name), self.average, self.preset, self.seed, line)
+            save_segmenter(checkpoint.best_path(self.out, self.name), self.average, self.preset, self.seed, line, self.agent)
             return True
         return False
+
+    def begin(self) -> None:
+        """No batch of this stage was kept: nothing of an earlier training must stand in its place."""
+        if self.rank == 0:
+            checkpoint.begin(self.out, self.name)
+        self.fabric.barrier()
 
     def end(self) -> Path:
         """The stage is over: its best checkpoint becomes NAME.pt."""
@@ -341,6 +347,8 @@ def train_segmenter(
     last_path, last = out / f"{run.name}_last.pt", c.steps
     if last_path.exists():
         run.load_state_dict(checkpoint.read(last_path, **run.made_from())["state"])
+    else:
+        run.begin()
     first = 0
     if stage == "explore":
         last = c.steps - c.agent_steps
@@ -384,9 +392,20 @@ def train_segmenter(
     return run.end()
 
 
-def save_segmenter(path: Path, net: Segmenter, preset: Preset, seed: int, figures: dict[str, float]) -> None:
-    """A checkpoint holds its preset, seed and validation figures."""
-    checkpoint.write(path, checkpoint.best_state(net, preset, seed, figures))
+def save_segmenter(path: Path, net: Segmenter, preset: Preset, seed: int, figures: dict[str, float], agent: str = "") -> None:
+    """A checkpoint holds its preset, seed, validation figures and, where there is one, a hash of the agent that it follows."""
+    checkpoint.write(path, {**checkpoint.best_state(net, preset, seed, figures), "agent": agent})
+
+
+def check_pair(path: Path, agent: QNetwork, epoch: float | None) -> None:
+    """Refuse a RANet that was trained for another agent; of a joint training both are of one epoch."""
+    state = checkpoint.read(path)
+    if state.get("agent") not in (None, "", checkpoint.weights_hash(agent)):
+        raise SystemExit(f"{path}: follows another agent than the detector.pt beside it; run seqseg-train train segmenter again in an empty folder")
+    if "epoch" in state["validation"] and state["validation"]["epoch"] != epoch:
+        raise SystemExit(
+            f"{path}: is of epoch {state['validation']['epoch']:g}, the detector.pt beside it of epoch {epoch}; run the same train joint to its end"
+        )
 
 
 def load_segmenter(path: Path, preset: Preset) -> tuple[Segmenter, dict]:

@@ -57,6 +57,8 @@ class StepLoop:
             state = checkpoint.read(last, **self.made_from)["state"]
             first, best, seconds, log.rows = state["step"], state["best"], state["seconds"], list(state["rows"])
             self.load(state)
+        else:
+            checkpoint.begin(self.out, self.name)
         begun = time.time()
         bar = tqdm(range(first, steps), self.name, steps, initial=first, unit="batch", disable=None if self.options.progress else True)
         for step in bar:

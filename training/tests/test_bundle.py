@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from seqseg_train import data, metrics
-from seqseg_train.evaluate import best_threshold_dice, evaluate, to_markdown
 from seqseg_train.export import BundleText, untrained_bundle, write_bundle
 from seqseg_train.networks import QNetwork, Segmenter
 from seqseg_train.parity import ParityError, check_bundle, check_networks
@@ -142,29 +141,6 @@ def test_metrics():
     assert metrics.conformity(0.8) == pytest.approx(0.5)
     assert metrics.describe(np.arange(11))["deciles"] == list(range(1, 10))
     assert metrics.terciles(np.arange(9)).tolist() == [0] * 3 + [1] * 3 + [2] * 3
-    image = np.zeros((1, 10, 10))
-    mask = np.zeros((10, 10), dtype=bool)
-    mask[4:6, 4:6] = True
-    image[0, 4:6, 4:6] = 7
-    assert best_threshold_dice(image, mask) == 1
-    image[0, 4, 3] = 7  # as bright as the tumour: a threshold cannot part equal values
-    assert best_threshold_dice(image, mask) == pytest.approx(8 / 9)
-
-
-def test_report_of_an_untrained_bundle(bundle, monkeypatch):
-    from seqseg_train import evaluate as module
-
-    monkeypatch.setattr(module, "patients", lambda seeds, cache, workers: map(stand_in_test_patient, seeds))
-    report = evaluate(bundle[0], [1, 2])
-    assert report["figures"]["patients"] == 2 and len(report["bars"]) == 7
-    assert "| box recall, mean |" in to_markdown(report)
-
-
-def stand_in_test_patient(seed):
-    from seqseg_train.evaluate import TestPatient
-
-    p = StandIn(seed)
-    return TestPatient(seed, p.images(), p.mask(), np.array(p.spacing_mm), "")
 
 
 def test_threshold_rule():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from small import SMALL
 
 from seqseg_train import cli, runs
@@ -121,10 +122,13 @@ def dataset(tmp_path_factory):
         top = np.maximum(top, images.reshape(3, -1).max(axis=1)) if split == "train" else top
         tables = {s: {"percentiles_above_zero": {"99.5": float(np.percentile(v[v > 0], 99.5))}} for s, v in zip(module.SEQUENCES, images)}
         cases.append({
-            "id": name, "split": split, "covariates": {}, "spacing_mm": one.spacing_mm, "shape": one.shape, "sequences": tables, "key": name,
+            # As NIfTI's float32 affines give it back.
+            "id": name, "split": split, "covariates": {}, "spacing_mm": (one.spacing_mm[0] + 2e-7 * len(cases), *one.spacing_mm[1:]),
+            "shape": one.shape, "sequences": tables, "key": name,
         })  # fmt: skip
     record = {
         "format": module.FORMAT, "format_version": module.FORMAT_VERSION, "name": "stand-ins", "hash": "0" * 64, "cases": cases,
+        "source": {"kind": "stand-ins", "patients": len(cases)},
         "fingerprint": {"channel_max": top.tolist()}, "split": {"by": "phantom"},
     }  # fmt: skip
     (folder / "dataset.json").write_text(json.dumps(record))
@@ -160,7 +164,20 @@ def test_from_data_set_to_bundle(dataset, tmp_path, capsys):
     with pytest.raises(SystemExit, match="holds a run of train detector"):
         call("train", "joint", *common, "--detector.episodes-per-epoch", 24)
 
-    call("export", "--run", folder, "--dataset", dataset, "--workers", 1, "--choose-threshold", "--calibrate", "True")
+    export = ("export", "--run", folder, "--dataset", dataset, "--workers", 1, "--choose-threshold", "--calibrate", "True")
+    # Another agent than the one that RANet followed.
+    trained = (folder / "detector.pt").read_bytes()
+    state = torch.load(folder / "detector.pt", weights_only=True)
+    next(iter(state["net"].values())).add_(1)
+    torch.save(state, folder / "detector.pt")
+    with pytest.raises(SystemExit, match="segmenter.pt: follows another agent"):
+        call(*export)
+    (folder / "detector.pt").write_bytes(trained)
+    assert not (folder / "bundle").exists()
+    (folder / "bundle").mkdir()
+    (folder / "bundle" / "mine.txt").write_text("stays")
+    call(*export)
+    assert sorted(p.name for p in (folder / "bundle").iterdir()) == ["bundle.json", "golden", "mine.txt", "q_head.onnx", "segmenter.onnx", "trunk.onnx"]
     manifest = json.loads((folder / "bundle" / "bundle.json").read_text())
     assert manifest["segmenter"]["threshold"] == manifest["metrics"]["threshold"]["chosen"] and manifest["metrics"]["threshold"]["patients"] == 2
     assert manifest["input"]["slice_spacing_mm"] == [6.0, 6.0]
@@ -203,7 +220,6 @@ def test_what_cannot_be_trained_is_refused(dataset, tmp_path):
         call("train", "all", "--dataset", tmp_path, "--preset", "tiny")
     with pytest.raises(SystemExit, match="--before-agent: the segmenter of unet has no batches without an agent"):
         call("train", "segmenter", *common, "--system", "unet", "--before-agent", "True")
-    shutil.rmtree(tmp_path / "unet")
     with pytest.raises(SystemExit, match="change the settings of `ranet`"):
         call("train", "all", *common, "--system", "unet", "--baselines.whole-crop", 32)
     assert not list(tmp_path.iterdir())
@@ -224,7 +240,7 @@ def test_every_setting_says_what_it_is():
 
 
 def test_the_demos_commands_can_be_said(tmp_path, monkeypatch):
-    """Every command that makes the demo bundle is one that the command line takes, in an order in which it can run."""
+    """Every command that makes the demo bundle is one that the command line takes."""
     import tyro
 
     from seqseg_train import demo
@@ -240,10 +256,11 @@ def test_the_demos_commands_can_be_said(tmp_path, monkeypatch):
 
     monkeypatch.setattr(demo, "start", take)
     monkeypatch.setattr(demo, "wait", lambda *commands: None)
-    monkeypatch.setattr(demo.Demo, "report", lambda self: None)
+    monkeypatch.setattr(demo, "report", lambda found, out: None)
     demo.Demo(tmp_path / "bundle", tmp_path / "work", seed=5).main()
-    assert [name for name, _ in said] == ["prepare", "train detector", "train segmenter", "train all", "export"]
-    prepare, detector, segmenter, everything, export = (command for _, command in said)
+    assert [name for name, _ in said] == ["prepare", "train detector", "train segmenter", "train all", "export", "prepare", "evaluate"]
+    prepare, detector, segmenter, everything, export, unseen, evaluate = (command for _, command in said)
+    assert unseen.phantoms == (0, 0, 104) and unseen.phantom_seed == 5 and evaluate.dataset == unseen.out != prepare.out
     assert prepare.phantoms == (200, 40, 0) and prepare.phantom_seed == 5 and segmenter.before_agent
     assert detector.settings == segmenter.settings == everything.settings and detector.settings.detector.calibrate
     assert export.run == everything.runs / "seqseg" / "seed5" and export.dataset == prepare.out and export.choose_threshold

@@ -1,6 +1,7 @@
 """Rows, their CSV, figures, subgroup tests, plots, and a small split through the `seqseg` program."""
 
 import csv
+import hashlib
 import json
 import shutil
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from seqseg_train import demo
 from seqseg_train import metrics as m
 from seqseg_train.commands.evaluate import Evaluate, parse_logs
 from seqseg_train.evaluation import plots
@@ -225,11 +227,11 @@ def test_convergence_reads_logs(tmp_path):
     log.write_text("epoch,loss,recall,note\n0,0.5,,x\n1,0.25,0.8,y\n")
     read = plots.read_log(log)
     assert read["loss"].tolist() == [0.5, 0.25] and np.isnan(read["recall"][0]) and "note" not in read
-    lines = tmp_path / "detector.jsonl"
-    lines.write_text('{"epoch": 0, "loss": 0.5}\n{"epoch": 1, "loss": NaN}\n')
-    assert plots.read_log(lines)["epoch"].tolist() == [0, 1]
-    assert parse_logs([f"a={log}", f"a={lines}"]) == {"a": [log, lines]}
-    assert plots.convergence({"a": [log, lines]}, tmp_path / "c.png", "A demo.")
+    other = tmp_path / "other.csv"
+    other.write_text("epoch,loss\n0,0.5\n1,\n")
+    assert plots.read_log(other)["epoch"].tolist() == [0, 1]
+    assert parse_logs([f"a={log}", f"a={other}"]) == {"a": [log, other]}
+    assert plots.convergence({"a": [log, other]}, tmp_path / "c.png", "A demo.")
     assert (tmp_path / "c.png").stat().st_size > 5000
     for bad in ("a", "a=nowhere.csv"):
         with pytest.raises(ValueError, match="NAME=FILE"):
@@ -345,9 +347,25 @@ def test_a_split_through_the_program(cases, tmp_path):
     assert whole.volume_ml == pytest.approx(cases[2].mask().sum() * 6 * 2.2 * 2.2 / 1000)
     text = (out / "report.md").read_text()
     assert "Not for clinical use" in text and "p3: " in text and "| sex |" in text
-    assert "trained on another data set" in text and "figures are too good" not in text
-    report["bundle"]["of_this_dataset"], report["dataset"]["split"] = True, "validation"
+    assert "trained on data that its manifest does not name" in text and "figures are too good" not in text
+    report["bundle"]["data_hash"] = "another"
+    assert "trained on another data set; whether" in to_markdown(report)
+    report["bundle"]["data_hash"], report["dataset"]["split"] = "h", "validation"
     assert "the bundle was chosen on: the figures are too good" in to_markdown(report)
+    # The demo's report is this one, with its goals.
+    shutil.copytree(MICRO, tmp_path / "bundle")
+    demo.report(out, tmp_path / "bundle")
+    told = (tmp_path / "bundle" / "report.md").read_text()
+    assert "Not for clinical use" in told and "## Goals" in told and "## Segmentation" in told and "plots/" not in told
+    manifest = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
+    tumour = [r for r in rows if r.tumour]
+    assert manifest["metrics"]["test"]["patients"] == 3
+    assert manifest["metrics"]["test"]["box recall, smallest"] == pytest.approx(min(r.box_recall for r in tumour))
+    assert manifest["metrics"]["test"]["tumour slices missed altogether"] == pytest.approx(np.mean([r.tp == 0 for r in tumour]))
+    assert manifest["files"]["trunk.onnx"] == hashlib.sha256((MICRO / "trunk.onnx").read_bytes()).hexdigest()
+    measured = {name: (value, reached) for name, _, value, reached in demo.goals(json.loads((out / "evaluation.json").read_text()), rows)}
+    assert measured["box recall, mean"][1] == (measured["box recall, mean"][0] >= 0.95)
+    assert measured["tumour slices missed altogether"][1] == (measured["tumour slices missed altogether"][0] < 0.01)
     for name in ("bland_altman", "dice_area", "cases"):
         assert (out / "plots" / f"{name}.png").stat().st_size > 10_000 and f"plots/{name}.png" in text
     assert sorted(p.name for p in out.iterdir()) == ["cases.csv", "evaluation.json", "plots", "report.md", "runs", "slices.csv"]

@@ -190,7 +190,14 @@ def test_a_cut_off_loop_of_batches_goes_on_to_the_same_bits(tmp_path, monkeypatc
         count_to(2.0, tmp_path / "cut")
     with pytest.raises(FloatingPointError, match=r"the loss of count is nan in batch 8; it holds draw \d"):
         count_to(-1.0, tmp_path / "nan")
-    path.unlink()
+    # Begun anew, what the old training left goes at once.
+    (tmp_path / "cut" / "count_last.pt").rename(tmp_path / "last.pt")
+    with monkeypatch.context() as m:
+        cut_after(m, torch.optim.SGD, "step", 1)
+        with pytest.raises(Cut):
+            count_to(1.0, tmp_path / "cut")
+    assert not path.exists()
+    (tmp_path / "last.pt").rename(tmp_path / "cut" / "count_last.pt")
     with pytest.raises(SystemExit, match="count.pt: is missing, though count has taken all its steps"):
         count_to(1.0, tmp_path / "cut")
 
@@ -208,10 +215,14 @@ def test_ranet_is_not_gone_on_with_for_another_agent(sets, tmp_path):
 def test_the_logits_start_at_the_tumours_share(sets, tmp_path, monkeypatch):
     """Before the first step, and for every network on crops; the stage behind another one keeps what that has learnt."""
     share = 0.02
-    for name in ("unet", "ranet", "attention_unet", "densenet", "ddnn", "tang"):
+    for name in ("unet", "unet_cram_rram", "ranet", "attention_unet", "densenet", "ddnn", "tang"):
+        # What is moved is all of the logits and nothing else.
         preset = SYSTEMS[name].preset(TINY)
-        last = last_convolution(crop_network(preset.ranet))
-        assert last.out_channels == 1 and last.bias.shape == (1,)
+        net, crops = crop_network(preset.ranet).eval(), torch.rand(2, 3, preset.ranet.crop, preset.ranet.crop)
+        with torch.no_grad():
+            before = net(crops)
+            last_convolution(net).bias.add_(3)
+            assert torch.allclose(net(crops), before + 3, atol=1e-4), name
     preset = replace(SMALL, segmenter=replace(SMALL.segmenter, start_at_share=True, steps=1, validate_every=1))
     run = segmenter.SegmenterRun(preset, *sets, tmp_path / "new", 1, "whole", None, RunOptions())
     masks = torch.zeros(4, 1, 10, 10)
@@ -233,7 +244,7 @@ def test_the_logits_start_at_the_tumours_share(sets, tmp_path, monkeypatch):
 
 
 def test_algorithm_1s_thresholds_are_settings(sets):
-    """An episode and the agent's validation follow the preset's."""
+    """An episode is rewarded by the preset's."""
     data = sets[1]
     row = np.flatnonzero(data.tumour)[:1]
     rewards = []
@@ -332,6 +343,7 @@ def test_two_processes_end_with_equal_weights(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     one, two = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
     assert one["ends"].keys() == {"whole", "joint"} and one["ends"] == two["ends"]
+    assert {"segmenter.pt", "joint"} <= {p.name for p in tmp_path.iterdir()} and not list(tmp_path.glob("**/*_best.pt"))
     assert {"segmenter_best.pt", "segmenter_last.pt", "detector_best.pt", "joint_last.pt"} <= set(one["written"]) and two["written"] == []
     losses = [float(row["loss"]) for row in rows_of(tmp_path / "segmenter.csv")]
     assert losses[-1] < losses[0]

@@ -105,7 +105,7 @@ class Evaluate:
                 "name": manifest["name"], "version": manifest["version"], "detector": manifest["detector"]["kind"],
                 "segmenter": manifest["segmenter"]["kind"], "negatives_trained": manifest["negatives_trained"],
                 "demo": use["demo"], "statement": use["statement"], "files": manifest["files"],
-                "of_this_dataset": manifest.get("training", {}).get("data_hash") == source["hash"],
+                "data_hash": manifest.get("training", {}).get("data_hash"),
             },
             "dataset": source,
             "program": program.version(),

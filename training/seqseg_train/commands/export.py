@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ..runs import Run
+from .train import tumour_free_of
 
 if TYPE_CHECKING:
     from ..data import SliceSet
@@ -30,7 +31,7 @@ class Export:
     run: Path
     """Folder of the run, such as runs/seqseg/seed1."""
     dataset: Path
-    """The data set that it was trained on; the agent's biases are calibrated on its validation slices."""
+    """The data set that it was trained on; biases and threshold, where they are chosen, are chosen on its validation patients."""
     out: Path | None = None
     """Folder of the bundle; RUN/bundle unless given."""
     name: str | None = None
@@ -68,8 +69,13 @@ class Export:
                 f"{self.dataset}: is not the data set of this run ({run.dataset['name']}, {run.dataset['hash'][:12]}); give the one that it"
                 " was trained on"
             )
+        if self.choose_threshold and (run.settings.segmenter_kind != "crop" or run.settings.ranet.network in ("box", "mask_rcnn")):
+            raise SystemExit(f"--choose-threshold: system {run.system} has no probability of a network on crops to choose one of; leave it out")
         out = self.out or run.folder / "bundle"
-        figures = self.write(run, data, out)
+        # Whole or not at all; what else lies in the folder stays.
+        with TemporaryDirectory(prefix=".bundle-", dir=made(out.parent)) as beside:
+            figures = self.write(run, data, Path(beside))
+            put(Path(beside), out)
         print(json.dumps({"bundle": str(out), **figures}, indent=2))
 
     def write(self, run: Run, data: Dataset, out: Path) -> dict[str, Any]:
@@ -82,7 +88,7 @@ class Export:
         p = run.settings
         # The golden case of a volume's segmenter is neighbouring slices, so every slice is needed.
         every = p.segmenter_kind == "volume"
-        validation = data.slices("validation", p.input, None if every else 0, self.workers)
+        validation = data.slices("validation", p.input, None if every else tumour_free_of(p), self.workers)
         detector, segmenter, metrics = networks_of(run, validation, p.detector.calibrate if self.calibrate is None else self.calibrate)
         if self.golden_from_data or is_synthetic(data):
             images, voxel_mm = golden_images(detector, validation, data.cases().__getitem__, p)
@@ -100,8 +106,6 @@ class Export:
 
                 cases = data.cases("validation")
                 figures["threshold"] = set_threshold(out, ((c.images(), c.mask(), c.spacing_mm) for c in cases), len(cases))
-        elif self.choose_threshold:
-            raise SystemExit(f"--choose-threshold: system {run.system} has detector kind {p.detector_kind}; it is made for agents and whole slices")
         return figures
 
     def text(self, run: Run, data: Dataset) -> Any:
@@ -113,15 +117,29 @@ class Export:
         shares = (p.detector.tumour_free_share, p.segmenter.tumour_free_share)
         training = {
             "system": run.system, "seed": run.seed, "preset": json.loads(json.dumps(p.to_dict())),
-            "data": f"{data.name}: {counts['train']} patients, {counts['validation']} more for choosing checkpoints",
+            "data": f"{data.name}: {data.record['source']['kind']}; {counts['train']} for training, {counts['validation']} for choosing"
+            " checkpoints and what is calibrated",
             "data_hash": run.dataset["hash"],
             **({"note": self.note} if self.note else {}),
         }  # fmt: skip
         name = self.name or f"seqseg-{run.system.replace('_', '-')}"
         # Between the centres of neighbouring slices, mm: what the networks saw.
         gaps = [case.spacing_mm[0] for case in data.cases("train")]
-        seen = (math.floor(min(gaps) * 10) / 10, math.ceil(max(gaps) * 10) / 10)
+        seen = (math.floor(round(min(gaps), 2) * 10) / 10, math.ceil(round(max(gaps), 2) * 10) / 10)
         return BundleText(name, self.version, self.licence, synthetic, statement, all(shares), training, seen)
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def put(written: Path, out: Path) -> None:
+    """Move a finished bundle's files to their place, the manifest last: until then the hashes of the old one refuse the new files."""
+    files = [path.relative_to(written) for path in written.rglob("*") if path.is_file()]
+    for name in sorted(files, key=lambda name: name.name == "bundle.json"):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (written / name).replace(out / name)
 
 
 def networks_of(run: Run, validation: SliceSet, calibrated: bool) -> tuple[Any, Any, dict[str, Any]]:
@@ -131,7 +149,7 @@ def networks_of(run: Run, validation: SliceSet, calibrated: bool) -> tuple[Any, 
     from ..calibration import calibrate
     from ..detector import load_detector
     from ..networks import Segmenter
-    from ..segmenter import load_segmenter
+    from ..segmenter import check_pair, load_segmenter
 
     p, figures = run.settings, {}
     if p.segmenter_kind == "volume":
@@ -142,6 +160,8 @@ def networks_of(run: Run, validation: SliceSet, calibrated: bool) -> tuple[Any, 
     detector: Any = None
     if p.detector_kind == "agent":
         detector, figures["detector"] = load_detector(best(run, "detector"), p)
+        if p.ranet.network != "box":
+            check_pair(best(run, "segmenter"), detector, figures["detector"].get("epoch"))
         if calibrated:
             figures["detector"]["calibration"] = calibrate(detector, validation, np.arange(len(validation)), p)
     elif p.detector_kind == "proposals":

@@ -139,10 +139,8 @@ def train_crops(command: Training, run: Run) -> None:
 
     apart(run, "joint")
     p, out, shared = run.settings, run.folder, {"weights": run.weights, "options": command.options}
-    first = 0 < p.segmenter.agent_steps < p.segmenter.steps
+    first = explores(p)
     if getattr(command, "before_agent", False):
-        if p.detector_kind != "agent" or not first:
-            raise SystemExit(f"--before-agent: the segmenter of {run.system} has no batches without an agent (segmenter.agent_steps)")
         train_segmenter(p, *command.slices(p, tumour_free_of(p)), out, run.seed, None, "explore", **shared)
         return
     if p.detector_kind == "agent" and not (out / "detector.pt").exists():
@@ -156,6 +154,12 @@ def train_crops(command: Training, run: Run) -> None:
     if first:
         start = train_segmenter(p, *sets, out, run.seed, None, "explore", **shared)
     train_segmenter(p, *sets, out, run.seed, agent, "agent", start, **shared)
+
+
+def explores(settings: Preset) -> bool:
+    """Whether RANet's first batches are on the exploring policy's boxes, before there is an agent."""
+    of_agent = settings.detector_kind == "agent" and settings.segmenter_kind == "crop"
+    return of_agent and 0 < settings.segmenter.agent_steps < settings.segmenter.steps
 
 
 def train_proposals(command: Training, run: Run) -> None:
@@ -232,6 +236,8 @@ class TrainSegmenter(Training):
         wanted = [stage for stage in self.stages() if stage in ("segmenter", "volume")]
         if not wanted:
             raise SystemExit(f"system {self.system} has no segmenter of its own; its stages are {', '.join(self.stages())}")
+        if self.before_agent and not explores(self.settings):
+            raise SystemExit(f"--before-agent: the segmenter of {self.system} has no batches without an agent (segmenter.agent_steps)")
         self.run_stage(wanted[0], self.begin("train segmenter"))
 
 
@@ -242,7 +248,7 @@ class TrainJoint(Training):
         if self.stages() != ("agent", "segmenter"):
             raise SystemExit(f"system {self.system} is no agent with a segmenter; its stages are {', '.join(self.stages())}")
         run = self.begin("train joint")
-        apart(run, "detector", "segmenter")
+        apart(run, "detector", "segmenter_explore", "segmenter")
         from ..joint import train_joint
 
         sets = self.slices(run.settings, tumour_free_of(run.settings))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -186,12 +185,9 @@ def _show(place: Axes, one: Shown, truth: Array, found: Array) -> None:
 
 
 def read_log(path: Path) -> dict[str, Array]:
-    """A detector's log (CSV with a head, or one JSON object per line) as columns; what a line lacks is NaN."""
+    """A detector's log (CSV with a head) as columns; what a line lacks is NaN."""
     with open(path, newline="") as file:
-        if path.suffix == ".jsonl":
-            lines: list[Mapping[str, object]] = [json.loads(line) for line in file if line.strip()]
-        else:
-            lines = list(csv.DictReader(file))
+        lines: list[Mapping[str, object]] = list(csv.DictReader(file))
     for name in ("epoch", "loss"):
         if not lines or name not in lines[0]:
             raise ValueError(f"{path}: a training log with the columns epoch and loss was expected")

@@ -64,8 +64,9 @@ def _head(e: dict[str, Any]) -> list[str]:
         f"cases, {c['with_tumour']} with tumour; {n['evaluated']} slices looked at, {n['tumour']} with tumour.",
         "",
     ]
-    if not b.get("of_this_dataset", True):
-        lines += ["The bundle was trained on another data set; whether patients are in both is not known here.", ""]
+    if b.get("data_hash") != source["hash"]:
+        which = "another data set" if b.get("data_hash") else "data that its manifest does not name by a hash"
+        lines += [f"The bundle was trained on {which}; whether patients are in both is not known here.", ""]
     elif source["split"] != "test":
         did = {"train": "was trained on", "validation": "was chosen on"}[source["split"]]
         lines += [f"**These are the patients that the bundle {did}: the figures are too good for others.**", ""]

@@ -3,7 +3,7 @@ Markdown and CSV.
 
 Every printed row is followed by ours: means over the tumour slices and, since the paper's one-scale rows are pooled over
 pixels, the pooled figures. Several seeds: mean ± standard deviation. Our HD is in pixels of a 384 x 384 slice, with
-millimetres behind, and the number of tumour slices that are not in its mean because nothing was found on them.
+millimetres behind, and the number of tumour slices (mean over seeds) that have none because nothing was found on them.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _cell(column: str, value: Value | None, line: Line) -> str:
         spread = "" if value.sd is None else f" ± {value.sd:.2f}"
         notes = [] if line.mm is None else [f"{line.mm.mean:.2f} mm"]
         if line.without_hd and line.without_hd.mean:
-            notes.append(f"{line.without_hd.mean:g} slices have none")
+            notes.append(f"no HD on {line.without_hd.mean:.0f}")
         return f"{value.mean:.2f}{spread}" + (f" ({'; '.join(notes)})" if notes else "")
     return percent(value.mean) + ("" if value.sd is None else f" ± {value.sd * 100:.2f}")
 
