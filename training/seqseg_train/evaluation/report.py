@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 
+# Of the patients of two data sets.
+UNKNOWN = "whether patients are in both is not known here."
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """A figure, or a dash where there is none."""
     return "–" if value is None else f"{value:.{digits}f}"
@@ -66,7 +70,7 @@ def _head(e: dict[str, Any]) -> list[str]:
     ]
     if b.get("data_hash") != source["hash"]:
         which = "another data set" if b.get("data_hash") else "data that its manifest does not name by a hash"
-        lines += [f"The bundle was trained on {which}; whether patients are in both is not known here.", ""]
+        lines += [f"The bundle was trained on {which}; {UNKNOWN}", ""]
     elif source["split"] != "test":
         did = {"train": "was trained on", "validation": "was chosen on"}[source["split"]]
         lines += [f"**These are the patients that the bundle {did}: the figures are too good for others.**", ""]
