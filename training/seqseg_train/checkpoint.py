@@ -45,9 +45,14 @@ def best_path(out: Path, name: str) -> Path:
 
 
 def begin(out: Path, name: str) -> None:
-    """A stage begins from nothing: what an earlier training of it left must not be taken for its own."""
-    for path in (best_path(out, name), out / f"{name}.pt"):
-        path.unlink(missing_ok=True)
+    """A stage begins from nothing: what an earlier training of it left must not be taken for its own, nor be lost."""
+    final = out / f"{name}.pt"
+    if final.exists():
+        raise SystemExit(
+            f"{final}: is there without {name}_last.pt, so nothing says what it was trained from. Remove or move it to train anew, or train in an"
+            " empty folder"
+        )
+    best_path(out, name).unlink(missing_ok=True)
 
 
 def finish(out: Path, name: str) -> Path:

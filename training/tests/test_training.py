@@ -190,13 +190,16 @@ def test_a_cut_off_loop_of_batches_goes_on_to_the_same_bits(tmp_path, monkeypatc
         count_to(2.0, tmp_path / "cut")
     with pytest.raises(FloatingPointError, match=r"the loss of count is nan in batch 8; it holds draw \d"):
         count_to(-1.0, tmp_path / "nan")
-    # Begun anew, what the old training left goes at once.
+    # A finished network is neither lost nor taken for that of another training; half of one is no hindrance.
     (tmp_path / "cut" / "count_last.pt").rename(tmp_path / "last.pt")
+    with pytest.raises(SystemExit, match="count.pt: is there without count_last.pt"):
+        count_to(1.0, tmp_path / "cut")
+    path.rename(tmp_path / "cut" / "count_best.pt")
     with monkeypatch.context() as m:
         cut_after(m, torch.optim.SGD, "step", 1)
         with pytest.raises(Cut):
             count_to(1.0, tmp_path / "cut")
-    assert not path.exists()
+    assert not list((tmp_path / "cut").glob("*.pt"))
     (tmp_path / "last.pt").rename(tmp_path / "cut" / "count_last.pt")
     with pytest.raises(SystemExit, match="count.pt: is missing, though count has taken all its steps"):
         count_to(1.0, tmp_path / "cut")
