@@ -199,11 +199,15 @@ def test_joint_training_scales_by_the_data_sets_maxima(dataset, tmp_path):
 
 @pytest.mark.parametrize("system", ["unet_dbw", "mask_rcnn", "lin"])
 def test_systems_of_other_kinds_train_and_export(dataset, tmp_path, system):
-    call("train", "all", "--system", system, "--dataset", dataset, "--runs", tmp_path, *COMMON, "--detector.episodes-per-epoch", 12)
+    call("train", "all", "--system", system, "--dataset", dataset, "--runs", tmp_path, *COMMON, "--detector.episodes-per-epoch", 12,
+         "--segmenter.tumour-free-share", 0.0)  # fmt: skip
     folder = tmp_path / system / "seed1"
     call("export", "--run", folder, "--dataset", dataset, "--workers", 1)
     kinds = {"unet_dbw": "whole", "mask_rcnn": "proposals", "lin": "fixed"}
-    assert json.loads((folder / "bundle" / "bundle.json").read_text())["detector"]["kind"] == kinds[system]
+    manifest = json.loads((folder / "bundle" / "bundle.json").read_text())
+    assert manifest["detector"]["kind"] == kinds[system]
+    # Patches of whole patients, but slices with tumour alone where no share of others is asked for.
+    assert manifest["negatives_trained"] == (system == "lin")
 
 
 def test_what_cannot_be_trained_is_refused(dataset, tmp_path):

@@ -114,7 +114,8 @@ class Export:
         p, counts = run.settings, {split: len(data.cases(split)) for split in ("train", "validation")}
         synthetic = is_synthetic(data)
         statement = self.statement or (SYNTHETIC if synthetic else RESEARCH.format(name=data.name))
-        shares = (p.detector.tumour_free_share, p.segmenter.tumour_free_share)
+        # A network on volumes is trained on whole patients, whatever the loops on slices leave out.
+        negatives = p.segmenter_kind == "volume" or all((p.detector.tumour_free_share, p.segmenter.tumour_free_share))
         training = {
             "system": run.system, "seed": run.seed, "preset": json.loads(json.dumps(p.to_dict())),
             "data": f"{data.name}: {data.record['source']['kind']}; {counts['train']} for training, {counts['validation']} for choosing"
@@ -126,7 +127,7 @@ class Export:
         # Between the centres of neighbouring slices, mm: what the networks saw.
         gaps = [case.spacing_mm[0] for case in data.cases("train")]
         seen = (math.floor(round(min(gaps), 2) * 10) / 10, math.ceil(round(max(gaps), 2) * 10) / 10)
-        return BundleText(name, self.version, self.licence, synthetic, statement, all(shares), training, seen)
+        return BundleText(name, self.version, self.licence, synthetic, statement, negatives, training, seen)
 
 
 def made(folder: Path) -> Path:
