@@ -26,7 +26,7 @@ from typing import Any
 from .evaluation.report import UNKNOWN, to_markdown
 from .evaluation.rows import SliceRow, read_csv
 from .export import write_manifest
-from .presets import DEMO
+from .settings import preset_named
 
 Words = list[str | int | Path]
 
@@ -41,6 +41,8 @@ class Demo:
     """Folder of the data sets and the run; about 20 GB."""
     seed: int = 3
     """Of the patients, the weights and the exploration."""
+    preset: str = "demo"
+    """Settings and numbers of patients; tiny tries the commands out in minutes."""
     version: str = "1.2.0"
     """Version of the bundle."""
     threads: int = 2
@@ -53,10 +55,10 @@ class Demo:
     """The program seqseg; else looked for as `seqseg-train prepare` does."""
 
     def main(self) -> None:
-        dataset, runs = self.work / "dataset", self.work / "runs"
-        self.prepare(dataset, DEMO.patients_train, DEMO.patients_validation, 0)
+        dataset, runs, preset = self.work / "dataset", self.work / "runs", preset_named(self.preset)
+        self.prepare(dataset, preset.patients_train, preset.patients_validation, 0)
         common: Words = [
-            "--dataset", dataset, "--runs", runs, "--preset", "demo", "--seed", self.seed, "--workers", self.workers, "--device", self.device,
+            "--dataset", dataset, "--runs", runs, "--preset", self.preset, "--seed", self.seed, "--workers", self.workers, "--device", self.device,
         ]  # fmt: skip
         half: Words = ["--threads", max(1, self.threads // 2)]
         # The agent and RANet's first batches do not need each other.
@@ -71,7 +73,7 @@ class Demo:
         ]  # fmt: skip
         wait(start(words))
         unseen, found = self.work / "unseen", self.work / "evaluation"
-        self.prepare(unseen, 0, 0, DEMO.patients_test)
+        self.prepare(unseen, 0, 0, preset.patients_test)
         wait(start(self.with_program(["evaluate", "--bundle", self.out, "--dataset", unseen, "--out", found, "--workers", self.workers])))
         report(found, self.out)
 
