@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .evaluation.report import UNKNOWN, to_markdown
+from .evaluation.report import to_markdown
 from .evaluation.rows import SliceRow, read_csv
 from .export import write_manifest
 from .settings import preset_named
@@ -105,8 +105,8 @@ def report(found: Path, out: Path) -> None:
     """An evaluation of the bundle in `out` -> its report.md, report.json, and the main figures in its manifest."""
     evaluation = json.loads((found / "evaluation.json").read_text())
     table = goals(evaluation, read_csv(found / "slices.csv", SliceRow))
-    head, _, body = to_markdown(evaluation).partition("\n## ")
-    head = head.replace(UNKNOWN, "none of its patients is in this one, whose seeds are from a range of their own.")
+    shared = "none of its patients is in this one, whose seeds are from a range of their own"
+    head, _, body = to_markdown(evaluation, shared=shared).partition("\n## ")
     lines = ["| figure | goal | measured | reached |", "|---|---|---|---|"]
     lines += [f"| {name} | {goal} | {value:.4f} | {'yes' if reached else 'no'} |" for name, goal, value, reached in table]
     (out / "report.md").write_text("\n".join([head, "## Goals", "", *lines, "", f"## {body}"]))

@@ -172,7 +172,7 @@ MICRO = Preset(
     volume=_TINY_VOLUME,
 )
 
-# A few CPU minutes per system: every table can be filled on two cores in an hour. Nothing is trained until it stops to gain.
+# A few CPU minutes per system: every table can be filled on two cores in two hours. Nothing is trained until it stops to gain.
 SMALL = replace(
     DEMO,
     name="small",

@@ -397,9 +397,8 @@ def save_segmenter(path: Path, net: Segmenter, preset: Preset, seed: int, figure
     checkpoint.write(path, {**checkpoint.best_state(net, preset, seed, figures), "agent": agent})
 
 
-def check_pair(path: Path, agent: QNetwork, epoch: float | None) -> None:
+def check_pair(path: Path, state: dict, agent: QNetwork, epoch: float | None) -> None:
     """Refuse a RANet that was trained for another agent; of a joint training both are of one epoch."""
-    state = checkpoint.read(path)
     if state.get("agent") not in (None, "", checkpoint.weights_hash(agent)):
         raise SystemExit(f"{path}: follows another agent than the detector.pt beside it; run seqseg-train train segmenter again in an empty folder")
     if "epoch" in state["validation"] and state["validation"]["epoch"] != epoch:
@@ -408,9 +407,12 @@ def check_pair(path: Path, agent: QNetwork, epoch: float | None) -> None:
         )
 
 
-def load_segmenter(path: Path, preset: Preset) -> tuple[Segmenter, dict]:
-    """The network of a checkpoint whose RANet is the preset's, and its validation figures."""
+def load_segmenter(path: Path, preset: Preset, agent: QNetwork | None = None, epoch: float | None = None) -> tuple[Segmenter, dict]:
+    """The network of a checkpoint whose RANet is the preset's, and its validation figures; with `agent`, as it was trained, and the
+    epoch that it is of, only that agent's own."""
     state = checkpoint.read(path)
+    if agent is not None:
+        check_pair(path, state, agent, epoch)
     net = Segmenter(preset.ranet)
     net.load_state_dict(state["net"])
     return net.eval(), state["validation"]

@@ -72,8 +72,9 @@ class Export:
         if self.choose_threshold and (run.settings.segmenter_kind != "crop" or run.settings.ranet.network in ("box", "mask_rcnn")):
             raise SystemExit(f"--choose-threshold: system {run.system} has no probability of a network on crops to choose one of; leave it out")
         out = self.out or run.folder / "bundle"
+        out.parent.mkdir(parents=True, exist_ok=True)
         # Whole or not at all; what else lies in the folder stays.
-        with TemporaryDirectory(prefix=".bundle-", dir=made(out.parent)) as beside:
+        with TemporaryDirectory(prefix=".bundle-", dir=out.parent) as beside:
             figures = self.write(run, data, Path(beside))
             put(Path(beside), out)
         print(json.dumps({"bundle": str(out), **figures}, indent=2))
@@ -130,11 +131,6 @@ class Export:
         return BundleText(name, self.version, self.licence, synthetic, statement, negatives, training, seen)
 
 
-def made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def put(written: Path, out: Path) -> None:
     """Move a finished bundle's files to their place, the manifest last: until then the hashes of the old one refuse the new files."""
     files = [path.relative_to(written) for path in written.rglob("*") if path.is_file()]
@@ -150,7 +146,7 @@ def networks_of(run: Run, validation: SliceSet, calibrated: bool) -> tuple[Any, 
     from ..calibration import calibrate
     from ..detector import load_detector
     from ..networks import Segmenter
-    from ..segmenter import check_pair, load_segmenter
+    from ..segmenter import load_segmenter
 
     p, figures = run.settings, {}
     if p.segmenter_kind == "volume":
@@ -161,10 +157,6 @@ def networks_of(run: Run, validation: SliceSet, calibrated: bool) -> tuple[Any, 
     detector: Any = None
     if p.detector_kind == "agent":
         detector, figures["detector"] = load_detector(best(run, "detector"), p)
-        if p.ranet.network != "box":
-            check_pair(best(run, "segmenter"), detector, figures["detector"].get("epoch"))
-        if calibrated:
-            figures["detector"]["calibration"] = calibrate(detector, validation, np.arange(len(validation)), p)
     elif p.detector_kind == "proposals":
         from ..networks.rcnn import MaskSegmenter
         from ..proposals import load_proposals
@@ -174,8 +166,13 @@ def networks_of(run: Run, validation: SliceSet, calibrated: bool) -> tuple[Any, 
             return detector, MaskSegmenter(detector), {"validation": figures}
     if p.ranet.network == "box":
         # A detector alone: the mask is the box, nothing was trained for it.
-        return detector, Segmenter(p.ranet).eval(), {"validation": figures}
-    segmenter, figures["segmenter"] = load_segmenter(best(run, "segmenter"), p)
+        segmenter = Segmenter(p.ranet).eval()
+    else:
+        pair = (detector, figures["detector"].get("epoch")) if p.detector_kind == "agent" else ()
+        segmenter, figures["segmenter"] = load_segmenter(best(run, "segmenter"), p, *pair)
+    if p.detector_kind == "agent" and calibrated:
+        # Last: it changes the agent, which RANet is to know as it was trained.
+        figures["detector"]["calibration"] = calibrate(detector, validation, np.arange(len(validation)), p)
     return detector, segmenter, {"validation": figures}
 
 

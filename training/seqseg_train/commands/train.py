@@ -139,10 +139,6 @@ def train_crops(command: Training, run: Run) -> None:
 
     apart(run, "joint")
     p, out, shared = run.settings, run.folder, {"weights": run.weights, "options": command.options}
-    first = explores(p)
-    if getattr(command, "before_agent", False):
-        train_segmenter(p, *command.slices(p, tumour_free_of(p)), out, run.seed, None, "explore", **shared)
-        return
     if p.detector_kind == "agent" and not (out / "detector.pt").exists():
         raise SystemExit(f"{out / 'detector.pt'}: is missing; run seqseg-train train detector, or train all, with the same options first")
     sets = command.slices(p, tumour_free_of(p))
@@ -150,16 +146,21 @@ def train_crops(command: Training, run: Run) -> None:
         train_segmenter(p, *sets, out, run.seed, None, "whole", **shared)
         return
     agent, _ = load_detector(out / "detector.pt", p)
-    start = None
-    if first:
-        start = train_segmenter(p, *sets, out, run.seed, None, "explore", **shared)
+    start = before_agent(command, run, sets) if explores(p) else None
     train_segmenter(p, *sets, out, run.seed, agent, "agent", start, **shared)
 
 
 def explores(settings: Preset) -> bool:
     """Whether RANet's first batches are on the exploring policy's boxes, before there is an agent."""
-    of_agent = settings.detector_kind == "agent" and settings.segmenter_kind == "crop"
-    return of_agent and 0 < settings.segmenter.agent_steps < settings.segmenter.steps
+    return settings.detector_kind == "agent" and 0 < settings.segmenter.agent_steps < settings.segmenter.steps
+
+
+def before_agent(command: Training, run: Run, sets: tuple[SliceSet, SliceSet]) -> Path:
+    """These batches."""
+    from ..segmenter import train_segmenter
+
+    shared = {"weights": run.weights, "options": command.options}
+    return train_segmenter(run.settings, *sets, run.folder, run.seed, None, "explore", **shared)
 
 
 def train_proposals(command: Training, run: Run) -> None:
@@ -238,7 +239,12 @@ class TrainSegmenter(Training):
             raise SystemExit(f"system {self.system} has no segmenter of its own; its stages are {', '.join(self.stages())}")
         if self.before_agent and not explores(self.settings):
             raise SystemExit(f"--before-agent: the segmenter of {self.system} has no batches without an agent (segmenter.agent_steps)")
-        self.run_stage(wanted[0], self.begin("train segmenter"))
+        run = self.begin("train segmenter")
+        if self.before_agent:
+            apart(run, "joint")
+            before_agent(self, run, self.slices(run.settings, tumour_free_of(run.settings)))
+        else:
+            self.run_stage(wanted[0], run)
 
 
 class TrainJoint(Training):

@@ -6,10 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 
-# Of the patients of two data sets.
-UNKNOWN = "whether patients are in both is not known here."
-
-
 def number(value: float | None, digits: int = 3) -> str:
     """A figure, or a dash where there is none."""
     return "–" if value is None else f"{value:.{digits}f}"
@@ -58,7 +54,7 @@ _SCALES = (
 )
 
 
-def _head(e: dict[str, Any]) -> list[str]:
+def _head(e: dict[str, Any], shared: str) -> list[str]:
     b, c, n, source = e["bundle"], e["cases"], e["slices"], e["dataset"]
     lines = [f"# {b['name']} {b['version']}: what was measured", ""]
     if b["demo"]:
@@ -70,7 +66,7 @@ def _head(e: dict[str, Any]) -> list[str]:
     ]
     if b.get("data_hash") != source["hash"]:
         which = "another data set" if b.get("data_hash") else "data that its manifest does not name by a hash"
-        lines += [f"The bundle was trained on {which}; {UNKNOWN}", ""]
+        lines += [f"The bundle was trained on {which}; {shared}.", ""]
     elif source["split"] != "test":
         did = {"train": "was trained on", "validation": "was chosen on"}[source["split"]]
         lines += [f"**These are the patients that the bundle {did}: the figures are too good for others.**", ""]
@@ -180,10 +176,13 @@ def _subgroups(found: Sequence[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def to_markdown(e: dict[str, Any], pictures: Sequence[str] = ()) -> str:
-    """The report of one evaluation; `pictures` are paths from the report's folder."""
+def to_markdown(
+    e: dict[str, Any], pictures: Sequence[str] = (), shared: str = "whether patients are in both is not known here"
+) -> str:
+    """The report of one evaluation; `pictures` are paths from the report's folder, `shared` what is known of the patients of another data
+    set that the bundle was trained on."""
     lines = (
-        _head(e)
+        _head(e, shared)
         + _masks(e["segmentation"])
         + (_boxes(e["boxes"]) if e["boxes"] else [])
         + _others(e)
