@@ -55,7 +55,7 @@ WHEELS   = --quiet --no-deps --no-build-isolation
 
 setup: $(VENV)/.done
 build: setup
-	$(CARGO) build --locked --profile $(PROFILE) --lib --bin seqseg
+	$(CARGO) build --locked --profile $(PROFILE) --lib --bin nasoseg
 
 install: build
 	BUILT='$(BUILT)' PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' LIBDIR='$(LIBDIR)' bindings/cpp/install.sh
@@ -96,22 +96,22 @@ $(VENV_SLICER)/.done: plugins/slicer/Testing/requirements.txt
 test-slicer: setup $(VENV_SLICER)/.done $(if $(WHEEL),,test-wheel)
 	$(VENV_SLICER)/bin/python $(PIP) --no-deps --force-reinstall $(or $(WHEEL),out/python/wheel/*.whl)
 	rm -rf out/slicer && mkdir -p out/slicer
-	$(VENV)/bin/python -m seqseg_train.phantom --seed 7 --out out/slicer/phantom
-	SEQSEG_PHANTOM=$(CURDIR)/out/slicer/phantom $(VENV_SLICER)/bin/python -m pytest --quiet -rs plugins/slicer/Testing
+	$(VENV)/bin/python -m nasoseg_train.phantom --seed 7 --out out/slicer/phantom
+	NASOSEG_PHANTOM=$(CURDIR)/out/slicer/phantom $(VENV_SLICER)/bin/python -m pytest --quiet -rs plugins/slicer/Testing
 
 demo: build
 	mkdir -p $(DEMO)
-	$(VENV)/bin/python -m seqseg_train.phantom --seed $(SEED) --out $(DEMO)/study
-	$(BUILT)/seqseg run --t1 $(DEMO)/study/T1 --t1c $(DEMO)/study/T1C --t2 $(DEMO)/study/T2 \
+	$(VENV)/bin/python -m nasoseg_train.phantom --seed $(SEED) --out $(DEMO)/study
+	$(BUILT)/nasoseg run --t1 $(DEMO)/study/T1 --t1c $(DEMO)/study/T1C --t2 $(DEMO)/study/T2 \
 	    --bundle models/demo --device cpu --out $(DEMO)
-	$(VENV)/bin/python -m seqseg_train.score --run $(DEMO) --truth $(DEMO)/study/truth.nii.gz
+	$(VENV)/bin/python -m nasoseg_train.score --run $(DEMO) --truth $(DEMO)/study/truth.nii.gz
 
 test: test-rust test-demo test-ctest test-python test-training
 
 # Faults first: what stays in target/ is then the library without them.
 test-rust: setup $(VENV_JUDGES)/.done
 	$(CARGO) test --locked --features fault-injection --test faults
-	SEQSEG_TEST_PYTHON=$(VENV_JUDGES)/bin/python $(CARGO) test --locked
+	NASOSEG_TEST_PYTHON=$(VENV_JUDGES)/bin/python $(CARGO) test --locked
 
 # The demo, as a user types it, on the tests' build.
 test-demo: setup
@@ -128,7 +128,7 @@ test-ctest: build-ctest
 	ctest --test-dir $(CTEST)/build --output-on-failure --label-regex '$(LABELS)'
 
 test-orientation: setup $(VENV_JUDGES)/.done
-	SEQSEG_TEST_PYTHON=$(VENV_JUDGES)/bin/python $(CARGO) test --locked --test orientation -- --include-ignored --nocapture
+	NASOSEG_TEST_PYTHON=$(VENV_JUDGES)/bin/python $(CARGO) test --locked --test orientation -- --include-ignored --nocapture
 
 # The Python package as it is installed: WHEEL, or one of the tests' build without its debug information.
 test-python: $(VENV_PYTHON)/.done $(if $(WHEEL),,test-wheel)
@@ -138,8 +138,8 @@ test-python: $(VENV_PYTHON)/.done $(if $(WHEEL),,test-wheel)
 test-wheel: $(VENV_PYTHON)/.done
 	$(MAKE) --no-print-directory build PROFILE=dev
 	rm -rf out/python/wheel && mkdir -p out/python/built
-	for name in libseqseg.so seqseg; do strip -o out/python/built/$$name target/debug/$$name || exit 1; done
-	SEQSEG_BUILT=$(CURDIR)/out/python/built $(VENV_PYTHON)/bin/python -m pip wheel $(WHEELS) --wheel-dir out/python/wheel bindings/python
+	for name in libnasoseg.so nasoseg; do strip -o out/python/built/$$name target/debug/$$name || exit 1; done
+	NASOSEG_BUILT=$(CURDIR)/out/python/built $(VENV_PYTHON)/bin/python -m pip wheel $(WHEELS) --wheel-dir out/python/wheel bindings/python
 
 test-memory: test-asan
 	$(MAKE) --no-print-directory test-ctest LABELS=memory
@@ -151,25 +151,25 @@ test-asan: setup
 	$(ASAN_TEST) --test ffi --test faults
 	$(ASAN_TEST) --lib ffi::
 
-# A large model is not in the repository: python -m seqseg_train.export --preset paper --untrained --out DIR makes one of the paper's size.
+# A large model is not in the repository: python -m nasoseg_train.export --preset paper --untrained --out DIR makes one of the paper's size.
 test-cancel: build-ctest
 	$(CTEST)/build/cancel $(BUNDLE)
 
 abi-check:
-	tests/abi/check.sh '$(CC)' include/seqseg.h tests/abi/seqseg.abi
+	tests/abi/check.sh '$(CC)' include/nasoseg.h tests/abi/nasoseg.abi
 
 abi-baseline:
-	tests/abi/baseline.sh '$(CC)' include/seqseg.h tests/abi/seqseg.abi
+	tests/abi/baseline.sh '$(CC)' include/nasoseg.h tests/abi/nasoseg.abi
 
 # Patients are prepared by the program of the tests' build.
 test-training: setup $(VENV_TRAIN)/.done
-	$(CARGO) build --locked --bin seqseg
-	cd training && SEQSEG_PROGRAM=$(CURDIR)/target/debug/seqseg $(VENV_TRAIN)/bin/python -m pytest --quiet
+	$(CARGO) build --locked --bin nasoseg
+	cd training && NASOSEG_PROGRAM=$(CURDIR)/target/debug/nasoseg $(VENV_TRAIN)/bin/python -m pytest --quiet
 
 # Orthanc, dcmtk and node come with the system (Debian: orthanc, orthanc-dicomweb, dcmtk, npm); what is missing is named and left out.
 JUDGED = out/judges
 judges: setup $(VENV_JUDGES)/.done $(JUDGED)/dcmrtstruct2nii/.done
-	SEQSEG_TEST_PYTHON=$(VENV_JUDGES)/bin/python SEQSEG_DCMRTSTRUCT2NII=$(CURDIR)/$(JUDGED)/dcmrtstruct2nii/bin/dcmrtstruct2nii \
+	NASOSEG_TEST_PYTHON=$(VENV_JUDGES)/bin/python NASOSEG_DCMRTSTRUCT2NII=$(CURDIR)/$(JUDGED)/dcmrtstruct2nii/bin/dcmrtstruct2nii \
 	    $(CARGO) test --locked --test rtstruct --test compare -- --nocapture
 	$(MAKE) --no-print-directory demo DEMO=$(JUDGED)/demo
 	$(VENV_JUDGES)/bin/python tests/judges/orthanc_check.py --images $(JUDGED)/demo/study/T1C --rtstruct $(JUDGED)/demo/rtstruct.dcm
@@ -190,14 +190,14 @@ bench: setup
 	$(CARGO) bench --locked --bench overhead -- $(BUNDLE) $(REPEATS) $(THREADS)
 
 bench-paper: $(VENV_TRAIN)/.done
-	cd training && $(VENV_TRAIN)/bin/python -m seqseg_train.export --preset paper --untrained --out $(CURDIR)/out/paper
+	cd training && $(VENV_TRAIN)/bin/python -m nasoseg_train.export --preset paper --untrained --out $(CURDIR)/out/paper
 	$(MAKE) --no-print-directory bench BUNDLE=out/paper REPEATS=3
 
 # auditwheel fails where the files need more than the tag says.
 wheel: setup $(VENV_WHEEL)/.done
-	PATH=$(VENV_WHEEL)/bin:$$PATH $(CARGO) zigbuild --locked --release --target $(TRIPLE).$(GLIBC) --lib --bin seqseg
+	PATH=$(VENV_WHEEL)/bin:$$PATH $(CARGO) zigbuild --locked --release --target $(TRIPLE).$(GLIBC) --lib --bin nasoseg
 	rm -rf out/wheel dist
-	SEQSEG_BUILT=$(CURDIR)/target/$(TRIPLE)/release $(VENV_WHEEL)/bin/python -m pip wheel $(WHEELS) --wheel-dir out/wheel bindings/python
+	NASOSEG_BUILT=$(CURDIR)/target/$(TRIPLE)/release $(VENV_WHEEL)/bin/python -m pip wheel $(WHEELS) --wheel-dir out/wheel bindings/python
 	PATH=$(VENV_WHEEL)/bin:$$PATH auditwheel repair --only-plat --plat manylinux_$(subst .,_,$(GLIBC))_$(shell uname -m) --wheel-dir dist out/wheel/*.whl
 	ls -l dist
 

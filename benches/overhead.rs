@@ -10,8 +10,8 @@ use std::ffi::{CString, c_void};
 use std::ptr::{null, null_mut};
 use std::time::Instant;
 
-use seqseg::Bundle;
-use seqseg::ffi::*;
+use nasoseg::Bundle;
+use nasoseg::ffi::*;
 
 const SIZE: [usize; 3] = [512, 512, 32];
 
@@ -44,10 +44,10 @@ fn voxels(sequence: usize) -> Vec<u16> {
     out
 }
 
-fn check(code: u32, error: *mut seqseg_error) {
+fn check(code: u32, error: *mut nasoseg_error) {
     if code != 0 {
         // SAFETY: the error belongs to us.
-        let message = unsafe { std::ffi::CStr::from_ptr(seqseg_error_message(error)) };
+        let message = unsafe { std::ffi::CStr::from_ptr(nasoseg_error_message(error)) };
         panic!("{code}: {}", message.to_string_lossy());
     }
 }
@@ -93,7 +93,7 @@ struct Marks {
     first: RefCell<Vec<(u32, Time)>>,
 }
 
-unsafe extern "C" fn mark(progress: *const seqseg_progress, user_data: *mut c_void) -> bool {
+unsafe extern "C" fn mark(progress: *const nasoseg_progress, user_data: *mut c_void) -> bool {
     // SAFETY: what the library lends us, and our own `Marks`.
     let (progress, marks) = unsafe { (&*progress, &*user_data.cast::<Marks>()) };
     let mut first = marks.first.borrow_mut();
@@ -103,9 +103,9 @@ unsafe extern "C" fn mark(progress: *const seqseg_progress, user_data: *mut c_vo
     true
 }
 
-fn work(engine: *mut seqseg_engine) -> seqseg_work {
-    let mut work = seqseg_work { struct_size: size_of::<seqseg_work>(), trunk_rows: 0, segmenter_rows: 0, seconds: 0.0 };
-    abi!(seqseg_engine_get_work(engine, &mut work));
+fn work(engine: *mut nasoseg_engine) -> nasoseg_work {
+    let mut work = nasoseg_work { struct_size: size_of::<nasoseg_work>(), trunk_rows: 0, segmenter_rows: 0, seconds: 0.0 };
+    abi!(nasoseg_engine_get_work(engine, &mut work));
     work
 }
 
@@ -113,45 +113,45 @@ fn work(engine: *mut seqseg_engine) -> seqseg_work {
 type Measured = ([Time; 7], [f64; 7], u64);
 
 /// One study from the caller's buffers to contours.
-fn once(engine: *mut seqseg_engine, options: *mut seqseg_options, sequences: &[Vec<u16>]) -> Measured {
+fn once(engine: *mut nasoseg_engine, options: *mut nasoseg_options, sequences: &[Vec<u16>]) -> Measured {
     let start = Instant::now();
     let begun = Time::now(start);
     let mut study = null_mut();
-    abi!(seqseg_study_new(&mut study));
+    abi!(nasoseg_study_new(&mut study));
     for (sequence, data) in sequences.iter().enumerate() {
-        let view = seqseg_volume_view {
-            struct_size: size_of::<seqseg_volume_view>(),
+        let view = nasoseg_volume_view {
+            struct_size: size_of::<nasoseg_volume_view>(),
             data: data.as_ptr().cast(),
-            element: seqseg_element::SEQSEG_ELEMENT_UINT16 as u32,
-            axes: seqseg_axes::SEQSEG_AXES_LPS as u32,
+            element: nasoseg_element::NASOSEG_ELEMENT_UINT16 as u32,
+            axes: nasoseg_axes::NASOSEG_AXES_LPS as u32,
             size: SIZE,
             stride: [2, 2 * SIZE[0] as i64, 2 * (SIZE[0] * SIZE[1]) as i64],
             affine: [0.55, 0.0, 0.0, -140.0, 0.0, 0.55, 0.0, -140.0, 0.0, 0.0, 6.0, -90.0 + sequence as f64 * 0.2, 0.0, 0.0, 0.0, 1.0],
             origins: null(),
         };
-        abi!(seqseg_study_set_volume(study, sequence as u32, &view, null(), null()));
+        abi!(nasoseg_study_set_volume(study, sequence as u32, &view, null(), null()));
     }
     let copied = Time::now(start);
 
     let (mut run, mut detection, mut segmentation, mut contours) = (null_mut(), null_mut(), null_mut(), null_mut());
     let marks = Marks { start, first: RefCell::default() };
-    abi!(seqseg_run_new(&mut run));
-    abi!(seqseg_run_set_progress(run, Some(mark), (&raw const marks).cast_mut().cast()));
+    abi!(nasoseg_run_new(&mut run));
+    abi!(nasoseg_run_set_progress(run, Some(mark), (&raw const marks).cast_mut().cast()));
     let work_before = work(engine);
-    abi!(seqseg_detect(engine, study, options, run, &mut detection));
+    abi!(nasoseg_detect(engine, study, options, run, &mut detection));
     let detected = Time::now(start);
     let work_detected = work(engine);
-    abi!(seqseg_segment(engine, study, detection, null(), null(), &mut segmentation));
+    abi!(nasoseg_segment(engine, study, detection, null(), null(), &mut segmentation));
     let segmented = Time::now(start);
     let work_segmented = work(engine);
-    abi!(seqseg_contour(segmentation, options, null(), &mut contours));
+    abi!(nasoseg_contour(segmentation, options, null(), &mut contours));
     let contoured = Time::now(start);
 
     let first = marks.first.into_inner();
-    let began = |stage: seqseg_stage| first.iter().find(|(s, _)| *s == stage as u32).expect("detect reports this stage").1;
-    let align = began(seqseg_stage::SEQSEG_STAGE_ALIGN);
-    let prepare = began(seqseg_stage::SEQSEG_STAGE_PREPARE);
-    let detect = began(seqseg_stage::SEQSEG_STAGE_DETECT);
+    let began = |stage: nasoseg_stage| first.iter().find(|(s, _)| *s == stage as u32).expect("detect reports this stage").1;
+    let align = began(nasoseg_stage::NASOSEG_STAGE_ALIGN);
+    let prepare = began(nasoseg_stage::NASOSEG_STAGE_PREPARE);
+    let detect = began(nasoseg_stage::NASOSEG_STAGE_DETECT);
     let ends = [copied, align, prepare, detect, detected, segmented, contoured];
     let mut last = begun;
     let parts = ends.map(|end| {
@@ -162,11 +162,11 @@ fn once(engine: *mut seqseg_engine, options: *mut seqseg_options, sequences: &[V
     let inside = [0.0, 0.0, 0.0, 0.0, work_detected.seconds - work_before.seconds, work_segmented.seconds - work_detected.seconds, 0.0];
     // SAFETY: our own handles.
     unsafe {
-        seqseg_run_free(run);
-        seqseg_contours_free(contours);
-        seqseg_segmentation_free(segmentation);
-        seqseg_detection_free(detection);
-        seqseg_study_free(study);
+        nasoseg_run_free(run);
+        nasoseg_contours_free(contours);
+        nasoseg_segmentation_free(segmentation);
+        nasoseg_detection_free(detection);
+        nasoseg_study_free(study);
     }
     (parts, inside, work_detected.trunk_rows - work_before.trunk_rows)
 }
@@ -206,13 +206,13 @@ fn main() {
 
     let (mut engine, mut options) = (null_mut(), null_mut());
     let path = CString::new(bundle.clone()).unwrap();
-    abi!(seqseg_options_new(&mut options));
-    abi!(seqseg_options_set_device(options, c"cpu".as_ptr()));
-    abi!(seqseg_options_set_slices(options, 0, SIZE[2]));
-    abi!(seqseg_options_set_threads(options, threads as u32));
+    abi!(nasoseg_options_new(&mut options));
+    abi!(nasoseg_options_set_device(options, c"cpu".as_ptr()));
+    abi!(nasoseg_options_set_slices(options, 0, SIZE[2]));
+    abi!(nasoseg_options_set_threads(options, threads as u32));
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the first use of the threads");
     let sequences: Vec<Vec<u16>> = (0..3).map(voxels).collect();
-    abi!(seqseg_engine_new(path.as_ptr(), options, null(), &mut engine));
+    abi!(nasoseg_engine_new(path.as_ptr(), options, null(), &mut engine));
     let opened_mb = memory_mb("VmRSS:");
     let opening_mb = memory_mb("VmHWM:");
 
@@ -261,7 +261,7 @@ fn main() {
     }
     // SAFETY: our own handles.
     unsafe {
-        seqseg_options_free(options);
-        seqseg_engine_free(engine);
+        nasoseg_options_free(options);
+        nasoseg_engine_free(engine);
     }
 }

@@ -56,7 +56,7 @@ pub struct Engine {
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provenance {
-    /// Version of seqseg.
+    /// Version of nasoseg.
     pub library_version: String,
     pub model_name: String,
     pub model_version: String,
@@ -82,7 +82,7 @@ impl Provenance {
         let hash = self.model_hash.get(..12).unwrap_or_default();
         match self.demo {
             true => format!("{DEMO_MARK} {hash} {}", self.statement),
-            false => format!("seqseg {} {} {hash}", self.model_name, self.model_version),
+            false => format!("nasoseg {} {} {hash}", self.model_name, self.model_version),
         }
     }
 }

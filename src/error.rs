@@ -21,7 +21,7 @@ pub enum Error {
         #[source]
         source: Option<Source>,
     },
-    /// The image is readable, but not one that seqseg can use (colour, constant, NaN, one slice, missing slices, mixed orientations).
+    /// The image is readable, but not one that nasoseg can use (colour, constant, NaN, one slice, missing slices, mixed orientations).
     #[error("{0}")]
     Image(String),
     /// The sequences do not fit together in space (no overlap, other frame of reference, the same series twice).
@@ -64,7 +64,7 @@ pub enum Error {
     /// The caller cancelled. Every handle stays usable.
     #[error("cancelled")]
     Cancelled,
-    /// A defect of seqseg itself.
+    /// A defect of nasoseg itself.
     #[error("internal error: {0}. Please report it with the run record.")]
     Internal(String),
     /// An earlier call on this handle ended in [`Error::Internal`]; it cannot be trusted any more.

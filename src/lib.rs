@@ -1,4 +1,4 @@
-//! seqseg: nasopharyngeal carcinoma in MR, found and outlined in the caller's own process.
+//! nasoseg: nasopharyngeal carcinoma in MR, found and outlined in the caller's own process.
 //!
 //! The way of the data:
 //!

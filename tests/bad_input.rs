@@ -4,18 +4,18 @@ mod common;
 
 use std::path::Path;
 
-use common::{SIZE, Trio, put, seqseg, text};
+use common::{SIZE, Trio, put, nasoseg, text};
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
 use ndarray::Array3;
-use seqseg::export::nifti::write_nifti;
-use seqseg::study::Grid;
+use nasoseg::export::nifti::write_nifti;
+use nasoseg::study::Grid;
 
 /// The run fails with `code`, its message has every one of `words`, and no result is left.
 fn refused(output: &std::process::Output, out: &Path, code: i32, words: &[&str]) {
     let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{message}");
-    assert!(message.starts_with("seqseg: ") && message.trim_end().lines().count() == 1, "one paragraph: {message}");
+    assert!(message.starts_with("nasoseg: ") && message.trim_end().lines().count() == 1, "one paragraph: {message}");
     for word in words {
         assert!(message.contains(word), "{word:?} is not in: {message}");
     }
@@ -50,7 +50,7 @@ fn any(shape: (usize, usize, usize)) -> Array3<f32> {
 
 #[test]
 fn missing_sequence() {
-    let output = seqseg(&["run", "--t1", "a", "--t2", "b", "--bundle", "c", "--out", "d"]);
+    let output = nasoseg(&["run", "--t1", "a", "--t2", "b", "--bundle", "c", "--out", "d"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("--t1c"), "{}", text(&output.stderr));
     let trio = Trio::nifti();
@@ -256,7 +256,7 @@ fn corrupt_truncated_unreadable() {
     std::fs::create_dir(&empty).unwrap();
     let run = |t2: &str| {
         let bundle = common::micro().display().to_string();
-        seqseg(&[
+        nasoseg(&[
             "run",
             "--t1",
             &trio.path("t1"),
@@ -291,7 +291,7 @@ fn bundles() {
         let mut arguments = vec!["run".to_owned()];
         arguments.extend(trio.arguments(".nii.gz"));
         arguments.extend(["--bundle".into(), bundle.display().to_string(), "--out".into(), out.display().to_string()]);
-        seqseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        nasoseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     };
     let copy = || {
         let _ = std::fs::remove_dir_all(&bundle);
@@ -341,7 +341,7 @@ fn devices_and_runtimes() {
         arguments.extend(trio.arguments(".nii.gz"));
         arguments.extend(["--bundle".into(), common::micro().display().to_string(), "--out".into(), out.display().to_string()]);
         arguments.extend(more.iter().map(|a| (*a).to_owned()));
-        seqseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        nasoseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     };
     // The CPU wheel has no CUDA provider; a machine with a device would run.
     let output = run(&["--device", "cuda:7"]);
@@ -382,6 +382,6 @@ fn masks_off_the_reference_s_grid() {
     voxels[[2, 30, 30]] = 1;
     write_nifti(&mask, voxels.view(), &Grid::from_affine(SIZE, &AFFINE).unwrap(), "").unwrap();
     let output =
-        seqseg(&["contour", "--mask", &mask.display().to_string(), "--reference", &trio.path("t1c"), "--out", &out.display().to_string()]);
+        nasoseg(&["contour", "--mask", &mask.display().to_string(), "--reference", &trio.path("t1c"), "--out", &out.display().to_string()]);
     refused(&output, &out, 4, &["does not lie on the grid", "corners lie up to", "--resample"]);
 }

@@ -5,18 +5,18 @@ mod rtstruct_series;
 
 use std::path::Path;
 
-use common::{Trio, judge, seqseg, shared, text};
+use common::{Trio, judge, nasoseg, shared, text};
 use dicom_core::value::{PrimitiveValue, Value};
 use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use ndarray::Array3;
 use rtstruct_series::{Layout, mask_of, probability, read_multiframe, read_series, write_series};
-use seqseg::Error;
-use seqseg::compare::{RegionMask, SliceBy, StructureSet, compare};
-use seqseg::contour::{contours_of_level, contours_of_mask};
-use seqseg::export::{HoleMode, RtStructOptions, write_rtstruct};
-use seqseg::study::{Grid, Source, Volume};
+use nasoseg::Error;
+use nasoseg::compare::{RegionMask, SliceBy, StructureSet, compare};
+use nasoseg::contour::{contours_of_level, contours_of_mask};
+use nasoseg::export::{HoleMode, RtStructOptions, write_rtstruct};
+use nasoseg::study::{Grid, Source, Volume};
 
 fn read_back(path: &Path, reference: &Volume) -> Result<RegionMask, Error> {
     let set = StructureSet::read(path)?;
@@ -328,7 +328,7 @@ fn a_large_mask_moved_by_a_voxel_agrees_within_it() {
     let Some(folder) = shared("tumour_masks") else { return };
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
-        let volume = seqseg::study::read(&[path], &Default::default()).unwrap();
+        let volume = nasoseg::study::read(&[path], &Default::default()).unwrap();
         let mask = volume.voxels().mapv(|v| u8::from(v != 0.0));
         let mut moved = Array3::zeros(mask.dim());
         let columns = mask.dim().2;
@@ -402,7 +402,7 @@ fn an_edited_run_is_evaluated() {
         let (edited, ours, reference, into_text) = (path(edited), path(ours), trio.path("t1c"), path(&into));
         let mut arguments = vec!["evaluate", "--rtstruct", &edited, "--reference", &reference, "--ours", &ours, "--out", &into_text];
         arguments.extend(more);
-        (seqseg(&arguments), into.join("evaluation.json"))
+        (nasoseg(&arguments), into.join("evaluation.json"))
     };
     let json = |path: &Path| -> serde_json::Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
     let rtstruct = out.join("rtstruct.dcm");

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use ndarray::{Array2, Array3, Axis};
 use nifti::{NiftiObject, NiftiVolume, ReaderOptions};
-use seqseg::contour::{Contour, Contours, contours_of_level, contours_of_mask, keyhole};
-use seqseg::study::Grid;
+use nasoseg::contour::{Contour, Contours, contours_of_level, contours_of_mask, keyhole};
+use nasoseg::study::Grid;
 
 /// [k, j, i] and voxel sizes in mm; where the file's world lies does not matter here.
 fn read_mask(path: &Path) -> (Array3<u8>, Grid) {

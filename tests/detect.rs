@@ -6,12 +6,12 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use ndarray::{Array1, Array2, Array3, Array4, Array5, ArrayView2, ArrayView4, ArrayView5, Axis};
-use seqseg::bundle::golden::Golden;
-use seqseg::bundle::manifest::Agent;
-use seqseg::detect::agent::{best, encode_history, run_agent};
-use seqseg::runtime::Watch;
-use seqseg::runtime::networks::Graphs;
-use seqseg::{BoundingBox, CancelToken, Device, Engine, EngineOptions, Error, Result, Run, Trajectory};
+use nasoseg::bundle::golden::Golden;
+use nasoseg::bundle::manifest::Agent;
+use nasoseg::detect::agent::{best, encode_history, run_agent};
+use nasoseg::runtime::Watch;
+use nasoseg::runtime::networks::Graphs;
+use nasoseg::{BoundingBox, CancelToken, Device, Engine, EngineOptions, Error, Result, Run, Trajectory};
 
 /// Remembers every row that the trunk ran.
 struct Watched<'a> {
@@ -150,7 +150,7 @@ fn the_golden_case_comes_out() {
     let engine = engine();
     let agreement = Golden::read(engine.bundle()).unwrap().check(engine.bundle(), engine.networks()).unwrap();
     assert_eq!(agreement.slices, 2);
-    let tolerance = seqseg::bundle::golden::TOLERANCE;
+    let tolerance = nasoseg::bundle::golden::TOLERANCE;
     assert!(agreement.features <= tolerance && agreement.q <= tolerance && agreement.probability <= tolerance, "{agreement:?}");
 }
 

@@ -18,10 +18,10 @@ use common::abi::{self, call, ok};
 use common::golden::{self, POINTS};
 use dicom_dictionary_std::{tags, uids};
 use dicom_encoding::TransferSyntaxIndex;
-use seqseg::fault::{Fault, Faults, MODEL_RUN_FAILURE};
-use seqseg::ffi::seqseg_status::*;
-use seqseg::ffi::*;
-use seqseg::study::{ReadOptions, read};
+use nasoseg::fault::{Fault, Faults, MODEL_RUN_FAILURE};
+use nasoseg::ffi::nasoseg_status::*;
+use nasoseg::ffi::*;
+use nasoseg::study::{ReadOptions, read};
 
 /// What the system says of a failed read, and of a full disk.
 fn system(code: i32) -> String {
@@ -33,7 +33,7 @@ fn system(code: i32) -> String {
 fn each(
     faults: &Faults,
     fault: Fault,
-    status: seqseg_status,
+    status: nasoseg_status,
     mut call: impl FnMut() -> (u32, String),
     mut harmless: impl FnMut(&str),
 ) -> i64 {
@@ -57,11 +57,11 @@ fn contains(text: &str, words: &[&str]) {
 
 /// Engine, study and results; freed when dropped. The cells let a call and the check of its failure share them.
 struct Pipeline {
-    engine: *mut seqseg_engine,
-    study: *mut seqseg_study,
-    detection: Cell<*mut seqseg_detection>,
-    segmentation: Cell<*mut seqseg_segmentation>,
-    contours: Cell<*mut seqseg_contours>,
+    engine: *mut nasoseg_engine,
+    study: *mut nasoseg_study,
+    detection: Cell<*mut nasoseg_detection>,
+    segmentation: Cell<*mut nasoseg_segmentation>,
+    contours: Cell<*mut nasoseg_contours>,
 }
 
 impl Pipeline {
@@ -72,7 +72,7 @@ impl Pipeline {
 
     fn of(bundle: &Path, dicom: Option<&common::Trio>) -> Self {
         let mut engine = null_mut();
-        ok!(seqseg_engine_new(abi::text(bundle).as_ptr(), cpu().0, null(), &mut engine));
+        ok!(nasoseg_engine_new(abi::text(bundle).as_ptr(), cpu().0, null(), &mut engine));
         let study = abi::new_study();
         for sequence in 0..3 {
             match dicom {
@@ -85,25 +85,25 @@ impl Pipeline {
 
     fn detect(&self) -> (u32, String) {
         let mut made = null_mut();
-        let outcome = call!(seqseg_detect(self.engine, self.study, null(), null(), &mut made));
+        let outcome = call!(nasoseg_detect(self.engine, self.study, null(), null(), &mut made));
         // SAFETY: our own handle or NULL.
-        unsafe { seqseg_detection_free(self.detection.replace(made)) };
+        unsafe { nasoseg_detection_free(self.detection.replace(made)) };
         outcome
     }
 
     fn segment(&self) -> (u32, String) {
         let mut made = null_mut();
-        let outcome = call!(seqseg_segment(self.engine, self.study, self.detection.get(), null(), null(), &mut made));
+        let outcome = call!(nasoseg_segment(self.engine, self.study, self.detection.get(), null(), null(), &mut made));
         // SAFETY: as above.
-        unsafe { seqseg_segmentation_free(self.segmentation.replace(made)) };
+        unsafe { nasoseg_segmentation_free(self.segmentation.replace(made)) };
         outcome
     }
 
     fn contour(&self) -> (u32, String) {
         let mut made = null_mut();
-        let outcome = call!(seqseg_contour(self.segmentation.get(), null(), null(), &mut made));
+        let outcome = call!(nasoseg_contour(self.segmentation.get(), null(), null(), &mut made));
         // SAFETY: as above.
-        unsafe { seqseg_contours_free(self.contours.replace(made)) };
+        unsafe { nasoseg_contours_free(self.contours.replace(made)) };
         outcome
     }
 
@@ -118,31 +118,31 @@ impl Pipeline {
     /// What the handles say, as tests/golden.rs writes it.
     fn lines(&self) -> String {
         // SAFETY: plain structs, for which all-zero is valid.
-        let (mut slice, mut walk, mut part): (seqseg_detection_slice, seqseg_trajectory, seqseg_segmentation_slice) =
+        let (mut slice, mut walk, mut part): (nasoseg_detection_slice, nasoseg_trajectory, nasoseg_segmentation_slice) =
             unsafe { std::mem::zeroed() };
         // SAFETY: as above.
-        let (mut view, mut line): (seqseg_segmentation_view, seqseg_contour_line) = unsafe { std::mem::zeroed() };
+        let (mut view, mut line): (nasoseg_segmentation_view, nasoseg_contour_line) = unsafe { std::mem::zeroed() };
         (slice.struct_size, walk.struct_size, part.struct_size) = (size_of_val(&slice), size_of_val(&walk), size_of_val(&part));
         (view.struct_size, line.struct_size) = (size_of_val(&view), size_of_val(&line));
         let (detection, segmentation, contours) = (self.detection.get(), self.segmentation.get(), self.contours.get());
         // SAFETY: live handles.
-        let (slices, lines) = unsafe { (seqseg_detection_slice_count(detection), seqseg_contours_count(contours)) };
+        let (slices, lines) = unsafe { (nasoseg_detection_slice_count(detection), nasoseg_contours_count(contours)) };
         let mut out = format!("slices {slices}\n");
         for at in 0..slices {
-            ok!(seqseg_detection_get_slice(detection, at, &mut slice));
-            ok!(seqseg_detection_get_trajectory(detection, at, &mut walk));
-            let seqseg_box { x0, y0, x1, y1 } = slice.bounding_box;
+            ok!(nasoseg_detection_get_slice(detection, at, &mut slice));
+            ok!(nasoseg_detection_get_trajectory(detection, at, &mut walk));
+            let nasoseg_box { x0, y0, x1, y1 } = slice.bounding_box;
             writeln!(out, "box {at} {} {x0:.6} {y0:.6} {x1:.6} {y1:.6}", walk.steps).unwrap();
         }
-        ok!(seqseg_segmentation_get_view(segmentation, &mut view));
+        ok!(nasoseg_segmentation_get_view(segmentation, &mut view));
         writeln!(out, "volume_mm3 {:.3}", view.volume_mm3).unwrap();
         for at in 0..slices {
-            ok!(seqseg_segmentation_get_slice(segmentation, at, &mut part));
+            ok!(nasoseg_segmentation_get_slice(segmentation, at, &mut part));
             writeln!(out, "area {at} {} {:.3}", part.pixels, part.area_mm2).unwrap();
         }
         writeln!(out, "lines {lines}").unwrap();
         for at in 0..lines {
-            ok!(seqseg_contours_get_line(contours, at, &mut line));
+            ok!(nasoseg_contours_get_line(contours, at, &mut line));
             let (hole, count) = (u8::from(line.is_hole), line.point_count);
             writeln!(out, "line {at} {} {hole} {count} {:.3}", line.storage_slice, line.area_mm2).unwrap();
             // SAFETY: lent by the contours.
@@ -159,12 +159,12 @@ impl Pipeline {
         let path = abi::text(&folder.join(name));
         let (file, detection, segmentation, contours) = (path.as_ptr(), self.detection.get(), self.segmentation.get(), self.contours.get());
         match name {
-            "detection.json" => call!(seqseg_detection_write(detection, file, null(), null())),
-            "mask.nii.gz" => call!(seqseg_segmentation_write_mask(segmentation, file, null(), null())),
-            "probability.nii.gz" => call!(seqseg_segmentation_write_probability(segmentation, file, null(), null())),
-            "preview.png" => call!(seqseg_write_preview(detection, segmentation, contours, file, null(), null())),
-            "run.json" => call!(seqseg_segmentation_write_record(segmentation, file, null(), null())),
-            "rtstruct.dcm" => call!(seqseg_contours_write_rtstruct(contours, file, null(), null())),
+            "detection.json" => call!(nasoseg_detection_write(detection, file, null(), null())),
+            "mask.nii.gz" => call!(nasoseg_segmentation_write_mask(segmentation, file, null(), null())),
+            "probability.nii.gz" => call!(nasoseg_segmentation_write_probability(segmentation, file, null(), null())),
+            "preview.png" => call!(nasoseg_write_preview(detection, segmentation, contours, file, null(), null())),
+            "run.json" => call!(nasoseg_segmentation_write_record(segmentation, file, null(), null())),
+            "rtstruct.dcm" => call!(nasoseg_contours_write_rtstruct(contours, file, null(), null())),
             _ => panic!("{name}"),
         }
     }
@@ -176,29 +176,29 @@ impl Drop for Pipeline {
     fn drop(&mut self) {
         // SAFETY: our own handles or NULL, not used afterwards.
         unsafe {
-            seqseg_contours_free(self.contours.get());
-            seqseg_segmentation_free(self.segmentation.get());
-            seqseg_detection_free(self.detection.get());
-            seqseg_study_free(self.study);
-            seqseg_engine_free(self.engine);
+            nasoseg_contours_free(self.contours.get());
+            nasoseg_segmentation_free(self.segmentation.get());
+            nasoseg_detection_free(self.detection.get());
+            nasoseg_study_free(self.study);
+            nasoseg_engine_free(self.engine);
         }
     }
 }
 
 /// Options with the CPU.
-struct Options(*mut seqseg_options);
+struct Options(*mut nasoseg_options);
 
 fn cpu() -> Options {
     let mut options = null_mut();
-    ok!(seqseg_options_new(&mut options));
-    ok!(seqseg_options_set_device(options, c"cpu".as_ptr()));
+    ok!(nasoseg_options_new(&mut options));
+    ok!(nasoseg_options_set_device(options, c"cpu".as_ptr()));
     Options(options)
 }
 
 impl Drop for Options {
     fn drop(&mut self) {
         // SAFETY: our own handle.
-        unsafe { seqseg_options_free(self.0) };
+        unsafe { nasoseg_options_free(self.0) };
     }
 }
 
@@ -223,7 +223,7 @@ fn the_nth_model_run_fails() {
         let runs = each(
             &faults,
             Fault::ModelRun,
-            SEQSEG_ERROR_RUNTIME,
+            NASOSEG_ERROR_RUNTIME,
             || call(&pipeline),
             |text| {
                 assert!(if agent { pipeline.detection.get().is_null() } else { pipeline.segmentation.get().is_null() });
@@ -247,12 +247,12 @@ fn the_nth_model_run_of_other_kinds_fails() {
     let pipeline = Pipeline::of(&common::micro().with_file_name("volume"), None);
     let made = || {
         for at in 0..common::SIZE[2] {
-            let small = seqseg_box { x0: 40.0, y0: 40.0, x1: 52.0, y1: 50.0 };
-            ok!(seqseg_detection_set_box(pipeline.detection.get(), at, &small));
+            let small = nasoseg_box { x0: 40.0, y0: 40.0, x1: 52.0, y1: 50.0 };
+            ok!(nasoseg_detection_set_box(pipeline.detection.get(), at, &small));
         }
     };
     let fails = |call: fn(&Pipeline) -> (u32, String), graph: &str| {
-        each(&faults, Fault::ModelRun, SEQSEG_ERROR_RUNTIME, || call(&pipeline), |text| contains(text, &[graph, MODEL_RUN_FAILURE]))
+        each(&faults, Fault::ModelRun, NASOSEG_ERROR_RUNTIME, || call(&pipeline), |text| contains(text, &[graph, MODEL_RUN_FAILURE]))
     };
     assert_eq!(fails(Pipeline::detect, "volume/detector.onnx"), common::SIZE[2] as i64);
     made();
@@ -271,7 +271,7 @@ fn the_nth_read_of_a_bundle_fails() {
     let engine = Cell::new(null_mut());
     let open = || {
         let mut made = null_mut();
-        let outcome = call!(seqseg_engine_new(bundle.as_ptr(), options.0, null(), &mut made));
+        let outcome = call!(nasoseg_engine_new(bundle.as_ptr(), options.0, null(), &mut made));
         engine.set(made);
         outcome
     };
@@ -281,9 +281,9 @@ fn the_nth_read_of_a_bundle_fails() {
         assert!(engine.get().is_null());
     };
     // Four files, each opened and read to its end.
-    assert!(each(&faults, Fault::Read, SEQSEG_ERROR_BUNDLE, open, named) >= 12);
+    assert!(each(&faults, Fault::Read, NASOSEG_ERROR_BUNDLE, open, named) >= 12);
     // SAFETY: our own handle.
-    unsafe { seqseg_engine_free(engine.get()) };
+    unsafe { nasoseg_engine_free(engine.get()) };
     Pipeline::new(None).golden();
 }
 
@@ -298,28 +298,28 @@ fn the_nth_read_of_a_study_fails() {
     // A sequence that is read again and fails stays as it was.
     let pipeline = Pipeline::new(Some(&trio));
     pipeline.golden();
-    let again = || call!(seqseg_study_load(pipeline.study, 1, paths.as_ptr(), 1, null(), null()));
+    let again = || call!(nasoseg_study_load(pipeline.study, 1, paths.as_ptr(), 1, null(), null()));
     let unharmed = |text: &str| {
         contains(text, &[t1c.to_str().unwrap(), &io]);
         pipeline.golden();
     };
-    assert!(each(&faults, Fault::Read, SEQSEG_ERROR_READ, again, unharmed) > 6 * 6);
+    assert!(each(&faults, Fault::Read, NASOSEG_ERROR_READ, again, unharmed) > 6 * 6);
     pipeline.golden();
 
     // A sequence in memory whose files cannot be read has none.
     let memory = Pipeline::new(None);
     let out = tempfile::tempdir().unwrap();
-    let source = || call!(seqseg_study_set_dicom_source(memory.study, 1, paths.as_ptr(), 1, null(), null()));
+    let source = || call!(nasoseg_study_set_dicom_source(memory.study, 1, paths.as_ptr(), 1, null(), null()));
     let mut failures = 0;
     let without = |text: &str| {
         contains(text, &[t1c.to_str().unwrap(), &io]);
         failures += 1;
         if failures % 10 == 1 {
             memory.golden();
-            assert_eq!(memory.write("rtstruct.dcm", out.path()).0, SEQSEG_ERROR_UNSUPPORTED as u32);
+            assert_eq!(memory.write("rtstruct.dcm", out.path()).0, NASOSEG_ERROR_UNSUPPORTED as u32);
         }
     };
-    each(&faults, Fault::Read, SEQSEG_ERROR_READ, source, without);
+    each(&faults, Fault::Read, NASOSEG_ERROR_READ, source, without);
     memory.golden();
     assert_eq!(memory.write("rtstruct.dcm", out.path()).0, 0);
     std::fs::remove_file(out.path().join("rtstruct.dcm")).unwrap();
@@ -330,20 +330,20 @@ fn the_nth_read_of_a_study_fails() {
         contains(text, &[t1c.to_str().unwrap(), &io]);
         assert!(files(out.path()).is_empty());
     };
-    assert!(each(&faults, Fault::Read, SEQSEG_ERROR_READ, write, nothing) >= 2);
+    assert!(each(&faults, Fault::Read, NASOSEG_ERROR_READ, write, nothing) >= 2);
 
     // A detection that comes back.
     assert_eq!(memory.write("detection.json", out.path()).0, 0);
     let file = abi::text(&out.path().join("detection.json"));
     let back = || {
         let mut made = null_mut();
-        let outcome = call!(seqseg_detection_read(memory.engine, memory.study, file.as_ptr(), null(), null(), &mut made));
+        let outcome = call!(nasoseg_detection_read(memory.engine, memory.study, file.as_ptr(), null(), null(), &mut made));
         assert_eq!(made.is_null(), outcome.0 != 0);
         // SAFETY: our own handle or NULL.
-        unsafe { seqseg_detection_free(made) };
+        unsafe { nasoseg_detection_free(made) };
         outcome
     };
-    assert!(each(&faults, Fault::Read, SEQSEG_ERROR_READ, back, |text| contains(text, &["detection.json", &io])) >= 2);
+    assert!(each(&faults, Fault::Read, NASOSEG_ERROR_READ, back, |text| contains(text, &["detection.json", &io])) >= 2);
 }
 
 /// The synthetic T1C in every format that is read: names and paths.
@@ -365,7 +365,7 @@ fn formats(folder: &Path) -> Vec<(&'static str, Vec<PathBuf>)> {
     };
 
     let packed = folder.join("a.nii.gz");
-    seqseg::export::nifti::write_nifti(&packed, voxels.view(), &grid, "test").unwrap();
+    nasoseg::export::nifti::write_nifti(&packed, voxels.view(), &grid, "test").unwrap();
     let mut plain = Vec::new();
     std::io::copy(&mut flate2::read::GzDecoder::new(std::fs::File::open(&packed).unwrap()), &mut plain).unwrap();
 
@@ -423,7 +423,7 @@ fn the_nth_read_fails_in_every_format() {
             }
             Err(error) => (error.code(), error.chain()),
         };
-        let reads = each(&faults, Fault::Read, SEQSEG_ERROR_READ, whole, |text| contains(text, &[&folder, &io]));
+        let reads = each(&faults, Fault::Read, NASOSEG_ERROR_READ, whole, |text| contains(text, &[&folder, &io]));
         assert!(reads >= 4, "{name}: {reads}");
     }
 }
@@ -444,7 +444,7 @@ fn the_nth_write_fails() {
             contains(text, &[out.path().join(name).to_str().unwrap(), &system(libc::ENOSPC)]);
             assert_eq!(files(out.path()), before);
         };
-        let writes = each(&faults, Fault::Write, SEQSEG_ERROR_WRITE, || pipeline.write(name, out.path()), unharmed);
+        let writes = each(&faults, Fault::Write, NASOSEG_ERROR_WRITE, || pipeline.write(name, out.path()), unharmed);
         // Making it, (writing it,) flushing it to the disk, renaming it.
         assert!(writes >= if name.ends_with(".nii.gz") { 3 } else { 4 }, "{name}: {writes}");
         assert!(std::fs::metadata(out.path().join(name)).unwrap().len() > 100);
@@ -496,7 +496,7 @@ fn the_disk_is_full() {
             let full = FullDisk::at(space);
             let (status, text) = pipeline.write(name, out.path());
             drop(full);
-            assert_eq!(status, SEQSEG_ERROR_WRITE as u32, "{name} with {space} of {size} bytes: {text}");
+            assert_eq!(status, NASOSEG_ERROR_WRITE as u32, "{name} with {space} of {size} bytes: {text}");
             contains(&text, &[out.path().join(name).to_str().unwrap(), &system(libc::EFBIG)]);
             assert_eq!(files(out.path()), before, "{name} with {space} of {size} bytes");
         }
@@ -513,7 +513,7 @@ fn the_disk_is_full_for_the_program() {
     let (trio, out) = (abi::trio(), tempfile::tempdir().unwrap());
     let bundle = common::micro();
     for space in [0, 700, 5_000] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_seqseg"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nasoseg"));
         command.arg("run").args(trio.arguments("")).args(["--device", "cpu", "--bundle"]).arg(&bundle).arg("--out").arg(out.path());
         // SAFETY: both calls are safe between fork and exec.
         unsafe {
@@ -537,7 +537,7 @@ fn the_disk_is_full_for_the_program() {
 fn what_can_fail_on_purpose_is_not_installed() {
     let (built, prefix) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let names = ["libseqseg.so", "libseqseg.a", "seqseg"];
+    let names = ["libnasoseg.so", "libnasoseg.a", "nasoseg"];
     for faulty in names {
         for name in names {
             let path = built.path().join(name);

@@ -9,7 +9,7 @@ use std::ptr::{null, null_mut};
 
 use common::abi::{call, grid, load, new_study, ok, set_volume, text, trio};
 use dicom_dictionary_std::tags;
-use seqseg::ffi::*;
+use nasoseg::ffi::*;
 
 struct Outcome {
     volume_mm3: f64,
@@ -21,37 +21,37 @@ struct Outcome {
 }
 
 /// Runs the pipeline on a study, which is freed, and writes an RT Structure Set.
-fn run(engine: *const seqseg_engine, study: *mut seqseg_study, folder: &Path) -> Outcome {
+fn run(engine: *const nasoseg_engine, study: *mut nasoseg_study, folder: &Path) -> Outcome {
     let (mut detection, mut segmentation, mut contours) = (null_mut(), null_mut(), null_mut());
-    ok!(seqseg_detect(engine, study, null(), null(), &mut detection));
-    ok!(seqseg_segment(engine, study, detection, null(), null(), &mut segmentation));
-    ok!(seqseg_contour(segmentation, null(), null(), &mut contours));
+    ok!(nasoseg_detect(engine, study, null(), null(), &mut detection));
+    ok!(nasoseg_segment(engine, study, detection, null(), null(), &mut segmentation));
+    ok!(nasoseg_contour(segmentation, null(), null(), &mut contours));
     // SAFETY: plain structs, for which all-zero is valid.
-    let (mut view, mut slice): (seqseg_segmentation_view, seqseg_detection_slice) = unsafe { std::mem::zeroed() };
-    view.struct_size = size_of::<seqseg_segmentation_view>();
-    slice.struct_size = size_of::<seqseg_detection_slice>();
-    ok!(seqseg_segmentation_get_view(segmentation, &mut view));
+    let (mut view, mut slice): (nasoseg_segmentation_view, nasoseg_detection_slice) = unsafe { std::mem::zeroed() };
+    view.struct_size = size_of::<nasoseg_segmentation_view>();
+    slice.struct_size = size_of::<nasoseg_detection_slice>();
+    ok!(nasoseg_segmentation_get_view(segmentation, &mut view));
     // SAFETY: a live handle.
-    let slices = unsafe { seqseg_detection_slice_count(detection) };
+    let slices = unsafe { nasoseg_detection_slice_count(detection) };
     let uids = (0..slices)
         .map(|at| {
-            ok!(seqseg_detection_get_slice(detection, at, &mut slice));
+            ok!(nasoseg_detection_get_slice(detection, at, &mut slice));
             // SAFETY: lent by the detection.
             unsafe { CStr::from_ptr(slice.sop_instance_uid) }.to_str().unwrap().to_owned()
         })
         .collect();
     let file = folder.join("rtstruct.dcm");
     let _ = std::fs::remove_file(&file);
-    let (status, _) = call!(seqseg_contours_write_rtstruct(contours, text(&file).as_ptr(), null(), null()));
+    let (status, _) = call!(nasoseg_contours_write_rtstruct(contours, text(&file).as_ptr(), null(), null()));
     assert_eq!(file.exists(), status == 0);
     let contours_written = if status == 0 { written(&file) } else { Vec::new() };
     // SAFETY: live handles, not used afterwards.
     unsafe {
-        assert!(seqseg_contours_count(contours) > 0);
-        seqseg_contours_free(contours);
-        seqseg_segmentation_free(segmentation);
-        seqseg_detection_free(detection);
-        seqseg_study_free(study);
+        assert!(nasoseg_contours_count(contours) > 0);
+        nasoseg_contours_free(contours);
+        nasoseg_segmentation_free(segmentation);
+        nasoseg_detection_free(detection);
+        nasoseg_study_free(study);
     }
     Outcome { volume_mm3: view.volume_mm3, uids, status, contours: contours_written }
 }
@@ -76,9 +76,9 @@ fn a_volume_in_memory_gets_the_uids_of_the_files_it_came_from() {
     let trio = trio();
     let folder = trio.dir.path();
     let (mut engine, mut options) = (null_mut(), null_mut());
-    ok!(seqseg_options_new(&mut options));
-    ok!(seqseg_options_set_device(options, c"cpu".as_ptr()));
-    ok!(seqseg_engine_new(text(&common::micro()).as_ptr(), options, null(), &mut engine));
+    ok!(nasoseg_options_new(&mut options));
+    ok!(nasoseg_options_set_device(options, c"cpu".as_ptr()));
+    ok!(nasoseg_engine_new(text(&common::micro()).as_ptr(), options, null(), &mut engine));
 
     let study = new_study();
     (0..3).for_each(|sequence| load(study, sequence, &trio));
@@ -93,12 +93,12 @@ fn a_volume_in_memory_gets_the_uids_of_the_files_it_came_from() {
 
     let t1c = text(&folder.join("t1c"));
     let paths: [*const c_char; 1] = [t1c.as_ptr()];
-    let source = |study: *mut seqseg_study| call!(seqseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), null()));
+    let source = |study: *mut nasoseg_study| call!(nasoseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), null()));
     for upside_down in [false, true] {
         let study = new_study();
         (0..3).for_each(|sequence| set_volume(study, sequence, 0.0, upside_down));
         let plain = run(engine, study, folder);
-        assert_eq!(plain.status, seqseg_status::SEQSEG_ERROR_UNSUPPORTED as u32);
+        assert_eq!(plain.status, nasoseg_status::NASOSEG_ERROR_UNSUPPORTED as u32);
         assert!(plain.uids.iter().all(String::is_empty));
 
         let study = new_study();
@@ -124,19 +124,19 @@ fn a_volume_in_memory_gets_the_uids_of_the_files_it_came_from() {
     let study = new_study();
     (0..3).for_each(|sequence| set_volume(study, sequence, if sequence == 1 { 0.02 } else { 0.0 }, false));
     let (status, text) = source(study);
-    assert_eq!(status, seqseg_status::SEQSEG_ERROR_GEOMETRY as u32);
+    assert_eq!(status, nasoseg_status::NASOSEG_ERROR_GEOMETRY as u32);
     assert!(text.contains("0.020 mm"), "{text}");
-    assert_eq!(run(engine, study, folder).status, seqseg_status::SEQSEG_ERROR_UNSUPPORTED as u32);
+    assert_eq!(run(engine, study, folder).status, nasoseg_status::NASOSEG_ERROR_UNSUPPORTED as u32);
 
     // SAFETY: live handles, not used afterwards.
     unsafe {
-        seqseg_options_free(options);
-        seqseg_engine_free(engine);
+        nasoseg_options_free(options);
+        nasoseg_engine_free(engine);
     }
 }
 
 /// Progress that cancels at a tick: `user_data` counts down to it.
-extern "C" fn stop(_progress: *const seqseg_progress, user_data: *mut c_void) -> bool {
+extern "C" fn stop(_progress: *const nasoseg_progress, user_data: *mut c_void) -> bool {
     // SAFETY: the test's own number, which nothing else uses during the call.
     let left = unsafe { &mut *user_data.cast::<u32>() };
     *left -= 1;
@@ -145,16 +145,16 @@ extern "C" fn stop(_progress: *const seqseg_progress, user_data: *mut c_void) ->
 
 #[test]
 fn a_cancel_stops_what_reads_and_writes_dicom() {
-    const CANCELLED: u32 = seqseg_status::SEQSEG_CANCELLED as u32;
+    const CANCELLED: u32 = nasoseg_status::NASOSEG_CANCELLED as u32;
     let trio = trio();
     let (folder, mut engine, mut options, mut cancel) = (trio.dir.path(), null_mut(), null_mut(), null_mut());
-    ok!(seqseg_options_new(&mut options));
-    ok!(seqseg_options_set_device(options, c"cpu".as_ptr()));
-    ok!(seqseg_engine_new(text(&common::micro()).as_ptr(), options, null(), &mut engine));
-    ok!(seqseg_run_new(&mut cancel));
+    ok!(nasoseg_options_new(&mut options));
+    ok!(nasoseg_options_set_device(options, c"cpu".as_ptr()));
+    ok!(nasoseg_engine_new(text(&common::micro()).as_ptr(), options, null(), &mut engine));
+    ok!(nasoseg_run_new(&mut cancel));
     let mut left = 0u32;
     let counter: *mut u32 = &mut left;
-    ok!(seqseg_run_set_progress(cancel, Some(stop), counter.cast()));
+    ok!(nasoseg_run_set_progress(cancel, Some(stop), counter.cast()));
     // SAFETY: `left` is read and written through this pointer only.
     let arm = |ticks: u32| unsafe { counter.write(ticks) };
     let t1c = text(&folder.join("t1c"));
@@ -164,37 +164,37 @@ fn a_cancel_stops_what_reads_and_writes_dicom() {
     let study = new_study();
     for ticks in [1, 2] {
         arm(ticks);
-        assert_eq!(call!(seqseg_study_load(study, 1, paths.as_ptr(), 1, null(), cancel)).0, CANCELLED);
-        let (status, _) = call!(seqseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), null()));
-        assert_eq!(status, seqseg_status::SEQSEG_ERROR_ARGUMENT as u32, "nothing was loaded");
+        assert_eq!(call!(nasoseg_study_load(study, 1, paths.as_ptr(), 1, null(), cancel)).0, CANCELLED);
+        let (status, _) = call!(nasoseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), null()));
+        assert_eq!(status, nasoseg_status::NASOSEG_ERROR_ARGUMENT as u32, "nothing was loaded");
     }
     (0..3).for_each(|sequence| set_volume(study, sequence, 0.0, false));
     for ticks in [1, 2] {
         arm(ticks);
-        assert_eq!(call!(seqseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), cancel)).0, CANCELLED);
+        assert_eq!(call!(nasoseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), cancel)).0, CANCELLED);
     }
     arm(3);
-    ok!(seqseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), cancel));
+    ok!(nasoseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), cancel));
 
     let (mut detection, mut segmentation, mut contours) = (null_mut(), null_mut(), null_mut());
-    ok!(seqseg_detect(engine, study, null(), null(), &mut detection));
-    ok!(seqseg_segment(engine, study, detection, null(), null(), &mut segmentation));
-    ok!(seqseg_contour(segmentation, null(), null(), &mut contours));
+    ok!(nasoseg_detect(engine, study, null(), null(), &mut detection));
+    ok!(nasoseg_segment(engine, study, detection, null(), null(), &mut segmentation));
+    ok!(nasoseg_contour(segmentation, null(), null(), &mut contours));
     let file = folder.join("rtstruct.dcm");
     arm(1);
-    assert_eq!(call!(seqseg_contours_write_rtstruct(contours, text(&file).as_ptr(), null(), cancel)).0, CANCELLED);
+    assert_eq!(call!(nasoseg_contours_write_rtstruct(contours, text(&file).as_ptr(), null(), cancel)).0, CANCELLED);
     assert!(!file.exists());
     arm(3);
-    ok!(seqseg_contours_write_rtstruct(contours, text(&file).as_ptr(), null(), cancel));
+    ok!(nasoseg_contours_write_rtstruct(contours, text(&file).as_ptr(), null(), cancel));
     assert!(!written(&file).is_empty());
     // SAFETY: live handles, not used afterwards.
     unsafe {
-        seqseg_contours_free(contours);
-        seqseg_segmentation_free(segmentation);
-        seqseg_detection_free(detection);
-        seqseg_study_free(study);
-        seqseg_run_free(cancel);
-        seqseg_options_free(options);
-        seqseg_engine_free(engine);
+        nasoseg_contours_free(contours);
+        nasoseg_segmentation_free(segmentation);
+        nasoseg_detection_free(detection);
+        nasoseg_study_free(study);
+        nasoseg_run_free(cancel);
+        nasoseg_options_free(options);
+        nasoseg_engine_free(engine);
     }
 }

@@ -1,4 +1,4 @@
-//! One study through the Rust API: the numbers that the C and C++ tests (tests/ctest) must find too. SEQSEG_BLESS=1 rewrites them.
+//! One study through the Rust API: the numbers that the C and C++ tests (tests/ctest) must find too. NASOSEG_BLESS=1 rewrites them.
 //!
 //! In: the synthetic sequences in memory and the micro bundle. Out: lines of `key numbers...` in tests/data/golden/pipeline.txt, which C reads
 //! with scanf. Numbers are compared with tolerances that allow for another machine's kernels.
@@ -9,9 +9,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use common::golden::{self, POINTS};
-use seqseg::engine::{ContourOptions, contour};
-use seqseg::study::{Grid, Source};
-use seqseg::{DetectOptions, Device, Engine, EngineOptions, Run, Study, StudyOptions, Volume};
+use nasoseg::engine::{ContourOptions, contour};
+use nasoseg::study::{Grid, Source};
+use nasoseg::{DetectOptions, Device, Engine, EngineOptions, Run, Study, StudyOptions, Volume};
 
 fn pipeline() -> String {
     let grid = Grid::from_affine(common::SIZE, &common::affine()).unwrap();
@@ -47,7 +47,7 @@ fn pipeline() -> String {
 #[test]
 fn the_pipeline_gives_the_golden_numbers() {
     let found = pipeline();
-    if std::env::var_os("SEQSEG_BLESS").is_some() {
+    if std::env::var_os("NASOSEG_BLESS").is_some() {
         let path = golden::path();
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, &found).unwrap();

@@ -1,4 +1,4 @@
-//! include/seqseg.h is what cbindgen makes of src/ffi, with the story on top. SEQSEG_BLESS=1 rewrites it.
+//! include/nasoseg.h is what cbindgen makes of src/ffi, with the story on top. NASOSEG_BLESS=1 rewrites it.
 
 use std::path::Path;
 
@@ -32,20 +32,20 @@ fn generated() -> String {
             lines.push(line);
         }
     }
-    lines.join("\n").replace("[`SEQSEG_ABI_VERSION`]", "SEQSEG_ABI_VERSION") + "\n"
+    lines.join("\n").replace("[`NASOSEG_ABI_VERSION`]", "NASOSEG_ABI_VERSION") + "\n"
 }
 
 #[test]
 fn the_committed_header_is_the_generated_one() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("include/seqseg.h");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("include/nasoseg.h");
     let generated = generated();
-    if std::env::var_os("SEQSEG_BLESS").is_some() {
+    if std::env::var_os("NASOSEG_BLESS").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, &generated).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == generated,
-        "include/seqseg.h differs from what src/ffi gives; run SEQSEG_BLESS=1 cargo test --test header and commit it"
+        "include/nasoseg.h differs from what src/ffi gives; run NASOSEG_BLESS=1 cargo test --test header and commit it"
     );
 }

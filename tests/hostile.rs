@@ -1,6 +1,6 @@
 //! Files changed at random: every reader gives a volume or an error, in bounded memory and time.
 //!
-//! Seeds are made here; `SEQSEG_HOSTILE_SEEDS` adds a folder (fuzz/seeds, with one folder a format), `SEQSEG_HOSTILE_SECONDS` says how long each
+//! Seeds are made here; `NASOSEG_HOSTILE_SEEDS` adds a folder (fuzz/seeds, with one folder a format), `NASOSEG_HOSTILE_SECONDS` says how long each
 //! format takes. The numbers are drawn from a fixed seed. What fuzzing found is kept below, byte by byte.
 
 #[path = "../fuzz/bound.rs"]
@@ -11,9 +11,9 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use seqseg::bundle::Manifest;
-use seqseg::export::nifti::write_nifti;
-use seqseg::study::{Grid, dicom, nifti, nrrd};
+use nasoseg::bundle::Manifest;
+use nasoseg::export::nifti::write_nifti;
+use nasoseg::study::{Grid, dicom, nifti, nrrd};
 
 #[global_allocator]
 static COUNTING: bound::Counting = bound::Counting;
@@ -75,12 +75,12 @@ fn shake(format: &str, mut seeds: Vec<Vec<u8>>, read: impl Fn(&[u8]) -> usize) {
     for (n, seed) in seeds.iter().enumerate() {
         assert!(bound::bounded(seed, bound::is_packed(seed), &read) > 0 && read(seed) > 0, "{format} seed {n} is read");
     }
-    if let Ok(folder) = std::env::var("SEQSEG_HOSTILE_SEEDS") {
+    if let Ok(folder) = std::env::var("NASOSEG_HOSTILE_SEEDS") {
         let mut files: Vec<_> = std::fs::read_dir(Path::new(&folder).join(format)).unwrap().map(|f| f.unwrap().path()).collect();
         files.sort();
         seeds.extend(files.iter().map(|f| std::fs::read(f).unwrap()));
     }
-    let seconds = std::env::var("SEQSEG_HOSTILE_SECONDS").map_or(2.0, |s| s.parse().unwrap());
+    let seconds = std::env::var("NASOSEG_HOSTILE_SECONDS").map_or(2.0, |s| s.parse().unwrap());
     let (start, mut random) = (Instant::now(), Random(0x5eed));
     let (mut runs, mut good, mut peak) = (0u64, 0u64, 0);
     while start.elapsed() < Duration::from_secs_f64(seconds) {
@@ -88,7 +88,7 @@ fn shake(format: &str, mut seeds: Vec<Vec<u8>>, read: impl Fn(&[u8]) -> usize) {
         let mut bytes = seeds[a].clone();
         change(&mut bytes, &seeds[b], &mut random);
         // What fails is kept where it can be found, whatever ends the process.
-        if let Ok(path) = std::env::var("SEQSEG_HOSTILE_KEEP") {
+        if let Ok(path) = std::env::var("NASOSEG_HOSTILE_KEEP") {
             std::fs::write(Path::new(&path).join(format), &bytes).unwrap();
         }
         let taken = bound::bounded(&bytes, bound::is_packed(&bytes), |input| {
@@ -106,7 +106,7 @@ fn shake(format: &str, mut seeds: Vec<Vec<u8>>, read: impl Fn(&[u8]) -> usize) {
     );
 }
 
-fn voxels(volume: seqseg::Result<seqseg::Volume>) -> usize {
+fn voxels(volume: nasoseg::Result<nasoseg::Volume>) -> usize {
     volume.map_or(0, |v| 4 * v.voxels().len())
 }
 
@@ -183,7 +183,7 @@ fn manifests_that_are_huge_or_deep() {
     // In its folder, too.
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("bundle.json"), with(&format!("\"{}\"", "x".repeat(300_000)))).unwrap();
-    assert!(seqseg::Bundle::open(folder.path()).unwrap_err().to_string().contains("longer than"));
+    assert!(nasoseg::Bundle::open(folder.path()).unwrap_err().to_string().contains("longer than"));
 }
 
 #[test]

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use ndarray::{Array1, Array2, Array3, Array4, Axis};
 use ndarray_npy::{NpzReader, ReadableElement};
-use seqseg::bundle::golden::Golden;
-use seqseg::bundle::manifest::{Detector, FitKind};
-use seqseg::detect::file::{from_json, to_json};
-use seqseg::export::nifti::write_nifti;
-use seqseg::study::{Grid, Reslice, Source};
-use seqseg::{
+use nasoseg::bundle::golden::Golden;
+use nasoseg::bundle::manifest::{Detector, FitKind};
+use nasoseg::detect::file::{from_json, to_json};
+use nasoseg::export::nifti::write_nifti;
+use nasoseg::study::{Grid, Reslice, Source};
+use nasoseg::{
     BoundingBox, CancelToken, DetectOptions, Detection, Device, Engine, EngineOptions, Error, Run, Stage, Status, Study, StudyOptions,
     Volume,
 };
@@ -26,7 +26,7 @@ fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
-fn open(dir: &Path) -> seqseg::Result<Engine> {
+fn open(dir: &Path) -> nasoseg::Result<Engine> {
     Engine::open(dir, &EngineOptions::default().with_device(Device::Cpu), &Run::default())
 }
 
@@ -347,7 +347,7 @@ fn a_detection_reads_back_as_it_was_with_its_edits_and_no_others() {
         let mut detection = detect(&engine, &study);
         let same = |a: &Detection, b: &Detection| {
             for (a, b) in a.slices().iter().zip(b.slices()) {
-                let of = |s: &seqseg::detect::SliceDetection| (s.bounding_box, s.edited, s.statuses.clone(), s.proposal);
+                let of = |s: &nasoseg::detect::SliceDetection| (s.bounding_box, s.edited, s.statuses.clone(), s.proposal);
                 assert_eq!(of(a), of(b), "{kind} {}", a.info.slice);
             }
         };
@@ -425,7 +425,7 @@ fn a_cancel_takes_effect_within_one_model_run() {
         let seen = RefCell::new(Vec::new());
         let token = CancelToken::new();
         let stop = RefCell::new(usize::MAX);
-        let report = |p: seqseg::Progress| {
+        let report = |p: nasoseg::Progress| {
             if p.stage == stage {
                 seen.borrow_mut().push((p.done, p.total));
                 if p.done == *stop.borrow() {
@@ -483,7 +483,7 @@ fn every_command_works_with_every_kind() {
         Grid::from_affine([ni, nj, nk], &[[2.2, 0.0, 0.0, -57.2], [0.0, 2.6, 0.0, -78.0], [0.0, 0.0, 5.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
             .unwrap();
     let mut sequences = Vec::new();
-    for (name, sequence) in [("t1", seqseg::Sequence::T1), ("t1c", seqseg::Sequence::T1C), ("t2", seqseg::Sequence::T2)] {
+    for (name, sequence) in [("t1", nasoseg::Sequence::T1), ("t1c", nasoseg::Sequence::T1C), ("t2", nasoseg::Sequence::T2)] {
         let file = dir.path().join(format!("{name}.nii.gz"));
         write_nifti(&file, study.canonical(sequence), &grid, "test").unwrap();
         sequences.extend([format!("--{name}"), file.display().to_string()]);
@@ -497,7 +497,7 @@ fn every_command_works_with_every_kind() {
             arguments.extend(sequences.clone());
             arguments.extend(["--bundle", &bundle, "--device", "cpu", "--out", &out.display().to_string()].map(str::to_owned));
             arguments.extend(more.iter().map(|a| (*a).to_owned()));
-            let output = common::seqseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+            let output = common::nasoseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
             assert!(output.status.success(), "{kind} {command}: {}", common::text(&output.stderr));
             out
         };
@@ -531,9 +531,9 @@ fn every_command_works_with_every_kind() {
         assert!(changed["edited"] == true && changed["slices"][1]["edited"] == true && changed["slices"][0]["edited"] == false);
         assert!(area(&again, 1) > 100.0 && area(&changed, 1) == 0.0 && area(&changed, 0) > 100.0, "{kind}");
 
-        let info = common::seqseg(&["info", &bundle]);
+        let info = common::nasoseg(&["info", &bundle]);
         assert!(common::text(&info.stdout).contains(&format!("\"kind\":\"{}\"", if kind == "volume" { "volume" } else { kind })), "{kind}");
-        let doctor = common::seqseg(&["doctor", "--bundle", &bundle, "--device", "cpu"]);
+        let doctor = common::nasoseg(&["doctor", "--bundle", &bundle, "--device", "cpu"]);
         let words = common::text(&doctor.stdout);
         assert!(doctor.status.success() && words.contains("golden case   agrees on 3 slices: "), "{words}");
         assert_eq!(words.contains("scores within"), kind != "fixed", "{words}");
@@ -544,37 +544,37 @@ fn every_command_works_with_every_kind() {
 #[test]
 fn the_abi_knows_a_detector_without_an_agent() {
     use common::abi::{new_study, ok, set_volume, text};
-    use seqseg::ffi::*;
+    use nasoseg::ffi::*;
     use std::ptr::{null, null_mut};
 
     for kind in KINDS {
         let (mut engine, mut options, mut detection, mut segmentation) = (null_mut(), null_mut(), null_mut(), null_mut());
-        ok!(seqseg_options_new(&mut options));
-        ok!(seqseg_options_set_device(options, c"cpu".as_ptr()));
-        ok!(seqseg_engine_new(text(&data(kind)).as_ptr(), options, null(), &mut engine));
+        ok!(nasoseg_options_new(&mut options));
+        ok!(nasoseg_options_set_device(options, c"cpu".as_ptr()));
+        ok!(nasoseg_engine_new(text(&data(kind)).as_ptr(), options, null(), &mut engine));
         let study = new_study();
         (0..3).for_each(|sequence| set_volume(study, sequence, 0.0, false));
-        ok!(seqseg_detect(engine, study, null(), null(), &mut detection));
+        ok!(nasoseg_detect(engine, study, null(), null(), &mut detection));
         // SAFETY: plain structs, for which all-zero is valid; the pointers are lent by the detection.
-        let (mut walk, mut slice): (seqseg_trajectory, seqseg_detection_slice) = unsafe { std::mem::zeroed() };
-        walk.struct_size = size_of::<seqseg_trajectory>();
-        slice.struct_size = size_of::<seqseg_detection_slice>();
-        ok!(seqseg_detection_get_trajectory(detection, 2, &mut walk));
-        ok!(seqseg_detection_get_slice(detection, 2, &mut slice));
+        let (mut walk, mut slice): (nasoseg_trajectory, nasoseg_detection_slice) = unsafe { std::mem::zeroed() };
+        walk.struct_size = size_of::<nasoseg_trajectory>();
+        slice.struct_size = size_of::<nasoseg_detection_slice>();
+        ok!(nasoseg_detection_get_trajectory(detection, 2, &mut walk));
+        ok!(nasoseg_detection_get_slice(detection, 2, &mut slice));
         let b = slice.bounding_box;
         // SAFETY: as the header says, 4 * (steps + 1) numbers.
         let boxes = unsafe { std::slice::from_raw_parts(walk.boxes, 4) };
         assert_eq!((walk.steps, walk.action_count, walk.stopped, boxes), (0, 0, false, [b.x0, b.y0, b.x1, b.y1].as_slice()), "{kind}");
-        ok!(seqseg_detection_set_box(detection, 2, &seqseg_box { x0: 20.0, y0: 20.0, x1: 70.0, y1: 70.0 }));
-        ok!(seqseg_detection_clear_box(detection, 3));
-        ok!(seqseg_segment(engine, study, detection, null(), null(), &mut segmentation));
+        ok!(nasoseg_detection_set_box(detection, 2, &nasoseg_box { x0: 20.0, y0: 20.0, x1: 70.0, y1: 70.0 }));
+        ok!(nasoseg_detection_clear_box(detection, 3));
+        ok!(nasoseg_segment(engine, study, detection, null(), null(), &mut segmentation));
         // SAFETY: live handles, not used afterwards.
         unsafe {
-            seqseg_segmentation_free(segmentation);
-            seqseg_detection_free(detection);
-            seqseg_study_free(study);
-            seqseg_engine_free(engine);
-            seqseg_options_free(options);
+            nasoseg_segmentation_free(segmentation);
+            nasoseg_detection_free(detection);
+            nasoseg_study_free(study);
+            nasoseg_engine_free(engine);
+            nasoseg_options_free(options);
         }
     }
 }

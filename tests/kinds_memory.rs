@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ndarray::Array3;
-use seqseg::study::{Grid, Source};
-use seqseg::{DetectOptions, Device, Engine, EngineOptions, Run, Study, StudyOptions, Volume};
+use nasoseg::study::{Grid, Source};
+use nasoseg::{DetectOptions, Device, Engine, EngineOptions, Run, Study, StudyOptions, Volume};
 use serde_json::{Value, json};
 
 #[global_allocator]
@@ -53,7 +53,7 @@ fn forty_slices_of_512_pixels_are_held_once() {
     let peak = bound::bounded(&[], false, |_| {
         let found = engine.segment(&study, &detection, &Run::default()).unwrap();
         // T1C's own voxels are the region's: what the network returns comes back.
-        let t1c = study.canonical(seqseg::Sequence::T1C);
+        let t1c = study.canonical(nasoseg::Sequence::T1C);
         let worst = found.probability.iter().zip(t1c).map(|(p, v)| (p - v / 250.0).abs()).fold(0f32, f32::max);
         assert!(worst < 1e-5, "{worst}");
         honest

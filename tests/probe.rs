@@ -7,10 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ndarray::Array3;
-use seqseg::bundle::manifest::FitKind;
-use seqseg::engine::{ContourOptions, contour};
-use seqseg::study::{Grid, Reslice, Source};
-use seqseg::{BoundingBox, DetectOptions, Detection, Device, Engine, EngineOptions, Run, Segmentation, Study, StudyOptions, Volume};
+use nasoseg::bundle::manifest::FitKind;
+use nasoseg::engine::{ContourOptions, contour};
+use nasoseg::study::{Grid, Reslice, Source};
+use nasoseg::{BoundingBox, DetectOptions, Detection, Device, Engine, EngineOptions, Run, Segmentation, Study, StudyOptions, Volume};
 
 /// A smooth ball of 18 mm about a point off every grid, in patient mm.
 const CENTRE: [f64; 3] = [5.3, -7.7, 2.0];

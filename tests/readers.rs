@@ -1,11 +1,11 @@
 //! Real series against other people's readers: the same voxels and the same geometry, or a refusal with its reason.
 //!
-//! Skipped, saying so, where `../shared/data` or the judges' Python (`SEQSEG_TEST_PYTHON`) is missing.
+//! Skipped, saying so, where `../shared/data` or the judges' Python (`NASOSEG_TEST_PYTHON`) is missing.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use seqseg::study::{ReadOptions, Volume, read};
+use nasoseg::study::{ReadOptions, Volume, read};
 
 fn data(path: &str) -> Option<PathBuf> {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")).join(path);
@@ -16,14 +16,14 @@ fn data(path: &str) -> Option<PathBuf> {
 }
 
 fn judge() -> Option<String> {
-    let python = std::env::var("SEQSEG_TEST_PYTHON").ok();
+    let python = std::env::var("NASOSEG_TEST_PYTHON").ok();
     if python.is_none() {
-        println!("skipped: SEQSEG_TEST_PYTHON is not set");
+        println!("skipped: NASOSEG_TEST_PYTHON is not set");
     }
     python
 }
 
-fn load(path: &Path) -> seqseg::Result<Volume> {
+fn load(path: &Path) -> nasoseg::Result<Volume> {
     read(&[path.to_path_buf()], &ReadOptions::default())
 }
 
@@ -176,10 +176,10 @@ fn a_list_of_files_equals_its_folder_in_any_order() {
 fn bytes_of_a_multi_frame_file_equal_the_file() {
     let Some(path) = data("dicom_mr_codecs/philips_enhanced/anatomical/001/IM-0001-0170-0001.dcm") else { return };
     let bytes = std::fs::read(&path).unwrap();
-    let volume = seqseg::study::dicom::read_bytes(&bytes, &path).unwrap();
+    let volume = nasoseg::study::dicom::read_bytes(&bytes, &path).unwrap();
     assert_eq!(volume.voxels(), load(&path).unwrap().voxels());
     for length in [bytes.len() - 1, bytes.len() / 2, 3000, 200] {
-        let error = seqseg::study::dicom::read_bytes(&bytes[..length], &path).unwrap_err();
+        let error = nasoseg::study::dicom::read_bytes(&bytes[..length], &path).unwrap_err();
         assert!(error.to_string().contains("IM-0001-0170-0001.dcm"), "{error}");
     }
 }

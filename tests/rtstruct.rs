@@ -1,6 +1,6 @@
 //! Structure sets on DICOM series written here, looked at by other people's software.
 //!
-//! The judges are Python programs (tests/judges) and run where SEQSEG_TEST_PYTHON names an interpreter that has what
+//! The judges are Python programs (tests/judges) and run where NASOSEG_TEST_PYTHON names an interpreter that has what
 //! tests/judges/requirements.txt lists; without it the tests say so and check what they can by themselves.
 
 mod rtstruct_series;
@@ -10,9 +10,9 @@ use std::process::Command;
 
 use ndarray::Array3;
 use rtstruct_series::{Layout, mask_of, probability, read_multiframe, read_series, write_series};
-use seqseg::contour::{Contours, contours_of_level, contours_of_mask};
-use seqseg::export::{HoleMode, RtStructOptions, write_rtstruct};
-use seqseg::study::{Source, Volume};
+use nasoseg::contour::{Contours, contours_of_level, contours_of_mask};
+use nasoseg::export::{HoleMode, RtStructOptions, write_rtstruct};
+use nasoseg::study::{Source, Volume};
 use serde_json::json;
 
 struct Case<'a> {
@@ -29,8 +29,8 @@ struct Case<'a> {
 fn judge(folder: &Path, case: &Case) {
     let path = folder.join(format!("{}.dcm", case.name));
     write_rtstruct(&path, case.contours, case.volume, case.options).unwrap();
-    let Some(python) = std::env::var_os("SEQSEG_TEST_PYTHON") else {
-        eprintln!("{}: judges skipped: SEQSEG_TEST_PYTHON is not set", case.name);
+    let Some(python) = std::env::var_os("NASOSEG_TEST_PYTHON") else {
+        eprintln!("{}: judges skipped: NASOSEG_TEST_PYTHON is not set", case.name);
         return;
     };
     let mask = folder.join(format!("{}.mask", case.name));
@@ -63,10 +63,10 @@ fn options() -> RtStructOptions {
     RtStructOptions::for_model("micro", "1.0", "0123456789abcdef0123456789abcdef")
 }
 
-/// SEQSEG_TEST_KEEP leaves the files where they are, to look at.
+/// NASOSEG_TEST_KEEP leaves the files where they are, to look at.
 fn folder() -> tempfile::TempDir {
     let mut folder = tempfile::tempdir().unwrap();
-    folder.disable_cleanup(std::env::var_os("SEQSEG_TEST_KEEP").is_some());
+    folder.disable_cleanup(std::env::var_os("NASOSEG_TEST_KEEP").is_some());
     folder
 }
 
@@ -275,7 +275,7 @@ fn a_reference_that_cannot_carry_contours_is_refused() {
 
     let error = write_rtstruct(&path, &contours, &volume, &options().with_roi_name("seventeen letters")).unwrap_err();
     assert!(error.code() == 1 && error.to_string().contains("ROI name 'seventeen letters' has 17 characters"), "{error}");
-    let small = seqseg::study::Grid::new([3, 3, 1], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], vec![[0.0; 3]]).unwrap();
+    let small = nasoseg::study::Grid::new([3, 3, 1], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], vec![[0.0; 3]]).unwrap();
     let other = contours_of_mask(Array3::ones((1, 3, 3)).view(), &small).unwrap();
     let error = write_rtstruct(&path, &other, &volume, &options()).unwrap_err();
     assert!(error.code() == 1 && error.to_string().contains("is not the reference's"), "{error}");

@@ -1,10 +1,10 @@
-//! `seqseg run` and its single stages, on a synthetic trio and on a real one.
+//! `nasoseg run` and its single stages, on a synthetic trio and on a real one.
 
 mod common;
 
 use std::path::Path;
 
-use common::{Trio, seqseg, shared, text};
+use common::{Trio, nasoseg, shared, text};
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use serde_json::Value;
@@ -56,7 +56,7 @@ fn an_edited_box_changes_its_own_slice_only() {
         arguments.extend(trio.arguments(".nii.gz"));
         arguments.extend(["--bundle".into(), common::micro().display().to_string(), "--device".into(), "cpu".into()]);
         arguments.extend(["--detection".into(), file.display().to_string(), "--out".into(), out.display().to_string()]);
-        seqseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        nasoseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     };
     let detection = json(&out.join("detection.json"));
     assert!(detection["warning"].as_str().unwrap().contains("NOT FOR CLINICAL USE") && detection["device"]["used"] == "cpu");
@@ -122,13 +122,13 @@ fn coverage_is_asked_of_the_study_again_when_a_detection_comes_back() {
     let (t1, t1c, t2) = (path("t1.nii.gz"), path("t1c.nii.gz"), path("t2.nii.gz"));
     let base = ["--t1", &t1, "--t1c", &t1c, "--t2", &t2, "--bundle", &bundle, "--device", "cpu"];
     let o = out.display().to_string();
-    succeeded(&seqseg(&[&["detect", "--out", &o, "--slices", "20:26"], &base[..]].concat()));
+    succeeded(&nasoseg(&[&["detect", "--out", &o, "--slices", "20:26"], &base[..]].concat()));
     // Whoever takes the status away in the file does not get the slice segmented.
     let file = out.join("detection.json");
     let text = std::fs::read_to_string(&file).unwrap().replace("incomplete coverage", "ok");
     std::fs::write(&file, text).unwrap();
     let (f, o) = (file.display().to_string(), again.display().to_string());
-    succeeded(&seqseg(&[&["segment", "--out", &o, "--detection", &f], &base[..]].concat()));
+    succeeded(&nasoseg(&[&["segment", "--out", &o, "--detection", &f], &base[..]].concat()));
     let record = json(&again.join("run.json"));
     assert!(record["slices"].as_array().unwrap().iter().all(|s| s["status"] == "incomplete coverage" && s["pixels"] == 0));
 }
@@ -151,7 +151,7 @@ fn contour_of_a_run_s_probability_is_the_run_s_own() {
     succeeded(&trio.run("", &out, &[]));
     let again = trio.dir.path().join("again");
     let probability = out.join("probability.nii.gz").display().to_string();
-    let output = seqseg(&[
+    let output = nasoseg(&[
         "contour",
         "--mask",
         &probability,
@@ -175,7 +175,7 @@ fn contour_of_a_run_s_probability_is_the_run_s_own() {
     assert_eq!(item(tags::STRUCTURE_SET_ROI_SEQUENCE, tags::ROI_NAME), "DEMO_NOT_CLIN");
     assert_eq!(item(tags::RTROI_OBSERVATIONS_SEQUENCE, tags::RTROI_INTERPRETED_TYPE), "");
     let elsewhere = trio.dir.path().join("elsewhere").display().to_string();
-    let output = seqseg(&["contour", "--mask", &probability, "--reference", &trio.path("t1c"), "--out", &elsewhere]);
+    let output = nasoseg(&["contour", "--mask", &probability, "--reference", &trio.path("t1c"), "--out", &elsewhere]);
     assert!(text(&output.stderr).contains("a mask of 0 and 1 was expected"), "{}", text(&output.stderr));
 }
 
@@ -183,7 +183,7 @@ fn contour_of_a_run_s_probability_is_the_run_s_own() {
 #[test]
 fn contour_of_a_foreign_mask_in_another_storage_order() {
     let trio = Trio::dicom(|_, _, _| ());
-    let series = seqseg::study::read(&[trio.path("t1c").into()], &Default::default()).unwrap();
+    let series = nasoseg::study::read(&[trio.path("t1c").into()], &Default::default()).unwrap();
     let [ni, nj, nk] = common::SIZE;
     let voxels =
         ndarray::Array3::from_shape_fn((nk, nj, ni), |(k, j, i)| u8::from(k == 2 && (20..30).contains(&j) && (40..45).contains(&i)));
@@ -193,12 +193,12 @@ fn contour_of_a_foreign_mask_in_another_storage_order() {
         row[3] += row[1] * (nj - 1) as f64;
         row[1] = -row[1];
     }
-    let grid = seqseg::study::Grid::from_affine(common::SIZE, &affine).unwrap();
-    let write = |name: &str, voxels: &ndarray::Array3<u8>, grid: &seqseg::study::Grid| {
+    let grid = nasoseg::study::Grid::from_affine(common::SIZE, &affine).unwrap();
+    let write = |name: &str, voxels: &ndarray::Array3<u8>, grid: &nasoseg::study::Grid| {
         let path = trio.dir.path().join(name);
-        seqseg::export::nifti::write_nifti(&path, voxels.view(), grid, "drawn by hand").unwrap();
+        nasoseg::export::nifti::write_nifti(&path, voxels.view(), grid, "drawn by hand").unwrap();
         let out = trio.dir.path().join(format!("{name}.out"));
-        succeeded(&seqseg(&[
+        succeeded(&nasoseg(&[
             "contour",
             "--mask",
             &path.display().to_string(),
@@ -214,7 +214,7 @@ fn contour_of_a_foreign_mask_in_another_storage_order() {
     let structure_set = dicom_object::open_file(a.join("rtstruct.dcm")).unwrap();
     let region = structure_set.element(tags::STRUCTURE_SET_ROI_SEQUENCE).unwrap().items().unwrap()[0].clone();
     assert_eq!(region.element(tags::ROI_GENERATION_ALGORITHM).unwrap().to_str().unwrap(), "");
-    assert_eq!(region.element(tags::ROI_NAME).unwrap().to_str().unwrap().trim(), "SeqSeg_contour");
+    assert_eq!(region.element(tags::ROI_NAME).unwrap().to_str().unwrap().trim(), "nasoseg_contour");
     // Nothing drawn is an empty structure, not an error.
     let empty = write("empty.nii.gz", &ndarray::Array3::zeros((nk, nj, ni)), series.grid());
     assert_eq!(json(&empty.join("contours.json"))["contours"], serde_json::json!([]));
@@ -230,7 +230,7 @@ fn an_interrupt_ends_a_run_and_leaves_nothing() {
     let mut arguments = vec!["run".to_owned()];
     arguments.extend(trio.arguments(".nii.gz"));
     arguments.extend(["--bundle".into(), common::micro().display().to_string(), "--out".into(), out.display().to_string()]);
-    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_seqseg"))
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_nasoseg"))
         .args(&arguments)
         .args(["--device", "cpu"])
         .stderr(std::process::Stdio::piped())
@@ -245,7 +245,7 @@ fn an_interrupt_ends_a_run_and_leaves_nothing() {
     unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("seqseg: cancelled"));
+    assert!(text(&output.stderr).contains("nasoseg: cancelled"));
     assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
 }
 
@@ -256,25 +256,25 @@ fn prepare_info_and_doctor() {
     let mut arguments = vec!["prepare".to_owned()];
     arguments.extend(trio.arguments(".nii.gz"));
     arguments.extend(["--bundle".into(), common::micro().display().to_string(), "--out".into(), npz.display().to_string()]);
-    succeeded(&seqseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>()));
+    succeeded(&nasoseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>()));
     let mut reader = ndarray_npy::NpzReader::new(std::fs::File::open(&npz).unwrap()).unwrap();
     let images: ndarray::Array4<f32> = reader.by_name("images").unwrap();
     assert_eq!(images.dim(), (trio.slices, 3, 96, 96));
     assert!(images.iter().all(|v| (0.0..=1.0).contains(v)) && images.iter().any(|v| *v > 0.5));
 
-    let info = seqseg(&["info", &common::micro().display().to_string()]);
+    let info = nasoseg(&["info", &common::micro().display().to_string()]);
     succeeded(&info);
     assert!(text(&info.stdout).contains("DEMO, NOT FOR CLINICAL USE"));
-    let doctor = seqseg(&["doctor", "--bundle", &common::micro().display().to_string(), "--device", "cpu"]);
+    let doctor = nasoseg(&["doctor", "--bundle", &common::micro().display().to_string(), "--device", "cpu"]);
     succeeded(&doctor);
     assert!(text(&doctor.stdout).contains("golden case   agrees on 2 slices"), "{}", text(&doctor.stdout));
     // A folder names the library in it, on every call.
     let folder = std::env::var("VIRTUAL_ENV").map(|v| {
-        let folders = seqseg::runtime::platform::wheel_folders(Path::new(&v));
+        let folders = nasoseg::runtime::platform::wheel_folders(Path::new(&v));
         folders[0].display().to_string()
     });
     if let Ok(folder) = folder {
-        succeeded(&seqseg(&["doctor", "--bundle", &common::micro().display().to_string(), "--device", "cpu", "--onnxruntime", &folder]));
+        succeeded(&nasoseg(&["doctor", "--bundle", &common::micro().display().to_string(), "--device", "cpu", "--onnxruntime", &folder]));
     }
 }
 
@@ -283,23 +283,23 @@ fn prepare_info_and_doctor() {
 fn prepare_writes_volumes_and_mask() {
     let trio = Trio::nifti();
     let (mask, turned) = (trio.path("mask.nii.gz"), trio.path("turned.nii.gz"));
-    let grid = seqseg::study::read(&[trio.path("t1c.nii.gz").into()], &Default::default()).unwrap().grid().clone();
+    let grid = nasoseg::study::read(&[trio.path("t1c.nii.gz").into()], &Default::default()).unwrap().grid().clone();
     let drawn = ndarray::Array3::from_shape_fn(grid.shape(), |(k, j, i)| u8::from(k > 0 && j > 20 && i > 30 && i < 50) * 3);
-    seqseg::export::nifti::write_nifti(Path::new(&mask), drawn.view(), &grid, "").unwrap();
+    nasoseg::export::nifti::write_nifti(Path::new(&mask), drawn.view(), &grid, "").unwrap();
     // The same, slices stored from the other end.
     let mut origins = grid.origins().to_vec();
     origins.reverse();
-    let reversed = seqseg::study::Grid::new(grid.size(), grid.axis_i(), grid.axis_j(), origins).unwrap();
-    seqseg::export::nifti::write_nifti(Path::new(&turned), drawn.slice(ndarray::s![..;-1, .., ..]), &reversed, "").unwrap();
+    let reversed = nasoseg::study::Grid::new(grid.size(), grid.axis_i(), grid.axis_j(), origins).unwrap();
+    nasoseg::export::nifti::write_nifti(Path::new(&turned), drawn.slice(ndarray::s![..;-1, .., ..]), &reversed, "").unwrap();
 
     let prepare = |folder: &str, more: &[&str]| {
         let mut arguments = vec!["prepare".to_owned()];
         arguments.extend(trio.arguments(".nii.gz"));
         arguments.extend(["--volumes".into(), trio.path(folder)]);
         arguments.extend(more.iter().map(|a| (*a).to_owned()));
-        seqseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        nasoseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     };
-    let volume = |path: String| seqseg::study::read(&[path.into()], &Default::default()).unwrap();
+    let volume = |path: String| nasoseg::study::read(&[path.into()], &Default::default()).unwrap();
     succeeded(&prepare("a", &["--mask", &mask]));
     succeeded(&prepare("b", &["--mask", &turned, "--label", "3", "--t1-mask", &mask]));
     let read = |name: &str| volume(trio.path(name));
@@ -314,8 +314,8 @@ fn prepare_writes_volumes_and_mask() {
     let [ni, nj, _] = grid.size();
     let back = |a: [f64; 3]| a.map(|v| -v);
     let origins = (0..grid.size()[2]).map(|k| grid.point((ni - 1) as f64, (nj - 1) as f64, k)).collect();
-    let other = seqseg::study::Grid::new(grid.size(), back(grid.axis_i()), back(grid.axis_j()), origins).unwrap();
-    seqseg::export::nifti::write_nifti(Path::new(&trio.path("t1c.nii.gz")), flipped.view(), &other, "").unwrap();
+    let other = nasoseg::study::Grid::new(grid.size(), back(grid.axis_i()), back(grid.axis_j()), origins).unwrap();
+    nasoseg::export::nifti::write_nifti(Path::new(&trio.path("t1c.nii.gz")), flipped.view(), &other, "").unwrap();
     succeeded(&prepare("turned", &["--mask", &mask]));
     for name in ["T1", "T1C", "T2", "truth"] {
         let (a, b) = (read(&format!("a/{name}.nii.gz")), read(&format!("turned/{name}.nii.gz")));
@@ -361,7 +361,7 @@ fn the_real_trio() {
     let path = |name: &str| data.join(name).display().to_string();
     let (out, bundle) = (dir.path().join("out"), common::micro().display().to_string());
     let (t1, t1c, t2) = (path("t1.nii.gz"), path("t1c.nii.gz"), path("t2.nii.gz"));
-    let output = seqseg(&[
+    let output = nasoseg(&[
         "run",
         "--t1",
         &t1,
@@ -407,13 +407,13 @@ fn the_real_trio() {
 
     // T2's anatomy lines up with T1C's: SimpleITK resamples to the same slices, and the heads cover each other.
     let npz = dir.path().join("slices.npz");
-    let prepared = seqseg(&["prepare", "--t1", &t1, "--t1c", &t1c, "--t2", &t2, "--bundle", &bundle, "--out", &npz.display().to_string()]);
+    let prepared = nasoseg(&["prepare", "--t1", &t1, "--t1c", &t1c, "--t2", &t2, "--bundle", &bundle, "--out", &npz.display().to_string()]);
     succeeded(&prepared);
     common::judge("aligned_slices.py", &[&npz.display().to_string(), &t1, &t1c, &t2]);
 
     // Forced, they are looked at, and still carry the status.
     let forced = dir.path().join("forced");
-    let output = seqseg(&[
+    let output = nasoseg(&[
         "run",
         "--t1",
         &t1,

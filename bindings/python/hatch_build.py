@@ -1,6 +1,6 @@
 """What the wheel gets besides the Python files.
 
-In: SEQSEG_BUILT, the folder with the built library and program (by default target/release); include/seqseg.h; models/demo; Cargo.toml. Out: a
+In: NASOSEG_BUILT, the folder with the built library and program (by default target/release); include/nasoseg.h; models/demo; Cargo.toml. Out: a
 wheel for this platform that holds the library, the program, the declarations made from the header, and the demo bundle. auditwheel gives it a
 wider tag afterwards, where the files allow it (`make wheel`).
 """
@@ -35,24 +35,24 @@ class Build(BuildHookInterface):
 
     def initialize(self, version: str, build_data: dict) -> None:
         if self.target_name != "wheel" or version == "editable":
-            raise SystemExit("seqseg: only wheels are built; `make wheel` in the repository builds one")
+            raise SystemExit("nasoseg: only wheels are built; `make wheel` in the repository builds one")
         repository = root(self.root)
-        built = Path(os.environ.get("SEQSEG_BUILT") or repository / "target" / "release")
+        built = Path(os.environ.get("NASOSEG_BUILT") or repository / "target" / "release")
         library, program = {
-            "win32": ("seqseg.dll", "seqseg.exe"),
-            "darwin": ("libseqseg.dylib", "seqseg"),
-        }.get(sys.platform, ("libseqseg.so", "seqseg"))
+            "win32": ("nasoseg.dll", "nasoseg.exe"),
+            "darwin": ("libnasoseg.dylib", "nasoseg"),
+        }.get(sys.platform, ("libnasoseg.so", "nasoseg"))
         for name in (library, program):
             if not (built / name).is_file():
-                raise SystemExit(f"{built / name} is missing; `make wheel` builds it, or set SEQSEG_BUILT to the folder that holds it")
+                raise SystemExit(f"{built / name} is missing; `make wheel` builds it, or set NASOSEG_BUILT to the folder that holds it")
         self.folder = tempfile.TemporaryDirectory()
         declarations = Path(self.folder.name) / "_abi.py"
-        declarations.write_text(self.declarations((repository / "include" / "seqseg.h").read_text(encoding="utf-8")), encoding="utf-8")
+        declarations.write_text(self.declarations((repository / "include" / "nasoseg.h").read_text(encoding="utf-8")), encoding="utf-8")
         build_data["force_include"] |= {
-            str(declarations): "seqseg/_abi.py",
-            str(built / library): f"seqseg/_native/{library}",
-            str(built / program): f"seqseg/_native/{program}",
-            str(repository / "models" / "demo"): "seqseg/demo",
+            str(declarations): "nasoseg/_abi.py",
+            str(built / library): f"nasoseg/_native/{library}",
+            str(built / program): f"nasoseg/_native/{program}",
+            str(repository / "models" / "demo"): "nasoseg/demo",
         }
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False

@@ -3,7 +3,7 @@
 #[path = "../bound.rs"]
 mod bound;
 
-use seqseg::bundle::Manifest;
+use nasoseg::bundle::Manifest;
 
 #[global_allocator]
 static COUNTING: bound::Counting = bound::Counting;

@@ -2,10 +2,10 @@
 //
 //     planning T1_FOLDER T1C_FOLDER T2_FOLDER BUNDLE OUTPUT.dcm
 //
-// The series are read by ITK, as a planning system has them in its own memory already; seqseg sees its buffers. Ctrl-C stops within one model
+// The series are read by ITK, as a planning system has them in its own memory already; nasoseg sees its buffers. Ctrl-C stops within one model
 // run. Exit codes: 0 done, 1 failed, 2 wrong arguments, 130 stopped.
 
-#include <seqseg/itk.hpp>
+#include <nasoseg/itk.hpp>
 
 #include <itkGDCMImageIO.h>
 #include <itkGDCMSeriesFileNames.h>
@@ -40,15 +40,15 @@ Series read(const std::string &folder) {
 }
 
 // Lives as long as the process: the signal handler may come at any time.
-const seqseg::CancelToken &stop() {
-    static const auto *const token = new seqseg::CancelToken;
+const nasoseg::CancelToken &stop() {
+    static const auto *const token = new nasoseg::CancelToken;
     return *token;
 }
 
 void on_interrupt(int) { stop().cancel(); }
 
 // One line of the terminal per stage.
-bool show(const seqseg::Progress &p) {
+bool show(const nasoseg::Progress &p) {
     const std::string stage(p.stage_name());
     std::fprintf(stderr, "\r%-8s %3zu / %zu%s", stage.c_str(), p.done, p.total, p.done == p.total ? "\n" : "");
     std::fflush(stderr);
@@ -56,7 +56,7 @@ bool show(const seqseg::Progress &p) {
 }
 
 // Largest distance between two points of a slice's outlines, mm.
-double largest_diameter(const std::vector<seqseg::Point> &points) {
+double largest_diameter(const std::vector<nasoseg::Point> &points) {
     double squares = 0.0;
     for (std::size_t a = 0; a < points.size(); ++a) {
         for (std::size_t b = a + 1; b < points.size(); ++b) {
@@ -70,16 +70,16 @@ double largest_diameter(const std::vector<seqseg::Point> &points) {
     return std::sqrt(squares);
 }
 
-void print(const seqseg::Segmentation &segmentation, const seqseg::Contours &contours) {
-    std::map<std::size_t, std::vector<seqseg::Point>> outlines;
-    for (const seqseg::ContourLine &line : contours.lines()) {
+void print(const nasoseg::Segmentation &segmentation, const nasoseg::Contours &contours) {
+    std::map<std::size_t, std::vector<nasoseg::Point>> outlines;
+    for (const nasoseg::ContourLine &line : contours.lines()) {
         for (std::size_t at = 0; at < line.point_count(); ++at) {
             outlines[line.storage_slice].push_back(line.point(at));
         }
     }
     std::printf("slice   z (mm)   area (mm2)   largest diameter (mm)\n");
     for (std::size_t at = 0; at < segmentation.slice_count(); ++at) {
-        const seqseg::SegmentationSlice slice = segmentation.slice(at);
+        const nasoseg::SegmentationSlice slice = segmentation.slice(at);
         if (slice.pixels > 0) {
             std::printf("%5zu %8.1f %12.1f %23.1f\n", slice.slice, slice.position_mm, slice.area_mm2,
                         largest_diameter(outlines[slice.storage_slice]));
@@ -89,22 +89,22 @@ void print(const seqseg::Segmentation &segmentation, const seqseg::Contours &con
 }
 
 int run(const std::vector<std::string> &arguments) {
-    const seqseg::Engine engine(arguments[3]);
+    const nasoseg::Engine engine(arguments[3]);
     std::cout << engine.model_name() << ' ' << engine.model_version() << " on " << engine.device() << '\n' << engine.intended_use() << '\n';
 
-    seqseg::Run run;
+    nasoseg::Run run;
     run.on_progress(show).cancelled_by(stop());
-    seqseg::Study study;
-    const seqseg::Sequence sequences[3] = {seqseg::Sequence::T1, seqseg::Sequence::T1C, seqseg::Sequence::T2};
+    nasoseg::Study study;
+    const nasoseg::Sequence sequences[3] = {nasoseg::Sequence::T1, nasoseg::Sequence::T1C, nasoseg::Sequence::T2};
     for (int at = 0; at < 3; ++at) {
         const Series series = read(arguments[static_cast<std::size_t>(at)]);
-        study.set_volume(sequences[at], seqseg::view(*series.image), {}, run);
+        study.set_volume(sequences[at], nasoseg::view(*series.image), {}, run);
         // Names the patient and the images: identities are checked, and the structure set refers to them.
         study.set_dicom_source(sequences[at], series.files, {}, run);
     }
-    const seqseg::Detection detection = engine.detect(study, {}, run);
-    const seqseg::Segmentation segmentation = engine.segment(study, detection, {}, run);
-    const seqseg::Contours contours = segmentation.contour({}, run);
+    const nasoseg::Detection detection = engine.detect(study, {}, run);
+    const nasoseg::Segmentation segmentation = engine.segment(study, detection, {}, run);
+    const nasoseg::Contours contours = segmentation.contour({}, run);
     for (const std::string &warning : study.warnings()) {
         std::cerr << "warning: " << warning << '\n';
     }
@@ -125,7 +125,7 @@ int main(int argc, char **argv) {
         stop();
         std::signal(SIGINT, on_interrupt);
         return run({argv + 1, argv + argc});
-    } catch (const seqseg::Cancelled &) {
+    } catch (const nasoseg::Cancelled &) {
         std::cerr << "\nstopped\n";
         return 130;
     } catch (const std::exception &error) {

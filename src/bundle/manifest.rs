@@ -253,7 +253,7 @@ impl Manifest {
         let version: Version = serde_json::from_slice(bytes).map_err(wrong)?;
         if version.format_version != FORMAT_VERSION {
             return Err(Error::bundle(format!(
-                "{name}: bundle format {}, but this library reads format {FORMAT_VERSION}. Use a bundle or a seqseg of the matching version",
+                "{name}: bundle format {}, but this library reads format {FORMAT_VERSION}. Use a bundle or a nasoseg of the matching version",
                 version.format_version
             )));
         }

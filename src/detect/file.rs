@@ -15,7 +15,7 @@ use crate::status::Status;
 use crate::study::prepare::Fit;
 use crate::study::{Point, ReslicedAs, Sequence, Study};
 
-const FORMAT: &str = "seqseg-detection";
+const FORMAT: &str = "nasoseg-detection";
 const VERSION: u32 = 1;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -124,7 +124,7 @@ pub(crate) fn corners(bounding_box: &BoundingBox, fit: &Fit, study: &Study, slic
 /// [`Error::Read`] for a text that is no detection; [`Error::Argument`] where it belongs to another study or model, or a box lies outside the grid.
 pub fn from_json(text: &str, name: &str, study: &Study, manifest: &Manifest, provenance: &Provenance) -> Result<Detection> {
     let file: File = serde_json::from_str(text).map_err(|e| Error::Read {
-        message: format!("{name}: not a detection. A detection.json written by seqseg, with edited boxes, was expected"),
+        message: format!("{name}: not a detection. A detection.json written by nasoseg, with edited boxes, was expected"),
         source: Some(Box::new(e)),
     })?;
     detection(file, study, manifest, provenance).map_err(|e| e.within(name))

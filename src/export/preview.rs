@@ -177,7 +177,7 @@ fn notes(preview: &Preview<'_>, text: &Text, width: f32) -> Vec<Vec<Note>> {
         .map(|r| (format!("{}. The contour shown here is the one on the axial slices.", r.summary.words()), WARNING));
     for (words, colour) in [
         (
-            format!("seqseg {}   model {} {} ({hash})   volume {volume:.1} cm\u{b3}", p.library_version, p.model_name, p.model_version),
+            format!("nasoseg {}   model {} {} ({hash})   volume {volume:.1} cm\u{b3}", p.library_version, p.model_name, p.model_version),
             WORDS,
         ),
         (warning, WARNING),

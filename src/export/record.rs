@@ -125,7 +125,7 @@ impl Record {
     /// The parts that every run knows; the caller fills timings, outputs and results.
     pub fn new(study: &Study, engine: &Engine, options: serde_json::Value) -> Self {
         Record {
-            format: "seqseg-run",
+            format: "nasoseg-run",
             format_version: 1,
             finished: String::new(),
             provenance: engine.provenance(),

@@ -80,7 +80,7 @@ impl Default for RtStructOptions {
     fn default() -> Self {
         RtStructOptions {
             roi_name: "GTVp_SeqSeg".into(),
-            structure_set_label: "SeqSeg".into(),
+            structure_set_label: "nasoseg".into(),
             description: String::new(),
             holes: HoleMode::default(),
             edited: false,
@@ -91,7 +91,7 @@ impl Default for RtStructOptions {
             model_hash: String::new(),
             simplify_mm: 0.0,
             explicit_vr: false,
-            series_description: "SeqSeg contours".into(),
+            series_description: "nasoseg contours".into(),
             series_number: 9001,
         }
     }
@@ -239,7 +239,7 @@ pub fn build_rtstruct(contours: &Contours, reference: &Volume, options: &RtStruc
         format!("{:02}{:02}{:02}", now.hour(), now.minute(), now.second()),
     );
     let sop_instance_uid = new_uid();
-    let version = concat!("seqseg ", env!("CARGO_PKG_VERSION"));
+    let version = concat!("nasoseg ", env!("CARGO_PKG_VERSION"));
     let model = text::plain(format!("{} {}", options.model_name, options.model_version).trim(), 64);
 
     let mut set = InMemDicomObject::new_empty();
@@ -256,8 +256,8 @@ pub fn build_rtstruct(contours: &Contours, reference: &Volume, options: &RtStruc
     put(&mut set, tags::SERIES_NUMBER, VR::IS, &options.series_number.to_string());
     put(&mut set, tags::INSTANCE_NUMBER, VR::IS, "1");
     put(&mut set, tags::OPERATORS_NAME, VR::PN, "");
-    put(&mut set, tags::MANUFACTURER, VR::LO, "seqseg");
-    put(&mut set, tags::MANUFACTURER_MODEL_NAME, VR::LO, "SeqSeg");
+    put(&mut set, tags::MANUFACTURER, VR::LO, "nasoseg");
+    put(&mut set, tags::MANUFACTURER_MODEL_NAME, VR::LO, "nasoseg");
     let versions: Vec<String> = [version, &model].into_iter().filter(|v| !v.is_empty()).map(str::to_owned).collect();
     set.put(DataElement::new(tags::SOFTWARE_VERSIONS, VR::LO, PrimitiveValue::Strs(versions.into_iter().collect())));
     put(&mut set, tags::FRAME_OF_REFERENCE_UID, VR::UI, frame_of_reference);
@@ -280,7 +280,7 @@ pub fn build_rtstruct(contours: &Contours, reference: &Volume, options: &RtStruc
         .media_storage_sop_instance_uid(&sop_instance_uid)
         .transfer_syntax(syntax)
         .implementation_class_uid(IMPLEMENTATION_CLASS_UID)
-        .implementation_version_name(concat!("SEQSEG_", env!("CARGO_PKG_VERSION")));
+        .implementation_version_name(concat!("NASOSEG_", env!("CARGO_PKG_VERSION")));
     set.with_meta(meta).map_err(|e| Error::Internal(format!("the structure set's file meta information: {e}")))
 }
 

@@ -12,7 +12,7 @@ use crate::fault::{self, Counted};
 
 /// Calls `write` with a buffered, seekable writer to a new file beside `path`, and renames that file to `path`.
 ///
-/// The writer is flushed here. A failing `write` leaves nothing behind; where its error is a seqseg [`Error`], it comes back as it is.
+/// The writer is flushed here. A failing `write` leaves nothing behind; where its error is a nasoseg [`Error`], it comes back as it is.
 ///
 /// # Errors
 /// [`Error::Write`], naming `path`, where the folder is missing or not writable, the disk is full, or `write` fails.

@@ -8,7 +8,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
-use crate::ffi::error::seqseg_error;
+use crate::ffi::error::nasoseg_error;
 
 /// A handle's value, and whether a call on it panicked.
 #[derive(Default)]
@@ -47,7 +47,7 @@ pub(crate) use guarded;
 ///
 /// # Safety
 /// `error` is null or points to writable memory for one pointer.
-pub unsafe fn call(error: *mut *mut seqseg_error, handles: &[Option<&dyn Poison>], body: impl FnOnce() -> Result<()>) -> u32 {
+pub unsafe fn call(error: *mut *mut nasoseg_error, handles: &[Option<&dyn Poison>], body: impl FnOnce() -> Result<()>) -> u32 {
     let handles: Vec<&dyn Poison> = handles.iter().flatten().copied().collect();
     if !error.is_null() {
         // SAFETY: the caller's promise.
@@ -66,7 +66,7 @@ pub unsafe fn call(error: *mut *mut seqseg_error, handles: &[Option<&dyn Poison>
         Err(failure) => {
             let code = failure.code();
             if !error.is_null() {
-                let handle = Box::new(seqseg_error { code, message: c_string(failure.chain()) });
+                let handle = Box::new(nasoseg_error { code, message: c_string(failure.chain()) });
                 // SAFETY: the caller's promise.
                 unsafe { *error = Box::into_raw(handle) };
             }

@@ -6,15 +6,15 @@ use crate::contour::Contours;
 use crate::engine::{ContourOptions, contour};
 use crate::error::Error;
 use crate::ffi::boundary::{Handle, borrow, call, clear, fill, guarded, place, quiet};
-use crate::ffi::error::seqseg_error;
-use crate::ffi::options::{Options, seqseg_options};
-use crate::ffi::run::{seqseg_run, with};
-use crate::ffi::segmentation::seqseg_segmentation;
+use crate::ffi::error::nasoseg_error;
+use crate::ffi::options::{Options, nasoseg_options};
+use crate::ffi::run::{nasoseg_run, with};
+use crate::ffi::segmentation::nasoseg_segmentation;
 use crate::study::Study;
 
 /// The outlines of a segmentation. They never change: safe to read from many threads at once. They carry what writing an RT Structure Set needs.
 #[allow(non_camel_case_types)]
-pub struct seqseg_contours {
+pub struct nasoseg_contours {
     pub(crate) handle: Handle<Contours>,
     pub(crate) study: Arc<Study>,
 }
@@ -24,8 +24,8 @@ pub struct seqseg_contours {
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
-pub struct seqseg_contour_line {
-    /// sizeof(seqseg_contour_line) of the caller.
+pub struct nasoseg_contour_line {
+    /// sizeof(nasoseg_contour_line) of the caller.
     pub struct_size: usize,
     /// Index along T1C's storage slice axis (of the canonical axial slices, where T1C's storage is not axial).
     pub storage_slice: usize,
@@ -43,17 +43,17 @@ pub struct seqseg_contour_line {
     pub area_mm2: f64,
 }
 
-/// Outlines a segmentation. Free the contours with seqseg_contours_free. Options: contour_kind. Progress: contour.
+/// Outlines a segmentation. Free the contours with nasoseg_contours_free. Options: contour_kind. Progress: contour.
 ///
 /// # Safety
 /// `segmentation` is a live handle; `options` and `run` are NULL or live; `contours` points to writable memory; `error` is NULL or does.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_contour(
-    segmentation: *const seqseg_segmentation,
-    options: *const seqseg_options,
-    run: *const seqseg_run,
-    contours: *mut *mut seqseg_contours,
-    error: *mut *mut seqseg_error,
+pub unsafe extern "C" fn nasoseg_contour(
+    segmentation: *const nasoseg_segmentation,
+    options: *const nasoseg_options,
+    run: *const nasoseg_run,
+    contours: *mut *mut nasoseg_contours,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn seqseg_contour(
             with(run, |run| {
                 let kind = ContourOptions { kind: options.contour_kind };
                 let found = contour(&source.study, &source.handle.value, &kind, run)?;
-                *out = Box::into_raw(Box::new(seqseg_contours { handle: Handle::new(found), study: source.study.clone() }));
+                *out = Box::into_raw(Box::new(nasoseg_contours { handle: Handle::new(found), study: source.study.clone() }));
                 Ok(())
             })
         })
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn seqseg_contour(
 /// # Safety
 /// `contours` is NULL or a live handle, not used afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_contours_free(contours: *mut seqseg_contours) {
+pub unsafe extern "C" fn nasoseg_contours_free(contours: *mut nasoseg_contours) {
     if !contours.is_null() {
         // SAFETY: the caller's promise.
         drop(unsafe { Box::from_raw(contours) });
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn seqseg_contours_free(contours: *mut seqseg_contours) {
 /// # Safety
 /// `contours` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_contours_count(contours: *const seqseg_contours) -> usize {
+pub unsafe extern "C" fn nasoseg_contours_count(contours: *const nasoseg_contours) -> usize {
     // SAFETY: the caller's promise.
     quiet(0, || unsafe { contours.as_ref() }.map(|c| c.handle.value.len()))
 }
@@ -99,19 +99,19 @@ pub unsafe extern "C" fn seqseg_contours_count(contours: *const seqseg_contours)
 /// # Safety
 /// `contours` is a live handle; `line` points to a struct whose struct_size is set; `error` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_contours_get_line(
-    contours: *const seqseg_contours,
+pub unsafe extern "C" fn nasoseg_contours_get_line(
+    contours: *const nasoseg_contours,
     index: usize,
-    line: *mut seqseg_contour_line,
-    error: *mut *mut seqseg_error,
+    line: *mut nasoseg_contour_line,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         call(error, &[guarded!(contours)], || {
             let all = borrow(contours, "contours")?.handle.value.all();
             let c = all.get(index).ok_or_else(|| Error::Argument(format!("line index {index}: there are {} lines", all.len())))?;
-            let size = size_of::<seqseg_contour_line>();
-            let value = seqseg_contour_line {
+            let size = size_of::<nasoseg_contour_line>();
+            let value = nasoseg_contour_line {
                 struct_size: size,
                 storage_slice: c.slice,
                 point_count: c.points.len(),

@@ -12,11 +12,11 @@ use crate::detect::{self, BoundingBox, DetectOptions, Detection, SliceDetection}
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::ffi::boundary::{Handle, borrow, c_string, call, clear, fill, guarded, path, place, quiet};
-use crate::ffi::engine::seqseg_engine;
-use crate::ffi::error::seqseg_error;
-use crate::ffi::options::{Options, seqseg_options};
-use crate::ffi::run::{seqseg_run, with};
-use crate::ffi::study::{self, seqseg_study};
+use crate::ffi::engine::nasoseg_engine;
+use crate::ffi::error::nasoseg_error;
+use crate::ffi::options::{Options, nasoseg_options};
+use crate::ffi::run::{nasoseg_run, with};
+use crate::ffi::study::{self, nasoseg_study};
 use crate::run::Run;
 use crate::status::Status;
 use crate::study::{Prepared, Study};
@@ -25,41 +25,41 @@ use crate::study::{Prepared, Study};
 #[repr(C)]
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum seqseg_slice_status {
+pub enum nasoseg_slice_status {
     /// No pixel over the threshold, or no box: the detector found none, or the caller cleared it.
-    SEQSEG_SLICE_NO_LESION = 1,
+    NASOSEG_SLICE_NO_LESION = 1,
     /// The box touches the edge of the model's grid.
-    SEQSEG_SLICE_BOX_AT_IMAGE_EDGE = 2,
+    NASOSEG_SLICE_BOX_AT_IMAGE_EDGE = 2,
     /// The mask reaches the edge of what the segmenter saw: possibly cut.
-    SEQSEG_SLICE_MASK_AT_CROP_EDGE = 4,
+    NASOSEG_SLICE_MASK_AT_CROP_EDGE = 4,
     /// The agent did not stop within the step limit.
-    SEQSEG_SLICE_STEP_LIMIT_REACHED = 8,
+    NASOSEG_SLICE_STEP_LIMIT_REACHED = 8,
     /// A sequence covers less than 95 % of T1C's foreground: not segmented unless forced.
-    SEQSEG_SLICE_INCOMPLETE_COVERAGE = 16,
+    NASOSEG_SLICE_INCOMPLETE_COVERAGE = 16,
     /// The slice spacing lies outside the range seen in training.
-    SEQSEG_SLICE_SPACING_OUTSIDE_TRAINING = 32,
+    NASOSEG_SLICE_SPACING_OUTSIDE_TRAINING = 32,
 }
 
 /// The bits of a list of statuses.
 pub(crate) fn bits(statuses: &[Status]) -> u32 {
-    use seqseg_slice_status::*;
+    use nasoseg_slice_status::*;
     statuses.iter().fold(0, |bits, status| {
         bits | match status {
             Status::Ok => 0,
-            Status::NoLesion => SEQSEG_SLICE_NO_LESION as u32,
-            Status::BoxAtImageEdge => SEQSEG_SLICE_BOX_AT_IMAGE_EDGE as u32,
-            Status::MaskAtCropEdge => SEQSEG_SLICE_MASK_AT_CROP_EDGE as u32,
-            Status::StepLimitReached => SEQSEG_SLICE_STEP_LIMIT_REACHED as u32,
-            Status::IncompleteCoverage => SEQSEG_SLICE_INCOMPLETE_COVERAGE as u32,
-            Status::SpacingOutsideTraining => SEQSEG_SLICE_SPACING_OUTSIDE_TRAINING as u32,
+            Status::NoLesion => NASOSEG_SLICE_NO_LESION as u32,
+            Status::BoxAtImageEdge => NASOSEG_SLICE_BOX_AT_IMAGE_EDGE as u32,
+            Status::MaskAtCropEdge => NASOSEG_SLICE_MASK_AT_CROP_EDGE as u32,
+            Status::StepLimitReached => NASOSEG_SLICE_STEP_LIMIT_REACHED as u32,
+            Status::IncompleteCoverage => NASOSEG_SLICE_INCOMPLETE_COVERAGE as u32,
+            Status::SpacingOutsideTraining => NASOSEG_SLICE_SPACING_OUTSIDE_TRAINING as u32,
         }
     })
 }
 
-/// A box per slice, editable, with the agent's trajectory. Reading is safe from many threads at once; seqseg_detection_set_box and
-/// seqseg_detection_clear_box want no other call on the detection at the same time.
+/// A box per slice, editable, with the agent's trajectory. Reading is safe from many threads at once; nasoseg_detection_set_box and
+/// nasoseg_detection_clear_box want no other call on the detection at the same time.
 #[allow(non_camel_case_types)]
-pub struct seqseg_detection {
+pub struct nasoseg_detection {
     pub(crate) handle: Handle<RwLock<Detection>>,
     /// The study and engine that made it.
     pub(crate) study: Arc<Study>,
@@ -84,7 +84,7 @@ struct Flat {
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct seqseg_box {
+pub struct nasoseg_box {
     pub x0: f64,
     pub y0: f64,
     pub x1: f64,
@@ -95,8 +95,8 @@ pub struct seqseg_box {
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
-pub struct seqseg_detection_slice {
-    /// sizeof(seqseg_detection_slice) of the caller.
+pub struct nasoseg_detection_slice {
+    /// sizeof(nasoseg_detection_slice) of the caller.
     pub struct_size: usize,
     /// Canonical number: 0-based, from inferior to superior.
     pub slice: usize,
@@ -108,14 +108,14 @@ pub struct seqseg_detection_slice {
     pub sop_instance_uid: *const c_char,
     /// Original 1-based frame of a multi-frame image; 0 otherwise.
     pub frame: u32,
-    /// Bits of seqseg_slice_status; 0 is ok.
+    /// Bits of nasoseg_slice_status; 0 is ok.
     pub statuses: u32,
     /// Whether the slice has a box and will be segmented.
     pub has_box: bool,
     /// Whether the caller replaced or cleared the box.
     pub edited: bool,
     /// The box, where there is one.
-    pub bounding_box: seqseg_box,
+    pub bounding_box: nasoseg_box,
     /// The box's corners (x0, y0), (x1, y0), (x1, y1), (x0, y1) in the patient: x, y, z each, LPS mm.
     pub corners_mm: [f64; 12],
     /// The corners of the model's grid on this slice, box or not, in the same order: they tell where a point of the grid lies in the patient,
@@ -127,8 +127,8 @@ pub struct seqseg_detection_slice {
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
-pub struct seqseg_slice_image {
-    /// sizeof(seqseg_slice_image) of the caller.
+pub struct nasoseg_slice_image {
+    /// sizeof(nasoseg_slice_image) of the caller.
     pub struct_size: usize,
     /// Side of the model's square grid, pixels.
     pub grid: usize,
@@ -140,8 +140,8 @@ pub struct seqseg_slice_image {
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
-pub struct seqseg_trajectory {
-    /// sizeof(seqseg_trajectory) of the caller.
+pub struct nasoseg_trajectory {
+    /// sizeof(nasoseg_trajectory) of the caller.
     pub struct_size: usize,
     /// Actions taken, the terminal one included; 0 where no agent looked at the slice.
     pub steps: usize,
@@ -171,11 +171,11 @@ impl Flat {
     }
 }
 
-impl seqseg_detection {
-    fn into_raw(detection: Detection, study: Arc<Study>, engine: Arc<Engine>, seconds: f64) -> *mut seqseg_detection {
+impl nasoseg_detection {
+    fn into_raw(detection: Detection, study: Arc<Study>, engine: Arc<Engine>, seconds: f64) -> *mut nasoseg_detection {
         let flat = detection.slices().iter().map(Flat::new).collect();
         let handle = Handle::new(RwLock::new(detection));
-        Box::into_raw(Box::new(seqseg_detection { handle, study, engine, seconds, flat, prepared: OnceCell::new() }))
+        Box::into_raw(Box::new(nasoseg_detection { handle, study, engine, seconds, flat, prepared: OnceCell::new() }))
     }
 
     pub(crate) fn read(&self) -> std::sync::RwLockReadGuard<'_, Detection> {
@@ -184,18 +184,18 @@ impl seqseg_detection {
 }
 
 /// Stage one (3.1 of the paper): brings the study together, where it is not yet, and finds a box on every slice. Free the detection with
-/// seqseg_detection_free. Options: slices, force_geometry, force_coverage, reslice. Progress: align, prepare, detect.
+/// nasoseg_detection_free. Options: slices, force_geometry, force_coverage, reslice. Progress: align, prepare, detect.
 ///
 /// # Safety
 /// `engine` and `study` are live handles; `options` and `run` are NULL or live; `detection` points to writable memory; `error` is NULL or does.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_detect(
-    engine: *const seqseg_engine,
-    study: *const seqseg_study,
-    options: *const seqseg_options,
-    run: *const seqseg_run,
-    detection: *mut *mut seqseg_detection,
-    error: *mut *mut seqseg_error,
+pub unsafe extern "C" fn nasoseg_detect(
+    engine: *const nasoseg_engine,
+    study: *const nasoseg_study,
+    options: *const nasoseg_options,
+    run: *const nasoseg_run,
+    detection: *mut *mut nasoseg_detection,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn seqseg_detect(
                 let detect_options = DetectOptions { slices: options.range(&together)?, force_coverage: options.force_coverage };
                 let found = engine.handle.value.detect(&together, &detect_options, run)?;
                 let seconds = start.elapsed().as_secs_f64();
-                *out = seqseg_detection::into_raw(found, together, engine.handle.value.clone(), seconds);
+                *out = nasoseg_detection::into_raw(found, together, engine.handle.value.clone(), seconds);
                 Ok(())
             })
         })
@@ -222,7 +222,7 @@ pub unsafe extern "C" fn seqseg_detect(
 /// # Safety
 /// `detection` is NULL or a live handle, not used afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_detection_free(detection: *mut seqseg_detection) {
+pub unsafe extern "C" fn nasoseg_detection_free(detection: *mut nasoseg_detection) {
     if !detection.is_null() {
         // SAFETY: the caller's promise.
         drop(unsafe { Box::from_raw(detection) });
@@ -234,7 +234,7 @@ pub unsafe extern "C" fn seqseg_detection_free(detection: *mut seqseg_detection)
 /// # Safety
 /// `detection` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_detection_slice_count(detection: *const seqseg_detection) -> usize {
+pub unsafe extern "C" fn nasoseg_detection_slice_count(detection: *const nasoseg_detection) -> usize {
     // SAFETY: the caller's promise.
     quiet(0, || unsafe { detection.as_ref() }.map(|d| d.flat.len()))
 }
@@ -244,11 +244,11 @@ pub unsafe extern "C" fn seqseg_detection_slice_count(detection: *const seqseg_d
 /// # Safety
 /// `detection` is a live handle; `slice` points to a struct whose struct_size is set; `error` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_detection_get_slice(
-    detection: *const seqseg_detection,
+pub unsafe extern "C" fn nasoseg_detection_get_slice(
+    detection: *const nasoseg_detection,
     index: usize,
-    slice: *mut seqseg_detection_slice,
-    error: *mut *mut seqseg_error,
+    slice: *mut nasoseg_detection_slice,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -264,8 +264,8 @@ pub unsafe extern "C" fn seqseg_detection_get_slice(
                 flat
             };
             let grid = detection.grid() as f64;
-            let size = size_of::<seqseg_detection_slice>();
-            let value = seqseg_detection_slice {
+            let size = size_of::<nasoseg_detection_slice>();
+            let value = nasoseg_detection_slice {
                 struct_size: size,
                 slice: entry.info.slice,
                 storage_slice: entry.info.storage_slice.unwrap_or(usize::MAX),
@@ -275,11 +275,11 @@ pub unsafe extern "C" fn seqseg_detection_get_slice(
                 statuses: bits(&entry.statuses),
                 has_box: entry.bounding_box.is_some(),
                 edited: entry.edited,
-                bounding_box: seqseg_box { x0, y0, x1, y1 },
+                bounding_box: nasoseg_box { x0, y0, x1, y1 },
                 corners_mm: entry.bounding_box.map(corners).unwrap_or_default(),
                 grid_corners_mm: corners(BoundingBox([0.0, 0.0, grid, grid])),
             };
-            fill(slice, value, offset_of!(seqseg_detection_slice, grid_corners_mm), "slice")
+            fill(slice, value, offset_of!(nasoseg_detection_slice, grid_corners_mm), "slice")
         })
     }
 }
@@ -287,13 +287,13 @@ pub unsafe extern "C" fn seqseg_detection_get_slice(
 /// Lends the agent's walk on slice `index`.
 ///
 /// # Safety
-/// As seqseg_detection_get_slice.
+/// As nasoseg_detection_get_slice.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_detection_get_trajectory(
-    detection: *const seqseg_detection,
+pub unsafe extern "C" fn nasoseg_detection_get_trajectory(
+    detection: *const nasoseg_detection,
     index: usize,
-    trajectory: *mut seqseg_trajectory,
-    error: *mut *mut seqseg_error,
+    trajectory: *mut nasoseg_trajectory,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -301,8 +301,8 @@ pub unsafe extern "C" fn seqseg_detection_get_trajectory(
             let handle = borrow(detection, "detection")?;
             let flat = at(handle, index)?;
             let stopped = handle.read().slices()[index].trajectory.as_ref().is_some_and(|t| t.stopped);
-            let size = size_of::<seqseg_trajectory>();
-            let value = seqseg_trajectory {
+            let size = size_of::<nasoseg_trajectory>();
+            let value = nasoseg_trajectory {
                 struct_size: size,
                 steps: flat.actions.len(),
                 action_count: handle.engine.manifest().agent().map_or(0, |a| a.actions.len()),
@@ -319,13 +319,13 @@ pub unsafe extern "C" fn seqseg_detection_get_trajectory(
 /// Lends slice `index` as the model sees it.
 ///
 /// # Safety
-/// As seqseg_detection_get_slice.
+/// As nasoseg_detection_get_slice.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_detection_get_image(
-    detection: *const seqseg_detection,
+pub unsafe extern "C" fn nasoseg_detection_get_image(
+    detection: *const nasoseg_detection,
     index: usize,
-    image: *mut seqseg_slice_image,
-    error: *mut *mut seqseg_error,
+    image: *mut nasoseg_slice_image,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -335,14 +335,14 @@ pub unsafe extern "C" fn seqseg_detection_get_image(
             let (input, range) = (&handle.engine.manifest().input, handle.read().range());
             let prepared = handle.prepared.get_or_try_init(|| handle.study.prepared(input, range, &Run::default()))?;
             let plane = prepared.images.index_axis(Axis(0), index);
-            let size = size_of::<seqseg_slice_image>();
-            let value = seqseg_slice_image { struct_size: size, grid: prepared.fit.grid, pixels: plane.as_ptr() };
+            let size = size_of::<nasoseg_slice_image>();
+            let value = nasoseg_slice_image { struct_size: size, grid: prepared.fit.grid, pixels: plane.as_ptr() };
             fill(image, value, size, "image")
         })
     }
 }
 
-fn at(detection: &seqseg_detection, index: usize) -> Result<&Flat> {
+fn at(detection: &nasoseg_detection, index: usize) -> Result<&Flat> {
     let count = detection.flat.len();
     detection
         .flat
@@ -350,16 +350,16 @@ fn at(detection: &seqseg_detection, index: usize) -> Result<&Flat> {
         .ok_or_else(|| Error::Argument(format!("slice index {index}: the detection has {count} slices, 0 to {}", count - 1)))
 }
 
-/// Replaces the box of slice `index`; segment again to see the effect. `bounding_box` lies inside 0 .. seqseg_engine_grid.
+/// Replaces the box of slice `index`; segment again to see the effect. `bounding_box` lies inside 0 .. nasoseg_engine_grid.
 ///
 /// # Safety
 /// `detection` is a live handle that no other thread uses; `bounding_box` is valid; `error` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_detection_set_box(
-    detection: *mut seqseg_detection,
+pub unsafe extern "C" fn nasoseg_detection_set_box(
+    detection: *mut nasoseg_detection,
     index: usize,
-    bounding_box: *const seqseg_box,
-    error: *mut *mut seqseg_error,
+    bounding_box: *const nasoseg_box,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -375,7 +375,7 @@ pub unsafe extern "C" fn seqseg_detection_set_box(
 /// # Safety
 /// `detection` is a live handle that no other thread uses; `error` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_detection_clear_box(detection: *mut seqseg_detection, index: usize, error: *mut *mut seqseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_detection_clear_box(detection: *mut nasoseg_detection, index: usize, error: *mut *mut nasoseg_error) -> u32 {
     // SAFETY: the caller's promise.
     unsafe { edit(detection, index, error, Detection::clear_box) }
 }
@@ -383,9 +383,9 @@ pub unsafe extern "C" fn seqseg_detection_clear_box(detection: *mut seqseg_detec
 /// # Safety
 /// As the functions above.
 unsafe fn edit(
-    detection: *mut seqseg_detection,
+    detection: *mut nasoseg_detection,
     index: usize,
-    error: *mut *mut seqseg_error,
+    error: *mut *mut nasoseg_error,
     change: impl FnOnce(&mut Detection, usize) -> Result<()>,
 ) -> u32 {
     // SAFETY: the caller's promise.
@@ -400,17 +400,17 @@ unsafe fn edit(
     }
 }
 
-/// Writes the detection as JSON (UTF-8 path), the form that `seqseg segment` and seqseg_detection_read take back.
+/// Writes the detection as JSON (UTF-8 path), the form that `nasoseg segment` and nasoseg_detection_read take back.
 ///
 /// # Safety
 /// `detection` is a live handle; `file` is a string; `options` and `run` are NULL or live; `error` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_detection_write(
-    detection: *const seqseg_detection,
+pub unsafe extern "C" fn nasoseg_detection_write(
+    detection: *const nasoseg_detection,
     file: *const c_char,
-    options: *const seqseg_options,
-    run: *const seqseg_run,
-    error: *mut *mut seqseg_error,
+    options: *const nasoseg_options,
+    run: *const nasoseg_run,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     let _ = options;
     // SAFETY: the caller's promise.
@@ -430,20 +430,20 @@ pub unsafe extern "C" fn seqseg_detection_write(
     }
 }
 
-/// Reads a (possibly edited) detection back, for the same study and model; free it with seqseg_detection_free. Options: force_geometry, reslice.
+/// Reads a (possibly edited) detection back, for the same study and model; free it with nasoseg_detection_free. Options: force_geometry, reslice.
 /// Progress: read, align.
 ///
 /// # Safety
-/// As seqseg_detect; `file` is a string.
+/// As nasoseg_detect; `file` is a string.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_detection_read(
-    engine: *const seqseg_engine,
-    study: *const seqseg_study,
+pub unsafe extern "C" fn nasoseg_detection_read(
+    engine: *const nasoseg_engine,
+    study: *const nasoseg_study,
     file: *const c_char,
-    options: *const seqseg_options,
-    run: *const seqseg_run,
-    detection: *mut *mut seqseg_detection,
-    error: *mut *mut seqseg_error,
+    options: *const nasoseg_options,
+    run: *const nasoseg_run,
+    detection: *mut *mut nasoseg_detection,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -460,7 +460,7 @@ pub unsafe extern "C" fn seqseg_detection_read(
                 let engine = engine.handle.value.clone();
                 let name = file.display().to_string();
                 let found = detect::file::from_json(&text, &name, &together, engine.manifest(), &engine.provenance())?;
-                *out = seqseg_detection::into_raw(found, together, engine, 0.0);
+                *out = nasoseg_detection::into_raw(found, together, engine, 0.0);
                 Ok(())
             })
         })

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use crate::engine::{Engine, EngineOptions};
 use crate::ffi::boundary::{Handle, borrow, c_string, call, clear, fill, guarded, path, place, quiet};
-use crate::ffi::error::seqseg_error;
-use crate::ffi::options::{Options, seqseg_options};
-use crate::ffi::run::{seqseg_run, with};
+use crate::ffi::error::nasoseg_error;
+use crate::ffi::options::{Options, nasoseg_options};
+use crate::ffi::run::{nasoseg_run, with};
 use crate::runtime::Runtime;
 
 /// A model bundle, opened on a device. An engine may be shared by any number of threads; its model runs go one at a time unless
-/// seqseg_options_set_concurrent_runs said otherwise, and results do not depend on that.
+/// nasoseg_options_set_concurrent_runs said otherwise, and results do not depend on that.
 #[allow(non_camel_case_types)]
-pub struct seqseg_engine {
+pub struct nasoseg_engine {
     pub(crate) handle: Handle<Arc<Engine>>,
     text: Text,
 }
@@ -29,19 +29,19 @@ struct Text {
     actions: Vec<CString>,
 }
 
-/// Opens the model bundle in `bundle_dir` (UTF-8, borrowed); free the engine with seqseg_engine_free. Takes a second or so: the model's files
+/// Opens the model bundle in `bundle_dir` (UTF-8, borrowed); free the engine with nasoseg_engine_free. Takes a second or so: the model's files
 /// are checked against their sums and the graphs are loaded; a cancel takes effect between the two. Options: device, onnxruntime, threads,
 /// concurrent runs.
 ///
 /// # Safety
 /// `bundle_dir` is a string; `options` and `run` are NULL or live handles; `engine` points to writable memory; `error` is NULL or does too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_engine_new(
+pub unsafe extern "C" fn nasoseg_engine_new(
     bundle_dir: *const c_char,
-    options: *const seqseg_options,
-    run: *const seqseg_run,
-    engine: *mut *mut seqseg_engine,
-    error: *mut *mut seqseg_error,
+    options: *const nasoseg_options,
+    run: *const nasoseg_run,
+    engine: *mut *mut nasoseg_engine,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -72,7 +72,7 @@ pub unsafe extern "C" fn seqseg_engine_new(
                     .map(|a| a.actions.iter().map(|x| c_string(x.name.as_str())).collect())
                     .unwrap_or_default(),
             };
-            *out = Box::into_raw(Box::new(seqseg_engine { handle: Handle::new(Arc::new(opened)), text }));
+            *out = Box::into_raw(Box::new(nasoseg_engine { handle: Handle::new(Arc::new(opened)), text }));
             Ok(())
         })
     }
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn seqseg_engine_new(
 /// # Safety
 /// `engine` is NULL or a live handle, not used afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_engine_free(engine: *mut seqseg_engine) {
+pub unsafe extern "C" fn nasoseg_engine_free(engine: *mut nasoseg_engine) {
     if !engine.is_null() {
         // SAFETY: the caller's promise.
         drop(unsafe { Box::from_raw(engine) });
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn seqseg_engine_free(engine: *mut seqseg_engine) {
 
 /// # Safety
 /// `engine` is null or a live handle.
-unsafe fn lend(engine: *const seqseg_engine, which: impl FnOnce(&Text) -> &CString) -> *const c_char {
+unsafe fn lend(engine: *const nasoseg_engine, which: impl FnOnce(&Text) -> &CString) -> *const c_char {
     // SAFETY: the caller's promise.
     quiet(c"".as_ptr(), || unsafe { engine.as_ref() }.map(|e| which(&e.text).as_ptr()))
 }
@@ -102,7 +102,7 @@ unsafe fn lend(engine: *const seqseg_engine, which: impl FnOnce(&Text) -> &CStri
 /// # Safety
 /// `engine` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_engine_model_name(engine: *const seqseg_engine) -> *const c_char {
+pub unsafe extern "C" fn nasoseg_engine_model_name(engine: *const nasoseg_engine) -> *const c_char {
     // SAFETY: the caller's promise.
     unsafe { lend(engine, |t| &t.model_name) }
 }
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn seqseg_engine_model_name(engine: *const seqseg_engine) 
 /// # Safety
 /// `engine` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_engine_model_version(engine: *const seqseg_engine) -> *const c_char {
+pub unsafe extern "C" fn nasoseg_engine_model_version(engine: *const nasoseg_engine) -> *const c_char {
     // SAFETY: the caller's promise.
     unsafe { lend(engine, |t| &t.model_version) }
 }
@@ -122,7 +122,7 @@ pub unsafe extern "C" fn seqseg_engine_model_version(engine: *const seqseg_engin
 /// # Safety
 /// `engine` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_engine_model_hash(engine: *const seqseg_engine) -> *const c_char {
+pub unsafe extern "C" fn nasoseg_engine_model_hash(engine: *const nasoseg_engine) -> *const c_char {
     // SAFETY: the caller's promise.
     unsafe { lend(engine, |t| &t.model_hash) }
 }
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn seqseg_engine_model_hash(engine: *const seqseg_engine) 
 /// # Safety
 /// `engine` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_engine_intended_use(engine: *const seqseg_engine) -> *const c_char {
+pub unsafe extern "C" fn nasoseg_engine_intended_use(engine: *const nasoseg_engine) -> *const c_char {
     // SAFETY: the caller's promise.
     unsafe { lend(engine, |t| &t.intended_use) }
 }
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn seqseg_engine_intended_use(engine: *const seqseg_engine
 /// # Safety
 /// `engine` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_engine_is_demo(engine: *const seqseg_engine) -> bool {
+pub unsafe extern "C" fn nasoseg_engine_is_demo(engine: *const nasoseg_engine) -> bool {
     // SAFETY: the caller's promise.
     quiet(true, || unsafe { engine.as_ref() }.map(|e| e.handle.value.provenance().demo))
 }
@@ -152,7 +152,7 @@ pub unsafe extern "C" fn seqseg_engine_is_demo(engine: *const seqseg_engine) -> 
 /// # Safety
 /// `engine` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_engine_device(engine: *const seqseg_engine) -> *const c_char {
+pub unsafe extern "C" fn nasoseg_engine_device(engine: *const nasoseg_engine) -> *const c_char {
     // SAFETY: the caller's promise.
     unsafe { lend(engine, |t| &t.device) }
 }
@@ -162,7 +162,7 @@ pub unsafe extern "C" fn seqseg_engine_device(engine: *const seqseg_engine) -> *
 /// # Safety
 /// `engine` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_engine_device_fallback(engine: *const seqseg_engine) -> *const c_char {
+pub unsafe extern "C" fn nasoseg_engine_device_fallback(engine: *const nasoseg_engine) -> *const c_char {
     // SAFETY: the caller's promise.
     unsafe { lend(engine, |t| &t.fallback) }
 }
@@ -172,7 +172,7 @@ pub unsafe extern "C" fn seqseg_engine_device_fallback(engine: *const seqseg_eng
 /// # Safety
 /// `engine` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_engine_grid(engine: *const seqseg_engine) -> usize {
+pub unsafe extern "C" fn nasoseg_engine_grid(engine: *const nasoseg_engine) -> usize {
     // SAFETY: the caller's promise.
     quiet(0, || unsafe { engine.as_ref() }.map(|e| e.handle.value.manifest().input.grid))
 }
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn seqseg_engine_grid(engine: *const seqseg_engine) -> usi
 /// # Safety
 /// `engine` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_engine_action_count(engine: *const seqseg_engine) -> usize {
+pub unsafe extern "C" fn nasoseg_engine_action_count(engine: *const nasoseg_engine) -> usize {
     // SAFETY: the caller's promise.
     quiet(0, || unsafe { engine.as_ref() }?.handle.value.manifest().agent().map(|a| a.actions.len()))
 }
@@ -192,7 +192,7 @@ pub unsafe extern "C" fn seqseg_engine_action_count(engine: *const seqseg_engine
 /// # Safety
 /// `engine` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_engine_action_name(engine: *const seqseg_engine, action: usize) -> *const c_char {
+pub unsafe extern "C" fn nasoseg_engine_action_name(engine: *const nasoseg_engine, action: usize) -> *const c_char {
     // SAFETY: the caller's promise.
     quiet(c"".as_ptr(), || unsafe { engine.as_ref() }?.text.actions.get(action).map(|name| name.as_ptr()))
 }
@@ -201,8 +201,8 @@ pub unsafe extern "C" fn seqseg_engine_action_name(engine: *const seqseg_engine,
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
-pub struct seqseg_work {
-    /// sizeof(seqseg_work) of the caller.
+pub struct nasoseg_work {
+    /// sizeof(nasoseg_work) of the caller.
     pub struct_size: usize,
     /// Boxes that the agent's trunk saw: once for each distinct slice and box.
     pub trunk_rows: u64,
@@ -217,17 +217,17 @@ pub struct seqseg_work {
 /// # Safety
 /// `engine` is a live handle; `work` points to a struct whose struct_size is set; `error` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_engine_get_work(
-    engine: *const seqseg_engine,
-    work: *mut seqseg_work,
-    error: *mut *mut seqseg_error,
+pub unsafe extern "C" fn nasoseg_engine_get_work(
+    engine: *const nasoseg_engine,
+    work: *mut nasoseg_work,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         call(error, &[guarded!(engine)], || {
             let done = borrow(engine, "engine")?.handle.value.work();
-            let size = size_of::<seqseg_work>();
-            let value = seqseg_work {
+            let size = size_of::<nasoseg_work>();
+            let value = nasoseg_work {
                 struct_size: size,
                 trunk_rows: done.trunk.rows,
                 segmenter_rows: done.segmenter.rows,
@@ -242,8 +242,8 @@ pub unsafe extern "C" fn seqseg_engine_get_work(
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
-pub struct seqseg_runtime_info {
-    /// sizeof(seqseg_runtime_info) of the caller.
+pub struct nasoseg_runtime_info {
+    /// sizeof(nasoseg_runtime_info) of the caller.
     pub struct_size: usize,
     /// For example "1.32.0". Static.
     pub version: *const c_char,
@@ -258,10 +258,10 @@ pub struct seqseg_runtime_info {
 /// # Safety
 /// `options` is NULL or a live handle; `info` points to a struct whose struct_size is set; `error` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_runtime_info_get(
-    options: *const seqseg_options,
-    info: *mut seqseg_runtime_info,
-    error: *mut *mut seqseg_error,
+pub unsafe extern "C" fn nasoseg_runtime_info_get(
+    options: *const nasoseg_options,
+    info: *mut nasoseg_runtime_info,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -269,9 +269,9 @@ pub unsafe extern "C" fn seqseg_runtime_info_get(
             let runtime = Runtime::get(Options::of(options).onnxruntime.as_deref())?;
             static TEXT: once_cell::sync::OnceCell<(CString, CString)> = once_cell::sync::OnceCell::new();
             let (version, path) = TEXT.get_or_init(|| (c_string(runtime.version()), c_string(runtime.path().display().to_string())));
-            let size = size_of::<seqseg_runtime_info>();
+            let size = size_of::<nasoseg_runtime_info>();
             let value =
-                seqseg_runtime_info { struct_size: size, version: version.as_ptr(), path: path.as_ptr(), has_cuda: runtime.has_cuda() };
+                nasoseg_runtime_info { struct_size: size, version: version.as_ptr(), path: path.as_ptr(), has_cuda: runtime.has_cuda() };
             fill(info, value, size, "info")
         })
     }

@@ -7,26 +7,26 @@ use crate::export::preview::{Preview, write_preview};
 use crate::export::record::{Record, Timing};
 use crate::export::{RtStructOptions, write_rtstruct};
 use crate::ffi::boundary::{borrow, call, guarded, path};
-use crate::ffi::contours::seqseg_contours;
-use crate::ffi::detection::seqseg_detection;
-use crate::ffi::error::seqseg_error;
-use crate::ffi::options::{Options, seqseg_options};
-use crate::ffi::run::{seqseg_run, with};
-use crate::ffi::segmentation::seqseg_segmentation;
+use crate::ffi::contours::nasoseg_contours;
+use crate::ffi::detection::nasoseg_detection;
+use crate::ffi::error::nasoseg_error;
+use crate::ffi::options::{Options, nasoseg_options};
+use crate::ffi::run::{nasoseg_run, with};
+use crate::ffi::segmentation::nasoseg_segmentation;
 use crate::run::Stage;
 
-/// Writes an RT Structure Set on the images that T1C came from: DICOM files, or a volume in memory with seqseg_study_set_dicom_source;
-/// SEQSEG_ERROR_UNSUPPORTED otherwise. The file appears whole or not at all. Options: holes, simplify_mm, roi_name, structure_set_label.
+/// Writes an RT Structure Set on the images that T1C came from: DICOM files, or a volume in memory with nasoseg_study_set_dicom_source;
+/// NASOSEG_ERROR_UNSUPPORTED otherwise. The file appears whole or not at all. Options: holes, simplify_mm, roi_name, structure_set_label.
 ///
 /// # Safety
 /// `contours` is a live handle; `file` is a string (UTF-8, borrowed); `options` and `run` are NULL or live; `error` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_contours_write_rtstruct(
-    contours: *const seqseg_contours,
+pub unsafe extern "C" fn nasoseg_contours_write_rtstruct(
+    contours: *const nasoseg_contours,
     file: *const c_char,
-    options: *const seqseg_options,
-    run: *const seqseg_run,
-    error: *mut *mut seqseg_error,
+    options: *const nasoseg_options,
+    run: *const nasoseg_run,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -50,17 +50,17 @@ pub unsafe extern "C" fn seqseg_contours_write_rtstruct(
     }
 }
 
-/// Writes the mask as NIfTI-1 (.nii.gz) on T1C's grid. SEQSEG_ERROR_UNSUPPORTED for unevenly spaced slices, which NIfTI cannot hold.
+/// Writes the mask as NIfTI-1 (.nii.gz) on T1C's grid. NASOSEG_ERROR_UNSUPPORTED for unevenly spaced slices, which NIfTI cannot hold.
 ///
 /// # Safety
-/// `segmentation` is a live handle; the rest as seqseg_contours_write_rtstruct.
+/// `segmentation` is a live handle; the rest as nasoseg_contours_write_rtstruct.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_segmentation_write_mask(
-    segmentation: *const seqseg_segmentation,
+pub unsafe extern "C" fn nasoseg_segmentation_write_mask(
+    segmentation: *const nasoseg_segmentation,
     file: *const c_char,
-    options: *const seqseg_options,
-    run: *const seqseg_run,
-    error: *mut *mut seqseg_error,
+    options: *const nasoseg_options,
+    run: *const nasoseg_run,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     let _ = options;
     // SAFETY: the caller's promise.
@@ -70,14 +70,14 @@ pub unsafe extern "C" fn seqseg_segmentation_write_mask(
 /// Writes the probability as NIfTI-1 (.nii.gz, float32) on T1C's grid.
 ///
 /// # Safety
-/// As seqseg_segmentation_write_mask.
+/// As nasoseg_segmentation_write_mask.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_segmentation_write_probability(
-    segmentation: *const seqseg_segmentation,
+pub unsafe extern "C" fn nasoseg_segmentation_write_probability(
+    segmentation: *const nasoseg_segmentation,
     file: *const c_char,
-    options: *const seqseg_options,
-    run: *const seqseg_run,
-    error: *mut *mut seqseg_error,
+    options: *const nasoseg_options,
+    run: *const nasoseg_run,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     let _ = options;
     // SAFETY: the caller's promise.
@@ -87,10 +87,10 @@ pub unsafe extern "C" fn seqseg_segmentation_write_probability(
 /// # Safety
 /// As the functions above.
 unsafe fn write_volume(
-    segmentation: *const seqseg_segmentation,
+    segmentation: *const nasoseg_segmentation,
     file: *const c_char,
-    run: *const seqseg_run,
-    error: *mut *mut seqseg_error,
+    run: *const nasoseg_run,
+    error: *mut *mut nasoseg_error,
     mask: bool,
 ) -> u32 {
     // SAFETY: the caller's promise.
@@ -115,16 +115,16 @@ unsafe fn write_volume(
 /// Writes the preview: a PNG with the three sequences, the agent's walk, the final box and the contour of every slice in range.
 ///
 /// # Safety
-/// `detection`, `segmentation` and `contours` are live handles of one study; the rest as seqseg_contours_write_rtstruct.
+/// `detection`, `segmentation` and `contours` are live handles of one study; the rest as nasoseg_contours_write_rtstruct.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_write_preview(
-    detection: *const seqseg_detection,
-    segmentation: *const seqseg_segmentation,
-    contours: *const seqseg_contours,
+pub unsafe extern "C" fn nasoseg_write_preview(
+    detection: *const nasoseg_detection,
+    segmentation: *const nasoseg_segmentation,
+    contours: *const nasoseg_contours,
     file: *const c_char,
-    options: *const seqseg_options,
-    run: *const seqseg_run,
-    error: *mut *mut seqseg_error,
+    options: *const nasoseg_options,
+    run: *const nasoseg_run,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     let _ = options;
     // SAFETY: the caller's promise.
@@ -158,14 +158,14 @@ pub unsafe extern "C" fn seqseg_write_preview(
 /// Writes the run record: versions, model hash, device, seconds of detection and segmentation, warnings, statuses, identity of the inputs (JSON).
 ///
 /// # Safety
-/// As seqseg_segmentation_write_mask.
+/// As nasoseg_segmentation_write_mask.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_segmentation_write_record(
-    segmentation: *const seqseg_segmentation,
+pub unsafe extern "C" fn nasoseg_segmentation_write_record(
+    segmentation: *const nasoseg_segmentation,
     file: *const c_char,
-    options: *const seqseg_options,
-    run: *const seqseg_run,
-    error: *mut *mut seqseg_error,
+    options: *const nasoseg_options,
+    run: *const nasoseg_run,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     let _ = options;
     // SAFETY: the caller's promise.

@@ -1,6 +1,6 @@
 //! The C ABI: handles, options, borrowed views; no logic of its own.
 //!
-//! In: C pointers, checked here. Out: status codes, error handles, and handles that own Rust values. `include/seqseg.h` is generated from
+//! In: C pointers, checked here. Out: status codes, error handles, and handles that own Rust values. `include/nasoseg.h` is generated from
 //! this module by cbindgen; a test fails when it drifts. Every fallible function goes through [`boundary::call`]: one place for null checks,
 //! panics, poisoned handles and errors.
 

@@ -9,14 +9,14 @@ use crate::contour::ContourKind;
 use crate::error::{Error, Result};
 use crate::export::HoleMode;
 use crate::ffi::boundary::{Handle, borrow, call, guarded, path, place, text};
-use crate::ffi::error::seqseg_error;
+use crate::ffi::error::nasoseg_error;
 use crate::runtime::Device;
 use crate::study::{ReadOptions, Reslice, Study};
 
 /// Options of any call; each call reads those that concern it. Everywhere NULL stands for the defaults.
 /// An options object may be used by many threads at once; a setter changes it for the calls that begin afterwards.
 #[allow(non_camel_case_types)]
-pub struct seqseg_options {
+pub struct nasoseg_options {
     pub(crate) handle: Handle<Mutex<Options>>,
 }
 
@@ -24,37 +24,37 @@ pub struct seqseg_options {
 #[repr(C)]
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum seqseg_contour_kind {
+pub enum nasoseg_contour_kind {
     /// The level of the probability at the model's threshold, between voxel centres.
-    SEQSEG_CONTOUR_LEVEL = 0,
+    NASOSEG_CONTOUR_LEVEL = 0,
     /// The edges of the mask's voxels.
-    SEQSEG_CONTOUR_VOXEL = 1,
+    NASOSEG_CONTOUR_VOXEL = 1,
 }
 
 /// How an RT Structure Set holds holes.
 #[repr(C)]
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum seqseg_holes {
+pub enum nasoseg_holes {
     /// One closed line that enters the hole through a cut of no width: every planning system imports it.
-    SEQSEG_HOLES_KEYHOLE = 0,
+    NASOSEG_HOLES_KEYHOLE = 0,
     /// Geometric type CLOSEDPLANAR_XOR.
-    SEQSEG_HOLES_XOR = 1,
+    NASOSEG_HOLES_XOR = 1,
     /// Overlapping CLOSED_PLANAR items: many readers take them as exclusive-or, some as union.
-    SEQSEG_HOLES_PLAIN = 2,
+    NASOSEG_HOLES_PLAIN = 2,
     /// Holes are filled.
-    SEQSEG_HOLES_FILL = 3,
+    NASOSEG_HOLES_FILL = 3,
 }
 
 /// What the model sees of a T1C whose own slices are not axial.
 #[repr(C)]
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum seqseg_reslice {
+pub enum nasoseg_reslice {
     /// T1C along the storage axes nearest to the patient's; a DICOM T1C that is not axial is refused.
-    SEQSEG_RESLICE_NEVER = 0,
+    NASOSEG_RESLICE_NEVER = 0,
     /// Axial slices resampled from T1C, unless its own are axial to within 1 degree. The result is brought back onto T1C's own voxels.
-    SEQSEG_RESLICE_AXIAL = 1,
+    NASOSEG_RESLICE_AXIAL = 1,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -81,7 +81,7 @@ impl Options {
     ///
     /// # Safety
     /// `options` is null or a live handle.
-    pub unsafe fn of(options: *const seqseg_options) -> Options {
+    pub unsafe fn of(options: *const nasoseg_options) -> Options {
         // SAFETY: the caller's promise.
         match unsafe { options.as_ref() } {
             None => Options::default(),
@@ -99,17 +99,17 @@ impl Options {
     }
 }
 
-/// Makes an options object with the defaults; free it with seqseg_options_free.
+/// Makes an options object with the defaults; free it with nasoseg_options_free.
 ///
 /// # Safety
 /// `options` points to writable memory; `error` is NULL or does too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_new(options: *mut *mut seqseg_options, error: *mut *mut seqseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_options_new(options: *mut *mut nasoseg_options, error: *mut *mut nasoseg_error) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         call(error, &[], || {
             let out = place(options, "options")?;
-            *out = Box::into_raw(Box::new(seqseg_options { handle: Handle::default() }));
+            *out = Box::into_raw(Box::new(nasoseg_options { handle: Handle::default() }));
             Ok(())
         })
     }
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn seqseg_options_new(options: *mut *mut seqseg_options, e
 /// # Safety
 /// `options` is NULL or a live handle, not used afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_free(options: *mut seqseg_options) {
+pub unsafe extern "C" fn nasoseg_options_free(options: *mut nasoseg_options) {
     if !options.is_null() {
         // SAFETY: the caller's promise.
         drop(unsafe { Box::from_raw(options) });
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn seqseg_options_free(options: *mut seqseg_options) {
 
 /// # Safety
 /// As the functions below.
-unsafe fn set(options: *mut seqseg_options, error: *mut *mut seqseg_error, change: impl FnOnce(&mut Options) -> Result<()>) -> u32 {
+unsafe fn set(options: *mut nasoseg_options, error: *mut *mut nasoseg_error, change: impl FnOnce(&mut Options) -> Result<()>) -> u32 {
     // SAFETY: the caller's promise; a shared reference is enough, the mutex guards the rest.
     unsafe {
         call(error, &[guarded!(options)], || {
@@ -139,16 +139,16 @@ unsafe fn set(options: *mut seqseg_options, error: *mut *mut seqseg_error, chang
     }
 }
 
-/// seqseg_engine_new: where the model runs: "cpu", "cuda", "cuda:N" or "auto" (default). A device that is named and cannot start is an error;
-/// "auto" falls back to the CPU and says so (seqseg_engine_device_fallback).
+/// nasoseg_engine_new: where the model runs: "cpu", "cuda", "cuda:N" or "auto" (default). A device that is named and cannot start is an error;
+/// "auto" falls back to the CPU and says so (nasoseg_engine_device_fallback).
 ///
 /// # Safety
 /// `options` is a live handle, `device` a string; both are borrowed for the call.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_set_device(
-    options: *mut seqseg_options,
+pub unsafe extern "C" fn nasoseg_options_set_device(
+    options: *mut nasoseg_options,
     device: *const c_char,
-    error: *mut *mut seqseg_error,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -159,16 +159,16 @@ pub unsafe extern "C" fn seqseg_options_set_device(
     }
 }
 
-/// seqseg_engine_new: the path of ONNX Runtime's shared library, or its folder. Default: the environment variable SEQSEG_ORT_DYLIB, then beside
+/// nasoseg_engine_new: the path of ONNX Runtime's shared library, or its folder. Default: the environment variable NASOSEG_ORT_DYLIB, then beside
 /// this library, then the active virtual environment's onnxruntime wheel. A process can use one ONNX Runtime only.
 ///
 /// # Safety
 /// `options` is a live handle, `path` a string; both are borrowed for the call.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_set_onnxruntime(
-    options: *mut seqseg_options,
+pub unsafe extern "C" fn nasoseg_options_set_onnxruntime(
+    options: *mut nasoseg_options,
     library_path: *const c_char,
-    error: *mut *mut seqseg_error,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -179,12 +179,12 @@ pub unsafe extern "C" fn seqseg_options_set_onnxruntime(
     }
 }
 
-/// seqseg_engine_new: threads inside one model run; 0 (default) is all cores.
+/// nasoseg_engine_new: threads inside one model run; 0 (default) is all cores.
 ///
 /// # Safety
 /// `options` is a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_set_threads(options: *mut seqseg_options, threads: u32, error: *mut *mut seqseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_options_set_threads(options: *mut nasoseg_options, threads: u32, error: *mut *mut nasoseg_error) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         set(options, error, |o| {
@@ -197,13 +197,13 @@ pub unsafe extern "C" fn seqseg_options_set_threads(options: *mut seqseg_options
     }
 }
 
-/// seqseg_engine_new: how many model runs of one engine may go at once, 1 (default) to 64. Every further one costs another copy of the model's
+/// nasoseg_engine_new: how many model runs of one engine may go at once, 1 (default) to 64. Every further one costs another copy of the model's
 /// weights and of its working memory.
 ///
 /// # Safety
 /// `options` is a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_set_concurrent_runs(options: *mut seqseg_options, runs: u32, error: *mut *mut seqseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_options_set_concurrent_runs(options: *mut nasoseg_options, runs: u32, error: *mut *mut nasoseg_error) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         set(options, error, |o| {
@@ -216,17 +216,17 @@ pub unsafe extern "C" fn seqseg_options_set_concurrent_runs(options: *mut seqseg
     }
 }
 
-/// seqseg_detect: the slices `first` up to, but not including, `end`, in canonical order (0-based, from inferior to superior).
+/// nasoseg_detect: the slices `first` up to, but not including, `end`, in canonical order (0-based, from inferior to superior).
 /// Default: all, which a model trained without tumour-free slices refuses.
 ///
 /// # Safety
 /// `options` is a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_set_slices(
-    options: *mut seqseg_options,
+pub unsafe extern "C" fn nasoseg_options_set_slices(
+    options: *mut nasoseg_options,
     first: usize,
     end: usize,
-    error: *mut *mut seqseg_error,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -241,16 +241,16 @@ pub unsafe extern "C" fn seqseg_options_set_slices(
     }
 }
 
-/// seqseg_detect: the slices whose centre has z (LPS, mm) from `low` up to, but not including, `high`.
+/// nasoseg_detect: the slices whose centre has z (LPS, mm) from `low` up to, but not including, `high`.
 ///
 /// # Safety
 /// `options` is a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_set_slices_mm(
-    options: *mut seqseg_options,
+pub unsafe extern "C" fn nasoseg_options_set_slices_mm(
+    options: *mut nasoseg_options,
     low: f64,
     high: f64,
-    error: *mut *mut seqseg_error,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -265,15 +265,15 @@ pub unsafe extern "C" fn seqseg_options_set_slices_mm(
     }
 }
 
-/// seqseg_detect: go on where the sequences' frames of reference differ; recorded as a warning. Another patient is never forced.
+/// nasoseg_detect: go on where the sequences' frames of reference differ; recorded as a warning. Another patient is never forced.
 ///
 /// # Safety
 /// `options` is a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_set_force_geometry(
-    options: *mut seqseg_options,
+pub unsafe extern "C" fn nasoseg_options_set_force_geometry(
+    options: *mut nasoseg_options,
     force: bool,
-    error: *mut *mut seqseg_error,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -284,15 +284,15 @@ pub unsafe extern "C" fn seqseg_options_set_force_geometry(
     }
 }
 
-/// seqseg_detect: take slices that T1 or T2 covers incompletely too.
+/// nasoseg_detect: take slices that T1 or T2 covers incompletely too.
 ///
 /// # Safety
 /// `options` is a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_set_force_coverage(
-    options: *mut seqseg_options,
+pub unsafe extern "C" fn nasoseg_options_set_force_coverage(
+    options: *mut nasoseg_options,
     force: bool,
-    error: *mut *mut seqseg_error,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -303,19 +303,19 @@ pub unsafe extern "C" fn seqseg_options_set_force_coverage(
     }
 }
 
-/// seqseg_detect, seqseg_detection_read: what the model sees of a T1C whose own slices are not axial (seqseg_reslice). `step_mm`: distance
-/// between the axial slices, 0.5 to 10 mm, or 0 for the default of 3 mm. Default SEQSEG_RESLICE_NEVER. Numbers of slices, positions, boxes and
+/// nasoseg_detect, nasoseg_detection_read: what the model sees of a T1C whose own slices are not axial (nasoseg_reslice). `step_mm`: distance
+/// between the axial slices, 0.5 to 10 mm, or 0 for the default of 3 mm. Default NASOSEG_RESLICE_NEVER. Numbers of slices, positions, boxes and
 /// areas per slice are then those of the axial slices; mask, probability, volume and contours lie on T1C's own. A warning of the study tells
 /// it. Another value brings the study together anew: detections made before fit it no more.
 ///
 /// # Safety
 /// `options` is a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_set_reslice(
-    options: *mut seqseg_options,
+pub unsafe extern "C" fn nasoseg_options_set_reslice(
+    options: *mut nasoseg_options,
     reslice: u32,
     step_mm: f64,
-    error: *mut *mut seqseg_error,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -326,7 +326,7 @@ pub unsafe extern "C" fn seqseg_options_set_reslice(
                 1 => axial,
                 _ => {
                     return Err(Error::Argument(format!(
-                        "reslice {reslice}: SEQSEG_RESLICE_NEVER (0) or SEQSEG_RESLICE_AXIAL (1) was expected"
+                        "reslice {reslice}: NASOSEG_RESLICE_NEVER (0) or NASOSEG_RESLICE_AXIAL (1) was expected"
                     )));
                 }
             };
@@ -335,12 +335,12 @@ pub unsafe extern "C" fn seqseg_options_set_reslice(
     }
 }
 
-/// seqseg_contour: the line that contours follow (seqseg_contour_kind). Default SEQSEG_CONTOUR_LEVEL.
+/// nasoseg_contour: the line that contours follow (nasoseg_contour_kind). Default NASOSEG_CONTOUR_LEVEL.
 ///
 /// # Safety
 /// `options` is a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_set_contour_kind(options: *mut seqseg_options, kind: u32, error: *mut *mut seqseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_options_set_contour_kind(options: *mut nasoseg_options, kind: u32, error: *mut *mut nasoseg_error) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         set(options, error, |o| {
@@ -349,7 +349,7 @@ pub unsafe extern "C" fn seqseg_options_set_contour_kind(options: *mut seqseg_op
                 1 => ContourKind::Voxel,
                 _ => {
                     return Err(Error::Argument(format!(
-                        "contour kind {kind}: SEQSEG_CONTOUR_LEVEL (0) or SEQSEG_CONTOUR_VOXEL (1) was expected"
+                        "contour kind {kind}: NASOSEG_CONTOUR_LEVEL (0) or NASOSEG_CONTOUR_VOXEL (1) was expected"
                     )));
                 }
             };
@@ -358,12 +358,12 @@ pub unsafe extern "C" fn seqseg_options_set_contour_kind(options: *mut seqseg_op
     }
 }
 
-/// seqseg_contours_write_rtstruct: how holes are written (seqseg_holes). Default SEQSEG_HOLES_KEYHOLE.
+/// nasoseg_contours_write_rtstruct: how holes are written (nasoseg_holes). Default NASOSEG_HOLES_KEYHOLE.
 ///
 /// # Safety
 /// `options` is a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_set_holes(options: *mut seqseg_options, holes: u32, error: *mut *mut seqseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_options_set_holes(options: *mut nasoseg_options, holes: u32, error: *mut *mut nasoseg_error) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         set(options, error, |o| {
@@ -372,22 +372,22 @@ pub unsafe extern "C" fn seqseg_options_set_holes(options: *mut seqseg_options, 
                 1 => HoleMode::Xor,
                 2 => HoleMode::Plain,
                 3 => HoleMode::Fill,
-                _ => return Err(Error::Argument(format!("holes {holes}: a seqseg_holes from 0 to 3 was expected"))),
+                _ => return Err(Error::Argument(format!("holes {holes}: a nasoseg_holes from 0 to 3 was expected"))),
             };
             Ok(())
         })
     }
 }
 
-/// seqseg_contours_write_rtstruct: how far (mm) the line may be moved to spare points; 0 (default) writes the exact line.
+/// nasoseg_contours_write_rtstruct: how far (mm) the line may be moved to spare points; 0 (default) writes the exact line.
 ///
 /// # Safety
 /// `options` is a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_set_simplify_mm(
-    options: *mut seqseg_options,
+pub unsafe extern "C" fn nasoseg_options_set_simplify_mm(
+    options: *mut nasoseg_options,
     tolerance_mm: f64,
-    error: *mut *mut seqseg_error,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -401,16 +401,16 @@ pub unsafe extern "C" fn seqseg_options_set_simplify_mm(
     }
 }
 
-/// seqseg_contours_write_rtstruct: the ROI's name, at most 16 characters. Default "GTVp_SeqSeg"; a demo model's result is always called
+/// nasoseg_contours_write_rtstruct: the ROI's name, at most 16 characters. Default "GTVp_SeqSeg"; a demo model's result is always called
 /// "DEMO_NOT_CLIN".
 ///
 /// # Safety
 /// `options` is a live handle, `name` a string; both are borrowed for the call.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_set_roi_name(
-    options: *mut seqseg_options,
+pub unsafe extern "C" fn nasoseg_options_set_roi_name(
+    options: *mut nasoseg_options,
     name: *const c_char,
-    error: *mut *mut seqseg_error,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -421,15 +421,15 @@ pub unsafe extern "C" fn seqseg_options_set_roi_name(
     }
 }
 
-/// seqseg_contours_write_rtstruct: the structure set's label, at most 16 characters. Default "SeqSeg".
+/// nasoseg_contours_write_rtstruct: the structure set's label, at most 16 characters. Default "nasoseg".
 ///
 /// # Safety
 /// `options` is a live handle, `label` a string; both are borrowed for the call.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_set_structure_set_label(
-    options: *mut seqseg_options,
+pub unsafe extern "C" fn nasoseg_options_set_structure_set_label(
+    options: *mut nasoseg_options,
     label: *const c_char,
-    error: *mut *mut seqseg_error,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -440,15 +440,15 @@ pub unsafe extern "C" fn seqseg_options_set_structure_set_label(
     }
 }
 
-/// seqseg_study_load, seqseg_study_set_dicom_source: which series to take where the files hold several (SeriesInstanceUID).
+/// nasoseg_study_load, nasoseg_study_set_dicom_source: which series to take where the files hold several (SeriesInstanceUID).
 ///
 /// # Safety
 /// `options` is a live handle, `uid` a string; both are borrowed for the call.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_set_series_uid(
-    options: *mut seqseg_options,
+pub unsafe extern "C" fn nasoseg_options_set_series_uid(
+    options: *mut nasoseg_options,
     uid: *const c_char,
-    error: *mut *mut seqseg_error,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -459,13 +459,13 @@ pub unsafe extern "C" fn seqseg_options_set_series_uid(
     }
 }
 
-/// seqseg_study_load, seqseg_study_set_dicom_source: which images to take where a series holds several echoes, b-values, time points or
+/// nasoseg_study_load, nasoseg_study_set_dicom_source: which images to take where a series holds several echoes, b-values, time points or
 /// stacks: "NAME=VALUE" as the refusal lists them, several parted by semicolons ("Echo Time=80").
 ///
 /// # Safety
 /// `options` is a live handle, `pick` a string; both are borrowed for the call.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_set_pick(options: *mut seqseg_options, pick: *const c_char, error: *mut *mut seqseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_options_set_pick(options: *mut nasoseg_options, pick: *const c_char, error: *mut *mut nasoseg_error) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         set(options, error, |o| {
@@ -475,13 +475,13 @@ pub unsafe extern "C" fn seqseg_options_set_pick(options: *mut seqseg_options, p
     }
 }
 
-/// seqseg_study_load, seqseg_study_set_dicom_source: take a series in which slices are missing. Their distances are kept, and a warning
-/// (seqseg_study_warning) says where.
+/// nasoseg_study_load, nasoseg_study_set_dicom_source: take a series in which slices are missing. Their distances are kept, and a warning
+/// (nasoseg_study_warning) says where.
 ///
 /// # Safety
 /// `options` is a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_options_set_allow_gaps(options: *mut seqseg_options, allow: bool, error: *mut *mut seqseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_options_set_allow_gaps(options: *mut nasoseg_options, allow: bool, error: *mut *mut nasoseg_error) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         set(options, error, |o| {

@@ -4,31 +4,31 @@ use std::ffi::c_void;
 
 use crate::error::Result;
 use crate::ffi::boundary::{borrow, call, place, quiet};
-use crate::ffi::error::seqseg_error;
+use crate::ffi::error::nasoseg_error;
 use crate::run::{CancelToken, Progress, Run, Stage};
 
 /// The stages of the pipeline, in order.
 #[repr(C)]
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum seqseg_stage {
-    SEQSEG_STAGE_READ = 0,
-    SEQSEG_STAGE_ALIGN = 1,
-    SEQSEG_STAGE_PREPARE = 2,
-    SEQSEG_STAGE_DETECT = 3,
-    SEQSEG_STAGE_SEGMENT = 4,
-    SEQSEG_STAGE_CONTOUR = 5,
-    SEQSEG_STAGE_EXPORT = 6,
+pub enum nasoseg_stage {
+    NASOSEG_STAGE_READ = 0,
+    NASOSEG_STAGE_ALIGN = 1,
+    NASOSEG_STAGE_PREPARE = 2,
+    NASOSEG_STAGE_DETECT = 3,
+    NASOSEG_STAGE_SEGMENT = 4,
+    NASOSEG_STAGE_CONTOUR = 5,
+    NASOSEG_STAGE_EXPORT = 6,
 }
 
 /// How far a stage is. `done` of `total` never decreases within a stage of one call. Later versions may append fields.
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
-pub struct seqseg_progress {
+pub struct nasoseg_progress {
     /// Bytes that the library filled.
     pub struct_size: usize,
-    /// A seqseg_stage.
+    /// A nasoseg_stage.
     pub stage: u32,
     /// Units done: sequences, slices or files.
     pub done: usize,
@@ -40,33 +40,33 @@ pub struct seqseg_progress {
 /// unwind (throw) into the library, and may not make calls on the handles of the call that reports: the study's lock is held. Cancel tokens
 /// may be used.
 #[allow(non_camel_case_types)]
-pub type seqseg_progress_callback = Option<unsafe extern "C" fn(progress: *const seqseg_progress, user_data: *mut c_void) -> bool>;
+pub type nasoseg_progress_callback = Option<unsafe extern "C" fn(progress: *const nasoseg_progress, user_data: *mut c_void) -> bool>;
 
 /// A flag that cancels calls. Any thread, or a signal handler, may set it. It stays set until it is reset.
 #[allow(non_camel_case_types)]
-pub struct seqseg_cancel_token {
+pub struct nasoseg_cancel_token {
     token: CancelToken,
 }
 
 /// What a long call reports to and is cancelled by. Everywhere NULL stands for neither.
 #[allow(non_camel_case_types)]
-pub struct seqseg_run {
-    callback: seqseg_progress_callback,
+pub struct nasoseg_run {
+    callback: nasoseg_progress_callback,
     user_data: *mut c_void,
     token: Option<CancelToken>,
 }
 
-/// Makes a cancel token; free it with seqseg_cancel_token_free.
+/// Makes a cancel token; free it with nasoseg_cancel_token_free.
 ///
 /// # Safety
 /// `token` points to writable memory; `error` is NULL or does too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_cancel_token_new(token: *mut *mut seqseg_cancel_token, error: *mut *mut seqseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_cancel_token_new(token: *mut *mut nasoseg_cancel_token, error: *mut *mut nasoseg_error) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         call(error, &[], || {
             let out = place(token, "token")?;
-            *out = Box::into_raw(Box::new(seqseg_cancel_token { token: CancelToken::new() }));
+            *out = Box::into_raw(Box::new(nasoseg_cancel_token { token: CancelToken::new() }));
             Ok(())
         })
     }
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn seqseg_cancel_token_new(token: *mut *mut seqseg_cancel_
 /// # Safety
 /// `token` is NULL or a live handle, not used afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_cancel_token_free(token: *mut seqseg_cancel_token) {
+pub unsafe extern "C" fn nasoseg_cancel_token_free(token: *mut nasoseg_cancel_token) {
     if !token.is_null() {
         // SAFETY: the caller's promise.
         drop(unsafe { Box::from_raw(token) });
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn seqseg_cancel_token_free(token: *mut seqseg_cancel_toke
 /// # Safety
 /// `token` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_cancel_token_cancel(token: *const seqseg_cancel_token) {
+pub unsafe extern "C" fn nasoseg_cancel_token_cancel(token: *const nasoseg_cancel_token) {
     // SAFETY: the caller's promise. Nothing here can panic or allocate.
     if let Some(token) = unsafe { token.as_ref() } {
         token.token.cancel();
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn seqseg_cancel_token_cancel(token: *const seqseg_cancel_
 /// # Safety
 /// `token` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_cancel_token_is_cancelled(token: *const seqseg_cancel_token) -> bool {
+pub unsafe extern "C" fn nasoseg_cancel_token_is_cancelled(token: *const nasoseg_cancel_token) -> bool {
     // SAFETY: the caller's promise.
     unsafe { token.as_ref() }.is_some_and(|t| t.token.is_cancelled())
 }
@@ -112,23 +112,23 @@ pub unsafe extern "C" fn seqseg_cancel_token_is_cancelled(token: *const seqseg_c
 /// # Safety
 /// `token` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_cancel_token_reset(token: *const seqseg_cancel_token) {
+pub unsafe extern "C" fn nasoseg_cancel_token_reset(token: *const nasoseg_cancel_token) {
     // SAFETY: the caller's promise.
     if let Some(token) = unsafe { token.as_ref() } {
         token.token.reset();
     }
 }
 
-/// Makes a run; free it with seqseg_run_free. A run may serve many calls, one at a time.
+/// Makes a run; free it with nasoseg_run_free. A run may serve many calls, one at a time.
 ///
 /// # Safety
 /// `run` points to writable memory; `error` is NULL or does too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_run_new(run: *mut *mut seqseg_run, error: *mut *mut seqseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_run_new(run: *mut *mut nasoseg_run, error: *mut *mut nasoseg_error) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         call(error, &[], || {
-            let new = seqseg_run { callback: None, user_data: std::ptr::null_mut(), token: None };
+            let new = nasoseg_run { callback: None, user_data: std::ptr::null_mut(), token: None };
             let out = place(run, "run")?;
             *out = Box::into_raw(Box::new(new));
             Ok(())
@@ -141,7 +141,7 @@ pub unsafe extern "C" fn seqseg_run_new(run: *mut *mut seqseg_run, error: *mut *
 /// # Safety
 /// `run` is NULL or a live handle, not used afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_run_free(run: *mut seqseg_run) {
+pub unsafe extern "C" fn nasoseg_run_free(run: *mut nasoseg_run) {
     if !run.is_null() {
         // SAFETY: the caller's promise.
         drop(unsafe { Box::from_raw(run) });
@@ -153,11 +153,11 @@ pub unsafe extern "C" fn seqseg_run_free(run: *mut seqseg_run) {
 /// # Safety
 /// `run` is a live handle that no call is using; `callback` and `user_data` stay valid while calls use the run.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_run_set_progress(
-    run: *mut seqseg_run,
-    callback: seqseg_progress_callback,
+pub unsafe extern "C" fn nasoseg_run_set_progress(
+    run: *mut nasoseg_run,
+    callback: nasoseg_progress_callback,
     user_data: *mut c_void,
-    error: *mut *mut seqseg_error,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -175,10 +175,10 @@ pub unsafe extern "C" fn seqseg_run_set_progress(
 /// # Safety
 /// `run` is a live handle that no call is using; `token` is NULL or a live handle, borrowed for the call.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_run_set_cancel(
-    run: *mut seqseg_run,
-    token: *const seqseg_cancel_token,
-    error: *mut *mut seqseg_error,
+pub unsafe extern "C" fn nasoseg_run_set_cancel(
+    run: *mut nasoseg_run,
+    token: *const nasoseg_cancel_token,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -193,34 +193,34 @@ pub unsafe extern "C" fn seqseg_run_set_cancel(
 ///
 /// # Safety
 /// `run` is null or a live handle; its callback and user data are valid.
-pub(crate) unsafe fn with<T>(run: *const seqseg_run, work: impl FnOnce(&Run<'_>) -> Result<T>) -> Result<T> {
+pub(crate) unsafe fn with<T>(run: *const nasoseg_run, work: impl FnOnce(&Run<'_>) -> Result<T>) -> Result<T> {
     // SAFETY: the caller's promise.
     let Ok(run) = (unsafe { borrow(run, "run") }) else { return work(&Run::default()) };
     let report = |p: Progress| {
         let Some(callback) = run.callback else { return true };
         let progress =
-            seqseg_progress { struct_size: size_of::<seqseg_progress>(), stage: stage(p.stage) as u32, done: p.done, total: p.total };
+            nasoseg_progress { struct_size: size_of::<nasoseg_progress>(), stage: stage(p.stage) as u32, done: p.done, total: p.total };
         // SAFETY: the caller's promise about callback and user data.
         unsafe { callback(&progress, run.user_data) }
     };
     work(&Run { progress: Some(&report), cancel: run.token.as_ref() })
 }
 
-fn stage(stage: Stage) -> seqseg_stage {
+fn stage(stage: Stage) -> nasoseg_stage {
     match stage {
-        Stage::Read => seqseg_stage::SEQSEG_STAGE_READ,
-        Stage::Align => seqseg_stage::SEQSEG_STAGE_ALIGN,
-        Stage::Prepare => seqseg_stage::SEQSEG_STAGE_PREPARE,
-        Stage::Detect => seqseg_stage::SEQSEG_STAGE_DETECT,
-        Stage::Segment => seqseg_stage::SEQSEG_STAGE_SEGMENT,
-        Stage::Contour => seqseg_stage::SEQSEG_STAGE_CONTOUR,
-        Stage::Export => seqseg_stage::SEQSEG_STAGE_EXPORT,
+        Stage::Read => nasoseg_stage::NASOSEG_STAGE_READ,
+        Stage::Align => nasoseg_stage::NASOSEG_STAGE_ALIGN,
+        Stage::Prepare => nasoseg_stage::NASOSEG_STAGE_PREPARE,
+        Stage::Detect => nasoseg_stage::NASOSEG_STAGE_DETECT,
+        Stage::Segment => nasoseg_stage::NASOSEG_STAGE_SEGMENT,
+        Stage::Contour => nasoseg_stage::NASOSEG_STAGE_CONTOUR,
+        Stage::Export => nasoseg_stage::NASOSEG_STAGE_EXPORT,
     }
 }
 
 /// A stage's name in words, for example "detect". Static. "" for a number that is no stage.
 #[unsafe(no_mangle)]
-pub extern "C" fn seqseg_stage_name(stage: u32) -> *const std::ffi::c_char {
+pub extern "C" fn nasoseg_stage_name(stage: u32) -> *const std::ffi::c_char {
     const NAMES: [&std::ffi::CStr; 7] = [c"read", c"align", c"prepare", c"detect", c"segment", c"contour", c"export"];
     quiet(c"".as_ptr(), || NAMES.get(stage as usize).map(|n| n.as_ptr()))
 }

@@ -7,19 +7,19 @@ use crate::detect::Detection;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ffi::boundary::{Handle, borrow, call, clear, fill, guarded, place, quiet};
-use crate::ffi::detection::{bits, seqseg_detection};
-use crate::ffi::engine::seqseg_engine;
-use crate::ffi::error::seqseg_error;
-use crate::ffi::options::seqseg_options;
-use crate::ffi::run::{seqseg_run, with};
-use crate::ffi::study::{self, seqseg_study};
+use crate::ffi::detection::{bits, nasoseg_detection};
+use crate::ffi::engine::nasoseg_engine;
+use crate::ffi::error::nasoseg_error;
+use crate::ffi::options::nasoseg_options;
+use crate::ffi::run::{nasoseg_run, with};
+use crate::ffi::study::{self, nasoseg_study};
 use crate::segment::Segmentation;
 use crate::study::Study;
 
 /// Mask and probability on T1C's own grid, with statistics. It never changes: safe to read from many threads at once. It carries what writing
 /// needs: model, hash, edited boxes, device.
 #[allow(non_camel_case_types)]
-pub struct seqseg_segmentation {
+pub struct nasoseg_segmentation {
     pub(crate) handle: Handle<Segmentation>,
     pub(crate) study: Arc<Study>,
     pub(crate) engine: Arc<Engine>,
@@ -33,8 +33,8 @@ pub struct seqseg_segmentation {
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
-pub struct seqseg_segmentation_view {
-    /// sizeof(seqseg_segmentation_view) of the caller.
+pub struct nasoseg_segmentation_view {
+    /// sizeof(nasoseg_segmentation_view) of the caller.
     pub struct_size: usize,
     /// Voxels along i, j and k.
     pub size: [usize; 3],
@@ -61,8 +61,8 @@ pub struct seqseg_segmentation_view {
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
-pub struct seqseg_segmentation_slice {
-    /// sizeof(seqseg_segmentation_slice) of the caller.
+pub struct nasoseg_segmentation_slice {
+    /// sizeof(nasoseg_segmentation_slice) of the caller.
     pub struct_size: usize,
     /// Canonical number: 0-based, from inferior to superior.
     pub slice: usize,
@@ -70,7 +70,7 @@ pub struct seqseg_segmentation_slice {
     pub storage_slice: usize,
     /// z (LPS, mm) of the slice's centre.
     pub position_mm: f64,
-    /// Bits of seqseg_slice_status, of detection and segmentation; 0 is ok.
+    /// Bits of nasoseg_slice_status, of detection and segmentation; 0 is ok.
     pub statuses: u32,
     /// Mask pixels; of the axial slice, where T1C was resliced.
     pub pixels: usize,
@@ -78,21 +78,21 @@ pub struct seqseg_segmentation_slice {
     pub area_mm2: f64,
 }
 
-/// Stage two (3.2 of the paper): segments every slice of the detection that has a box. Free the segmentation with seqseg_segmentation_free.
+/// Stage two (3.2 of the paper): segments every slice of the detection that has a box. Free the segmentation with nasoseg_segmentation_free.
 /// The study and engine must be those that made the detection. Progress: prepare, segment.
 ///
 /// # Safety
 /// `engine`, `study` and `detection` are live handles; `options` and `run` are NULL or live; `segmentation` points to writable memory; `error`
 /// is NULL or does.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_segment(
-    engine: *const seqseg_engine,
-    study: *const seqseg_study,
-    detection: *const seqseg_detection,
-    options: *const seqseg_options,
-    run: *const seqseg_run,
-    segmentation: *mut *mut seqseg_segmentation,
-    error: *mut *mut seqseg_error,
+pub unsafe extern "C" fn nasoseg_segment(
+    engine: *const nasoseg_engine,
+    study: *const nasoseg_study,
+    detection: *const nasoseg_detection,
+    options: *const nasoseg_options,
+    run: *const nasoseg_run,
+    segmentation: *mut *mut nasoseg_segmentation,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn seqseg_segment(
                 let found = engine.handle.value.segment(&together, &boxes, run)?;
                 let seconds = [detection.seconds, start.elapsed().as_secs_f64()];
                 let engine = engine.handle.value.clone();
-                *out = Box::into_raw(Box::new(seqseg_segmentation {
+                *out = Box::into_raw(Box::new(nasoseg_segmentation {
                     handle: Handle::new(found),
                     study: together,
                     engine,
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn seqseg_segment(
 /// # Safety
 /// `segmentation` is NULL or a live handle, not used afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_segmentation_free(segmentation: *mut seqseg_segmentation) {
+pub unsafe extern "C" fn nasoseg_segmentation_free(segmentation: *mut nasoseg_segmentation) {
     if !segmentation.is_null() {
         // SAFETY: the caller's promise.
         drop(unsafe { Box::from_raw(segmentation) });
@@ -144,10 +144,10 @@ pub unsafe extern "C" fn seqseg_segmentation_free(segmentation: *mut seqseg_segm
 /// # Safety
 /// `segmentation` is a live handle; `view` points to a struct whose struct_size is set; `error` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_segmentation_get_view(
-    segmentation: *const seqseg_segmentation,
-    view: *mut seqseg_segmentation_view,
-    error: *mut *mut seqseg_error,
+pub unsafe extern "C" fn nasoseg_segmentation_get_view(
+    segmentation: *const nasoseg_segmentation,
+    view: *mut nasoseg_segmentation_view,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -160,8 +160,8 @@ pub unsafe extern "C" fn seqseg_segmentation_get_view(
             if let Some(matrix) = grid.affine() {
                 affine.copy_from_slice(matrix.as_flattened());
             }
-            let size = size_of::<seqseg_segmentation_view>();
-            let value = seqseg_segmentation_view {
+            let size = size_of::<nasoseg_segmentation_view>();
+            let value = nasoseg_segmentation_view {
                 struct_size: size,
                 size: grid.size(),
                 mask: s.mask.as_slice().ok_or_else(contiguous)?.as_ptr(),
@@ -184,7 +184,7 @@ pub unsafe extern "C" fn seqseg_segmentation_get_view(
 /// # Safety
 /// `segmentation` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_segmentation_slice_count(segmentation: *const seqseg_segmentation) -> usize {
+pub unsafe extern "C" fn nasoseg_segmentation_slice_count(segmentation: *const nasoseg_segmentation) -> usize {
     // SAFETY: the caller's promise.
     quiet(0, || unsafe { segmentation.as_ref() }.map(|s| s.handle.value.slices.len()))
 }
@@ -194,11 +194,11 @@ pub unsafe extern "C" fn seqseg_segmentation_slice_count(segmentation: *const se
 /// # Safety
 /// `segmentation` is a live handle; `slice` points to a struct whose struct_size is set; `error` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_segmentation_get_slice(
-    segmentation: *const seqseg_segmentation,
+pub unsafe extern "C" fn nasoseg_segmentation_get_slice(
+    segmentation: *const nasoseg_segmentation,
     index: usize,
-    slice: *mut seqseg_segmentation_slice,
-    error: *mut *mut seqseg_error,
+    slice: *mut nasoseg_segmentation_slice,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -207,8 +207,8 @@ pub unsafe extern "C" fn seqseg_segmentation_get_slice(
             let entry = slices
                 .get(index)
                 .ok_or_else(|| Error::Argument(format!("slice index {index}: the segmentation has {} slices", slices.len())))?;
-            let size = size_of::<seqseg_segmentation_slice>();
-            let value = seqseg_segmentation_slice {
+            let size = size_of::<nasoseg_segmentation_slice>();
+            let value = nasoseg_segmentation_slice {
                 struct_size: size,
                 slice: entry.info.slice,
                 storage_slice: entry.info.storage_slice.unwrap_or(usize::MAX),

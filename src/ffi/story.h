@@ -1,54 +1,54 @@
 /*
- * seqseg: nasopharyngeal carcinoma in MR, found and outlined in your own process.
+ * nasoseg: nasopharyngeal carcinoma in MR, found and outlined in your own process.
  *
  * Three MR sequences of one patient (T1, contrast-enhanced T1, T2) go in; a box per slice, a mask, contours and an RT Structure Set come
  * out. The model runs on ONNX Runtime, which is loaded at run time.
  *
- * This is not a medical device. Show seqseg_engine_intended_use beside every result, and never call the result of a demo model
- * (seqseg_engine_is_demo) a target.
+ * This is not a medical device. Show nasoseg_engine_intended_use beside every result, and never call the result of a demo model
+ * (nasoseg_engine_is_demo) a target.
  *
  * THE STORY
  *
- *     #include <seqseg.h>
+ *     #include <nasoseg.h>
  *     #include <stdio.h>
  *
- *     static bool show(const seqseg_progress *p, void *user_data) {
+ *     static bool show(const nasoseg_progress *p, void *user_data) {
  *         (void)user_data;
- *         printf("%s %zu/%zu\n", seqseg_stage_name(p->stage), p->done, p->total);
+ *         printf("%s %zu/%zu\n", nasoseg_stage_name(p->stage), p->done, p->total);
  *         return true;                                       // false cancels
  *     }
  *
  *     int main(void) {
- *         seqseg_error *error = NULL;
- *         seqseg_engine *engine = NULL;
- *         seqseg_study *study = NULL;
- *         seqseg_run *run = NULL;
- *         seqseg_detection *detection = NULL;
- *         seqseg_segmentation *segmentation = NULL;
- *         seqseg_contours *contours = NULL;
+ *         nasoseg_error *error = NULL;
+ *         nasoseg_engine *engine = NULL;
+ *         nasoseg_study *study = NULL;
+ *         nasoseg_run *run = NULL;
+ *         nasoseg_detection *detection = NULL;
+ *         nasoseg_segmentation *segmentation = NULL;
+ *         nasoseg_contours *contours = NULL;
  *         const char *t1 = "patient/T1", *t1c = "patient/T1C", *t2 = "patient/T2";
  *
- *         int failed = seqseg_run_new(&run, &error)
- *             || seqseg_run_set_progress(run, show, NULL, &error)
- *             || seqseg_engine_new("models/demo", NULL, run, &engine, &error)
- *             || seqseg_study_new(&study, &error)
- *             || seqseg_study_load(study, SEQSEG_SEQUENCE_T1, &t1, 1, NULL, run, &error)
- *             || seqseg_study_load(study, SEQSEG_SEQUENCE_T1C, &t1c, 1, NULL, run, &error)
- *             || seqseg_study_load(study, SEQSEG_SEQUENCE_T2, &t2, 1, NULL, run, &error)
- *             || seqseg_detect(engine, study, NULL, run, &detection, &error)
- *             || seqseg_segment(engine, study, detection, NULL, run, &segmentation, &error)
- *             || seqseg_contour(segmentation, NULL, run, &contours, &error)
- *             || seqseg_contours_write_rtstruct(contours, "rtstruct.dcm", NULL, run, &error);
+ *         int failed = nasoseg_run_new(&run, &error)
+ *             || nasoseg_run_set_progress(run, show, NULL, &error)
+ *             || nasoseg_engine_new("models/demo", NULL, run, &engine, &error)
+ *             || nasoseg_study_new(&study, &error)
+ *             || nasoseg_study_load(study, NASOSEG_SEQUENCE_T1, &t1, 1, NULL, run, &error)
+ *             || nasoseg_study_load(study, NASOSEG_SEQUENCE_T1C, &t1c, 1, NULL, run, &error)
+ *             || nasoseg_study_load(study, NASOSEG_SEQUENCE_T2, &t2, 1, NULL, run, &error)
+ *             || nasoseg_detect(engine, study, NULL, run, &detection, &error)
+ *             || nasoseg_segment(engine, study, detection, NULL, run, &segmentation, &error)
+ *             || nasoseg_contour(segmentation, NULL, run, &contours, &error)
+ *             || nasoseg_contours_write_rtstruct(contours, "rtstruct.dcm", NULL, run, &error);
  *         if (failed) {
- *             fprintf(stderr, "%s\n", seqseg_error_message(error));
+ *             fprintf(stderr, "%s\n", nasoseg_error_message(error));
  *         }
- *         seqseg_error_free(error);
- *         seqseg_contours_free(contours);
- *         seqseg_segmentation_free(segmentation);
- *         seqseg_detection_free(detection);
- *         seqseg_study_free(study);
- *         seqseg_run_free(run);
- *         seqseg_engine_free(engine);
+ *         nasoseg_error_free(error);
+ *         nasoseg_contours_free(contours);
+ *         nasoseg_segmentation_free(segmentation);
+ *         nasoseg_detection_free(detection);
+ *         nasoseg_study_free(study);
+ *         nasoseg_run_free(run);
+ *         nasoseg_engine_free(engine);
  *         return failed;
  *     }
  *
@@ -68,9 +68,9 @@
  *
  * ERRORS
  *
- * Every fallible function returns SEQSEG_OK (0) or another seqseg_status, and sets *error (where `error` is not NULL) to a message of one
+ * Every fallible function returns NASOSEG_OK (0) or another nasoseg_status, and sets *error (where `error` is not NULL) to a message of one
  * paragraph that names the input, what was expected and what to do, or to NULL on success. The error belongs to the caller. No exception,
- * panic or exit crosses the boundary. After SEQSEG_ERROR_INTERNAL the handles of that call answer SEQSEG_ERROR_POISONED; free them.
+ * panic or exit crosses the boundary. After NASOSEG_ERROR_INTERNAL the handles of that call answer NASOSEG_ERROR_POISONED; free them.
  *
  * THREADS
  *
@@ -80,7 +80,7 @@
  *
  * CANCEL
  *
- * A cancel token may be set by any thread and by a signal handler; the call returns SEQSEG_CANCELLED within one model run (a long one is
+ * A cancel token may be set by any thread and by a signal handler; the call returns NASOSEG_CANCELLED within one model run (a long one is
  * broken off), every handle stays usable, nothing half done is left. Returning false from the progress callback does the same.
  *
  * UNITS AND AXES

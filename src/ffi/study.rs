@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use crate::error::{Error, Result};
 use crate::ffi::boundary::{Handle, borrow, call, guarded, path, place, quiet, slice};
-use crate::ffi::error::seqseg_error;
-use crate::ffi::options::{Options, seqseg_options};
-use crate::ffi::run::{seqseg_run, with};
-use crate::ffi::volume::{copy, seqseg_volume_view};
+use crate::ffi::error::nasoseg_error;
+use crate::ffi::options::{Options, nasoseg_options};
+use crate::ffi::run::{nasoseg_run, with};
+use crate::ffi::volume::{copy, nasoseg_volume_view};
 use crate::run::{Run, Stage};
 use crate::study::{Reslice, Sequence, Study, StudyOptions, Volume, read};
 
@@ -17,20 +17,20 @@ use crate::study::{Reslice, Sequence, Study, StudyOptions, Volume, read};
 #[repr(C)]
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum seqseg_sequence {
+pub enum nasoseg_sequence {
     /// T1-weighted.
-    SEQSEG_SEQUENCE_T1 = 0,
+    NASOSEG_SEQUENCE_T1 = 0,
     /// Contrast-enhanced T1-weighted: the reference, on whose grid all results lie.
-    SEQSEG_SEQUENCE_T1C = 1,
+    NASOSEG_SEQUENCE_T1C = 1,
     /// T2-weighted.
-    SEQSEG_SEQUENCE_T2 = 2,
+    NASOSEG_SEQUENCE_T2 = 2,
 }
 
 /// The three MR sequences of one patient. Sequences are copied in; the study is brought together (checked, aligned, prepared) by the first
-/// seqseg_detect, under a lock of its own, and kept. A study may be used by many threads at once; setting a sequence while another thread
+/// nasoseg_detect, under a lock of its own, and kept. A study may be used by many threads at once; setting a sequence while another thread
 /// works on the study affects later calls only.
 #[allow(non_camel_case_types)]
-pub struct seqseg_study {
+pub struct nasoseg_study {
     pub(crate) handle: Handle<Mutex<State>>,
 }
 
@@ -50,7 +50,7 @@ impl State {
         let volume = |sequence: Sequence| {
             self.volumes[sequence as usize].clone().ok_or_else(|| {
                 Error::Argument(format!(
-                    "the study has no {sequence}; set T1, T1C and T2 with seqseg_study_set_volume or seqseg_study_load first"
+                    "the study has no {sequence}; set T1, T1C and T2 with nasoseg_study_set_volume or nasoseg_study_load first"
                 ))
             })
         };
@@ -73,7 +73,7 @@ impl State {
 ///
 /// # Safety
 /// `study` is a live handle.
-pub(crate) fn together(study: &seqseg_study, options: &Options, run: &Run<'_>) -> Result<Arc<Study>> {
+pub(crate) fn together(study: &nasoseg_study, options: &Options, run: &Run<'_>) -> Result<Arc<Study>> {
     study.handle.value.lock().unwrap_or_else(|p| p.into_inner()).together(options, false, run)
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn together(study: &seqseg_study, options: &Options, run: &Run<'_>) -
 ///
 /// # Safety
 /// `study` is a live handle.
-pub(crate) fn as_it_is(study: &seqseg_study, options: &Options, run: &Run<'_>) -> Result<Arc<Study>> {
+pub(crate) fn as_it_is(study: &nasoseg_study, options: &Options, run: &Run<'_>) -> Result<Arc<Study>> {
     study.handle.value.lock().unwrap_or_else(|p| p.into_inner()).together(options, true, run)
 }
 
@@ -89,20 +89,20 @@ fn sequence(number: u32) -> Result<Sequence> {
     Sequence::ALL
         .get(number as usize)
         .copied()
-        .ok_or_else(|| Error::Argument(format!("sequence {number}: SEQSEG_SEQUENCE_T1 (0), T1C (1) or T2 (2) was expected")))
+        .ok_or_else(|| Error::Argument(format!("sequence {number}: NASOSEG_SEQUENCE_T1 (0), T1C (1) or T2 (2) was expected")))
 }
 
-/// Makes an empty study; free it with seqseg_study_free.
+/// Makes an empty study; free it with nasoseg_study_free.
 ///
 /// # Safety
 /// `study` points to writable memory; `error` is NULL or does too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_study_new(study: *mut *mut seqseg_study, error: *mut *mut seqseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_study_new(study: *mut *mut nasoseg_study, error: *mut *mut nasoseg_error) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         call(error, &[], || {
             let out = place(study, "study")?;
-            *out = Box::into_raw(Box::new(seqseg_study { handle: Handle::default() }));
+            *out = Box::into_raw(Box::new(nasoseg_study { handle: Handle::default() }));
             Ok(())
         })
     }
@@ -113,26 +113,26 @@ pub unsafe extern "C" fn seqseg_study_new(study: *mut *mut seqseg_study, error: 
 /// # Safety
 /// `study` is NULL or a live handle, not used afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_study_free(study: *mut seqseg_study) {
+pub unsafe extern "C" fn nasoseg_study_free(study: *mut nasoseg_study) {
     if !study.is_null() {
         // SAFETY: the caller's promise.
         drop(unsafe { Box::from_raw(study) });
     }
 }
 
-/// Copies a sequence from the caller's memory. `sequence` is a seqseg_sequence; a second call replaces the first. Voxels must be
-/// finite; a sequence whose voxels are all equal is refused by seqseg_detect. The view is borrowed for the call and never written to.
+/// Copies a sequence from the caller's memory. `sequence` is a nasoseg_sequence; a second call replaces the first. Voxels must be
+/// finite; a sequence whose voxels are all equal is refused by nasoseg_detect. The view is borrowed for the call and never written to.
 ///
 /// # Safety
-/// `study` is a live handle; `view` is valid as seqseg_volume_view says; `options` and `run` are NULL or live handles.
+/// `study` is a live handle; `view` is valid as nasoseg_volume_view says; `options` and `run` are NULL or live handles.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_study_set_volume(
-    study: *mut seqseg_study,
+pub unsafe extern "C" fn nasoseg_study_set_volume(
+    study: *mut nasoseg_study,
     sequence: u32,
-    view: *const seqseg_volume_view,
-    options: *const seqseg_options,
-    run: *const seqseg_run,
-    error: *mut *mut seqseg_error,
+    view: *const nasoseg_volume_view,
+    options: *const nasoseg_options,
+    run: *const nasoseg_run,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     let _ = options;
     // SAFETY: the caller's promise.
@@ -158,14 +158,14 @@ pub unsafe extern "C" fn seqseg_study_set_volume(
 /// # Safety
 /// `study` is a live handle; `paths` holds `count` strings; `options` and `run` are NULL or live handles.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_study_load(
-    study: *mut seqseg_study,
+pub unsafe extern "C" fn nasoseg_study_load(
+    study: *mut nasoseg_study,
     sequence: u32,
     paths: *const *const c_char,
     count: usize,
-    options: *const seqseg_options,
-    run: *const seqseg_run,
-    error: *mut *mut seqseg_error,
+    options: *const nasoseg_options,
+    run: *const nasoseg_run,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
@@ -184,23 +184,23 @@ pub unsafe extern "C" fn seqseg_study_load(
 /// fails and the sequence stays as it was. Options: series UID, pick, allow gaps.
 ///
 /// # Safety
-/// As seqseg_study_load.
+/// As nasoseg_study_load.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_study_set_dicom_source(
-    study: *mut seqseg_study,
+pub unsafe extern "C" fn nasoseg_study_set_dicom_source(
+    study: *mut nasoseg_study,
     sequence: u32,
     paths: *const *const c_char,
     count: usize,
-    options: *const seqseg_options,
-    run: *const seqseg_run,
-    error: *mut *mut seqseg_error,
+    options: *const nasoseg_options,
+    run: *const nasoseg_run,
+    error: *mut *mut nasoseg_error,
 ) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         call(error, &[guarded!(study)], || {
             let handle = borrow(study, "study")?;
             let sequence = self::sequence(sequence)?;
-            let missing = || Error::Argument(format!("the study has no {sequence} yet; call seqseg_study_set_volume first"));
+            let missing = || Error::Argument(format!("the study has no {sequence} yet; call nasoseg_study_set_volume first"));
             let current = handle.handle.value.lock().unwrap_or_else(|p| p.into_inner()).volumes[sequence as usize].clone();
             let current = current.ok_or_else(missing)?;
             let series = read_files(paths, count, options, run)?;
@@ -212,8 +212,8 @@ pub unsafe extern "C" fn seqseg_study_set_dicom_source(
 }
 
 /// # Safety
-/// As [`seqseg_study_load`].
-unsafe fn read_files(paths: *const *const c_char, count: usize, options: *const seqseg_options, run: *const seqseg_run) -> Result<Volume> {
+/// As [`nasoseg_study_load`].
+unsafe fn read_files(paths: *const *const c_char, count: usize, options: *const nasoseg_options, run: *const nasoseg_run) -> Result<Volume> {
     // SAFETY: the caller's promise.
     unsafe {
         let paths = slice(paths, count, "paths")?.iter().map(|p| path(*p, "paths")).collect::<Result<Vec<PathBuf>>>()?;
@@ -228,12 +228,12 @@ unsafe fn read_files(paths: *const *const c_char, count: usize, options: *const 
 }
 
 /// Number of warnings that the user should see (sequences that look swapped, incomplete coverage, forced geometry, a tilt, reslicing), known
-/// once the study was brought together by seqseg_detect. 0 for NULL.
+/// once the study was brought together by nasoseg_detect. 0 for NULL.
 ///
 /// # Safety
 /// `study` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_study_warning_count(study: *const seqseg_study) -> usize {
+pub unsafe extern "C" fn nasoseg_study_warning_count(study: *const nasoseg_study) -> usize {
     // SAFETY: the caller's promise.
     quiet(0, || unsafe { study.as_ref() }.map(|s| s.handle.value.lock().unwrap_or_else(|p| p.into_inner()).warnings.len()))
 }
@@ -243,7 +243,7 @@ pub unsafe extern "C" fn seqseg_study_warning_count(study: *const seqseg_study) 
 /// # Safety
 /// `study` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqseg_study_warning(study: *const seqseg_study, index: usize) -> *const c_char {
+pub unsafe extern "C" fn nasoseg_study_warning(study: *const nasoseg_study, index: usize) -> *const c_char {
     quiet(c"".as_ptr(), || {
         // SAFETY: the caller's promise.
         let study = unsafe { study.as_ref() }?;

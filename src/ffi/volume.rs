@@ -14,41 +14,41 @@ use crate::study::{Grid, Source, Volume};
 #[repr(C)]
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum seqseg_element {
-    SEQSEG_ELEMENT_UINT8 = 0,
-    SEQSEG_ELEMENT_INT8 = 1,
-    SEQSEG_ELEMENT_UINT16 = 2,
-    SEQSEG_ELEMENT_INT16 = 3,
-    SEQSEG_ELEMENT_UINT32 = 4,
-    SEQSEG_ELEMENT_INT32 = 5,
-    SEQSEG_ELEMENT_FLOAT32 = 6,
-    SEQSEG_ELEMENT_FLOAT64 = 7,
+pub enum nasoseg_element {
+    NASOSEG_ELEMENT_UINT8 = 0,
+    NASOSEG_ELEMENT_INT8 = 1,
+    NASOSEG_ELEMENT_UINT16 = 2,
+    NASOSEG_ELEMENT_INT16 = 3,
+    NASOSEG_ELEMENT_UINT32 = 4,
+    NASOSEG_ELEMENT_INT32 = 5,
+    NASOSEG_ELEMENT_FLOAT32 = 6,
+    NASOSEG_ELEMENT_FLOAT64 = 7,
 }
 
 /// The patient axes that an affine maps to.
 #[repr(C)]
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum seqseg_axes {
+pub enum nasoseg_axes {
     /// x to the patient's left, y to the back, z to the head: DICOM, ITK, this library.
-    SEQSEG_AXES_LPS = 0,
+    NASOSEG_AXES_LPS = 0,
     /// x to the patient's right, y to the front, z to the head: NIfTI, 3D Slicer.
-    SEQSEG_AXES_RAS = 1,
+    NASOSEG_AXES_RAS = 1,
 }
 
 /// A view of a volume in the caller's memory: any strides, C or Fortran order, flipped or not. The library copies the voxels and never
-/// writes to them. Set `struct_size` to sizeof(seqseg_volume_view) and the rest to 0 before filling it in.
+/// writes to them. Set `struct_size` to sizeof(nasoseg_volume_view) and the rest to 0 before filling it in.
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
-pub struct seqseg_volume_view {
-    /// sizeof(seqseg_volume_view) of the caller.
+pub struct nasoseg_volume_view {
+    /// sizeof(nasoseg_volume_view) of the caller.
     pub struct_size: usize,
     /// Address of voxel (0, 0, 0).
     pub data: *const c_void,
-    /// A seqseg_element.
+    /// A nasoseg_element.
     pub element: u32,
-    /// A seqseg_axes: what `affine` and `origins` mean.
+    /// A nasoseg_axes: what `affine` and `origins` mean.
     pub axes: u32,
     /// Voxels along i, j and k. With DICOM i runs along a row, j along a column, k over slices.
     pub size: [usize; 3],
@@ -69,16 +69,16 @@ const MOST_SLICES: usize = 1 << 16;
 ///
 /// # Safety
 /// `view` is a valid struct of at least `struct_size` bytes whose pointers are valid for what its sizes and strides say.
-pub(crate) unsafe fn copy(view: *const seqseg_volume_view, name: &str) -> Result<Volume> {
+pub(crate) unsafe fn copy(view: *const nasoseg_volume_view, name: &str) -> Result<Volume> {
     let wrong = |what: String| Error::Argument(format!("{name}: {what}"));
     if view.is_null() {
-        return Err(wrong("a seqseg_volume_view was expected, but the pointer is NULL".into()));
+        return Err(wrong("a nasoseg_volume_view was expected, but the pointer is NULL".into()));
     }
     // SAFETY: the caller's promise; the first field is read before the rest is believed.
     let view = unsafe {
         let size = view.cast::<usize>().read();
-        if size < size_of::<seqseg_volume_view>() || size > 1 << 16 {
-            return Err(wrong(format!("struct_size is {size}; set it to sizeof(seqseg_volume_view), {}", size_of::<seqseg_volume_view>())));
+        if size < size_of::<nasoseg_volume_view>() || size > 1 << 16 {
+            return Err(wrong(format!("struct_size is {size}; set it to sizeof(nasoseg_volume_view), {}", size_of::<nasoseg_volume_view>())));
         }
         view.read()
     };
@@ -101,7 +101,7 @@ pub(crate) unsafe fn copy(view: *const seqseg_volume_view, name: &str) -> Result
     let ras = match view.axes {
         0 => false,
         1 => true,
-        other => return Err(wrong(format!("axes {other}: SEQSEG_AXES_LPS (0) or SEQSEG_AXES_RAS (1) was expected"))),
+        other => return Err(wrong(format!("axes {other}: NASOSEG_AXES_LPS (0) or NASOSEG_AXES_RAS (1) was expected"))),
     };
     let grid = grid(&view, ras).map_err(|e| wrong(e.to_string()))?;
     let data = view.data.cast::<u8>();
@@ -116,14 +116,14 @@ pub(crate) unsafe fn copy(view: *const seqseg_volume_view, name: &str) -> Result
             5 => gather::<4>(data, &view, |p| p.cast::<i32>().read_unaligned() as f32),
             6 => gather::<4>(data, &view, |p| p.cast::<f32>().read_unaligned()),
             7 => gather::<8>(data, &view, |p| p.cast::<f64>().read_unaligned() as f32),
-            other => return Err(wrong(format!("element {other}: a seqseg_element from 0 to 7 was expected"))),
+            other => return Err(wrong(format!("element {other}: a nasoseg_element from 0 to 7 was expected"))),
         }
     }
     .map_err(|e| wrong(e.to_string()))?;
     Volume::new(array, grid, Source::Memory, name)
 }
 
-fn grid(view: &seqseg_volume_view, ras: bool) -> Result<Grid> {
+fn grid(view: &nasoseg_volume_view, ras: bool) -> Result<Grid> {
     let a = &view.affine;
     let mut affine: [[f64; 4]; 4] = std::array::from_fn(|r| std::array::from_fn(|c| a[4 * r + c]));
     if view.origins.is_null() && affine[3] != [0.0, 0.0, 0.0, 1.0] {
@@ -148,7 +148,7 @@ fn grid(view: &seqseg_volume_view, ras: bool) -> Result<Grid> {
 /// Every address that sizes and strides give is readable.
 unsafe fn gather<const BYTES: isize>(
     data: *const u8,
-    view: &seqseg_volume_view,
+    view: &nasoseg_volume_view,
     read: impl Fn(*const u8) -> f32 + Sync,
 ) -> Result<Array3<f32>> {
     struct Base(*const u8);

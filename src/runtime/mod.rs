@@ -19,7 +19,7 @@ pub use networks::Networks;
 pub use watch::Watch;
 
 /// Environment variable that names ONNX Runtime's library.
-pub const ENV_DYLIB: &str = "SEQSEG_ORT_DYLIB";
+pub const ENV_DYLIB: &str = "NASOSEG_ORT_DYLIB";
 
 /// Oldest ONNX Runtime that is accepted (1.minor).
 pub const OLDEST_MINOR: u32 = 23;
@@ -61,7 +61,7 @@ impl Runtime {
         let version = version_of(&path)?;
         let environment = ort::init_from(&path)
             .map_err(|e| caused(format!("{}: ONNX Runtime cannot be loaded", path.display()), e))?
-            .with_name("seqseg")
+            .with_name("nasoseg")
             .with_telemetry(false)
             .build()
             .map_err(|e| caused(format!("{}: ONNX Runtime does not start", path.display()), e))?;

@@ -37,7 +37,7 @@ impl Watch {
         let watch = Watch::default();
         let Some(token) = token else { return body(&watch) };
         std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("seqseg-cancel".into()).spawn_scoped(scope, || watch.look(token));
+            let thread = std::thread::Builder::new().name("nasoseg-cancel".into()).spawn_scoped(scope, || watch.look(token));
             watch.lock().watched = thread.is_ok();
             // Ends the thread when `body` is left, by a panic too.
             let _end = End(&watch);

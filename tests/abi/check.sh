@@ -32,29 +32,29 @@ fi
 failed=0
 # In: accepted or refused, what is changed, a sed script.
 try() {
-    sed "$3" "$header" > "$work/seqseg.h"
-    if cmp -s "$header" "$work/seqseg.h"; then
+    sed "$3" "$header" > "$work/nasoseg.h"
+    if cmp -s "$header" "$work/nasoseg.h"; then
         echo "$2: the header has no such line any more" >&2
         failed=1
-    elif compare "$work/seqseg.h" > "$work/report" 2>&1; then
+    elif compare "$work/nasoseg.h" > "$work/report" 2>&1; then
         test "$1" = accepted || { echo "not noticed: $2" >&2; failed=1; }
     else
         test "$1" = refused || { echo "refused: $2" >&2; cat "$work/report" >&2; failed=1; }
     fi
 }
-try refused "a function removed" '/^const char \*seqseg_version(void);/d'
-try refused "a parameter's type changed" '/seqseg_options_set_threads(/,/;/s/uint32_t threads/uint64_t threads/'
-try refused "a parameter added" 's/^uint32_t seqseg_abi_version(void)/uint32_t seqseg_abi_version(int more)/'
-try refused "a result's type changed" 's/^uint32_t seqseg_abi_version/uint64_t seqseg_abi_version/'
-try refused "a field removed" '/^typedef struct seqseg_work {/,/^}/{/uint64_t segmenter_rows;/d;}'
+try refused "a function removed" '/^const char \*nasoseg_version(void);/d'
+try refused "a parameter's type changed" '/nasoseg_options_set_threads(/,/;/s/uint32_t threads/uint64_t threads/'
+try refused "a parameter added" 's/^uint32_t nasoseg_abi_version(void)/uint32_t nasoseg_abi_version(int more)/'
+try refused "a result's type changed" 's/^uint32_t nasoseg_abi_version/uint64_t nasoseg_abi_version/'
+try refused "a field removed" '/^typedef struct nasoseg_work {/,/^}/{/uint64_t segmenter_rows;/d;}'
 try refused "a field's type changed" 's/^    float threshold;/    double threshold;/'
 try refused "a field inserted" 's/^    uint64_t trunk_rows;/    uint64_t more;\n&/'
-try refused "two fields exchanged" '/^typedef struct seqseg_work {/,/^}/{s/trunk_rows/first/;s/segmenter_rows/trunk_rows/;s/first/segmenter_rows/;}'
+try refused "two fields exchanged" '/^typedef struct nasoseg_work {/,/^}/{s/trunk_rows/first/;s/segmenter_rows/trunk_rows/;s/first/segmenter_rows/;}'
 try refused "a field appended to a struct without struct_size" 's/^    double y1;/&\n    double z1;/'
-try refused "a constant's number changed" 's/SEQSEG_ERROR_READ = 2/SEQSEG_ERROR_READ = 22/'
-try refused "a constant removed" '/SEQSEG_HOLES_FILL = 3/d'
-try refused "the callback changed" 's/^typedef bool (\*seqseg_progress_callback)/typedef int (*seqseg_progress_callback)/'
-try accepted "a function added" 's/^uint32_t seqseg_abi_version(void);/&\nuint32_t seqseg_more(void);/'
-try accepted "a field appended" '/^typedef struct seqseg_runtime_info {/,/^}/s/^    bool has_cuda;/&\n    uint64_t more;/'
-try accepted "a constant added" 's/^    SEQSEG_HOLES_FILL = 3,/&\n    SEQSEG_HOLES_MORE = 4,/'
+try refused "a constant's number changed" 's/NASOSEG_ERROR_READ = 2/NASOSEG_ERROR_READ = 22/'
+try refused "a constant removed" '/NASOSEG_HOLES_FILL = 3/d'
+try refused "the callback changed" 's/^typedef bool (\*nasoseg_progress_callback)/typedef int (*nasoseg_progress_callback)/'
+try accepted "a function added" 's/^uint32_t nasoseg_abi_version(void);/&\nuint32_t nasoseg_more(void);/'
+try accepted "a field appended" '/^typedef struct nasoseg_runtime_info {/,/^}/s/^    bool has_cuda;/&\n    uint64_t more;/'
+try accepted "a constant added" 's/^    NASOSEG_HOLES_FILL = 3,/&\n    NASOSEG_HOLES_MORE = 4,/'
 exit $failed

@@ -12,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
     # cbindgen begins a declaration in the first column and ends it with a line's end; nothing else there has a parenthesis.
     sed -n '/^extern "C" {/,/^}  \/\/ extern "C"/p' "$header" \
         | awk '/^[a-z].*\(/ && !/^extern/ { inside = 1 } inside { sub(/\);$/, ") { __builtin_trap(); }"); print } /__builtin_trap/ { inside = 0 }'
-    sed -n 's/^typedef enum \(seqseg_[a-z_]*\) {$/void constants_of_\1(\1 value); void constants_of_\1(\1 value) { (void)value; }/p' "$header"
+    sed -n 's/^typedef enum \(nasoseg_[a-z_]*\) {$/void constants_of_\1(\1 value); void constants_of_\1(\1 value) { (void)value; }/p' "$header"
 } > "$work/stubs.c"
 # Compiled under a plain name: the baseline holds it.
 (cd "$work" && "$cc" -std=c99 -g -O0 -fPIC -shared -o stubs.so stubs.c)

@@ -6,16 +6,16 @@ use std::ptr::{null, null_mut};
 
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
-use seqseg::ffi::*;
-use seqseg::study::Grid;
+use nasoseg::ffi::*;
+use nasoseg::study::Grid;
 
 use super::{SIZE, Trio};
 
-pub fn message(error: *mut seqseg_error) -> String {
+pub fn message(error: *mut nasoseg_error) -> String {
     // SAFETY: `error` came from the call that failed.
     unsafe {
-        let text = CStr::from_ptr(seqseg_error_message(error)).to_str().unwrap().to_owned();
-        seqseg_error_free(error);
+        let text = CStr::from_ptr(nasoseg_error_message(error)).to_str().unwrap().to_owned();
+        nasoseg_error_free(error);
         text
     }
 }
@@ -58,14 +58,14 @@ pub fn trio() -> Trio {
 }
 
 /// The sequence's view; `shift` (mm) moves it to the patient's left, `upside_down` runs k from the head to the feet.
-pub fn set_volume(study: *mut seqseg_study, sequence: usize, shift: f64, upside_down: bool) {
+pub fn set_volume(study: *mut nasoseg_study, sequence: usize, shift: f64, upside_down: bool) {
     let voxels = super::head_voxels(sequence, &grid());
     let a = super::affine();
-    let mut view = seqseg_volume_view {
-        struct_size: size_of::<seqseg_volume_view>(),
+    let mut view = nasoseg_volume_view {
+        struct_size: size_of::<nasoseg_volume_view>(),
         data: voxels.as_ptr().cast(),
-        element: seqseg_element::SEQSEG_ELEMENT_FLOAT32 as u32,
-        axes: seqseg_axes::SEQSEG_AXES_LPS as u32,
+        element: nasoseg_element::NASOSEG_ELEMENT_FLOAT32 as u32,
+        axes: nasoseg_axes::NASOSEG_AXES_LPS as u32,
         size: SIZE,
         stride: [4, 4 * SIZE[0] as i64, 4 * (SIZE[0] * SIZE[1]) as i64],
         affine: std::array::from_fn(|at| a[at / 4][at % 4]),
@@ -79,17 +79,17 @@ pub fn set_volume(study: *mut seqseg_study, sequence: usize, shift: f64, upside_
         view.affine[11] += view.affine[10] * last as f64;
         view.affine[10] = -view.affine[10];
     }
-    ok!(seqseg_study_set_volume(study, sequence as u32, &view, null(), null()));
+    ok!(nasoseg_study_set_volume(study, sequence as u32, &view, null(), null()));
 }
 
-pub fn load(study: *mut seqseg_study, sequence: usize, trio: &Trio) {
+pub fn load(study: *mut nasoseg_study, sequence: usize, trio: &Trio) {
     let folder = text(&trio.dir.path().join(["t1", "t1c", "t2"][sequence]));
     let paths: [*const c_char; 1] = [folder.as_ptr()];
-    ok!(seqseg_study_load(study, sequence as u32, paths.as_ptr(), 1, null(), null()));
+    ok!(nasoseg_study_load(study, sequence as u32, paths.as_ptr(), 1, null(), null()));
 }
 
-pub fn new_study() -> *mut seqseg_study {
+pub fn new_study() -> *mut nasoseg_study {
     let mut study = null_mut();
-    ok!(seqseg_study_new(&mut study));
+    ok!(nasoseg_study_new(&mut study));
     study
 }

@@ -11,8 +11,8 @@ use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use ndarray::Array3;
-use seqseg::export::nifti::write_nifti;
-use seqseg::study::Grid;
+use nasoseg::export::nifti::write_nifti;
+use nasoseg::study::Grid;
 
 pub fn micro() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/micro")
@@ -27,10 +27,10 @@ pub fn shared(name: &str) -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
-/// Runs a Python judge of tests/judges, which must agree; says so where no interpreter is named by SEQSEG_TEST_PYTHON.
+/// Runs a Python judge of tests/judges, which must agree; says so where no interpreter is named by NASOSEG_TEST_PYTHON.
 pub fn judge(script: &str, arguments: &[&str]) {
-    let Ok(python) = std::env::var("SEQSEG_TEST_PYTHON") else {
-        eprintln!("SKIPPED: {script} needs SEQSEG_TEST_PYTHON (make test sets it)");
+    let Ok(python) = std::env::var("NASOSEG_TEST_PYTHON") else {
+        eprintln!("SKIPPED: {script} needs NASOSEG_TEST_PYTHON (make test sets it)");
         return;
     };
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judges").join(script);
@@ -40,8 +40,8 @@ pub fn judge(script: &str, arguments: &[&str]) {
 }
 
 /// Runs the program.
-pub fn seqseg(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_seqseg")).args(arguments).output().unwrap()
+pub fn nasoseg(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_nasoseg")).args(arguments).output().unwrap()
 }
 
 pub fn text(bytes: &[u8]) -> String {
@@ -135,14 +135,14 @@ impl Trio {
         ["t1", "t1c", "t2"].iter().flat_map(|n| [format!("--{n}"), self.path(&format!("{n}{suffix}"))]).collect()
     }
 
-    /// `seqseg run` with the micro bundle on the CPU.
+    /// `nasoseg run` with the micro bundle on the CPU.
     pub fn run(&self, suffix: &str, out: &Path, more: &[&str]) -> Output {
         let mut arguments = vec!["run".to_owned()];
         arguments.extend(self.arguments(suffix));
         arguments.extend(["--bundle".into(), micro().display().to_string(), "--out".into(), out.display().to_string()]);
         arguments.extend(["--device".to_owned(), "cpu".into()]);
         arguments.extend(more.iter().map(|a| (*a).to_owned()));
-        seqseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        nasoseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
 }
 

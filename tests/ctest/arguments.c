@@ -7,14 +7,14 @@
 /* `call` must be refused as an argument, and its message must hold `word`. */
 #define REFUSED(word, call)                                                                                          \
     do {                                                                                                             \
-        seqseg_error *named_ = NULL;                                                                                 \
-        seqseg_error **e = &named_;                                                                                  \
+        nasoseg_error *named_ = NULL;                                                                                 \
+        nasoseg_error **e = &named_;                                                                                  \
         const uint32_t first_ = (call);                                                                              \
-        if (first_ != SEQSEG_ERROR_ARGUMENT || strstr(seqseg_error_message(named_), word) == NULL) {                 \
-            fprintf(stderr, "%s:%d: %s: %u %s\n", __FILE__, __LINE__, #call, first_, seqseg_error_message(named_));  \
+        if (first_ != NASOSEG_ERROR_ARGUMENT || strstr(nasoseg_error_message(named_), word) == NULL) {                 \
+            fprintf(stderr, "%s:%d: %s: %u %s\n", __FILE__, __LINE__, #call, first_, nasoseg_error_message(named_));  \
             exit(1);                                                                                                 \
         }                                                                                                            \
-        seqseg_error_free(named_);                                                                                   \
+        nasoseg_error_free(named_);                                                                                   \
         e = NULL;                                                                                                    \
         CHECK((call) == first_);                                                                                     \
     } while (0)
@@ -32,118 +32,118 @@ static int dirt;
 static const char *const NOT_UTF8 = "\xC3\x28";
 
 static void nothing_for_null(void) {
-    seqseg_engine_free(NULL);
-    seqseg_study_free(NULL);
-    seqseg_detection_free(NULL);
-    seqseg_segmentation_free(NULL);
-    seqseg_contours_free(NULL);
-    seqseg_options_free(NULL);
-    seqseg_run_free(NULL);
-    seqseg_cancel_token_free(NULL);
-    seqseg_error_free(NULL);
-    seqseg_cancel_token_cancel(NULL);
-    seqseg_cancel_token_reset(NULL);
-    CHECK(!seqseg_cancel_token_is_cancelled(NULL));
-    CHECK(seqseg_error_code(NULL) == SEQSEG_OK && seqseg_error_message(NULL)[0] == '\0');
-    CHECK(seqseg_engine_model_name(NULL)[0] == '\0' && seqseg_engine_model_version(NULL)[0] == '\0');
-    CHECK(seqseg_engine_model_hash(NULL)[0] == '\0' && seqseg_engine_intended_use(NULL)[0] == '\0');
-    CHECK(seqseg_engine_device(NULL)[0] == '\0' && seqseg_engine_device_fallback(NULL)[0] == '\0');
-    CHECK(seqseg_engine_is_demo(NULL));
-    CHECK(seqseg_engine_grid(NULL) == 0 && seqseg_engine_action_count(NULL) == 0 && seqseg_engine_action_name(NULL, 0)[0] == '\0');
-    CHECK(seqseg_study_warning_count(NULL) == 0 && seqseg_study_warning(NULL, 0)[0] == '\0');
-    CHECK(seqseg_detection_slice_count(NULL) == 0 && seqseg_segmentation_slice_count(NULL) == 0 && seqseg_contours_count(NULL) == 0);
-    CHECK(strcmp(seqseg_stage_name(SEQSEG_STAGE_READ), "read") == 0 && strcmp(seqseg_stage_name(SEQSEG_STAGE_EXPORT), "export") == 0);
-    CHECK(seqseg_stage_name(SEQSEG_STAGE_EXPORT + 1)[0] == '\0' && seqseg_stage_name(UINT32_MAX)[0] == '\0');
-    CHECK(seqseg_version()[0] != '\0' && seqseg_abi_version() >= SEQSEG_ABI_VERSION);
+    nasoseg_engine_free(NULL);
+    nasoseg_study_free(NULL);
+    nasoseg_detection_free(NULL);
+    nasoseg_segmentation_free(NULL);
+    nasoseg_contours_free(NULL);
+    nasoseg_options_free(NULL);
+    nasoseg_run_free(NULL);
+    nasoseg_cancel_token_free(NULL);
+    nasoseg_error_free(NULL);
+    nasoseg_cancel_token_cancel(NULL);
+    nasoseg_cancel_token_reset(NULL);
+    CHECK(!nasoseg_cancel_token_is_cancelled(NULL));
+    CHECK(nasoseg_error_code(NULL) == NASOSEG_OK && nasoseg_error_message(NULL)[0] == '\0');
+    CHECK(nasoseg_engine_model_name(NULL)[0] == '\0' && nasoseg_engine_model_version(NULL)[0] == '\0');
+    CHECK(nasoseg_engine_model_hash(NULL)[0] == '\0' && nasoseg_engine_intended_use(NULL)[0] == '\0');
+    CHECK(nasoseg_engine_device(NULL)[0] == '\0' && nasoseg_engine_device_fallback(NULL)[0] == '\0');
+    CHECK(nasoseg_engine_is_demo(NULL));
+    CHECK(nasoseg_engine_grid(NULL) == 0 && nasoseg_engine_action_count(NULL) == 0 && nasoseg_engine_action_name(NULL, 0)[0] == '\0');
+    CHECK(nasoseg_study_warning_count(NULL) == 0 && nasoseg_study_warning(NULL, 0)[0] == '\0');
+    CHECK(nasoseg_detection_slice_count(NULL) == 0 && nasoseg_segmentation_slice_count(NULL) == 0 && nasoseg_contours_count(NULL) == 0);
+    CHECK(strcmp(nasoseg_stage_name(NASOSEG_STAGE_READ), "read") == 0 && strcmp(nasoseg_stage_name(NASOSEG_STAGE_EXPORT), "export") == 0);
+    CHECK(nasoseg_stage_name(NASOSEG_STAGE_EXPORT + 1)[0] == '\0' && nasoseg_stage_name(UINT32_MAX)[0] == '\0');
+    CHECK(nasoseg_version()[0] != '\0' && nasoseg_abi_version() >= NASOSEG_ABI_VERSION);
 }
 
-static bool go_on(const seqseg_progress *progress, void *user_data) {
+static bool go_on(const nasoseg_progress *progress, void *user_data) {
     (void)progress;
     (void)user_data;
     return true;
 }
 
 static void options_and_run(void) {
-    seqseg_options *o = NULL;
-    seqseg_run *run = NULL;
-    REFUSED("options", seqseg_options_new(NULL, e));
-    REFUSED("run", seqseg_run_new(NULL, e));
-    REFUSED("token", seqseg_cancel_token_new(NULL, e));
-    REFUSED("run", seqseg_run_set_progress(NULL, go_on, NULL, e));
-    REFUSED("run", seqseg_run_set_cancel(NULL, NULL, e));
-    OK(seqseg_run_new(&run, e));
-    OK(seqseg_run_set_progress(run, NULL, NULL, e));
-    OK(seqseg_run_set_cancel(run, NULL, e));
-    seqseg_run_free(run);
+    nasoseg_options *o = NULL;
+    nasoseg_run *run = NULL;
+    REFUSED("options", nasoseg_options_new(NULL, e));
+    REFUSED("run", nasoseg_run_new(NULL, e));
+    REFUSED("token", nasoseg_cancel_token_new(NULL, e));
+    REFUSED("run", nasoseg_run_set_progress(NULL, go_on, NULL, e));
+    REFUSED("run", nasoseg_run_set_cancel(NULL, NULL, e));
+    OK(nasoseg_run_new(&run, e));
+    OK(nasoseg_run_set_progress(run, NULL, NULL, e));
+    OK(nasoseg_run_set_cancel(run, NULL, e));
+    nasoseg_run_free(run);
 
-    OK(seqseg_options_new(&o, e));
-    REFUSED("options", seqseg_options_set_device(NULL, "cpu", e));
-    REFUSED("device", seqseg_options_set_device(o, NULL, e));
-    REFUSED("device", seqseg_options_set_device(o, NOT_UTF8, e));
-    REFUSED("gpu", seqseg_options_set_device(o, "gpu", e));
-    REFUSED("cuda:x", seqseg_options_set_device(o, "cuda:x", e));
-    REFUSED("options", seqseg_options_set_onnxruntime(NULL, "/x", e));
-    REFUSED("library_path", seqseg_options_set_onnxruntime(o, NULL, e));
-    REFUSED("library_path", seqseg_options_set_onnxruntime(o, "", e));
-    REFUSED("options", seqseg_options_set_threads(NULL, 1, e));
-    REFUSED("threads", seqseg_options_set_threads(o, 1025, e));
-    REFUSED("threads", seqseg_options_set_threads(o, UINT32_MAX, e));
-    REFUSED("options", seqseg_options_set_concurrent_runs(NULL, 1, e));
-    REFUSED("concurrent", seqseg_options_set_concurrent_runs(o, 0, e));
-    REFUSED("concurrent", seqseg_options_set_concurrent_runs(o, 65, e));
-    REFUSED("options", seqseg_options_set_slices(NULL, 0, 1, e));
-    REFUSED("slices", seqseg_options_set_slices(o, 1, 1, e));
-    REFUSED("slices", seqseg_options_set_slices(o, SIZE_MAX, 0, e));
-    REFUSED("options", seqseg_options_set_slices_mm(NULL, 0.0, 1.0, e));
-    REFUSED("mm", seqseg_options_set_slices_mm(o, 1.0, 1.0, e));
-    REFUSED("mm", seqseg_options_set_slices_mm(o, (double)NAN, 1.0, e));
-    REFUSED("mm", seqseg_options_set_slices_mm(o, 0.0, (double)INFINITY, e));
-    REFUSED("options", seqseg_options_set_force_geometry(NULL, true, e));
-    REFUSED("options", seqseg_options_set_force_coverage(NULL, true, e));
-    REFUSED("options", seqseg_options_set_reslice(NULL, 0, 0.0, e));
-    REFUSED("reslice", seqseg_options_set_reslice(o, 2, 0.0, e));
-    REFUSED("reslice", seqseg_options_set_reslice(o, UINT32_MAX, 0.0, e));
-    REFUSED("mm", seqseg_options_set_reslice(o, 1, 0.4, e));
-    REFUSED("mm", seqseg_options_set_reslice(o, 1, 10.5, e));
-    REFUSED("mm", seqseg_options_set_reslice(o, 0, -1.0, e));
-    REFUSED("mm", seqseg_options_set_reslice(o, 1, (double)NAN, e));
-    REFUSED("options", seqseg_options_set_contour_kind(NULL, 0, e));
-    REFUSED("contour kind", seqseg_options_set_contour_kind(o, 2, e));
-    REFUSED("contour kind", seqseg_options_set_contour_kind(o, UINT32_MAX, e));
-    REFUSED("options", seqseg_options_set_holes(NULL, 0, e));
-    REFUSED("holes", seqseg_options_set_holes(o, 4, e));
-    REFUSED("holes", seqseg_options_set_holes(o, UINT32_MAX, e));
-    REFUSED("options", seqseg_options_set_simplify_mm(NULL, 0.0, e));
-    REFUSED("mm", seqseg_options_set_simplify_mm(o, -0.1, e));
-    REFUSED("mm", seqseg_options_set_simplify_mm(o, (double)NAN, e));
-    REFUSED("options", seqseg_options_set_roi_name(NULL, "x", e));
-    REFUSED("name", seqseg_options_set_roi_name(o, NULL, e));
-    REFUSED("name", seqseg_options_set_roi_name(o, NOT_UTF8, e));
-    REFUSED("options", seqseg_options_set_structure_set_label(NULL, "x", e));
-    REFUSED("label", seqseg_options_set_structure_set_label(o, NULL, e));
-    REFUSED("options", seqseg_options_set_series_uid(NULL, "1.2", e));
-    REFUSED("uid", seqseg_options_set_series_uid(o, NULL, e));
-    REFUSED("options", seqseg_options_set_pick(NULL, "Echo Time=80", e));
-    REFUSED("pick", seqseg_options_set_pick(o, NULL, e));
-    REFUSED("options", seqseg_options_set_allow_gaps(NULL, true, e));
-    OK(seqseg_options_set_allow_gaps(o, true, e));
-    OK(seqseg_options_set_force_geometry(o, true, e));
-    OK(seqseg_options_set_force_coverage(o, true, e));
-    OK(seqseg_options_set_reslice(o, SEQSEG_RESLICE_AXIAL, 0.5, e));
-    OK(seqseg_options_set_reslice(o, SEQSEG_RESLICE_NEVER, 0.0, e));
-    seqseg_options_free(o);
+    OK(nasoseg_options_new(&o, e));
+    REFUSED("options", nasoseg_options_set_device(NULL, "cpu", e));
+    REFUSED("device", nasoseg_options_set_device(o, NULL, e));
+    REFUSED("device", nasoseg_options_set_device(o, NOT_UTF8, e));
+    REFUSED("gpu", nasoseg_options_set_device(o, "gpu", e));
+    REFUSED("cuda:x", nasoseg_options_set_device(o, "cuda:x", e));
+    REFUSED("options", nasoseg_options_set_onnxruntime(NULL, "/x", e));
+    REFUSED("library_path", nasoseg_options_set_onnxruntime(o, NULL, e));
+    REFUSED("library_path", nasoseg_options_set_onnxruntime(o, "", e));
+    REFUSED("options", nasoseg_options_set_threads(NULL, 1, e));
+    REFUSED("threads", nasoseg_options_set_threads(o, 1025, e));
+    REFUSED("threads", nasoseg_options_set_threads(o, UINT32_MAX, e));
+    REFUSED("options", nasoseg_options_set_concurrent_runs(NULL, 1, e));
+    REFUSED("concurrent", nasoseg_options_set_concurrent_runs(o, 0, e));
+    REFUSED("concurrent", nasoseg_options_set_concurrent_runs(o, 65, e));
+    REFUSED("options", nasoseg_options_set_slices(NULL, 0, 1, e));
+    REFUSED("slices", nasoseg_options_set_slices(o, 1, 1, e));
+    REFUSED("slices", nasoseg_options_set_slices(o, SIZE_MAX, 0, e));
+    REFUSED("options", nasoseg_options_set_slices_mm(NULL, 0.0, 1.0, e));
+    REFUSED("mm", nasoseg_options_set_slices_mm(o, 1.0, 1.0, e));
+    REFUSED("mm", nasoseg_options_set_slices_mm(o, (double)NAN, 1.0, e));
+    REFUSED("mm", nasoseg_options_set_slices_mm(o, 0.0, (double)INFINITY, e));
+    REFUSED("options", nasoseg_options_set_force_geometry(NULL, true, e));
+    REFUSED("options", nasoseg_options_set_force_coverage(NULL, true, e));
+    REFUSED("options", nasoseg_options_set_reslice(NULL, 0, 0.0, e));
+    REFUSED("reslice", nasoseg_options_set_reslice(o, 2, 0.0, e));
+    REFUSED("reslice", nasoseg_options_set_reslice(o, UINT32_MAX, 0.0, e));
+    REFUSED("mm", nasoseg_options_set_reslice(o, 1, 0.4, e));
+    REFUSED("mm", nasoseg_options_set_reslice(o, 1, 10.5, e));
+    REFUSED("mm", nasoseg_options_set_reslice(o, 0, -1.0, e));
+    REFUSED("mm", nasoseg_options_set_reslice(o, 1, (double)NAN, e));
+    REFUSED("options", nasoseg_options_set_contour_kind(NULL, 0, e));
+    REFUSED("contour kind", nasoseg_options_set_contour_kind(o, 2, e));
+    REFUSED("contour kind", nasoseg_options_set_contour_kind(o, UINT32_MAX, e));
+    REFUSED("options", nasoseg_options_set_holes(NULL, 0, e));
+    REFUSED("holes", nasoseg_options_set_holes(o, 4, e));
+    REFUSED("holes", nasoseg_options_set_holes(o, UINT32_MAX, e));
+    REFUSED("options", nasoseg_options_set_simplify_mm(NULL, 0.0, e));
+    REFUSED("mm", nasoseg_options_set_simplify_mm(o, -0.1, e));
+    REFUSED("mm", nasoseg_options_set_simplify_mm(o, (double)NAN, e));
+    REFUSED("options", nasoseg_options_set_roi_name(NULL, "x", e));
+    REFUSED("name", nasoseg_options_set_roi_name(o, NULL, e));
+    REFUSED("name", nasoseg_options_set_roi_name(o, NOT_UTF8, e));
+    REFUSED("options", nasoseg_options_set_structure_set_label(NULL, "x", e));
+    REFUSED("label", nasoseg_options_set_structure_set_label(o, NULL, e));
+    REFUSED("options", nasoseg_options_set_series_uid(NULL, "1.2", e));
+    REFUSED("uid", nasoseg_options_set_series_uid(o, NULL, e));
+    REFUSED("options", nasoseg_options_set_pick(NULL, "Echo Time=80", e));
+    REFUSED("pick", nasoseg_options_set_pick(o, NULL, e));
+    REFUSED("options", nasoseg_options_set_allow_gaps(NULL, true, e));
+    OK(nasoseg_options_set_allow_gaps(o, true, e));
+    OK(nasoseg_options_set_force_geometry(o, true, e));
+    OK(nasoseg_options_set_force_coverage(o, true, e));
+    OK(nasoseg_options_set_reslice(o, NASOSEG_RESLICE_AXIAL, 0.5, e));
+    OK(nasoseg_options_set_reslice(o, NASOSEG_RESLICE_NEVER, 0.0, e));
+    nasoseg_options_free(o);
 }
 
 /* A view that differs from a good one in one number. */
 typedef struct bad_view {
     const char *word;
-    void (*change)(seqseg_volume_view *view);
-    /* What it must be refused as; 0 stands for SEQSEG_ERROR_ARGUMENT. */
+    void (*change)(nasoseg_volume_view *view);
+    /* What it must be refused as; 0 stands for NASOSEG_ERROR_ARGUMENT. */
     uint32_t status;
 } bad_view;
 
 #define CHANGE(name, statement) \
-    static void name(seqseg_volume_view *view) { statement; }
+    static void name(nasoseg_volume_view *view) { statement; }
 CHANGE(data_null, view->data = NULL)
 CHANGE(element_next, view->element = 8)
 CHANGE(element_huge, view->element = UINT32_MAX)
@@ -198,46 +198,46 @@ static const bad_view BAD_VIEWS[] = {
 };
 
 static void study(void) {
-    seqseg_study *s = NULL;
+    nasoseg_study *s = NULL;
     float *voxels = (float *)malloc(STUDY_VOXELS * sizeof(float));
-    const seqseg_volume_view good = study_view(voxels);
-    seqseg_volume_view view = good;
+    const nasoseg_volume_view good = study_view(voxels);
+    nasoseg_volume_view view = good;
     const char *paths[2] = {"/nowhere", NULL}, *bad[1] = {NOT_UTF8}, *empty[1] = {""};
     CHECK(voxels != NULL);
     study_fill(1, voxels);
-    REFUSED("study", seqseg_study_new(NULL, e));
-    OK(seqseg_study_new(&s, e));
-    REFUSED("study", seqseg_study_set_volume(NULL, 0, &view, NULL, NULL, e));
-    REFUSED("sequence", seqseg_study_set_volume(s, 3, &view, NULL, NULL, e));
-    REFUSED("sequence", seqseg_study_set_volume(s, UINT32_MAX, &view, NULL, NULL, e));
-    REFUSED("seqseg_volume_view", seqseg_study_set_volume(s, 0, NULL, NULL, NULL, e));
+    REFUSED("study", nasoseg_study_new(NULL, e));
+    OK(nasoseg_study_new(&s, e));
+    REFUSED("study", nasoseg_study_set_volume(NULL, 0, &view, NULL, NULL, e));
+    REFUSED("sequence", nasoseg_study_set_volume(s, 3, &view, NULL, NULL, e));
+    REFUSED("sequence", nasoseg_study_set_volume(s, UINT32_MAX, &view, NULL, NULL, e));
+    REFUSED("nasoseg_volume_view", nasoseg_study_set_volume(s, 0, NULL, NULL, NULL, e));
     for (size_t at = 0; at < sizeof BAD_VIEWS / sizeof BAD_VIEWS[0]; at++) {
         view = good;
         BAD_VIEWS[at].change(&view);
-        REFUSED(BAD_VIEWS[at].word, seqseg_study_set_volume(s, 1, &view, NULL, NULL, e));
+        REFUSED(BAD_VIEWS[at].word, nasoseg_study_set_volume(s, 1, &view, NULL, NULL, e));
     }
     /* Content that is no image. */
     view = good;
     voxels[17] = (float)NAN;
-    FAILS(SEQSEG_ERROR_IMAGE, seqseg_study_set_volume(s, 1, &view, NULL, NULL, e));
+    FAILS(NASOSEG_ERROR_IMAGE, nasoseg_study_set_volume(s, 1, &view, NULL, NULL, e));
     study_fill(1, voxels);
-    OK(seqseg_study_set_volume(s, 1, &view, NULL, NULL, e));
+    OK(nasoseg_study_set_volume(s, 1, &view, NULL, NULL, e));
 
-    REFUSED("study", seqseg_study_load(NULL, 0, paths, 1, NULL, NULL, e));
-    REFUSED("sequence", seqseg_study_load(s, 3, paths, 1, NULL, NULL, e));
-    REFUSED("paths", seqseg_study_load(s, 0, NULL, 1, NULL, NULL, e));
-    REFUSED("paths", seqseg_study_load(s, 0, paths, 2, NULL, NULL, e));
-    REFUSED("paths", seqseg_study_load(s, 0, bad, 1, NULL, NULL, e));
-    REFUSED("paths", seqseg_study_load(s, 0, empty, 1, NULL, NULL, e));
-    REFUSED("paths", seqseg_study_load(s, 0, paths, SIZE_MAX, NULL, NULL, e));
-    REFUSED("", seqseg_study_load(s, 0, paths, 0, NULL, NULL, e));
-    REFUSED("", seqseg_study_load(s, 0, NULL, 0, NULL, NULL, e));
-    FAILS(SEQSEG_ERROR_READ, seqseg_study_load(s, 0, paths, 1, NULL, NULL, e));
-    REFUSED("study", seqseg_study_set_dicom_source(NULL, 1, paths, 1, NULL, NULL, e));
-    REFUSED("sequence", seqseg_study_set_dicom_source(s, 3, paths, 1, NULL, NULL, e));
-    REFUSED("paths", seqseg_study_set_dicom_source(s, 1, NULL, 1, NULL, NULL, e));
-    FAILS(SEQSEG_ERROR_READ, seqseg_study_set_dicom_source(s, 1, paths, 1, NULL, NULL, e));
-    seqseg_study_free(s);
+    REFUSED("study", nasoseg_study_load(NULL, 0, paths, 1, NULL, NULL, e));
+    REFUSED("sequence", nasoseg_study_load(s, 3, paths, 1, NULL, NULL, e));
+    REFUSED("paths", nasoseg_study_load(s, 0, NULL, 1, NULL, NULL, e));
+    REFUSED("paths", nasoseg_study_load(s, 0, paths, 2, NULL, NULL, e));
+    REFUSED("paths", nasoseg_study_load(s, 0, bad, 1, NULL, NULL, e));
+    REFUSED("paths", nasoseg_study_load(s, 0, empty, 1, NULL, NULL, e));
+    REFUSED("paths", nasoseg_study_load(s, 0, paths, SIZE_MAX, NULL, NULL, e));
+    REFUSED("", nasoseg_study_load(s, 0, paths, 0, NULL, NULL, e));
+    REFUSED("", nasoseg_study_load(s, 0, NULL, 0, NULL, NULL, e));
+    FAILS(NASOSEG_ERROR_READ, nasoseg_study_load(s, 0, paths, 1, NULL, NULL, e));
+    REFUSED("study", nasoseg_study_set_dicom_source(NULL, 1, paths, 1, NULL, NULL, e));
+    REFUSED("sequence", nasoseg_study_set_dicom_source(s, 3, paths, 1, NULL, NULL, e));
+    REFUSED("paths", nasoseg_study_set_dicom_source(s, 1, NULL, 1, NULL, NULL, e));
+    FAILS(NASOSEG_ERROR_READ, nasoseg_study_set_dicom_source(s, 1, paths, 1, NULL, NULL, e));
+    nasoseg_study_free(s);
     free(voxels);
 }
 
@@ -273,130 +273,130 @@ static void study(void) {
     } while (0)
 
 static void pipeline(const char *folder) {
-    seqseg_engine *engine = NULL;
-    seqseg_study *s = study_new();
-    seqseg_detection *d = NULL, *d2 = NULL;
-    seqseg_segmentation *g = NULL, *g2 = NULL;
-    seqseg_contours *c = NULL, *c2 = NULL;
-    seqseg_detection_slice ds;
-    seqseg_trajectory t;
-    seqseg_slice_image image;
-    seqseg_segmentation_slice gs;
-    seqseg_contour_line line;
-    seqseg_box box = {10.0, 10.0, 20.0, 20.0};
+    nasoseg_engine *engine = NULL;
+    nasoseg_study *s = study_new();
+    nasoseg_detection *d = NULL, *d2 = NULL;
+    nasoseg_segmentation *g = NULL, *g2 = NULL;
+    nasoseg_contours *c = NULL, *c2 = NULL;
+    nasoseg_detection_slice ds;
+    nasoseg_trajectory t;
+    nasoseg_slice_image image;
+    nasoseg_segmentation_slice gs;
+    nasoseg_contour_line line;
+    nasoseg_box box = {10.0, 10.0, 20.0, 20.0};
     char file[1024];
     CHECK(snprintf(file, sizeof file, "%s/never", folder) > 0);
     remove(file);
 
-    REFUSED_RESULT(seqseg_engine, engine, "bundle_dir", seqseg_engine_new(NULL, NULL, NULL, &engine, e));
-    REFUSED_RESULT(seqseg_engine, engine, "bundle_dir", seqseg_engine_new("", NULL, NULL, &engine, e));
-    REFUSED_RESULT(seqseg_engine, engine, "bundle_dir", seqseg_engine_new(NOT_UTF8, NULL, NULL, &engine, e));
-    REFUSED("engine", seqseg_engine_new(SEQSEG_TEST_BUNDLE, NULL, NULL, NULL, e));
-    FAILS(SEQSEG_ERROR_BUNDLE, seqseg_engine_new("/nowhere", NULL, NULL, &engine, e));
+    REFUSED_RESULT(nasoseg_engine, engine, "bundle_dir", nasoseg_engine_new(NULL, NULL, NULL, &engine, e));
+    REFUSED_RESULT(nasoseg_engine, engine, "bundle_dir", nasoseg_engine_new("", NULL, NULL, &engine, e));
+    REFUSED_RESULT(nasoseg_engine, engine, "bundle_dir", nasoseg_engine_new(NOT_UTF8, NULL, NULL, &engine, e));
+    REFUSED("engine", nasoseg_engine_new(NASOSEG_TEST_BUNDLE, NULL, NULL, NULL, e));
+    FAILS(NASOSEG_ERROR_BUNDLE, nasoseg_engine_new("/nowhere", NULL, NULL, &engine, e));
     CHECK(engine == NULL);
     engine = engine_new(1, 1);
-    CHECK(seqseg_engine_action_name(engine, seqseg_engine_action_count(engine))[0] == '\0');
-    CHECK(seqseg_engine_action_name(engine, SIZE_MAX)[0] == '\0');
+    CHECK(nasoseg_engine_action_name(engine, nasoseg_engine_action_count(engine))[0] == '\0');
+    CHECK(nasoseg_engine_action_name(engine, SIZE_MAX)[0] == '\0');
     {
-        seqseg_work work;
+        nasoseg_work work;
         work.struct_size = sizeof work;
-        REFUSED("engine", seqseg_engine_get_work(NULL, &work, e));
+        REFUSED("engine", nasoseg_engine_get_work(NULL, &work, e));
     }
-    SIZES(seqseg_work, 32, seqseg_engine_get_work(engine, out, e));
-    SIZES(seqseg_runtime_info, 32, seqseg_runtime_info_get(NULL, out, e));
+    SIZES(nasoseg_work, 32, nasoseg_engine_get_work(engine, out, e));
+    SIZES(nasoseg_runtime_info, 32, nasoseg_runtime_info_get(NULL, out, e));
 
-    REFUSED_RESULT(seqseg_detection, d, "engine", seqseg_detect(NULL, s, NULL, NULL, &d, e));
-    REFUSED_RESULT(seqseg_detection, d, "study", seqseg_detect(engine, NULL, NULL, NULL, &d, e));
-    REFUSED("detection", seqseg_detect(engine, s, NULL, NULL, NULL, e));
-    OK(seqseg_detect(engine, s, NULL, NULL, &d, e));
+    REFUSED_RESULT(nasoseg_detection, d, "engine", nasoseg_detect(NULL, s, NULL, NULL, &d, e));
+    REFUSED_RESULT(nasoseg_detection, d, "study", nasoseg_detect(engine, NULL, NULL, NULL, &d, e));
+    REFUSED("detection", nasoseg_detect(engine, s, NULL, NULL, NULL, e));
+    OK(nasoseg_detect(engine, s, NULL, NULL, &d, e));
 
-    SIZES(seqseg_detection_slice, 184, seqseg_detection_get_slice(d, 0, out, e));
-    SIZES(seqseg_trajectory, 56, seqseg_detection_get_trajectory(d, 0, out, e));
-    SIZES(seqseg_slice_image, 24, seqseg_detection_get_image(d, 0, out, e));
+    SIZES(nasoseg_detection_slice, 184, nasoseg_detection_get_slice(d, 0, out, e));
+    SIZES(nasoseg_trajectory, 56, nasoseg_detection_get_trajectory(d, 0, out, e));
+    SIZES(nasoseg_slice_image, 24, nasoseg_detection_get_image(d, 0, out, e));
     ds.struct_size = sizeof ds;
     t.struct_size = sizeof t;
     image.struct_size = sizeof image;
-    REFUSED("detection", seqseg_detection_get_slice(NULL, 0, &ds, e));
-    REFUSED("index", seqseg_detection_get_slice(d, STUDY_K, &ds, e));
-    REFUSED("index", seqseg_detection_get_slice(d, SIZE_MAX, &ds, e));
-    REFUSED("detection", seqseg_detection_get_trajectory(NULL, 0, &t, e));
-    REFUSED("index", seqseg_detection_get_trajectory(d, SIZE_MAX, &t, e));
-    REFUSED("detection", seqseg_detection_get_image(NULL, 0, &image, e));
-    REFUSED("index", seqseg_detection_get_image(d, STUDY_K, &image, e));
-    REFUSED("index", seqseg_detection_get_image(d, SIZE_MAX, &image, e));
-    REFUSED("detection", seqseg_detection_set_box(NULL, 0, &box, e));
-    REFUSED("index", seqseg_detection_set_box(d, STUDY_K, &box, e));
-    REFUSED("bounding_box", seqseg_detection_set_box(d, 0, NULL, e));
+    REFUSED("detection", nasoseg_detection_get_slice(NULL, 0, &ds, e));
+    REFUSED("index", nasoseg_detection_get_slice(d, STUDY_K, &ds, e));
+    REFUSED("index", nasoseg_detection_get_slice(d, SIZE_MAX, &ds, e));
+    REFUSED("detection", nasoseg_detection_get_trajectory(NULL, 0, &t, e));
+    REFUSED("index", nasoseg_detection_get_trajectory(d, SIZE_MAX, &t, e));
+    REFUSED("detection", nasoseg_detection_get_image(NULL, 0, &image, e));
+    REFUSED("index", nasoseg_detection_get_image(d, STUDY_K, &image, e));
+    REFUSED("index", nasoseg_detection_get_image(d, SIZE_MAX, &image, e));
+    REFUSED("detection", nasoseg_detection_set_box(NULL, 0, &box, e));
+    REFUSED("index", nasoseg_detection_set_box(d, STUDY_K, &box, e));
+    REFUSED("bounding_box", nasoseg_detection_set_box(d, 0, NULL, e));
     {
-        const double grid = (double)seqseg_engine_grid(engine);
-        const seqseg_box boxes[] = {
+        const double grid = (double)nasoseg_engine_grid(engine);
+        const nasoseg_box boxes[] = {
             {20.0, 10.0, 10.0, 20.0}, {10.0, 20.0, 20.0, 20.0}, {-0.5, 10.0, 20.0, 20.0}, {10.0, 10.0, grid + 0.5, 20.0},
             {(double)NAN, 10.0, 20.0, 20.0}, {10.0, 10.0, 20.0, (double)INFINITY},
         };
         for (size_t at = 0; at < sizeof boxes / sizeof boxes[0]; at++) {
-            REFUSED("box", seqseg_detection_set_box(d, 0, &boxes[at], e));
+            REFUSED("box", nasoseg_detection_set_box(d, 0, &boxes[at], e));
         }
     }
-    REFUSED("detection", seqseg_detection_clear_box(NULL, 0, e));
-    REFUSED("index", seqseg_detection_clear_box(d, SIZE_MAX, e));
-    REFUSED("detection", seqseg_detection_write(NULL, file, NULL, NULL, e));
-    REFUSED("file", seqseg_detection_write(d, NULL, NULL, NULL, e));
-    REFUSED("file", seqseg_detection_write(d, "", NULL, NULL, e));
-    REFUSED_RESULT(seqseg_detection, d2, "engine", seqseg_detection_read(NULL, s, file, NULL, NULL, &d2, e));
-    REFUSED_RESULT(seqseg_detection, d2, "study", seqseg_detection_read(engine, NULL, file, NULL, NULL, &d2, e));
-    REFUSED_RESULT(seqseg_detection, d2, "file", seqseg_detection_read(engine, s, NULL, NULL, NULL, &d2, e));
-    REFUSED("detection", seqseg_detection_read(engine, s, file, NULL, NULL, NULL, e));
-    FAILS(SEQSEG_ERROR_READ, seqseg_detection_read(engine, s, file, NULL, NULL, &d2, e));
+    REFUSED("detection", nasoseg_detection_clear_box(NULL, 0, e));
+    REFUSED("index", nasoseg_detection_clear_box(d, SIZE_MAX, e));
+    REFUSED("detection", nasoseg_detection_write(NULL, file, NULL, NULL, e));
+    REFUSED("file", nasoseg_detection_write(d, NULL, NULL, NULL, e));
+    REFUSED("file", nasoseg_detection_write(d, "", NULL, NULL, e));
+    REFUSED_RESULT(nasoseg_detection, d2, "engine", nasoseg_detection_read(NULL, s, file, NULL, NULL, &d2, e));
+    REFUSED_RESULT(nasoseg_detection, d2, "study", nasoseg_detection_read(engine, NULL, file, NULL, NULL, &d2, e));
+    REFUSED_RESULT(nasoseg_detection, d2, "file", nasoseg_detection_read(engine, s, NULL, NULL, NULL, &d2, e));
+    REFUSED("detection", nasoseg_detection_read(engine, s, file, NULL, NULL, NULL, e));
+    FAILS(NASOSEG_ERROR_READ, nasoseg_detection_read(engine, s, file, NULL, NULL, &d2, e));
 
-    REFUSED_RESULT(seqseg_segmentation, g, "engine", seqseg_segment(NULL, s, d, NULL, NULL, &g, e));
-    REFUSED_RESULT(seqseg_segmentation, g, "study", seqseg_segment(engine, NULL, d, NULL, NULL, &g, e));
-    REFUSED_RESULT(seqseg_segmentation, g, "detection", seqseg_segment(engine, s, NULL, NULL, NULL, &g, e));
-    REFUSED("segmentation", seqseg_segment(engine, s, d, NULL, NULL, NULL, e));
-    OK(seqseg_segment(engine, s, d, NULL, NULL, &g, e));
-    SIZES(seqseg_segmentation_view, 256, seqseg_segmentation_get_view(g, out, e));
-    SIZES(seqseg_segmentation_slice, 56, seqseg_segmentation_get_slice(g, 0, out, e));
+    REFUSED_RESULT(nasoseg_segmentation, g, "engine", nasoseg_segment(NULL, s, d, NULL, NULL, &g, e));
+    REFUSED_RESULT(nasoseg_segmentation, g, "study", nasoseg_segment(engine, NULL, d, NULL, NULL, &g, e));
+    REFUSED_RESULT(nasoseg_segmentation, g, "detection", nasoseg_segment(engine, s, NULL, NULL, NULL, &g, e));
+    REFUSED("segmentation", nasoseg_segment(engine, s, d, NULL, NULL, NULL, e));
+    OK(nasoseg_segment(engine, s, d, NULL, NULL, &g, e));
+    SIZES(nasoseg_segmentation_view, 256, nasoseg_segmentation_get_view(g, out, e));
+    SIZES(nasoseg_segmentation_slice, 56, nasoseg_segmentation_get_slice(g, 0, out, e));
     gs.struct_size = sizeof gs;
     {
-        seqseg_segmentation_view view;
+        nasoseg_segmentation_view view;
         view.struct_size = sizeof view;
-        REFUSED("segmentation", seqseg_segmentation_get_view(NULL, &view, e));
+        REFUSED("segmentation", nasoseg_segmentation_get_view(NULL, &view, e));
     }
-    REFUSED("segmentation", seqseg_segmentation_get_slice(NULL, 0, &gs, e));
-    REFUSED("index", seqseg_segmentation_get_slice(g, STUDY_K, &gs, e));
-    REFUSED("segmentation", seqseg_segmentation_write_mask(NULL, file, NULL, NULL, e));
-    REFUSED("file", seqseg_segmentation_write_mask(g, NULL, NULL, NULL, e));
-    REFUSED("segmentation", seqseg_segmentation_write_probability(NULL, file, NULL, NULL, e));
-    REFUSED("file", seqseg_segmentation_write_probability(g, NULL, NULL, NULL, e));
-    REFUSED("segmentation", seqseg_segmentation_write_record(NULL, file, NULL, NULL, e));
-    REFUSED("file", seqseg_segmentation_write_record(g, NULL, NULL, NULL, e));
+    REFUSED("segmentation", nasoseg_segmentation_get_slice(NULL, 0, &gs, e));
+    REFUSED("index", nasoseg_segmentation_get_slice(g, STUDY_K, &gs, e));
+    REFUSED("segmentation", nasoseg_segmentation_write_mask(NULL, file, NULL, NULL, e));
+    REFUSED("file", nasoseg_segmentation_write_mask(g, NULL, NULL, NULL, e));
+    REFUSED("segmentation", nasoseg_segmentation_write_probability(NULL, file, NULL, NULL, e));
+    REFUSED("file", nasoseg_segmentation_write_probability(g, NULL, NULL, NULL, e));
+    REFUSED("segmentation", nasoseg_segmentation_write_record(NULL, file, NULL, NULL, e));
+    REFUSED("file", nasoseg_segmentation_write_record(g, NULL, NULL, NULL, e));
 
-    REFUSED_RESULT(seqseg_contours, c, "segmentation", seqseg_contour(NULL, NULL, NULL, &c, e));
-    REFUSED("contours", seqseg_contour(g, NULL, NULL, NULL, e));
-    OK(seqseg_contour(g, NULL, NULL, &c, e));
-    SIZES(seqseg_contour_line, 64, seqseg_contours_get_line(c, 0, out, e));
+    REFUSED_RESULT(nasoseg_contours, c, "segmentation", nasoseg_contour(NULL, NULL, NULL, &c, e));
+    REFUSED("contours", nasoseg_contour(g, NULL, NULL, NULL, e));
+    OK(nasoseg_contour(g, NULL, NULL, &c, e));
+    SIZES(nasoseg_contour_line, 64, nasoseg_contours_get_line(c, 0, out, e));
     line.struct_size = sizeof line;
-    REFUSED("contours", seqseg_contours_get_line(NULL, 0, &line, e));
-    REFUSED("index", seqseg_contours_get_line(c, seqseg_contours_count(c), &line, e));
-    REFUSED("index", seqseg_contours_get_line(c, SIZE_MAX, &line, e));
-    REFUSED("contours", seqseg_contours_write_rtstruct(NULL, file, NULL, NULL, e));
-    REFUSED("file", seqseg_contours_write_rtstruct(c, NULL, NULL, NULL, e));
-    REFUSED("detection", seqseg_write_preview(NULL, g, c, file, NULL, NULL, e));
-    REFUSED("segmentation", seqseg_write_preview(d, NULL, c, file, NULL, NULL, e));
-    REFUSED("contours", seqseg_write_preview(d, g, NULL, file, NULL, NULL, e));
-    REFUSED("file", seqseg_write_preview(d, g, c, NULL, NULL, NULL, e));
+    REFUSED("contours", nasoseg_contours_get_line(NULL, 0, &line, e));
+    REFUSED("index", nasoseg_contours_get_line(c, nasoseg_contours_count(c), &line, e));
+    REFUSED("index", nasoseg_contours_get_line(c, SIZE_MAX, &line, e));
+    REFUSED("contours", nasoseg_contours_write_rtstruct(NULL, file, NULL, NULL, e));
+    REFUSED("file", nasoseg_contours_write_rtstruct(c, NULL, NULL, NULL, e));
+    REFUSED("detection", nasoseg_write_preview(NULL, g, c, file, NULL, NULL, e));
+    REFUSED("segmentation", nasoseg_write_preview(d, NULL, c, file, NULL, NULL, e));
+    REFUSED("contours", nasoseg_write_preview(d, g, NULL, file, NULL, NULL, e));
+    REFUSED("file", nasoseg_write_preview(d, g, c, NULL, NULL, NULL, e));
     CHECK(fopen(file, "rb") == NULL);
 
     /* After all that, every handle gives the golden numbers still. */
-    OK(seqseg_segment(engine, s, d, NULL, NULL, &g2, e));
-    OK(seqseg_contour(g2, NULL, NULL, &c2, e));
+    OK(nasoseg_segment(engine, s, d, NULL, NULL, &g2, e));
+    OK(nasoseg_contour(g2, NULL, NULL, &c2, e));
     golden_check(d, g2, c2);
-    seqseg_contours_free(c2);
-    seqseg_segmentation_free(g2);
-    seqseg_contours_free(c);
-    seqseg_segmentation_free(g);
-    seqseg_detection_free(d);
-    seqseg_study_free(s);
-    seqseg_engine_free(engine);
+    nasoseg_contours_free(c2);
+    nasoseg_segmentation_free(g2);
+    nasoseg_contours_free(c);
+    nasoseg_segmentation_free(g);
+    nasoseg_detection_free(d);
+    nasoseg_study_free(s);
+    nasoseg_engine_free(engine);
 }
 
 int main(int argc, char **argv) {

@@ -25,7 +25,7 @@ static double wall(void) { return seconds(CLOCK_MONOTONIC); }
 static double processor(void) { return seconds(CLOCK_PROCESS_CPUTIME_ID); }
 
 typedef struct state {
-    seqseg_cancel_token *token;
+    nasoseg_cancel_token *token;
     pthread_mutex_t lock;
     pthread_cond_t reached;
     uint32_t stage;
@@ -39,7 +39,7 @@ typedef struct state {
     double set_at, set_processor;
 } state;
 
-static bool tick(const seqseg_progress *p, void *user_data) {
+static bool tick(const nasoseg_progress *p, void *user_data) {
     state *s = (state *)user_data;
     if (p->stage == s->stage) {
         const double now = wall(), used = processor();
@@ -71,18 +71,18 @@ static void *cancel_in_time(void *user_data) {
     nanosleep(&pause, NULL);
     s->set_processor = processor();
     s->set_at = wall();
-    seqseg_cancel_token_cancel(s->token);
+    nasoseg_cancel_token_cancel(s->token);
     return NULL;
 }
 
 /* A study of SLICES slices, by repeating voxels of the small one. */
-static seqseg_study *large_study(void) {
-    seqseg_study *study = NULL;
+static nasoseg_study *large_study(void) {
+    nasoseg_study *study = NULL;
     float *voxels = (float *)malloc((size_t)STUDY_I * STUDY_J * SLICES * sizeof(float));
     CHECK(voxels != NULL);
-    OK(seqseg_study_new(&study, e));
+    OK(nasoseg_study_new(&study, e));
     for (int sequence = 0; sequence < 3; sequence++) {
-        seqseg_volume_view view = study_view(voxels);
+        nasoseg_volume_view view = study_view(voxels);
         float *v = voxels;
         for (int k = 0; k < SLICES; k++) {
             for (int j = 0; j < STUDY_J; j++) {
@@ -92,7 +92,7 @@ static seqseg_study *large_study(void) {
             }
         }
         view.size[2] = SLICES;
-        OK(seqseg_study_set_volume(study, (uint32_t)sequence, &view, NULL, NULL, e));
+        OK(nasoseg_study_set_volume(study, (uint32_t)sequence, &view, NULL, NULL, e));
     }
     free(voxels);
     return study;
@@ -101,31 +101,31 @@ static seqseg_study *large_study(void) {
 int main(int argc, char **argv) {
     const double allowed = argc > 2 ? atof(argv[2]) : 0.5;
     const int rounds = argc > 3 ? atoi(argv[3]) : 8;
-    seqseg_options *options = NULL;
-    seqseg_engine *engine = NULL;
-    seqseg_run *run = NULL;
-    seqseg_study *study;
-    seqseg_detection *detection = NULL;
+    nasoseg_options *options = NULL;
+    nasoseg_engine *engine = NULL;
+    nasoseg_run *run = NULL;
+    nasoseg_study *study;
+    nasoseg_detection *detection = NULL;
     bool slow = false;
     state s;
 
     CHECK(argc > 1 && allowed > 0.0 && rounds > 0);
     memset(&s, 0, sizeof s);
     CHECK(pthread_mutex_init(&s.lock, NULL) == 0 && pthread_cond_init(&s.reached, NULL) == 0);
-    OK(seqseg_options_new(&options, e));
-    OK(seqseg_options_set_device(options, "cpu", e));
-    OK(seqseg_engine_new(argv[1], options, NULL, &engine, e));
-    OK(seqseg_run_new(&run, e));
-    OK(seqseg_cancel_token_new(&s.token, e));
-    OK(seqseg_run_set_progress(run, tick, &s, e));
-    OK(seqseg_run_set_cancel(run, s.token, e));
+    OK(nasoseg_options_new(&options, e));
+    OK(nasoseg_options_set_device(options, "cpu", e));
+    OK(nasoseg_engine_new(argv[1], options, NULL, &engine, e));
+    OK(nasoseg_run_new(&run, e));
+    OK(nasoseg_cancel_token_new(&s.token, e));
+    OK(nasoseg_run_set_progress(run, tick, &s, e));
+    OK(nasoseg_run_set_cancel(run, s.token, e));
     study = large_study();
     /* What is segmented; the first runs of a session, which also plan its memory, are not measured. */
-    OK(seqseg_options_set_slices(options, 0, WARM, e));
-    OK(seqseg_detect(engine, study, options, NULL, &detection, e));
-    OK(seqseg_options_set_slices(options, 0, SLICES, e));
+    OK(nasoseg_options_set_slices(options, 0, WARM, e));
+    OK(nasoseg_detect(engine, study, options, NULL, &detection, e));
+    OK(nasoseg_options_set_slices(options, 0, SLICES, e));
 
-    for (uint32_t stage = SEQSEG_STAGE_DETECT; stage <= SEQSEG_STAGE_SEGMENT; stage++) {
+    for (uint32_t stage = NASOSEG_STAGE_DETECT; stage <= NASOSEG_STAGE_SEGMENT; stage++) {
         double longest = 0.0, longest_processor = 0.0, sum = 0.0;
         int measured = 0;
         s.stage = stage;
@@ -134,29 +134,29 @@ int main(int argc, char **argv) {
          * shorter than others, does not count. */
         for (int round = 0; measured < rounds && round <= 8 * rounds; round++) {
             pthread_t thread;
-            seqseg_error *error = NULL;
-            seqseg_detection *found = NULL;
-            seqseg_segmentation *segmentation = NULL;
+            nasoseg_error *error = NULL;
+            nasoseg_detection *found = NULL;
+            nasoseg_segmentation *segmentation = NULL;
             uint32_t status;
             double took, used;
             s.ticks = 0;
             /* The first tick comes before the first model run. Both stages have runs enough that one is left when the thread wakes up. */
             s.wanted = round == 0 ? 2 : 1 + round % 4;
             s.share = round == 0 ? 0.0 : 0.9 * ((round - 1) % rounds) / rounds;
-            seqseg_cancel_token_reset(s.token);
+            nasoseg_cancel_token_reset(s.token);
             CHECK(pthread_create(&thread, NULL, cancel_in_time, &s) == 0);
-            status = stage == SEQSEG_STAGE_DETECT ? seqseg_detect(engine, study, options, run, &found, &error)
-                                                  : seqseg_segment(engine, study, detection, options, run, &segmentation, &error);
+            status = stage == NASOSEG_STAGE_DETECT ? nasoseg_detect(engine, study, options, run, &found, &error)
+                                                  : nasoseg_segment(engine, study, detection, options, run, &segmentation, &error);
             took = wall();
             used = processor();
             CHECK(pthread_join(thread, NULL) == 0);
             took -= s.set_at;
             used -= s.set_processor;
-            CHECK(status == SEQSEG_CANCELLED || status == SEQSEG_OK);
-            seqseg_error_free(error);
-            seqseg_detection_free(found);
-            seqseg_segmentation_free(segmentation);
-            if (round > 0 && status == SEQSEG_CANCELLED) {
+            CHECK(status == NASOSEG_CANCELLED || status == NASOSEG_OK);
+            nasoseg_error_free(error);
+            nasoseg_detection_free(found);
+            nasoseg_segmentation_free(segmentation);
+            if (round > 0 && status == NASOSEG_CANCELLED) {
                 measured++;
                 longest = fmax(longest, took);
                 longest_processor = fmax(longest_processor, used);
@@ -164,7 +164,7 @@ int main(int argc, char **argv) {
             }
         }
         CHECK(measured > 0);
-        printf("%-8s cancelled after %.3f s at most, %.3f s in the mean (processor: %.3f s at most);", seqseg_stage_name(stage), longest,
+        printf("%-8s cancelled after %.3f s at most, %.3f s in the mean (processor: %.3f s at most);", nasoseg_stage_name(stage), longest,
             sum / measured, longest_processor);
         printf(" longest model run %.3f s (processor: %.3f s)\n", s.longest, s.longest_processor);
         slow = slow || longest > allowed;
@@ -172,11 +172,11 @@ int main(int argc, char **argv) {
     if (slow) {
         fprintf(stderr, "a cancel took longer than %.3f s\n", allowed);
     }
-    seqseg_detection_free(detection);
-    seqseg_study_free(study);
-    seqseg_cancel_token_free(s.token);
-    seqseg_run_free(run);
-    seqseg_engine_free(engine);
-    seqseg_options_free(options);
+    nasoseg_detection_free(detection);
+    nasoseg_study_free(study);
+    nasoseg_cancel_token_free(s.token);
+    nasoseg_run_free(run);
+    nasoseg_engine_free(engine);
+    nasoseg_options_free(options);
     return slow;
 }

@@ -6,9 +6,9 @@
 
 #include <pthread.h>
 
-static bool stop(const seqseg_progress *progress, void *user_data) {
+static bool stop(const nasoseg_progress *progress, void *user_data) {
     (void)user_data;
-    return progress->stage < SEQSEG_STAGE_DETECT;
+    return progress->stage < NASOSEG_STAGE_DETECT;
 }
 
 static void *leave(void *nothing) {
@@ -17,21 +17,21 @@ static void *leave(void *nothing) {
 }
 
 int main(int argc, char **argv) {
-    seqseg_engine *engine = engine_new(2, 2);
-    seqseg_study *study = study_new();
-    seqseg_run *run = NULL;
-    seqseg_detection *detection = NULL;
-    seqseg_segmentation *segmentation = NULL;
+    nasoseg_engine *engine = engine_new(2, 2);
+    nasoseg_study *study = study_new();
+    nasoseg_run *run = NULL;
+    nasoseg_detection *detection = NULL;
+    nasoseg_segmentation *segmentation = NULL;
     CHECK(argc == 2);
-    OK(seqseg_run_new(&run, e));
+    OK(nasoseg_run_new(&run, e));
     if (strcmp(argv[1], "cancelled") == 0) {
-        seqseg_error *error = NULL;
-        OK(seqseg_run_set_progress(run, stop, NULL, e));
-        CHECK(seqseg_detect(engine, study, NULL, run, &detection, &error) == SEQSEG_CANCELLED);
+        nasoseg_error *error = NULL;
+        OK(nasoseg_run_set_progress(run, stop, NULL, e));
+        CHECK(nasoseg_detect(engine, study, NULL, run, &detection, &error) == NASOSEG_CANCELLED);
         return 0;
     }
-    OK(seqseg_detect(engine, study, NULL, run, &detection, e));
-    OK(seqseg_segment(engine, study, detection, NULL, run, &segmentation, e));
+    OK(nasoseg_detect(engine, study, NULL, run, &detection, e));
+    OK(nasoseg_segment(engine, study, detection, NULL, run, &segmentation, e));
     if (strcmp(argv[1], "thread") == 0) {
         pthread_t thread;
         CHECK(pthread_create(&thread, NULL, leave, NULL) == 0);

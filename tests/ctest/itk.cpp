@@ -1,6 +1,6 @@
 // The ITK adapter: the golden numbers from itk::Image, whatever its pixel type, direction and first index; masks and probabilities back.
 
-#include <seqseg/itk.hpp>
+#include <nasoseg/itk.hpp>
 
 #include "study.h"
 
@@ -41,26 +41,26 @@ typename itk::Image<T, 3>::Pointer make_image(int sequence, bool flip, itk::Inde
 }
 
 struct Results {
-    seqseg::Detection detection;
-    seqseg::Segmentation segmentation;
+    nasoseg::Detection detection;
+    nasoseg::Segmentation segmentation;
 };
 
 template <class T>
-Results run(const seqseg::Engine &engine, bool flip, itk::IndexValueType first) {
-    seqseg::Study study;
+Results run(const nasoseg::Engine &engine, bool flip, itk::IndexValueType first) {
+    nasoseg::Study study;
     for (int sequence = 0; sequence < 3; ++sequence) {
         const auto image = make_image<T>(sequence, flip, first);
-        study.set_volume(static_cast<seqseg::Sequence>(sequence), seqseg::view(*image));
+        study.set_volume(static_cast<nasoseg::Sequence>(sequence), nasoseg::view(*image));
     }
-    seqseg::Detection detection = engine.detect(study);
-    seqseg::Segmentation segmentation = engine.segment(study, detection);
+    nasoseg::Detection detection = engine.detect(study);
+    nasoseg::Segmentation segmentation = engine.segment(study, detection);
     return {std::move(detection), std::move(segmentation)};
 }
 
 }  // namespace
 
 int main() {
-    const seqseg::Engine engine(SEQSEG_TEST_BUNDLE, seqseg::Options().device("cpu"));
+    const nasoseg::Engine engine(NASOSEG_TEST_BUNDLE, nasoseg::Options().device("cpu"));
     const Results plain = run<short>(engine, false, 0);
     golden_check(plain.detection.get(), plain.segmentation.get(), plain.segmentation.contour().get());
     const Results doubles = run<double>(engine, false, 5);
@@ -69,10 +69,10 @@ int main() {
     // Flipped storage: the same patient, so every point of the mask is found at the same place.
     const Results flipped = run<unsigned short>(engine, true, 0);
     CHECK(flipped.segmentation.volume_mm3() == plain.segmentation.volume_mm3());
-    const auto mask = seqseg::mask_image(plain.segmentation), other = seqseg::mask_image(flipped.segmentation);
-    const auto probability = seqseg::probability_image(plain.segmentation);
-    const auto lent = seqseg::mask_view(plain.segmentation);
-    const auto lent_probability = seqseg::probability_view(plain.segmentation);
+    const auto mask = nasoseg::mask_image(plain.segmentation), other = nasoseg::mask_image(flipped.segmentation);
+    const auto probability = nasoseg::probability_image(plain.segmentation);
+    const auto lent = nasoseg::mask_view(plain.segmentation);
+    const auto lent_probability = nasoseg::probability_view(plain.segmentation);
     CHECK(lent->GetBufferPointer() == plain.segmentation.mask().data());
     CHECK(mask->GetBufferPointer() != lent->GetBufferPointer());
     std::size_t set = 0;

@@ -23,23 +23,23 @@ static long size_of_file(const char *file) {
     return size;
 }
 
-static seqseg_segmentation_view arrays(const seqseg_segmentation *segmentation) {
-    seqseg_segmentation_view view;
+static nasoseg_segmentation_view arrays(const nasoseg_segmentation *segmentation) {
+    nasoseg_segmentation_view view;
     view.struct_size = sizeof view;
-    OK(seqseg_segmentation_get_view(segmentation, &view, e));
+    OK(nasoseg_segmentation_get_view(segmentation, &view, e));
     return view;
 }
 
-static void same_arrays(const seqseg_segmentation *a, const seqseg_segmentation *b) {
-    const seqseg_segmentation_view x = arrays(a), y = arrays(b);
+static void same_arrays(const nasoseg_segmentation *a, const nasoseg_segmentation *b) {
+    const nasoseg_segmentation_view x = arrays(a), y = arrays(b);
     CHECK(memcmp(x.mask, y.mask, STUDY_VOXELS) == 0);
     CHECK(memcmp(x.probability, y.probability, STUDY_VOXELS * sizeof(float)) == 0);
     CHECK(x.volume_mm3 == y.volume_mm3);
 }
 
 /* The view agrees with itself and with the study's geometry. */
-static void check_arrays(const seqseg_segmentation *segmentation) {
-    const seqseg_segmentation_view view = arrays(segmentation);
+static void check_arrays(const nasoseg_segmentation *segmentation) {
+    const nasoseg_segmentation_view view = arrays(segmentation);
     size_t set = 0;
     double areas = 0.0;
     CHECK(view.size[0] == STUDY_I && view.size[1] == STUDY_J && view.size[2] == STUDY_K);
@@ -50,10 +50,10 @@ static void check_arrays(const seqseg_segmentation *segmentation) {
     }
     CHECK(set > 0 && set < STUDY_VOXELS);
     CHECK(fabs(view.volume_mm3 - (double)set * STUDY_PIXEL_MM * STUDY_PIXEL_MM * STUDY_STEP_MM) < 1e-6 * view.volume_mm3);
-    for (size_t at = 0; at < seqseg_segmentation_slice_count(segmentation); at++) {
-        seqseg_segmentation_slice slice;
+    for (size_t at = 0; at < nasoseg_segmentation_slice_count(segmentation); at++) {
+        nasoseg_segmentation_slice slice;
         slice.struct_size = sizeof slice;
-        OK(seqseg_segmentation_get_slice(segmentation, at, &slice, e));
+        OK(nasoseg_segmentation_get_slice(segmentation, at, &slice, e));
         areas += slice.area_mm2;
         CHECK(fabs(slice.position_mm - (study_first(STUDY_K, STUDY_STEP_MM) + STUDY_STEP_MM * (double)at)) < 1e-9);
         CHECK(slice.storage_slice == at);
@@ -65,12 +65,12 @@ static void check_arrays(const seqseg_segmentation *segmentation) {
 }
 
 /* Points lie on their slice's plane, and millimetres agree with indices. */
-static void check_lines(const seqseg_contours *contours) {
-    for (size_t at = 0; at < seqseg_contours_count(contours); at++) {
-        seqseg_contour_line line;
+static void check_lines(const nasoseg_contours *contours) {
+    for (size_t at = 0; at < nasoseg_contours_count(contours); at++) {
+        nasoseg_contour_line line;
         double twice = 0.0;
         line.struct_size = sizeof line;
-        OK(seqseg_contours_get_line(contours, at, &line, e));
+        OK(nasoseg_contours_get_line(contours, at, &line, e));
         CHECK(line.point_count >= 3);
         for (size_t p = 0; p < line.point_count; p++) {
             const size_t q = (p + 1) % line.point_count;
@@ -88,15 +88,15 @@ static void check_lines(const seqseg_contours *contours) {
 }
 
 /* A box's corners are those of the grid, in proportion; what the model sees lies in 0 .. 1 and stays where it was lent. */
-static void check_grid(const seqseg_engine *engine, const seqseg_detection *detection) {
-    const size_t grid = seqseg_engine_grid(engine);
-    for (size_t at = 0; at < seqseg_detection_slice_count(detection); at++) {
-        seqseg_detection_slice slice;
-        seqseg_slice_image image, again;
+static void check_grid(const nasoseg_engine *engine, const nasoseg_detection *detection) {
+    const size_t grid = nasoseg_engine_grid(engine);
+    for (size_t at = 0; at < nasoseg_detection_slice_count(detection); at++) {
+        nasoseg_detection_slice slice;
+        nasoseg_slice_image image, again;
         float brightest = 0.0f;
         slice.struct_size = sizeof slice;
         image.struct_size = again.struct_size = sizeof image;
-        OK(seqseg_detection_get_slice(detection, at, &slice, e));
+        OK(nasoseg_detection_get_slice(detection, at, &slice, e));
         const double x[4] = {slice.bounding_box.x0, slice.bounding_box.x1, slice.bounding_box.x1, slice.bounding_box.x0};
         const double y[4] = {slice.bounding_box.y0, slice.bounding_box.y0, slice.bounding_box.y1, slice.bounding_box.y1};
         for (int corner = 0; corner < 4; corner++) {
@@ -106,8 +106,8 @@ static void check_grid(const seqseg_engine *engine, const seqseg_detection *dete
                 CHECK(fabs(slice.corners_mm[3 * corner + axis] - expected) < 1e-9);
             }
         }
-        OK(seqseg_detection_get_image(detection, at, &image, e));
-        OK(seqseg_detection_get_image(detection, at, &again, e));
+        OK(nasoseg_detection_get_image(detection, at, &image, e));
+        OK(nasoseg_detection_get_image(detection, at, &again, e));
         CHECK(image.grid == grid && image.pixels == again.pixels);
         for (size_t pixel = 0; pixel < 3 * grid * grid; pixel++) {
             CHECK(image.pixels[pixel] >= 0.0f && image.pixels[pixel] <= 1.0f);
@@ -118,114 +118,114 @@ static void check_grid(const seqseg_engine *engine, const seqseg_detection *dete
 }
 
 int main(int argc, char **argv) {
-    seqseg_engine *engine;
-    seqseg_study *study;
-    seqseg_detection *detection = NULL, *again = NULL;
-    seqseg_segmentation *segmentation = NULL, *other = NULL;
-    seqseg_contours *contours = NULL;
-    seqseg_options *options = NULL;
-    seqseg_runtime_info info;
-    seqseg_work work;
-    seqseg_box box;
+    nasoseg_engine *engine;
+    nasoseg_study *study;
+    nasoseg_detection *detection = NULL, *again = NULL;
+    nasoseg_segmentation *segmentation = NULL, *other = NULL;
+    nasoseg_contours *contours = NULL;
+    nasoseg_options *options = NULL;
+    nasoseg_runtime_info info;
+    nasoseg_work work;
+    nasoseg_box box;
     const char *folder = argv[1];
     CHECK(argc == 2);
 
-    CHECK(seqseg_abi_version() >= SEQSEG_ABI_VERSION);
-    CHECK(strcmp(seqseg_version(), SEQSEG_TEST_VERSION) == 0);
+    CHECK(nasoseg_abi_version() >= NASOSEG_ABI_VERSION);
+    CHECK(strcmp(nasoseg_version(), NASOSEG_TEST_VERSION) == 0);
     info.struct_size = sizeof info;
-    OK(seqseg_runtime_info_get(NULL, &info, e));
+    OK(nasoseg_runtime_info_get(NULL, &info, e));
     CHECK(info.path[0] == '/' && info.version[0] == '1');
 
     engine = engine_new(2, 1);
-    CHECK(strcmp(seqseg_engine_model_name(engine), "seqseg-micro") == 0);
-    CHECK(strlen(seqseg_engine_model_hash(engine)) == 64 && seqseg_engine_model_version(engine)[0] != '\0');
-    CHECK(seqseg_engine_is_demo(engine) && seqseg_engine_intended_use(engine)[0] != '\0');
-    CHECK(strcmp(seqseg_engine_device(engine), "cpu") == 0 && seqseg_engine_device_fallback(engine)[0] == '\0');
-    CHECK(seqseg_engine_grid(engine) == 96 && seqseg_engine_action_count(engine) > 1);
+    CHECK(strcmp(nasoseg_engine_model_name(engine), "nasoseg-micro") == 0);
+    CHECK(strlen(nasoseg_engine_model_hash(engine)) == 64 && nasoseg_engine_model_version(engine)[0] != '\0');
+    CHECK(nasoseg_engine_is_demo(engine) && nasoseg_engine_intended_use(engine)[0] != '\0');
+    CHECK(strcmp(nasoseg_engine_device(engine), "cpu") == 0 && nasoseg_engine_device_fallback(engine)[0] == '\0');
+    CHECK(nasoseg_engine_grid(engine) == 96 && nasoseg_engine_action_count(engine) > 1);
 
     study = study_new();
-    OK(seqseg_detect(engine, study, NULL, NULL, &detection, e));
-    OK(seqseg_segment(engine, study, detection, NULL, NULL, &segmentation, e));
-    OK(seqseg_contour(segmentation, NULL, NULL, &contours, e));
+    OK(nasoseg_detect(engine, study, NULL, NULL, &detection, e));
+    OK(nasoseg_segment(engine, study, detection, NULL, NULL, &segmentation, e));
+    OK(nasoseg_contour(segmentation, NULL, NULL, &contours, e));
     golden_check(detection, segmentation, contours);
     check_arrays(segmentation);
     check_lines(contours);
     check_grid(engine, detection);
-    CHECK(seqseg_engine_action_name(engine, seqseg_engine_action_count(engine) - 1)[0] != '\0');
+    CHECK(nasoseg_engine_action_name(engine, nasoseg_engine_action_count(engine) - 1)[0] != '\0');
     work.struct_size = sizeof work;
-    OK(seqseg_engine_get_work(engine, &work, e));
+    OK(nasoseg_engine_get_work(engine, &work, e));
     /* The whole slice and one box at least, for each. */
     CHECK(work.trunk_rows >= 2 * STUDY_K && work.segmenter_rows == STUDY_K && work.seconds > 0.0);
 
     /* Outputs. A volume that came from memory has no images that an RT Structure Set could name. */
-    OK(seqseg_segmentation_write_mask(segmentation, path(folder, "mask.nii.gz"), NULL, NULL, e));
+    OK(nasoseg_segmentation_write_mask(segmentation, path(folder, "mask.nii.gz"), NULL, NULL, e));
     CHECK(size_of_file(path(folder, "mask.nii.gz")) > 100);
-    OK(seqseg_segmentation_write_probability(segmentation, path(folder, "probability.nii.gz"), NULL, NULL, e));
+    OK(nasoseg_segmentation_write_probability(segmentation, path(folder, "probability.nii.gz"), NULL, NULL, e));
     CHECK(size_of_file(path(folder, "probability.nii.gz")) > 100);
-    OK(seqseg_segmentation_write_record(segmentation, path(folder, "run.json"), NULL, NULL, e));
+    OK(nasoseg_segmentation_write_record(segmentation, path(folder, "run.json"), NULL, NULL, e));
     CHECK(size_of_file(path(folder, "run.json")) > 100);
-    OK(seqseg_write_preview(detection, segmentation, contours, path(folder, "preview.png"), NULL, NULL, e));
+    OK(nasoseg_write_preview(detection, segmentation, contours, path(folder, "preview.png"), NULL, NULL, e));
     CHECK(size_of_file(path(folder, "preview.png")) > 1000);
     remove(path(folder, "rtstruct.dcm"));
-    FAILS(SEQSEG_ERROR_UNSUPPORTED, seqseg_contours_write_rtstruct(contours, path(folder, "rtstruct.dcm"), NULL, NULL, e));
+    FAILS(NASOSEG_ERROR_UNSUPPORTED, nasoseg_contours_write_rtstruct(contours, path(folder, "rtstruct.dcm"), NULL, NULL, e));
     CHECK(size_of_file(path(folder, "rtstruct.dcm")) < 0);
-    FAILS(SEQSEG_ERROR_WRITE, seqseg_segmentation_write_mask(segmentation, path(folder, "no/such/folder/mask.nii.gz"), NULL, NULL, e));
+    FAILS(NASOSEG_ERROR_WRITE, nasoseg_segmentation_write_mask(segmentation, path(folder, "no/such/folder/mask.nii.gz"), NULL, NULL, e));
 
     /* A detection written and read back segments to the same bits. */
-    OK(seqseg_detection_write(detection, path(folder, "detection.json"), NULL, NULL, e));
-    OK(seqseg_detection_read(engine, study, path(folder, "detection.json"), NULL, NULL, &again, e));
-    OK(seqseg_segment(engine, study, again, NULL, NULL, &other, e));
+    OK(nasoseg_detection_write(detection, path(folder, "detection.json"), NULL, NULL, e));
+    OK(nasoseg_detection_read(engine, study, path(folder, "detection.json"), NULL, NULL, &again, e));
+    OK(nasoseg_segment(engine, study, again, NULL, NULL, &other, e));
     same_arrays(segmentation, other);
-    seqseg_segmentation_free(other);
+    nasoseg_segmentation_free(other);
 
     /* Edited boxes change their own slices only. */
     box.x0 = 30.5;
     box.y0 = 25.0;
     box.x1 = 60.0;
     box.y1 = 70.25;
-    OK(seqseg_detection_set_box(again, 2, &box, e));
-    OK(seqseg_detection_clear_box(again, 3, e));
-    OK(seqseg_segment(engine, study, again, NULL, NULL, &other, e));
+    OK(nasoseg_detection_set_box(again, 2, &box, e));
+    OK(nasoseg_detection_clear_box(again, 3, e));
+    OK(nasoseg_segment(engine, study, again, NULL, NULL, &other, e));
     {
-        const seqseg_segmentation_view a = arrays(segmentation), b = arrays(other);
+        const nasoseg_segmentation_view a = arrays(segmentation), b = arrays(other);
         const size_t plane = (size_t)STUDY_I * STUDY_J;
-        seqseg_segmentation_slice slice;
+        nasoseg_segmentation_slice slice;
         CHECK(b.edited);
         for (size_t k = 0; k < STUDY_K; k++) {
             const bool same = memcmp(a.probability + k * plane, b.probability + k * plane, plane * sizeof(float)) == 0;
             CHECK(same == (k != 2 && k != 3));
         }
         slice.struct_size = sizeof slice;
-        OK(seqseg_segmentation_get_slice(other, 3, &slice, e));
-        CHECK(slice.pixels == 0 && (slice.statuses & SEQSEG_SLICE_NO_LESION) != 0);
+        OK(nasoseg_segmentation_get_slice(other, 3, &slice, e));
+        CHECK(slice.pixels == 0 && (slice.statuses & NASOSEG_SLICE_NO_LESION) != 0);
     }
-    seqseg_segmentation_free(other);
-    seqseg_detection_free(again);
+    nasoseg_segmentation_free(other);
+    nasoseg_detection_free(again);
 
     /* A range of slices; the mask's voxel edges. */
-    OK(seqseg_options_new(&options, e));
-    OK(seqseg_options_set_slices_mm(options, -4.0, 10.0, e));
-    OK(seqseg_detect(engine, study, options, NULL, &again, e));
-    CHECK(seqseg_detection_slice_count(again) == 3);
-    OK(seqseg_options_set_slices(options, 1, 3, e));
-    seqseg_detection_free(again);
-    OK(seqseg_detect(engine, study, options, NULL, &again, e));
-    CHECK(seqseg_detection_slice_count(again) == 2);
-    seqseg_detection_free(again);
-    seqseg_contours_free(contours);
-    OK(seqseg_options_set_contour_kind(options, SEQSEG_CONTOUR_VOXEL, e));
-    OK(seqseg_contour(segmentation, options, NULL, &contours, e));
+    OK(nasoseg_options_new(&options, e));
+    OK(nasoseg_options_set_slices_mm(options, -4.0, 10.0, e));
+    OK(nasoseg_detect(engine, study, options, NULL, &again, e));
+    CHECK(nasoseg_detection_slice_count(again) == 3);
+    OK(nasoseg_options_set_slices(options, 1, 3, e));
+    nasoseg_detection_free(again);
+    OK(nasoseg_detect(engine, study, options, NULL, &again, e));
+    CHECK(nasoseg_detection_slice_count(again) == 2);
+    nasoseg_detection_free(again);
+    nasoseg_contours_free(contours);
+    OK(nasoseg_options_set_contour_kind(options, NASOSEG_CONTOUR_VOXEL, e));
+    OK(nasoseg_contour(segmentation, options, NULL, &contours, e));
     check_lines(contours);
-    seqseg_options_free(options);
+    nasoseg_options_free(options);
 
     /* Any order: results outlive what they came from. */
-    seqseg_engine_free(engine);
-    seqseg_study_free(study);
-    seqseg_detection_free(detection);
+    nasoseg_engine_free(engine);
+    nasoseg_study_free(study);
+    nasoseg_detection_free(detection);
     check_arrays(segmentation);
-    OK(seqseg_segmentation_write_mask(segmentation, path(folder, "mask.nii.gz"), NULL, NULL, e));
-    seqseg_segmentation_free(segmentation);
+    OK(nasoseg_segmentation_write_mask(segmentation, path(folder, "mask.nii.gz"), NULL, NULL, e));
+    nasoseg_segmentation_free(segmentation);
     check_lines(contours);
-    seqseg_contours_free(contours);
+    nasoseg_contours_free(contours);
     return 0;
 }

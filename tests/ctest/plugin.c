@@ -18,39 +18,39 @@ int main(int argc, char **argv) {
     CHECK(argc == 2);
     for (int round = 0; round < 2; round++) {
         uint32_t (*abi_version)(void);
-        uint32_t (*new_engine)(const char *, const seqseg_options *, const seqseg_run *, seqseg_engine **, seqseg_error **);
-        void (*free_engine)(seqseg_engine *);
-        uint32_t (*new_study)(seqseg_study **, seqseg_error **);
-        void (*free_study)(seqseg_study *);
-        uint32_t (*set_volume)(seqseg_study *, uint32_t, const seqseg_volume_view *, const seqseg_options *, const seqseg_run *, seqseg_error **);
-        uint32_t (*detect)(const seqseg_engine *, const seqseg_study *, const seqseg_options *, const seqseg_run *, seqseg_detection **,
-                           seqseg_error **);
-        size_t (*slice_count)(const seqseg_detection *);
-        void (*free_detection)(seqseg_detection *);
-        seqseg_engine *engine = NULL;
-        seqseg_study *study = NULL;
-        seqseg_detection *detection = NULL;
+        uint32_t (*new_engine)(const char *, const nasoseg_options *, const nasoseg_run *, nasoseg_engine **, nasoseg_error **);
+        void (*free_engine)(nasoseg_engine *);
+        uint32_t (*new_study)(nasoseg_study **, nasoseg_error **);
+        void (*free_study)(nasoseg_study *);
+        uint32_t (*set_volume)(nasoseg_study *, uint32_t, const nasoseg_volume_view *, const nasoseg_options *, const nasoseg_run *, nasoseg_error **);
+        uint32_t (*detect)(const nasoseg_engine *, const nasoseg_study *, const nasoseg_options *, const nasoseg_run *, nasoseg_detection **,
+                           nasoseg_error **);
+        size_t (*slice_count)(const nasoseg_detection *);
+        void (*free_detection)(nasoseg_detection *);
+        nasoseg_engine *engine = NULL;
+        nasoseg_study *study = NULL;
+        nasoseg_detection *detection = NULL;
         float *voxels = (float *)malloc(STUDY_VOXELS * sizeof(float));
-        const seqseg_volume_view view = study_view(voxels);
+        const nasoseg_volume_view view = study_view(voxels);
         void *library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
         CHECK(library != NULL && voxels != NULL);
-        LOAD(abi_version, "seqseg_abi_version");
-        LOAD(new_engine, "seqseg_engine_new");
-        LOAD(free_engine, "seqseg_engine_free");
-        LOAD(new_study, "seqseg_study_new");
-        LOAD(free_study, "seqseg_study_free");
-        LOAD(set_volume, "seqseg_study_set_volume");
-        LOAD(detect, "seqseg_detect");
-        LOAD(slice_count, "seqseg_detection_slice_count");
-        LOAD(free_detection, "seqseg_detection_free");
-        CHECK(abi_version() >= SEQSEG_ABI_VERSION);
-        CHECK(new_engine(SEQSEG_TEST_BUNDLE, NULL, NULL, &engine, NULL) == SEQSEG_OK);
-        CHECK(new_study(&study, NULL) == SEQSEG_OK);
+        LOAD(abi_version, "nasoseg_abi_version");
+        LOAD(new_engine, "nasoseg_engine_new");
+        LOAD(free_engine, "nasoseg_engine_free");
+        LOAD(new_study, "nasoseg_study_new");
+        LOAD(free_study, "nasoseg_study_free");
+        LOAD(set_volume, "nasoseg_study_set_volume");
+        LOAD(detect, "nasoseg_detect");
+        LOAD(slice_count, "nasoseg_detection_slice_count");
+        LOAD(free_detection, "nasoseg_detection_free");
+        CHECK(abi_version() >= NASOSEG_ABI_VERSION);
+        CHECK(new_engine(NASOSEG_TEST_BUNDLE, NULL, NULL, &engine, NULL) == NASOSEG_OK);
+        CHECK(new_study(&study, NULL) == NASOSEG_OK);
         for (int sequence = 0; sequence < 3; sequence++) {
             study_fill(sequence, voxels);
-            CHECK(set_volume(study, (uint32_t)sequence, &view, NULL, NULL, NULL) == SEQSEG_OK);
+            CHECK(set_volume(study, (uint32_t)sequence, &view, NULL, NULL, NULL) == NASOSEG_OK);
         }
-        CHECK(detect(engine, study, NULL, NULL, &detection, NULL) == SEQSEG_OK);
+        CHECK(detect(engine, study, NULL, NULL, &detection, NULL) == NASOSEG_OK);
         CHECK(slice_count(detection) == STUDY_K);
         free_detection(detection);
         free_study(study);

@@ -16,29 +16,29 @@ static bool brief;
 
 /* Everything that one pipeline needs; `stop` counts the ticks down to the one that cancels. */
 typedef struct state {
-    seqseg_engine *engine;
-    seqseg_run *run;
-    seqseg_cancel_token *token;
-    seqseg_study *study;
-    seqseg_detection *detection;
-    seqseg_segmentation *segmentation;
-    seqseg_contours *contours;
+    nasoseg_engine *engine;
+    nasoseg_run *run;
+    nasoseg_cancel_token *token;
+    nasoseg_study *study;
+    nasoseg_detection *detection;
+    nasoseg_segmentation *segmentation;
+    nasoseg_contours *contours;
     /* Loads what was written, so that the study stays as it is. */
-    seqseg_study *scratch;
+    nasoseg_study *scratch;
     const char *folder;
     long stop;
     /* How the tick cancels: by `false`, or by the token. */
     bool by_token;
     long ticks;
     pthread_t thread;
-    seqseg_progress last;
+    nasoseg_progress last;
     bool any;
 } state;
 
-static bool tick(const seqseg_progress *p, void *user_data) {
+static bool tick(const nasoseg_progress *p, void *user_data) {
     state *s = (state *)user_data;
     CHECK(pthread_equal(pthread_self(), s->thread));
-    CHECK(p->struct_size >= sizeof *p && p->done <= p->total && p->stage <= SEQSEG_STAGE_EXPORT);
+    CHECK(p->struct_size >= sizeof *p && p->done <= p->total && p->stage <= NASOSEG_STAGE_EXPORT);
     if (s->any) {
         CHECK(p->stage >= s->last.stage);
         if (p->stage == s->last.stage) {
@@ -54,13 +54,13 @@ static bool tick(const seqseg_progress *p, void *user_data) {
         if (!s->by_token) {
             return false;
         }
-        seqseg_cancel_token_cancel(s->token);
+        nasoseg_cancel_token_cancel(s->token);
     }
     return true;
 }
 
 /* Call number `n` of the pipeline, with progress. */
-static uint32_t call(state *s, int n, seqseg_error **e) {
+static uint32_t call(state *s, int n, nasoseg_error **e) {
     char file[1024];
     s->any = false;
     s->thread = pthread_self();
@@ -68,51 +68,51 @@ static uint32_t call(state *s, int n, seqseg_error **e) {
     switch (n) {
         case 0: {
             float *voxels = (float *)malloc(STUDY_VOXELS * sizeof(float));
-            seqseg_volume_view view = study_view(voxels);
+            nasoseg_volume_view view = study_view(voxels);
             uint32_t status;
             CHECK(voxels != NULL);
-            study_fill(SEQSEG_SEQUENCE_T1C, voxels);
-            status = seqseg_study_set_volume(s->study, SEQSEG_SEQUENCE_T1C, &view, NULL, s->run, e);
+            study_fill(NASOSEG_SEQUENCE_T1C, voxels);
+            status = nasoseg_study_set_volume(s->study, NASOSEG_SEQUENCE_T1C, &view, NULL, s->run, e);
             free(voxels);
             return status;
         }
         case 1:
-            seqseg_detection_free(s->detection);
-            return seqseg_detect(s->engine, s->study, NULL, s->run, &s->detection, e);
+            nasoseg_detection_free(s->detection);
+            return nasoseg_detect(s->engine, s->study, NULL, s->run, &s->detection, e);
         case 2:
-            seqseg_segmentation_free(s->segmentation);
-            return seqseg_segment(s->engine, s->study, s->detection, NULL, s->run, &s->segmentation, e);
+            nasoseg_segmentation_free(s->segmentation);
+            return nasoseg_segment(s->engine, s->study, s->detection, NULL, s->run, &s->segmentation, e);
         case 3:
-            seqseg_contours_free(s->contours);
-            return seqseg_contour(s->segmentation, NULL, s->run, &s->contours, e);
-        case 4: return seqseg_segmentation_write_mask(s->segmentation, file, NULL, s->run, e);
-        case 5: return seqseg_segmentation_write_record(s->segmentation, file, NULL, s->run, e);
-        case 6: return seqseg_write_preview(s->detection, s->segmentation, s->contours, file, NULL, s->run, e);
-        case 7: return seqseg_detection_write(s->detection, file, NULL, s->run, e);
+            nasoseg_contours_free(s->contours);
+            return nasoseg_contour(s->segmentation, NULL, s->run, &s->contours, e);
+        case 4: return nasoseg_segmentation_write_mask(s->segmentation, file, NULL, s->run, e);
+        case 5: return nasoseg_segmentation_write_record(s->segmentation, file, NULL, s->run, e);
+        case 6: return nasoseg_write_preview(s->detection, s->segmentation, s->contours, file, NULL, s->run, e);
+        case 7: return nasoseg_detection_write(s->detection, file, NULL, s->run, e);
         case 8: {
-            seqseg_detection *again = NULL;
-            const uint32_t status = seqseg_detection_read(s->engine, s->study, file, NULL, s->run, &again, e);
-            CHECK((again == NULL) == (status != SEQSEG_OK));
-            seqseg_detection_free(again);
+            nasoseg_detection *again = NULL;
+            const uint32_t status = nasoseg_detection_read(s->engine, s->study, file, NULL, s->run, &again, e);
+            CHECK((again == NULL) == (status != NASOSEG_OK));
+            nasoseg_detection_free(again);
             return status;
         }
-        case 9: return seqseg_segmentation_write_probability(s->segmentation, file, NULL, s->run, e);
+        case 9: return nasoseg_segmentation_write_probability(s->segmentation, file, NULL, s->run, e);
         case 10: {
-            seqseg_engine *again = NULL;
-            seqseg_options *options = NULL;
+            nasoseg_engine *again = NULL;
+            nasoseg_options *options = NULL;
             uint32_t status;
-            OK(seqseg_options_new(&options, e));
-            OK(seqseg_options_set_device(options, "cpu", e));
-            status = seqseg_engine_new(SEQSEG_TEST_BUNDLE, options, s->run, &again, e);
-            CHECK((again == NULL) == (status != SEQSEG_OK));
-            seqseg_options_free(options);
-            seqseg_engine_free(again);
+            OK(nasoseg_options_new(&options, e));
+            OK(nasoseg_options_set_device(options, "cpu", e));
+            status = nasoseg_engine_new(NASOSEG_TEST_BUNDLE, options, s->run, &again, e);
+            CHECK((again == NULL) == (status != NASOSEG_OK));
+            nasoseg_options_free(options);
+            nasoseg_engine_free(again);
             return status;
         }
         default: {
             const char *paths[1];
             paths[0] = file;
-            return seqseg_study_load(s->scratch, SEQSEG_SEQUENCE_T1, paths, 1, NULL, s->run, e);
+            return nasoseg_study_load(s->scratch, NASOSEG_SEQUENCE_T1, paths, 1, NULL, s->run, e);
         }
     }
 }
@@ -120,15 +120,15 @@ static uint32_t call(state *s, int n, seqseg_error **e) {
 static void done(state *s, int n) {
     OK(call(s, n, e));
     CHECK(s->any && s->last.done == s->last.total);
-    CHECK(n != 1 || s->last.stage == SEQSEG_STAGE_DETECT);
-    CHECK(n != 2 || s->last.stage == SEQSEG_STAGE_SEGMENT);
+    CHECK(n != 1 || s->last.stage == NASOSEG_STAGE_DETECT);
+    CHECK(n != 2 || s->last.stage == NASOSEG_STAGE_SEGMENT);
 }
 
 static void cancelled(state *s, int n) {
-    seqseg_error *error = NULL;
-    CHECK(call(s, n, &error) == SEQSEG_CANCELLED);
-    CHECK(seqseg_error_code(error) == SEQSEG_CANCELLED && seqseg_error_message(error)[0] != '\0');
-    seqseg_error_free(error);
+    nasoseg_error *error = NULL;
+    CHECK(call(s, n, &error) == NASOSEG_CANCELLED);
+    CHECK(nasoseg_error_code(error) == NASOSEG_CANCELLED && nasoseg_error_message(error)[0] != '\0');
+    nasoseg_error_free(error);
     CHECK(n != 1 || s->detection == NULL);
     CHECK(n != 2 || s->segmentation == NULL);
     CHECK(n != 3 || s->contours == NULL);
@@ -143,7 +143,7 @@ static void at_every_tick(state *s, bool by_token) {
         for (at = 1;; at += brief ? 13 : 1) {
             if (n == 1) {
                 /* A fresh study, so that aligning and preparing tick too. */
-                study_set(s->study, SEQSEG_SEQUENCE_T1, NULL);
+                study_set(s->study, NASOSEG_SEQUENCE_T1, NULL);
             }
             s->stop = 0;
             s->ticks = 0;
@@ -152,28 +152,28 @@ static void at_every_tick(state *s, bool by_token) {
                 CHECK(s->ticks > 0);
                 in_detect = n == 1 ? s->ticks : in_detect;
                 if (n == 1) {
-                    study_set(s->study, SEQSEG_SEQUENCE_T1, NULL);
+                    study_set(s->study, NASOSEG_SEQUENCE_T1, NULL);
                 }
             }
             {
                 /* One tick more than there are, and the call goes through. */
-                seqseg_error *error = NULL;
+                nasoseg_error *error = NULL;
                 uint32_t status;
                 s->stop = at;
                 status = call(s, n, &error);
-                seqseg_error_free(error);
+                nasoseg_error_free(error);
                 if (s->stop > 0) {
-                    CHECK(status == SEQSEG_OK);
+                    CHECK(status == NASOSEG_OK);
                     break;
                 }
-                CHECK(status == SEQSEG_CANCELLED);
+                CHECK(status == NASOSEG_CANCELLED);
             }
             if (by_token) {
-                CHECK(seqseg_cancel_token_is_cancelled(s->token));
+                CHECK(nasoseg_cancel_token_is_cancelled(s->token));
                 s->stop = 0;
                 /* The token stays set: the next call stops at once. */
                 cancelled(s, n);
-                seqseg_cancel_token_reset(s->token);
+                nasoseg_cancel_token_reset(s->token);
             }
         }
         s->stop = 0;
@@ -196,7 +196,7 @@ static void *cancel_soon(void *token) {
     const struct timespec wait = {0, 5000000};
     nanosleep(&wait, NULL);
     cancelled_at = seconds();
-    seqseg_cancel_token_cancel((const seqseg_cancel_token *)token);
+    nasoseg_cancel_token_cancel((const nasoseg_cancel_token *)token);
     return NULL;
 }
 
@@ -204,29 +204,29 @@ static void from_another_thread(state *s) {
     int stopped = 0;
     for (int round = 0; round < 5; round++) {
         pthread_t thread;
-        seqseg_error *error = NULL;
-        uint32_t status = SEQSEG_OK;
+        nasoseg_error *error = NULL;
+        uint32_t status = NASOSEG_OK;
         CHECK(pthread_create(&thread, NULL, cancel_soon, s->token) == 0);
         /* Again and again, until the token is seen. */
-        while (status == SEQSEG_OK) {
+        while (status == NASOSEG_OK) {
             status = call(s, 1, &error);
         }
-        CHECK(status == SEQSEG_CANCELLED);
-        seqseg_error_free(error);
+        CHECK(status == NASOSEG_CANCELLED);
+        nasoseg_error_free(error);
         CHECK(pthread_join(thread, NULL) == 0);
         CHECK(brief || seconds() - cancelled_at < 0.5);
-        seqseg_cancel_token_reset(s->token);
+        nasoseg_cancel_token_reset(s->token);
         stopped++;
     }
     CHECK(stopped == 5);
     done(s, 1);
 }
 
-static seqseg_cancel_token *signalled;
+static nasoseg_cancel_token *signalled;
 
 static void on_signal(int number) {
     (void)number;
-    seqseg_cancel_token_cancel(signalled);
+    nasoseg_cancel_token_cancel(signalled);
 }
 
 static void from_a_signal_handler(state *s) {
@@ -237,15 +237,15 @@ static void from_a_signal_handler(state *s) {
     CHECK(sigaction(SIGALRM, &action, NULL) == 0);
     signalled = s->token;
     for (int round = 0; round < 5; round++) {
-        seqseg_error *error = NULL;
-        uint32_t status = SEQSEG_OK;
+        nasoseg_error *error = NULL;
+        uint32_t status = NASOSEG_OK;
         CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
-        while (status == SEQSEG_OK) {
+        while (status == NASOSEG_OK) {
             status = call(s, 1, &error);
         }
-        CHECK(status == SEQSEG_CANCELLED);
-        seqseg_error_free(error);
-        seqseg_cancel_token_reset(s->token);
+        CHECK(status == NASOSEG_CANCELLED);
+        nasoseg_error_free(error);
+        nasoseg_cancel_token_reset(s->token);
     }
     done(s, 1);
 }
@@ -258,11 +258,11 @@ int main(int argc, char **argv) {
     s.folder = argv[1];
     s.engine = engine_new(1, 1);
     s.study = study_new();
-    OK(seqseg_study_new(&s.scratch, e));
-    OK(seqseg_run_new(&s.run, e));
-    OK(seqseg_cancel_token_new(&s.token, e));
-    OK(seqseg_run_set_progress(s.run, tick, &s, e));
-    OK(seqseg_run_set_cancel(s.run, s.token, e));
+    OK(nasoseg_study_new(&s.scratch, e));
+    OK(nasoseg_run_new(&s.run, e));
+    OK(nasoseg_cancel_token_new(&s.token, e));
+    OK(nasoseg_run_set_progress(s.run, tick, &s, e));
+    OK(nasoseg_run_set_cancel(s.run, s.token, e));
 
     at_every_tick(&s, false);
     at_every_tick(&s, true);
@@ -274,21 +274,21 @@ int main(int argc, char **argv) {
     golden_check(s.detection, s.segmentation, s.contours);
 
     /* A run keeps its token's flag alive. */
-    seqseg_cancel_token_cancel(s.token);
-    seqseg_cancel_token_free(s.token);
+    nasoseg_cancel_token_cancel(s.token);
+    nasoseg_cancel_token_free(s.token);
     cancelled(&s, 3);
-    OK(seqseg_run_set_cancel(s.run, NULL, e));
-    OK(seqseg_run_set_progress(s.run, NULL, NULL, e));
+    OK(nasoseg_run_set_cancel(s.run, NULL, e));
+    OK(nasoseg_run_set_progress(s.run, NULL, NULL, e));
     s.ticks = 0;
     OK(call(&s, 3, e));
     CHECK(s.ticks == 0);
 
-    seqseg_run_free(s.run);
-    seqseg_contours_free(s.contours);
-    seqseg_segmentation_free(s.segmentation);
-    seqseg_detection_free(s.detection);
-    seqseg_study_free(s.scratch);
-    seqseg_study_free(s.study);
-    seqseg_engine_free(s.engine);
+    nasoseg_run_free(s.run);
+    nasoseg_contours_free(s.contours);
+    nasoseg_segmentation_free(s.segmentation);
+    nasoseg_detection_free(s.detection);
+    nasoseg_study_free(s.scratch);
+    nasoseg_study_free(s.study);
+    nasoseg_engine_free(s.engine);
     return 0;
 }

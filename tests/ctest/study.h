@@ -1,9 +1,9 @@
 /* What the tests share: checks, a small synthetic study in memory, the golden numbers. C99 and C++17. */
 
-#ifndef SEQSEG_TEST_STUDY_H
-#define SEQSEG_TEST_STUDY_H
+#ifndef NASOSEG_TEST_STUDY_H
+#define NASOSEG_TEST_STUDY_H
 
-#include <seqseg.h>
+#include <nasoseg.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -22,11 +22,11 @@
 /* `call` must succeed. It hands over `e` for the error. */
 #define OK(call)                                                                                                        \
     do {                                                                                                                \
-        seqseg_error *failure_ = NULL;                                                                                  \
-        seqseg_error **e = &failure_;                                                                                   \
+        nasoseg_error *failure_ = NULL;                                                                                  \
+        nasoseg_error **e = &failure_;                                                                                   \
         const uint32_t status_ = (call);                                                                                \
-        if (status_ != SEQSEG_OK || failure_ != NULL) {                                                                 \
-            fprintf(stderr, "%s:%d: %s: %u %s\n", __FILE__, __LINE__, #call, status_, seqseg_error_message(failure_));  \
+        if (status_ != NASOSEG_OK || failure_ != NULL) {                                                                 \
+            fprintf(stderr, "%s:%d: %s: %u %s\n", __FILE__, __LINE__, #call, status_, nasoseg_error_message(failure_));  \
             exit(1);                                                                                                    \
         }                                                                                                               \
     } while (0)
@@ -34,15 +34,15 @@
 /* `call` must fail with `expected` and a message, and just so where the caller wants no error (`e` is NULL). */
 #define FAILS(expected, call)                                                                                            \
     do {                                                                                                                 \
-        seqseg_error *failure_ = NULL;                                                                                   \
-        seqseg_error **e = &failure_;                                                                                    \
+        nasoseg_error *failure_ = NULL;                                                                                   \
+        nasoseg_error **e = &failure_;                                                                                    \
         const uint32_t status_ = (call);                                                                                 \
-        if (status_ != (uint32_t)(expected) || seqseg_error_code(failure_) != status_ ||                                 \
-            seqseg_error_message(failure_)[0] == '\0') {                                                                 \
-            fprintf(stderr, "%s:%d: %s: %u %s\n", __FILE__, __LINE__, #call, status_, seqseg_error_message(failure_));   \
+        if (status_ != (uint32_t)(expected) || nasoseg_error_code(failure_) != status_ ||                                 \
+            nasoseg_error_message(failure_)[0] == '\0') {                                                                 \
+            fprintf(stderr, "%s:%d: %s: %u %s\n", __FILE__, __LINE__, #call, status_, nasoseg_error_message(failure_));   \
             exit(1);                                                                                                     \
         }                                                                                                                \
-        seqseg_error_free(failure_);                                                                                     \
+        nasoseg_error_free(failure_);                                                                                     \
         e = NULL;                                                                                                        \
         CHECK((call) == status_);                                                                                        \
     } while (0)
@@ -87,13 +87,13 @@ static inline void study_fill(int sequence, float *voxels) {
 }
 
 /* A view of STUDY_VOXELS floats. */
-static inline seqseg_volume_view study_view(const float *voxels) {
-    seqseg_volume_view view;
+static inline nasoseg_volume_view study_view(const float *voxels) {
+    nasoseg_volume_view view;
     memset(&view, 0, sizeof view);
     view.struct_size = sizeof view;
     view.data = voxels;
-    view.element = SEQSEG_ELEMENT_FLOAT32;
-    view.axes = SEQSEG_AXES_LPS;
+    view.element = NASOSEG_ELEMENT_FLOAT32;
+    view.axes = NASOSEG_AXES_LPS;
     view.size[0] = STUDY_I;
     view.size[1] = STUDY_J;
     view.size[2] = STUDY_K;
@@ -110,35 +110,35 @@ static inline seqseg_volume_view study_view(const float *voxels) {
     return view;
 }
 
-static inline void study_set(seqseg_study *study, int sequence, const seqseg_run *run) {
+static inline void study_set(nasoseg_study *study, int sequence, const nasoseg_run *run) {
     float *voxels = (float *)malloc(STUDY_VOXELS * sizeof(float));
-    seqseg_volume_view view = study_view(voxels);
+    nasoseg_volume_view view = study_view(voxels);
     CHECK(voxels != NULL);
     study_fill(sequence, voxels);
-    OK(seqseg_study_set_volume(study, (uint32_t)sequence, &view, NULL, run, e));
+    OK(nasoseg_study_set_volume(study, (uint32_t)sequence, &view, NULL, run, e));
     /* The library keeps a copy of its own. */
     memset(voxels, 0xFF, STUDY_VOXELS * sizeof(float));
     free(voxels);
 }
 
-static inline seqseg_study *study_new(void) {
-    seqseg_study *study = NULL;
-    OK(seqseg_study_new(&study, e));
+static inline nasoseg_study *study_new(void) {
+    nasoseg_study *study = NULL;
+    OK(nasoseg_study_new(&study, e));
     for (int sequence = 0; sequence < 3; sequence++) {
         study_set(study, sequence, NULL);
     }
     return study;
 }
 
-static inline seqseg_engine *engine_new(uint32_t threads, uint32_t concurrent_runs) {
-    seqseg_options *options = NULL;
-    seqseg_engine *engine = NULL;
-    OK(seqseg_options_new(&options, e));
-    OK(seqseg_options_set_device(options, "cpu", e));
-    OK(seqseg_options_set_threads(options, threads, e));
-    OK(seqseg_options_set_concurrent_runs(options, concurrent_runs, e));
-    OK(seqseg_engine_new(SEQSEG_TEST_BUNDLE, options, NULL, &engine, e));
-    seqseg_options_free(options);
+static inline nasoseg_engine *engine_new(uint32_t threads, uint32_t concurrent_runs) {
+    nasoseg_options *options = NULL;
+    nasoseg_engine *engine = NULL;
+    OK(nasoseg_options_new(&options, e));
+    OK(nasoseg_options_set_device(options, "cpu", e));
+    OK(nasoseg_options_set_threads(options, threads, e));
+    OK(nasoseg_options_set_concurrent_runs(options, concurrent_runs, e));
+    OK(nasoseg_engine_new(NASOSEG_TEST_BUNDLE, options, NULL, &engine, e));
+    nasoseg_options_free(options);
     return engine;
 }
 
@@ -178,20 +178,20 @@ static inline void golden_end(FILE *golden) {
 }
 
 /* Compares results with the golden file. */
-static inline void golden_check(const seqseg_detection *detection, const seqseg_segmentation *segmentation, const seqseg_contours *contours) {
-    FILE *golden = fopen(SEQSEG_TEST_GOLDEN, "r");
+static inline void golden_check(const nasoseg_detection *detection, const nasoseg_segmentation *segmentation, const nasoseg_contours *contours) {
+    FILE *golden = fopen(NASOSEG_TEST_GOLDEN, "r");
     double n[6];
-    seqseg_segmentation_view view;
+    nasoseg_segmentation_view view;
     CHECK(golden != NULL);
-    n[0] = (double)seqseg_detection_slice_count(detection);
+    n[0] = (double)nasoseg_detection_slice_count(detection);
     golden_next(golden, "slices", 1, n);
-    for (size_t at = 0; at < seqseg_detection_slice_count(detection); at++) {
-        seqseg_detection_slice slice;
-        seqseg_trajectory walk;
+    for (size_t at = 0; at < nasoseg_detection_slice_count(detection); at++) {
+        nasoseg_detection_slice slice;
+        nasoseg_trajectory walk;
         slice.struct_size = sizeof slice;
         walk.struct_size = sizeof walk;
-        OK(seqseg_detection_get_slice(detection, at, &slice, e));
-        OK(seqseg_detection_get_trajectory(detection, at, &walk, e));
+        OK(nasoseg_detection_get_slice(detection, at, &slice, e));
+        OK(nasoseg_detection_get_trajectory(detection, at, &walk, e));
         CHECK(slice.has_box && !slice.edited);
         n[0] = (double)slice.slice;
         n[1] = (double)walk.steps;
@@ -209,24 +209,24 @@ static inline void golden_check(const seqseg_detection *detection, const seqseg_
         }
     }
     view.struct_size = sizeof view;
-    OK(seqseg_segmentation_get_view(segmentation, &view, e));
+    OK(nasoseg_segmentation_get_view(segmentation, &view, e));
     n[0] = view.volume_mm3;
     golden_next(golden, "volume_mm3", 1, n);
-    for (size_t at = 0; at < seqseg_segmentation_slice_count(segmentation); at++) {
-        seqseg_segmentation_slice slice;
+    for (size_t at = 0; at < nasoseg_segmentation_slice_count(segmentation); at++) {
+        nasoseg_segmentation_slice slice;
         slice.struct_size = sizeof slice;
-        OK(seqseg_segmentation_get_slice(segmentation, at, &slice, e));
+        OK(nasoseg_segmentation_get_slice(segmentation, at, &slice, e));
         n[0] = (double)slice.slice;
         n[1] = (double)slice.pixels;
         n[2] = slice.area_mm2;
         golden_next(golden, "area", 3, n);
     }
-    n[0] = (double)seqseg_contours_count(contours);
+    n[0] = (double)nasoseg_contours_count(contours);
     golden_next(golden, "lines", 1, n);
-    for (size_t at = 0; at < seqseg_contours_count(contours); at++) {
-        seqseg_contour_line line;
+    for (size_t at = 0; at < nasoseg_contours_count(contours); at++) {
+        nasoseg_contour_line line;
         line.struct_size = sizeof line;
-        OK(seqseg_contours_get_line(contours, at, &line, e));
+        OK(nasoseg_contours_get_line(contours, at, &line, e));
         n[0] = (double)at;
         n[1] = (double)line.storage_slice;
         n[2] = line.is_hole ? 1.0 : 0.0;

@@ -12,7 +12,7 @@ enum { THREADS = 8 };
 static int rounds;
 
 typedef struct result {
-    seqseg_box boxes[STUDY_K];
+    nasoseg_box boxes[STUDY_K];
     uint32_t actions[STUDY_K][64];
     float probability[STUDY_VOXELS];
     double volume_mm3;
@@ -20,66 +20,66 @@ typedef struct result {
     double area_mm2;
 } result;
 
-static void pipeline(const seqseg_engine *engine, const seqseg_study *study, result *r) {
-    seqseg_detection *detection = NULL;
-    seqseg_segmentation *segmentation = NULL;
-    seqseg_contours *contours = NULL;
-    seqseg_segmentation_view view;
+static void pipeline(const nasoseg_engine *engine, const nasoseg_study *study, result *r) {
+    nasoseg_detection *detection = NULL;
+    nasoseg_segmentation *segmentation = NULL;
+    nasoseg_contours *contours = NULL;
+    nasoseg_segmentation_view view;
     memset(r, 0, sizeof *r);
-    OK(seqseg_detect(engine, study, NULL, NULL, &detection, e));
+    OK(nasoseg_detect(engine, study, NULL, NULL, &detection, e));
     for (size_t k = 0; k < STUDY_K; k++) {
-        seqseg_detection_slice slice;
-        seqseg_trajectory walk;
+        nasoseg_detection_slice slice;
+        nasoseg_trajectory walk;
         slice.struct_size = sizeof slice;
         walk.struct_size = sizeof walk;
-        OK(seqseg_detection_get_slice(detection, k, &slice, e));
-        OK(seqseg_detection_get_trajectory(detection, k, &walk, e));
+        OK(nasoseg_detection_get_slice(detection, k, &slice, e));
+        OK(nasoseg_detection_get_trajectory(detection, k, &walk, e));
         CHECK(walk.steps < 64);
         r->boxes[k] = slice.bounding_box;
         memcpy(r->actions[k], walk.actions, walk.steps * sizeof walk.actions[0]);
     }
-    OK(seqseg_segment(engine, study, detection, NULL, NULL, &segmentation, e));
+    OK(nasoseg_segment(engine, study, detection, NULL, NULL, &segmentation, e));
     view.struct_size = sizeof view;
-    OK(seqseg_segmentation_get_view(segmentation, &view, e));
+    OK(nasoseg_segmentation_get_view(segmentation, &view, e));
     memcpy(r->probability, view.probability, sizeof r->probability);
     r->volume_mm3 = view.volume_mm3;
-    OK(seqseg_contour(segmentation, NULL, NULL, &contours, e));
-    r->lines = seqseg_contours_count(contours);
+    OK(nasoseg_contour(segmentation, NULL, NULL, &contours, e));
+    r->lines = nasoseg_contours_count(contours);
     for (size_t at = 0; at < r->lines; at++) {
-        seqseg_contour_line line;
+        nasoseg_contour_line line;
         line.struct_size = sizeof line;
-        OK(seqseg_contours_get_line(contours, at, &line, e));
+        OK(nasoseg_contours_get_line(contours, at, &line, e));
         r->area_mm2 += line.area_mm2;
     }
-    seqseg_contours_free(contours);
-    seqseg_segmentation_free(segmentation);
-    seqseg_detection_free(detection);
+    nasoseg_contours_free(contours);
+    nasoseg_segmentation_free(segmentation);
+    nasoseg_detection_free(detection);
 }
 
 typedef struct job {
-    const seqseg_engine *engine;
+    const nasoseg_engine *engine;
     /* NULL: the thread makes its own. */
-    const seqseg_study *study;
+    const nasoseg_study *study;
     const result *expected;
     result found;
 } job;
 
 static void *work(void *user_data) {
     job *j = (job *)user_data;
-    seqseg_study *own = j->study == NULL ? study_new() : NULL;
+    nasoseg_study *own = j->study == NULL ? study_new() : NULL;
     for (int round = 0; round < rounds; round++) {
         pipeline(j->engine, j->study == NULL ? own : j->study, &j->found);
         CHECK(memcmp(&j->found, j->expected, sizeof j->found) == 0);
     }
-    seqseg_study_free(own);
+    nasoseg_study_free(own);
     return NULL;
 }
 
-static void together(const seqseg_engine *engine, const result *expected) {
+static void together(const nasoseg_engine *engine, const result *expected) {
     static job jobs[THREADS];
     pthread_t threads[THREADS];
     /* New: the first threads to come bring it together. */
-    seqseg_study *shared = study_new();
+    nasoseg_study *shared = study_new();
     for (int t = 0; t < THREADS; t++) {
         jobs[t].engine = engine;
         jobs[t].study = t % 2 == 0 ? shared : NULL;
@@ -89,36 +89,36 @@ static void together(const seqseg_engine *engine, const result *expected) {
     for (int t = 0; t < THREADS; t++) {
         CHECK(pthread_join(threads[t], NULL) == 0);
     }
-    seqseg_study_free(shared);
+    nasoseg_study_free(shared);
 }
 
 int main(int argc, char **argv) {
     static result expected, found;
-    seqseg_study *study = study_new();
+    nasoseg_study *study = study_new();
     CHECK(argc == 3);
     rounds = atoi(argv[2]);
     CHECK(rounds > 0);
     {
-        seqseg_engine *engine = engine_new(1, 1);
+        nasoseg_engine *engine = engine_new(1, 1);
         pipeline(engine, study, &expected);
         CHECK(expected.volume_mm3 > 0.0 && expected.lines > 0);
         if (strcmp(argv[1], "share") == 0) {
             together(engine, &expected);
         }
-        seqseg_engine_free(engine);
+        nasoseg_engine_free(engine);
     }
     if (strcmp(argv[1], "share") == 0) {
         /* Several model runs at once, and several threads inside one, change nothing. */
-        seqseg_engine *engine = engine_new(2, 4);
+        nasoseg_engine *engine = engine_new(2, 4);
         together(engine, &expected);
-        seqseg_engine_free(engine);
+        nasoseg_engine_free(engine);
     } else {
-        seqseg_engine *engines[10];
+        nasoseg_engine *engines[10];
         for (int at = 0; at < 10; at++) {
             engines[at] = engine_new(1, 1);
             pipeline(engines[at], study, &found);
             CHECK(memcmp(&found, &expected, sizeof found) == 0);
-            seqseg_engine_free(engines[at]);
+            nasoseg_engine_free(engines[at]);
         }
         for (int at = 0; at < 10; at++) {
             engines[at] = engine_new(1, 1);
@@ -126,9 +126,9 @@ int main(int argc, char **argv) {
         for (int at = 9; at >= 0; at--) {
             pipeline(engines[at], study, &found);
             CHECK(memcmp(&found, &expected, sizeof found) == 0);
-            seqseg_engine_free(engines[at]);
+            nasoseg_engine_free(engines[at]);
         }
     }
-    seqseg_study_free(study);
+    nasoseg_study_free(study);
     return 0;
 }

@@ -8,13 +8,13 @@ static const size_t SIZES[8] = {1, 1, 2, 2, 4, 4, 4, 8};
 /* Puts `value` at `at` as an element. */
 static void put(unsigned char *at, uint32_t element, double value) {
     switch (element) {
-        case SEQSEG_ELEMENT_UINT8: { const uint8_t v = (uint8_t)value; memcpy(at, &v, sizeof v); break; }
-        case SEQSEG_ELEMENT_INT8: { const int8_t v = (int8_t)value; memcpy(at, &v, sizeof v); break; }
-        case SEQSEG_ELEMENT_UINT16: { const uint16_t v = (uint16_t)value; memcpy(at, &v, sizeof v); break; }
-        case SEQSEG_ELEMENT_INT16: { const int16_t v = (int16_t)value; memcpy(at, &v, sizeof v); break; }
-        case SEQSEG_ELEMENT_UINT32: { const uint32_t v = (uint32_t)value; memcpy(at, &v, sizeof v); break; }
-        case SEQSEG_ELEMENT_INT32: { const int32_t v = (int32_t)value; memcpy(at, &v, sizeof v); break; }
-        case SEQSEG_ELEMENT_FLOAT32: { const float v = (float)value; memcpy(at, &v, sizeof v); break; }
+        case NASOSEG_ELEMENT_UINT8: { const uint8_t v = (uint8_t)value; memcpy(at, &v, sizeof v); break; }
+        case NASOSEG_ELEMENT_INT8: { const int8_t v = (int8_t)value; memcpy(at, &v, sizeof v); break; }
+        case NASOSEG_ELEMENT_UINT16: { const uint16_t v = (uint16_t)value; memcpy(at, &v, sizeof v); break; }
+        case NASOSEG_ELEMENT_INT16: { const int16_t v = (int16_t)value; memcpy(at, &v, sizeof v); break; }
+        case NASOSEG_ELEMENT_UINT32: { const uint32_t v = (uint32_t)value; memcpy(at, &v, sizeof v); break; }
+        case NASOSEG_ELEMENT_INT32: { const int32_t v = (int32_t)value; memcpy(at, &v, sizeof v); break; }
+        case NASOSEG_ELEMENT_FLOAT32: { const float v = (float)value; memcpy(at, &v, sizeof v); break; }
         default: { const double v = value; memcpy(at, &v, sizeof v); break; }
     }
 }
@@ -32,22 +32,22 @@ typedef struct layout {
 } layout;
 
 /* Segments the study in a layout; voxels are divided by `divisor` first, so that they fit 8 bits. */
-static seqseg_segmentation *segmented(const seqseg_engine *engine, const layout *l, double divisor) {
+static nasoseg_segmentation *segmented(const nasoseg_engine *engine, const layout *l, double divisor) {
     const size_t n[3] = {STUDY_I, STUDY_J, STUDY_K};
     const size_t item = SIZES[l->element];
     size_t step[3], bytes;
-    seqseg_study *study = NULL;
-    seqseg_detection *detection = NULL;
-    seqseg_segmentation *segmentation = NULL;
+    nasoseg_study *study = NULL;
+    nasoseg_detection *detection = NULL;
+    nasoseg_segmentation *segmentation = NULL;
     double origins[3 * STUDY_K];
     step[l->order[0]] = item;
     step[l->order[1]] = item * n[l->order[0]] + l->gap;
     step[l->order[2]] = step[l->order[1]] * n[l->order[1]];
     bytes = l->lead + step[l->order[2]] * n[l->order[2]];
-    OK(seqseg_study_new(&study, e));
+    OK(nasoseg_study_new(&study, e));
     for (int sequence = 0; sequence < 3; sequence++) {
         unsigned char *memory = (unsigned char *)malloc(bytes), *copy = (unsigned char *)malloc(bytes);
-        seqseg_volume_view view = study_view(NULL);
+        nasoseg_volume_view view = study_view(NULL);
         size_t first = l->lead;
         CHECK(memory != NULL && copy != NULL);
         memset(memory, 0xEE, bytes);
@@ -66,7 +66,7 @@ static seqseg_segmentation *segmented(const seqseg_engine *engine, const layout 
         view.data = memory + first;
         view.element = l->element;
         if (l->ras) {
-            view.axes = SEQSEG_AXES_RAS;
+            view.axes = NASOSEG_AXES_RAS;
             for (int column = 0; column < 4; column++) {
                 view.affine[column] = -view.affine[column];
                 view.affine[4 + column] = -view.affine[4 + column];
@@ -83,23 +83,23 @@ static seqseg_segmentation *segmented(const seqseg_engine *engine, const layout 
             view.affine[2] = view.affine[3] = view.affine[7] = view.affine[10] = view.affine[11] = view.affine[15] = 0.0;
         }
         memcpy(copy, memory, bytes);
-        OK(seqseg_study_set_volume(study, (uint32_t)sequence, &view, NULL, NULL, e));
+        OK(nasoseg_study_set_volume(study, (uint32_t)sequence, &view, NULL, NULL, e));
         CHECK(memcmp(copy, memory, bytes) == 0);
         free(copy);
         free(memory);
     }
-    OK(seqseg_detect(engine, study, NULL, NULL, &detection, e));
-    OK(seqseg_segment(engine, study, detection, NULL, NULL, &segmentation, e));
-    seqseg_detection_free(detection);
-    seqseg_study_free(study);
+    OK(nasoseg_detect(engine, study, NULL, NULL, &detection, e));
+    OK(nasoseg_segment(engine, study, detection, NULL, NULL, &segmentation, e));
+    nasoseg_detection_free(detection);
+    nasoseg_study_free(study);
     return segmentation;
 }
 
-static void same(const seqseg_segmentation *a, const seqseg_segmentation *b, size_t number) {
-    seqseg_segmentation_view x, y;
+static void same(const nasoseg_segmentation *a, const nasoseg_segmentation *b, size_t number) {
+    nasoseg_segmentation_view x, y;
     x.struct_size = y.struct_size = sizeof x;
-    OK(seqseg_segmentation_get_view(a, &x, e));
-    OK(seqseg_segmentation_get_view(b, &y, e));
+    OK(nasoseg_segmentation_get_view(a, &x, e));
+    OK(nasoseg_segmentation_get_view(b, &y, e));
     if (memcmp(x.probability, y.probability, STUDY_VOXELS * sizeof(float)) != 0 || x.volume_mm3 != y.volume_mm3) {
         fprintf(stderr, "layout %lu differs: %g against %g mm3\n", (unsigned long)number, y.volume_mm3, x.volume_mm3);
         exit(1);
@@ -109,40 +109,40 @@ static void same(const seqseg_segmentation *a, const seqseg_segmentation *b, siz
 int main(void) {
     /* Values up to 1000 fit 16 bits and more. */
     const layout layouts[] = {
-        {SEQSEG_ELEMENT_FLOAT32, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
-        {SEQSEG_ELEMENT_FLOAT64, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
-        {SEQSEG_ELEMENT_UINT16, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
-        {SEQSEG_ELEMENT_INT16, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
-        {SEQSEG_ELEMENT_UINT32, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
-        {SEQSEG_ELEMENT_INT32, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
-        {SEQSEG_ELEMENT_INT16, {2, 1, 0}, {false, false, false}, 0, 0, false, false},
-        {SEQSEG_ELEMENT_FLOAT32, {1, 2, 0}, {true, false, true}, 0, 24, false, false},
-        {SEQSEG_ELEMENT_FLOAT32, {0, 1, 2}, {true, true, true}, 3, 5, false, false},
-        {SEQSEG_ELEMENT_FLOAT64, {2, 0, 1}, {false, true, false}, 1, 0, false, false},
-        {SEQSEG_ELEMENT_FLOAT32, {0, 1, 2}, {false, false, false}, 0, 0, true, false},
-        {SEQSEG_ELEMENT_FLOAT32, {0, 1, 2}, {false, false, false}, 0, 0, false, true},
-        {SEQSEG_ELEMENT_UINT16, {2, 1, 0}, {false, true, true}, 7, 2, true, true},
+        {NASOSEG_ELEMENT_FLOAT32, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
+        {NASOSEG_ELEMENT_FLOAT64, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
+        {NASOSEG_ELEMENT_UINT16, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
+        {NASOSEG_ELEMENT_INT16, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
+        {NASOSEG_ELEMENT_UINT32, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
+        {NASOSEG_ELEMENT_INT32, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
+        {NASOSEG_ELEMENT_INT16, {2, 1, 0}, {false, false, false}, 0, 0, false, false},
+        {NASOSEG_ELEMENT_FLOAT32, {1, 2, 0}, {true, false, true}, 0, 24, false, false},
+        {NASOSEG_ELEMENT_FLOAT32, {0, 1, 2}, {true, true, true}, 3, 5, false, false},
+        {NASOSEG_ELEMENT_FLOAT64, {2, 0, 1}, {false, true, false}, 1, 0, false, false},
+        {NASOSEG_ELEMENT_FLOAT32, {0, 1, 2}, {false, false, false}, 0, 0, true, false},
+        {NASOSEG_ELEMENT_FLOAT32, {0, 1, 2}, {false, false, false}, 0, 0, false, true},
+        {NASOSEG_ELEMENT_UINT16, {2, 1, 0}, {false, true, true}, 7, 2, true, true},
     };
     const layout bytes[] = {
-        {SEQSEG_ELEMENT_FLOAT32, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
-        {SEQSEG_ELEMENT_UINT8, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
-        {SEQSEG_ELEMENT_INT8, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
-        {SEQSEG_ELEMENT_UINT8, {2, 1, 0}, {true, false, true}, 1, 3, true, false},
+        {NASOSEG_ELEMENT_FLOAT32, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
+        {NASOSEG_ELEMENT_UINT8, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
+        {NASOSEG_ELEMENT_INT8, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
+        {NASOSEG_ELEMENT_UINT8, {2, 1, 0}, {true, false, true}, 1, 3, true, false},
     };
-    seqseg_engine *engine = engine_new(1, 1);
-    seqseg_segmentation *first = segmented(engine, &layouts[0], 1.0), *second = segmented(engine, &bytes[0], 8.0);
+    nasoseg_engine *engine = engine_new(1, 1);
+    nasoseg_segmentation *first = segmented(engine, &layouts[0], 1.0), *second = segmented(engine, &bytes[0], 8.0);
     for (size_t at = 1; at < sizeof layouts / sizeof layouts[0]; at++) {
-        seqseg_segmentation *next = segmented(engine, &layouts[at], 1.0);
+        nasoseg_segmentation *next = segmented(engine, &layouts[at], 1.0);
         same(first, next, at);
-        seqseg_segmentation_free(next);
+        nasoseg_segmentation_free(next);
     }
     for (size_t at = 1; at < sizeof bytes / sizeof bytes[0]; at++) {
-        seqseg_segmentation *next = segmented(engine, &bytes[at], 8.0);
+        nasoseg_segmentation *next = segmented(engine, &bytes[at], 8.0);
         same(second, next, 100 + at);
-        seqseg_segmentation_free(next);
+        nasoseg_segmentation_free(next);
     }
-    seqseg_segmentation_free(first);
-    seqseg_segmentation_free(second);
-    seqseg_engine_free(engine);
+    nasoseg_segmentation_free(first);
+    nasoseg_segmentation_free(second);
+    nasoseg_engine_free(engine);
     return 0;
 }

@@ -1,12 +1,12 @@
 // The VTK adapter: the golden numbers from vtkImageData; contours back as vtkPolyData, point for point.
 
-#include <seqseg/vtk.hpp>
+#include <nasoseg/vtk.hpp>
 
 #include "study.h"
 
 int main() {
-    const seqseg::Engine engine(SEQSEG_TEST_BUNDLE, seqseg::Options().device("cpu"));
-    seqseg::Study study;
+    const nasoseg::Engine engine(NASOSEG_TEST_BUNDLE, nasoseg::Options().device("cpu"));
+    nasoseg::Study study;
     for (int sequence = 0; sequence < 3; ++sequence) {
         auto image = vtkSmartPointer<vtkImageData>::New();
         // An extent that does not begin at 0: the origin is that of index 0.
@@ -23,20 +23,20 @@ int main() {
                 }
             }
         }
-        study.set_volume(static_cast<seqseg::Sequence>(sequence), seqseg::view(*image));
+        study.set_volume(static_cast<nasoseg::Sequence>(sequence), nasoseg::view(*image));
     }
-    const seqseg::Detection detection = engine.detect(study);
-    const seqseg::Segmentation segmentation = engine.segment(study, detection);
-    const seqseg::Contours contours = segmentation.contour();
+    const nasoseg::Detection detection = engine.detect(study);
+    const nasoseg::Segmentation segmentation = engine.segment(study, detection);
+    const nasoseg::Contours contours = segmentation.contour();
     golden_check(detection.get(), segmentation.get(), contours.get());
 
-    const auto lps = seqseg::poly_data(contours), ras = seqseg::poly_data(contours, seqseg::Axes::RAS);
+    const auto lps = nasoseg::poly_data(contours), ras = nasoseg::poly_data(contours, nasoseg::Axes::RAS);
     CHECK(lps->GetNumberOfLines() == static_cast<vtkIdType>(contours.size()));
     auto *slices = lps->GetCellData()->GetArray("slice");
     auto *areas = lps->GetCellData()->GetArray("area_mm2");
     vtkIdType point = 0;
     for (std::size_t at = 0; at < contours.size(); ++at) {
-        const seqseg::ContourLine line = contours.line(at);
+        const nasoseg::ContourLine line = contours.line(at);
         CHECK(slices->GetTuple1(static_cast<vtkIdType>(at)) == static_cast<double>(line.storage_slice));
         CHECK(areas->GetTuple1(static_cast<vtkIdType>(at)) == line.area_mm2);
         auto ids = vtkSmartPointer<vtkIdList>::New();
@@ -56,8 +56,8 @@ int main() {
     auto colour = vtkSmartPointer<vtkImageData>::New();
     colour->SetDimensions(4, 4, 4);
     colour->AllocateScalars(VTK_UNSIGNED_CHAR, 3);
-    CHECK(seqseg::attempt([&] { return seqseg::view(*colour); }).error().code() == seqseg::Status::Argument);
+    CHECK(nasoseg::attempt([&] { return nasoseg::view(*colour); }).error().code() == nasoseg::Status::Argument);
     colour->AllocateScalars(VTK_LONG_LONG, 1);
-    CHECK(seqseg::attempt([&] { return seqseg::view(*colour); }).error().code() == seqseg::Status::Unsupported);
+    CHECK(nasoseg::attempt([&] { return nasoseg::view(*colour); }).error().code() == nasoseg::Status::Unsupported);
     return 0;
 }

@@ -19,10 +19,10 @@ import onnx
 from onnx import TensorProto, helper
 from onnx import numpy_helper as nh
 
-from seqseg_train.prepare import SliceGrid
-from seqseg_train.probe import CROP, GRID
-from seqseg_train.probe import graph as crop_graph
-from seqseg_train.reference import Bundle, run
+from nasoseg_train.prepare import SliceGrid
+from nasoseg_train.probe import CROP, GRID
+from nasoseg_train.probe import graph as crop_graph
+from nasoseg_train.reference import Bundle, run
 
 HERE = Path(__file__).resolve().parent
 Array = np.ndarray
@@ -165,7 +165,7 @@ def write(
         (out / file).write_bytes(data)
     content: dict[str, Any] = {
         "format_version": 1,
-        "name": f"seqseg-test-{name}",
+        "name": f"nasoseg-test-{name}",
         "version": "1",
         "licence": "Apache-2.0",
         "intended_use": {"demo": True, "statement": "Returns its input. For tests of the library."},

@@ -1,6 +1,6 @@
 """Are prepared slices where SimpleITK puts them?
 
-In: the .npz of `seqseg prepare` and the three sequences it was made from. Out: exit status 0 where every channel agrees with SimpleITK's own
+In: the .npz of `nasoseg prepare` and the three sequences it was made from. Out: exit status 0 where every channel agrees with SimpleITK's own
 resampling (onto T1C's grid, then onto the model's square grid) and T2's head covers T1C's.
 """
 

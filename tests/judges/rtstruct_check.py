@@ -42,8 +42,8 @@ def check_attributes(case, rt):
     for uid in (rt.SOPInstanceUID, rt.SeriesInstanceUID):
         if not uid.startswith("2.25.") or not uid.is_valid:
             raise SystemExit(f"{uid} is not a valid UID of our own")
-    same("Manufacturer", rt.Manufacturer, "seqseg")
-    if f"seqseg {case['version']}" not in list(rt.SoftwareVersions):
+    same("Manufacturer", rt.Manufacturer, "nasoseg")
+    if f"nasoseg {case['version']}" not in list(rt.SoftwareVersions):
         raise SystemExit(f"SoftwareVersions {rt.SoftwareVersions}")
     same("ApprovalStatus", rt.ApprovalStatus, "UNAPPROVED")
     same("FrameOfReferenceUID", rt.FrameOfReferenceUID, case["frame_of_reference"])
@@ -215,7 +215,7 @@ def check_plastimatch(case, rt):
 
 def check_dcmrtstruct2nii(case, rt):
     # It wants older pydicom and numpy, so it lives in an environment of its own.
-    program = os.environ.get("SEQSEG_DCMRTSTRUCT2NII") or tool("dcmrtstruct2nii")
+    program = os.environ.get("NASOSEG_DCMRTSTRUCT2NII") or tool("dcmrtstruct2nii")
     if not program:
         return print("dcmrtstruct2nii: skipped, not installed (make judges installs it)") or 0
     if case["slices"][0]["frame"] is not None:

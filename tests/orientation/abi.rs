@@ -4,8 +4,8 @@ use std::ffi::{CStr, CString, c_char};
 use std::path::Path;
 use std::ptr::{null, null_mut};
 
-use seqseg::ffi::*;
-use seqseg::study::Grid;
+use nasoseg::ffi::*;
+use nasoseg::study::Grid;
 
 use crate::layouts::{Layout, Stored};
 use crate::outcome::Outcome;
@@ -23,11 +23,11 @@ macro_rules! call {
     }};
 }
 
-fn outcome_of(status: u32, error: *mut seqseg_error) -> Result<(), Refusal> {
+fn outcome_of(status: u32, error: *mut nasoseg_error) -> Result<(), Refusal> {
     // SAFETY: the error came from the call that gave the status.
     let message = unsafe {
-        let message = CStr::from_ptr(seqseg_error_message(error)).to_str().unwrap().to_owned();
-        seqseg_error_free(error);
+        let message = CStr::from_ptr(nasoseg_error_message(error)).to_str().unwrap().to_owned();
+        nasoseg_error_free(error);
         message
     };
     if status == 0 { Ok(()) } else { Err((status, message)) }
@@ -39,7 +39,7 @@ fn text(path: &Path) -> CString {
 
 /// A view of voxels that somebody else holds.
 pub struct View<'a> {
-    view: seqseg_volume_view,
+    view: nasoseg_volume_view,
     _voxels: std::marker::PhantomData<&'a Stored>,
 }
 
@@ -66,11 +66,11 @@ impl<'a> View<'a> {
         if ras {
             affine[..2].iter_mut().flatten().for_each(|v| *v = -*v);
         }
-        let view = seqseg_volume_view {
-            struct_size: size_of::<seqseg_volume_view>(),
+        let view = nasoseg_volume_view {
+            struct_size: size_of::<nasoseg_volume_view>(),
             data: stored.voxels.as_slice().unwrap()[first..].as_ptr().cast(),
-            element: seqseg_element::SEQSEG_ELEMENT_FLOAT32 as u32,
-            axes: if ras { seqseg_axes::SEQSEG_AXES_RAS } else { seqseg_axes::SEQSEG_AXES_LPS } as u32,
+            element: nasoseg_element::NASOSEG_ELEMENT_FLOAT32 as u32,
+            axes: if ras { nasoseg_axes::NASOSEG_AXES_RAS } else { nasoseg_axes::NASOSEG_AXES_LPS } as u32,
             size,
             stride,
             affine: std::array::from_fn(|at| affine[at / 4][at % 4]),
@@ -87,25 +87,25 @@ pub enum Input<'a> {
 }
 
 /// The micro bundle on the CPU.
-pub struct Engine(*mut seqseg_engine);
+pub struct Engine(*mut nasoseg_engine);
 
 impl Drop for Engine {
     fn drop(&mut self) {
         // SAFETY: a live handle.
-        unsafe { seqseg_engine_free(self.0) }
+        unsafe { nasoseg_engine_free(self.0) }
     }
 }
 
 impl Engine {
     pub fn new() -> Self {
         let (mut engine, mut options) = (null_mut(), null_mut());
-        call!(seqseg_options_new(&mut options)).unwrap();
-        call!(seqseg_options_set_device(options, c"cpu".as_ptr())).unwrap();
+        call!(nasoseg_options_new(&mut options)).unwrap();
+        call!(nasoseg_options_set_device(options, c"cpu".as_ptr())).unwrap();
         // The networks are too small to share.
-        call!(seqseg_options_set_threads(options, 1)).unwrap();
-        call!(seqseg_engine_new(text(&crate::common::micro()).as_ptr(), options, null(), &mut engine)).unwrap();
+        call!(nasoseg_options_set_threads(options, 1)).unwrap();
+        call!(nasoseg_engine_new(text(&crate::common::micro()).as_ptr(), options, null(), &mut engine)).unwrap();
         // SAFETY: a live handle.
-        unsafe { seqseg_options_free(options) };
+        unsafe { nasoseg_options_free(options) };
         Engine(engine)
     }
 
@@ -123,46 +123,46 @@ impl Engine {
         rtstruct: Option<&Path>,
     ) -> Result<Outcome, Refusal> {
         let (mut study, mut options) = (null_mut(), null_mut());
-        call!(seqseg_study_new(&mut study))?;
-        call!(seqseg_options_new(&mut options))?;
+        call!(nasoseg_study_new(&mut study))?;
+        call!(nasoseg_options_new(&mut options))?;
         if let Some(step) = reslice {
-            call!(seqseg_options_set_reslice(options, seqseg_reslice::SEQSEG_RESLICE_AXIAL as u32, step))?;
+            call!(nasoseg_options_set_reslice(options, nasoseg_reslice::NASOSEG_RESLICE_AXIAL as u32, step))?;
         }
         for (sequence, stored) in [(0, &others[0]), (2, &others[1])] {
-            call!(seqseg_study_set_volume(study, sequence, &View::of(stored).view, null(), null()))?;
+            call!(nasoseg_study_set_volume(study, sequence, &View::of(stored).view, null(), null()))?;
         }
         match t1c {
-            Input::View(view) => call!(seqseg_study_set_volume(study, 1, &view.view, null(), null()))?,
+            Input::View(view) => call!(nasoseg_study_set_volume(study, 1, &view.view, null(), null()))?,
             Input::Path(path) => {
                 let path = text(path);
                 let paths: [*const c_char; 1] = [path.as_ptr()];
-                call!(seqseg_study_load(study, 1, paths.as_ptr(), 1, null(), null()))?;
+                call!(nasoseg_study_load(study, 1, paths.as_ptr(), 1, null(), null()))?;
             }
         }
         let outcome = self.results(study, options, rtstruct);
         // SAFETY: live handles.
         unsafe {
-            seqseg_options_free(options);
-            seqseg_study_free(study);
+            nasoseg_options_free(options);
+            nasoseg_study_free(study);
         }
         outcome
     }
 
-    fn results(&self, study: *const seqseg_study, options: *const seqseg_options, rtstruct: Option<&Path>) -> Result<Outcome, Refusal> {
+    fn results(&self, study: *const nasoseg_study, options: *const nasoseg_options, rtstruct: Option<&Path>) -> Result<Outcome, Refusal> {
         let (mut detection, mut segmentation, mut contours) = (null_mut(), null_mut(), null_mut());
-        call!(seqseg_detect(self.0, study, options, null(), &mut detection))?;
-        call!(seqseg_segment(self.0, study, detection, null(), null(), &mut segmentation))?;
-        call!(seqseg_contour(segmentation, null(), null(), &mut contours))?;
+        call!(nasoseg_detect(self.0, study, options, null(), &mut detection))?;
+        call!(nasoseg_segment(self.0, study, detection, null(), null(), &mut segmentation))?;
+        call!(nasoseg_contour(segmentation, null(), null(), &mut contours))?;
         if let Some(path) = rtstruct {
-            call!(seqseg_contours_write_rtstruct(contours, text(path).as_ptr(), null(), null()))?;
+            call!(nasoseg_contours_write_rtstruct(contours, text(path).as_ptr(), null(), null()))?;
         }
         // SAFETY: plain structs, for which all-zero is valid.
-        let (mut view, mut slice, mut line): (seqseg_segmentation_view, seqseg_detection_slice, seqseg_contour_line) =
+        let (mut view, mut slice, mut line): (nasoseg_segmentation_view, nasoseg_detection_slice, nasoseg_contour_line) =
             unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
-        view.struct_size = size_of::<seqseg_segmentation_view>();
-        slice.struct_size = size_of::<seqseg_detection_slice>();
-        line.struct_size = size_of::<seqseg_contour_line>();
-        call!(seqseg_segmentation_get_view(segmentation, &mut view))?;
+        view.struct_size = size_of::<nasoseg_segmentation_view>();
+        slice.struct_size = size_of::<nasoseg_detection_slice>();
+        line.struct_size = size_of::<nasoseg_contour_line>();
+        call!(nasoseg_segmentation_get_view(segmentation, &mut view))?;
         let voxels = view.size.iter().product();
         let origins = lent(view.origins.cast::<[f64; 3]>(), view.size[2]);
         let mut outcome = Outcome {
@@ -180,25 +180,25 @@ impl Engine {
         };
         // SAFETY: live handles.
         let (slices, lines, warnings) =
-            unsafe { (seqseg_detection_slice_count(detection), seqseg_contours_count(contours), seqseg_study_warning_count(study)) };
+            unsafe { (nasoseg_detection_slice_count(detection), nasoseg_contours_count(contours), nasoseg_study_warning_count(study)) };
         for at in 0..slices {
-            call!(seqseg_detection_get_slice(detection, at, &mut slice))?;
+            call!(nasoseg_detection_get_slice(detection, at, &mut slice))?;
             outcome.boxes.push(slice.corners_mm);
             outcome.storage_slices.push(slice.storage_slice);
             outcome.positions_mm.push(slice.position_mm);
         }
         for at in 0..lines {
-            call!(seqseg_contours_get_line(contours, at, &mut line))?;
+            call!(nasoseg_contours_get_line(contours, at, &mut line))?;
             outcome.rings.push(lent(line.points_mm.cast::<[f64; 3]>(), line.point_count));
             outcome.ring_slices.push(line.storage_slice);
         }
         // SAFETY: live handles; a warning is lent by its study.
         unsafe {
             outcome.warnings =
-                (0..warnings).map(|at| CStr::from_ptr(seqseg_study_warning(study, at)).to_str().unwrap().to_owned()).collect();
-            seqseg_contours_free(contours);
-            seqseg_segmentation_free(segmentation);
-            seqseg_detection_free(detection);
+                (0..warnings).map(|at| CStr::from_ptr(nasoseg_study_warning(study, at)).to_str().unwrap().to_owned()).collect();
+            nasoseg_contours_free(contours);
+            nasoseg_segmentation_free(segmentation);
+            nasoseg_detection_free(detection);
         }
         Ok(outcome)
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use seqseg::study::{ReadOptions, Volume, read};
+use nasoseg::study::{ReadOptions, Volume, read};
 use serde_json::{Value, json};
 
 use crate::abi::{Engine, Input, View};
@@ -20,9 +20,9 @@ pub struct Series<'a> {
 
 /// Whether the judges' Python is there; says so where it is not.
 pub fn python() -> bool {
-    let there = std::env::var_os("SEQSEG_TEST_PYTHON").is_some();
+    let there = std::env::var_os("NASOSEG_TEST_PYTHON").is_some();
     if !there {
-        eprintln!("SKIPPED: DICOM in all layouts needs SEQSEG_TEST_PYTHON (make test sets it)");
+        eprintln!("SKIPPED: DICOM in all layouts needs NASOSEG_TEST_PYTHON (make test sets it)");
     }
     there
 }

@@ -1,12 +1,12 @@
-//! `seqseg contour`: any mask on any series.
+//! `nasoseg contour`: any mask on any series.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use seqseg::study::Grid;
+use nasoseg::study::Grid;
 use serde_json::Value;
 
-use crate::common::{seqseg, text};
+use crate::common::{nasoseg, text};
 use crate::dicom::{Series, case, judge, python, series, write};
 use crate::files::{write_nifti, write_nrrd};
 use crate::layouts::{Affine, DOUBLE_OBLIQUE, Layout, Stored, affine, t1c};
@@ -28,7 +28,7 @@ fn region(size: [usize; 3], affine: Affine, smooth: bool) -> Stored {
 
 fn contour(mask: &Path, reference: &Path, out: &Path, more: &[&str]) -> Output {
     let [mask, reference, out] = [mask, reference, out].map(|p| p.display().to_string());
-    seqseg(&[&["contour", "--mask", &mask, "--reference", &reference, "--out", &out], more].concat())
+    nasoseg(&[&["contour", "--mask", &mask, "--reference", &reference, "--out", &out], more].concat())
 }
 
 fn succeeded(output: &Output) {

@@ -1,7 +1,7 @@
 //! The patient and the ways in which it can be stored.
 
 use ndarray::Array3;
-use seqseg::study::Grid;
+use nasoseg::study::Grid;
 
 pub type Affine = [[f64; 4]; 4];
 

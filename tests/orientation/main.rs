@@ -2,7 +2,7 @@
 //! memory views. The result lies in the same place of the patient.
 //!
 //! Everything runs through the C ABI with the micro bundle. DICOM series are written by pydicom and structure sets are read back by plastimatch,
-//! where SEQSEG_TEST_PYTHON names an interpreter that has them.
+//! where NASOSEG_TEST_PYTHON names an interpreter that has them.
 
 #[path = "../common/mod.rs"]
 mod common;

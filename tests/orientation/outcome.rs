@@ -1,6 +1,6 @@
 //! What a run found, and where two of them differ in the patient.
 
-use seqseg::study::{Grid, Point};
+use nasoseg::study::{Grid, Point};
 
 /// A result, by patient coordinates (LPS mm).
 pub struct Outcome {

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::Output;
 
-use seqseg::study::{ReadOptions, read};
+use nasoseg::study::{ReadOptions, read};
 use serde_json::Value;
 
 use crate::abi::{Engine, Input};
-use crate::common::{micro, seqseg, text};
+use crate::common::{micro, nasoseg, text};
 use crate::dicom::{Series, python, write};
 use crate::files::{write_nifti, write_nrrd};
 use crate::layouts::{DOUBLE_OBLIQUE, Layout, STRAIGHT, affine, others, t1c};
@@ -43,7 +43,7 @@ impl Study {
         if command != "prepare" {
             arguments.extend(["--device", "cpu"]);
         }
-        seqseg(&[&arguments, more].concat())
+        nasoseg(&[&arguments, more].concat())
     }
 }
 

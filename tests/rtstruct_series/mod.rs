@@ -8,7 +8,7 @@ use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject, OpenFileOptions};
 use ndarray::Array3;
-use seqseg::study::{DicomSeries, DicomSlice, Grid, Source, Volume};
+use nasoseg::study::{DicomSeries, DicomSlice, Grid, Source, Volume};
 
 /// A series to write.
 pub struct Layout {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from seqseg_train.data import SliceSet, build_cache
-from seqseg_train.presets import MICRO, Preset
-from seqseg_train.standin import standin_patient
+from nasoseg_train.data import SliceSet, build_cache
+from nasoseg_train.presets import MICRO, Preset
+from nasoseg_train.standin import standin_patient
 
 SMALL = replace(
     MICRO,

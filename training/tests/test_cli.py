@@ -1,4 +1,4 @@
-"""seqseg-train: the overview, settings by preset, file and option, and a run from data set to bundle."""
+"""nasoseg-train: the overview, settings by preset, file and option, and a run from data set to bundle."""
 
 import importlib
 import json
@@ -14,14 +14,14 @@ import pytest
 import torch
 from small import SMALL
 
-from seqseg_train import cli, runs
-from seqseg_train.options import RunOptions
-from seqseg_train.presets import DEMO, MICRO, PAPER
-from seqseg_train.settings import as_arguments, overlaid, read_file
+from nasoseg_train import cli, runs
+from nasoseg_train.options import RunOptions
+from nasoseg_train.presets import DEMO, MICRO, PAPER
+from nasoseg_train.settings import as_arguments, overlaid, read_file
 
 
 def test_the_overview_names_every_command_and_imports_no_pytorch():
-    code = "import sys; from seqseg_train import cli; cli.main(['--help']); print('torch' in sys.modules, 'tyro' in sys.modules)"
+    code = "import sys; from nasoseg_train import cli; cli.main(['--help']); print('torch' in sys.modules, 'tyro' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment).stdout
     assert all(f"  {name} " in out for name in cli.COMMANDS) and out.splitlines()[-1] == "False False"
@@ -103,11 +103,11 @@ def test_a_run_keeps_what_it_was_begun_with(tmp_path):
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     """A data set of stand-in patients, with slices as the real one makes them."""
-    module = pytest.importorskip("seqseg_train.dataset")
-    pytest.importorskip("seqseg_train.systems")
+    module = pytest.importorskip("nasoseg_train.dataset")
+    pytest.importorskip("nasoseg_train.systems")
     import nibabel
 
-    from seqseg_train.standin import StandIn
+    from nasoseg_train.standin import StandIn
 
     folder = tmp_path_factory.mktemp("dataset")
     cases, top = [], np.zeros(3)
@@ -147,7 +147,7 @@ def test_from_data_set_to_bundle(dataset, tmp_path, capsys):
     file = tmp_path / "mine.json"
     file.write_text(json.dumps({"detector": {"epochs": 1, "warmup": 16}, "segmenter": {"steps": 6, "agent_steps": 2}}))
     common = ["--dataset", dataset, "--runs", tmp_path / "runs", "--config", file, *COMMON]
-    with pytest.raises(SystemExit, match="detector.pt: is missing; run seqseg-train train detector"):
+    with pytest.raises(SystemExit, match="detector.pt: is missing; run nasoseg-train train detector"):
         call("train", "segmenter", *common, "--detector.episodes-per-epoch", 24)
     call("train", "segmenter", *common, "--detector.episodes-per-epoch", 24, "--before-agent", "True")
     assert not (tmp_path / "runs" / "seqseg" / "seed1" / "segmenter.pt").exists()
@@ -232,7 +232,7 @@ def test_what_cannot_be_trained_is_refused(dataset, tmp_path):
 def test_every_setting_says_what_it_is():
     import ast
 
-    from seqseg_train import config, exploration, reward
+    from nasoseg_train import config, exploration, reward
 
     for module in (config, exploration, reward):
         body = ast.parse(Path(module.__file__).read_text()).body
@@ -247,7 +247,7 @@ def test_the_demos_commands_can_be_said(tmp_path, monkeypatch):
     """Every command that makes the demo bundle is one that the command line takes."""
     import tyro
 
-    from seqseg_train import demo
+    from nasoseg_train import demo
 
     said = []
 
@@ -255,7 +255,7 @@ def test_the_demos_commands_can_be_said(tmp_path, monkeypatch):
         words = [str(word) for word in words]
         name, rest = cli.split_command(words)
         module, _, kind = cli.COMMANDS[name][0].partition(":")
-        command = getattr(importlib.import_module(f"seqseg_train.commands.{module}"), kind)
+        command = getattr(importlib.import_module(f"nasoseg_train.commands.{module}"), kind)
         said.append((name, command.parse(rest, name) if hasattr(command, "parse") else tyro.cli(command, args=rest)))
 
     monkeypatch.setattr(demo, "start", take)
@@ -272,7 +272,7 @@ def test_the_demos_commands_can_be_said(tmp_path, monkeypatch):
 
 def test_the_tables_by_one_command(dataset, tmp_path):
     """Two systems from a data set to the tables; the same words again do nothing, other settings are refused, a failed run is told."""
-    from seqseg_train.commands.reproduce import Reproduce
+    from nasoseg_train.commands.reproduce import Reproduce
 
     asked = {"preset": "tiny", "systems": ("unet", "unet_se"), "seeds": 1, "work": tmp_path / "work", "jobs": 2, "device": "cpu"}
     Reproduce(out=tmp_path / "out", dataset=dataset, **asked).main()

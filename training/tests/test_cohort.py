@@ -1,6 +1,6 @@
-"""`seqseg-train prepare`: the public set's layout with its traps, lists, bad data by name, resume, split, fingerprint, slices.
+"""`nasoseg-train prepare`: the public set's layout with its traps, lists, bad data by name, resume, split, fingerprint, slices.
 
-Patients are one small phantom in variants; the program `seqseg` is real: SEQSEG_PROGRAM, or wherever `find_program` finds it.
+Patients are one small phantom in variants; the program `nasoseg` is real: NASOSEG_PROGRAM, or wherever `find_program` finds it.
 """
 
 import json
@@ -20,21 +20,21 @@ import pydicom
 import pytest
 import tyro
 
-from seqseg_train import phantom as phantom_package
-from seqseg_train.cohort import prepare_case as case_module
-from seqseg_train.cohort.build import Plan, build
-from seqseg_train.cohort.fingerprint import fingerprint, outliers
-from seqseg_train.cohort.prepare_case import Job, prepare_case
-from seqseg_train.cohort.program import Geometry, reason_of, version, without_identity
-from seqseg_train.cohort.sources import CohortError, PatientFiles, add_covariates, listed, phantoms, public_set
-from seqseg_train.cohort.split import assign
-from seqseg_train.commands.prepare import Prepare
-from seqseg_train.data import patient_seeds
-from seqseg_train.dataset import Dataset
-from seqseg_train.phantom import Phantom, write_dicom
-from seqseg_train.prepare import prepare
-from seqseg_train.presets import InputConfig
-from seqseg_train.program import find_program
+from nasoseg_train import phantom as phantom_package
+from nasoseg_train.cohort import prepare_case as case_module
+from nasoseg_train.cohort.build import Plan, build
+from nasoseg_train.cohort.fingerprint import fingerprint, outliers
+from nasoseg_train.cohort.prepare_case import Job, prepare_case
+from nasoseg_train.cohort.program import Geometry, reason_of, version, without_identity
+from nasoseg_train.cohort.sources import CohortError, PatientFiles, add_covariates, listed, phantoms, public_set
+from nasoseg_train.cohort.split import assign
+from nasoseg_train.commands.prepare import Prepare
+from nasoseg_train.data import patient_seeds
+from nasoseg_train.dataset import Dataset
+from nasoseg_train.phantom import Phantom, write_dicom
+from nasoseg_train.prepare import prepare
+from nasoseg_train.presets import InputConfig
+from nasoseg_train.program import find_program
 
 sitk = pytest.importorskip("SimpleITK")
 
@@ -548,11 +548,11 @@ def test_one_odd_patient_ends_no_run_but_a_full_disk_does(tree, tmp_path, monkey
         return replace(job, program=path)
 
     found = prepare_case(script("kill -9 $$"))
-    assert (found.reason, found.detail) == ("seqseg failed", "seqseg ended with -9: no message")
+    assert (found.reason, found.detail) == ("nasoseg failed", "nasoseg ended with -9: no message")
     with pytest.raises(CohortError, match="volumes.json"):
         prepare_case(script("exit 0"))
     with pytest.raises(CohortError, match="a: T1.nii.gz: writing failed"):
-        prepare_case(script("echo 'seqseg: T1.nii.gz: writing failed; no space' >&2; exit 7"))
+        prepare_case(script("echo 'nasoseg: T1.nii.gz: writing failed; no space' >&2; exit 7"))
     monkeypatch.setattr(case_module, "_figures", lambda *_: {}["spacing_mm"])
     assert prepare_case(job).reason == "internal error"
     assert not list((tmp_path / "cases").iterdir())
@@ -593,8 +593,8 @@ def test_an_interrupted_run_goes_on(tmp_path):
         nifti_patient(tmp_path / f"p{number}", number, number)
     rows = [",".join([f"p{n}", *(f"p{n}/{key}.nii.gz" for key in ("t1", "t1c", "t2", "mask"))]) for n in range(8)]
     write(tmp_path / "list.csv", "\n".join([HEADER, *rows]) + "\n")
-    options = ["--list", str(tmp_path / "list.csv"), "--out", str(tmp_path / "set"), "--seqseg", str(PROGRAM), "--workers", "1"]
-    command = [sys.executable, "-m", "seqseg_train.commands.prepare", *options]
+    options = ["--list", str(tmp_path / "list.csv"), "--out", str(tmp_path / "set"), "--nasoseg", str(PROGRAM), "--workers", "1"]
+    command = [sys.executable, "-m", "nasoseg_train.commands.prepare", *options]
     # A shell's background job begins with SIGINT ignored, and its children inherit that.
     listening = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
     running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, **listening)
@@ -682,7 +682,7 @@ MICRO = REPOSITORY / "tests" / "data" / "micro"
 
 
 def test_training_sees_what_deployment_sees(public, tree, tmp_path):
-    """`seqseg prepare --out` on the DICOM files against prepare.py on the case, each sequence on its own grid."""
+    """`nasoseg prepare --out` on the DICOM files against prepare.py on the case, each sequence on its own grid."""
     place = tree / "data" / "MRI-Segments" / "001"
     told = json.loads((MICRO / "bundle.json").read_text())
     paths = ["--t1", place / "T1WI", "--t1c", place / "CE-T1WI", "--t2", place / "T2WI"]
@@ -778,10 +778,10 @@ def test_the_command(tree, tmp_path, monkeypatch, capsys):
     for words, told in (
         (["--public", tree, "--list", "x"], "one of --public, --list and --phantoms"),
         ([], "one of --public, --list and --phantoms"),
-        (["--public", tree, "--seqseg", tmp_path / "none"], "the path of `seqseg` was expected"),
-        (["--public", tree, "--seqseg", sys.executable], "is not a seqseg that knows"),
-        (["--phantoms", 0, 0, 0, "--seqseg", PROGRAM], "no phantoms were asked for"),
-        (["--public", tree, "--workers", 0, "--seqseg", PROGRAM], "at least 1"),
+        (["--public", tree, "--nasoseg", tmp_path / "none"], "the path of `nasoseg` was expected"),
+        (["--public", tree, "--nasoseg", sys.executable], "is not a nasoseg that knows"),
+        (["--phantoms", 0, 0, 0, "--nasoseg", PROGRAM], "no phantoms were asked for"),
+        (["--public", tree, "--workers", 0, "--nasoseg", PROGRAM], "at least 1"),
     ):
         with pytest.raises(SystemExit) as end:
             command("--out", tmp_path / "set", *words).main()
@@ -798,7 +798,7 @@ def test_the_command(tree, tmp_path, monkeypatch, capsys):
         tmp_path / "part",
         "--covariates",
         table,
-        "--seqseg",
+        "--nasoseg",
         PROGRAM,
         "--workers",
         1,
@@ -812,11 +812,11 @@ def test_the_command(tree, tmp_path, monkeypatch, capsys):
 
 
 def test_another_program_is_refused(tmp_path):
-    assert version(PROGRAM).startswith("seqseg ")
-    other = tmp_path / "seqseg"
-    other.write_text("#!/bin/sh\necho seqseg 0.0.1\n")
+    assert version(PROGRAM).startswith("nasoseg ")
+    other = tmp_path / "nasoseg"
+    other.write_text("#!/bin/sh\necho nasoseg 0.0.1\n")
     other.chmod(0o755)
     with pytest.raises(CohortError, match="prepare --volumes"):
         version(other)
-    with pytest.raises(CohortError, match="--seqseg names"):
-        Prepare(out=tmp_path / "set", phantoms=(1, 0, 0), seqseg=tmp_path / "none").run()
+    with pytest.raises(CohortError, match="--nasoseg names"):
+        Prepare(out=tmp_path / "set", phantoms=(1, 0, 0), nasoseg=tmp_path / "none").run()

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from seqseg_train import boxes as bx
-from seqseg_train.crops import Crops
-from seqseg_train.detector import Learner
-from seqseg_train.environment import Views
-from seqseg_train.exploration import Schedule, explore, prior_actions, prior_returns
-from seqseg_train.presets import DEMO, MICRO, PAPER
-from seqseg_train.replay import Replay, Transitions
-from seqseg_train.reward import good_stop, reward
+from nasoseg_train import boxes as bx
+from nasoseg_train.crops import Crops
+from nasoseg_train.detector import Learner
+from nasoseg_train.environment import Views
+from nasoseg_train.exploration import Schedule, explore, prior_actions, prior_returns
+from nasoseg_train.presets import DEMO, MICRO, PAPER
+from nasoseg_train.replay import Replay, Transitions
+from nasoseg_train.reward import good_stop, reward
 
 TARGET = np.array([100.0, 100, 200, 200])
 

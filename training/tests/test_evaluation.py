@@ -1,4 +1,4 @@
-"""Rows, their CSV, figures, subgroup tests, plots, and a small split through the `seqseg` program."""
+"""Rows, their CSV, figures, subgroup tests, plots, and a small split through the `nasoseg` program."""
 
 import csv
 import hashlib
@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from seqseg_train import demo
-from seqseg_train import metrics as m
-from seqseg_train.commands.evaluate import Evaluate, parse_logs
-from seqseg_train.evaluation import plots
-from seqseg_train.evaluation.program import Program
-from seqseg_train.program import find_program
-from seqseg_train.evaluation.report import to_markdown
-from seqseg_train.evaluation.rows import CaseRow, SliceRow, read_csv, write_csv
-from seqseg_train.evaluation.score import box_figures, box_in_pixels, slice_rows, tumour_range
-from seqseg_train.evaluation.subgroups import groups, mann_whitney, subgroups, two_by_two
-from seqseg_train.evaluation.summary import plain, summarise
-from seqseg_train.phantom import Phantom, write_nifti
-from seqseg_train.standin import StandIn
+from nasoseg_train import demo
+from nasoseg_train import metrics as m
+from nasoseg_train.commands.evaluate import Evaluate, parse_logs
+from nasoseg_train.evaluation import plots
+from nasoseg_train.evaluation.program import Program
+from nasoseg_train.program import find_program
+from nasoseg_train.evaluation.report import to_markdown
+from nasoseg_train.evaluation.rows import CaseRow, SliceRow, read_csv, write_csv
+from nasoseg_train.evaluation.score import box_figures, box_in_pixels, slice_rows, tumour_range
+from nasoseg_train.evaluation.subgroups import groups, mann_whitney, subgroups, two_by_two
+from nasoseg_train.evaluation.summary import plain, summarise
+from nasoseg_train.phantom import Phantom, write_nifti
+from nasoseg_train.standin import StandIn
 
 MICRO = Path(__file__).resolve().parents[2] / "tests/data/micro"
 UP = np.diag([-2.0, -2.0, 6.0, 1.0])  # RAS mm of an axial file in canonical order
@@ -242,25 +242,25 @@ def test_convergence_reads_logs(tmp_path):
 
 
 def test_the_program_is_looked_for(tmp_path, monkeypatch):
-    with pytest.raises(FileNotFoundError, match="--seqseg names"):
-        find_program(tmp_path / "seqseg")
-    made = tmp_path / "seqseg"
+    with pytest.raises(FileNotFoundError, match="--nasoseg names"):
+        find_program(tmp_path / "nasoseg")
+    made = tmp_path / "nasoseg"
     made.write_text("#!/bin/sh\n")
     made.chmod(0o755)
     assert find_program(made) == made.resolve()
-    monkeypatch.setenv("SEQSEG_PROGRAM", str(made))
+    monkeypatch.setenv("NASOSEG_PROGRAM", str(made))
     assert find_program() == made.resolve()
-    monkeypatch.setenv("SEQSEG_PROGRAM", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="SEQSEG_PROGRAM names"):
+    monkeypatch.setenv("NASOSEG_PROGRAM", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="NASOSEG_PROGRAM names"):
         find_program()
-    monkeypatch.delenv("SEQSEG_PROGRAM")
+    monkeypatch.delenv("NASOSEG_PROGRAM")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_program() == made
     made.unlink()
-    monkeypatch.setattr("seqseg_train.program.REPOSITORY", tmp_path)
+    monkeypatch.setattr("nasoseg_train.program.REPOSITORY", tmp_path)
     with pytest.raises(FileNotFoundError, match="neither on PATH nor in target/release or target/debug"):
         find_program()
-    built = tmp_path / "target" / "debug" / "seqseg"
+    built = tmp_path / "target" / "debug" / "nasoseg"
     built.parent.mkdir(parents=True)
     built.write_text("#!/bin/sh\n")
     built.chmod(0o755)
@@ -407,14 +407,14 @@ def test_a_bundle_of_tumour_slices_alone_sees_their_range(cases, tmp_path):
 
 
 def test_a_program_that_cannot_start_is_the_cases_error(cases, tmp_path):
-    broken = tmp_path / "seqseg"
+    broken = tmp_path / "nasoseg"
     broken.write_text("#!/nowhere/sh\n")
     broken.chmod(0o755)
-    from seqseg_train.evaluation.score import score_case
+    from nasoseg_train.evaluation.score import score_case
 
     manifest = json.loads((MICRO / "bundle.json").read_text())
     result, rows = score_case(cases[0], Program(broken, MICRO), manifest, tmp_path / "run")
-    assert "seqseg" in result.error and rows == []
+    assert "nasoseg" in result.error and rows == []
 
 
 def test_a_broken_file_is_the_cases_error(cases, tmp_path):

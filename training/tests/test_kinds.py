@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqseg_train.prepare import SliceGrid
-from seqseg_train.reference import Bundle, Crop, Line, _between, _starts, run, sample_probability
+from nasoseg_train.prepare import SliceGrid
+from nasoseg_train.reference import Bundle, Crop, Line, _between, _starts, run, sample_probability
 
 DATA = Path(__file__).resolve().parents[2] / "tests" / "data"
 KINDS = ("fixed", "proposals", "volume")

@@ -14,9 +14,9 @@ import torch
 from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from scipy.ndimage import gaussian_filter
 
-from seqseg_train import metrics as m
-from seqseg_train.program import find_program
-from seqseg_train.phantom import write_dicom
+from nasoseg_train import metrics as m
+from nasoseg_train.program import find_program
+from nasoseg_train.phantom import write_dicom
 
 SHAPE = (20, 24)
 
@@ -198,8 +198,8 @@ class Series:
         return self._mask
 
 
-def test_against_seqseg_evaluate(tmp_path):
-    """The truth as a structure set (`seqseg contour`), then `seqseg evaluate`: its figures of every slice are ours."""
+def test_against_nasoseg_evaluate(tmp_path):
+    """The truth as a structure set (`nasoseg contour`), then `nasoseg evaluate`: its figures of every slice are ours."""
     pairs = [blobs(seed, (48, 56)) for seed in (11, 12, 13)]
     guess, truth = (np.stack(x) for x in zip(*pairs))
     write_dicom(Series(truth), tmp_path)
@@ -209,14 +209,14 @@ def test_against_seqseg_evaluate(tmp_path):
             nibabel.Nifti1Image(mask.astype(np.uint8).transpose(2, 1, 0), flip @ Series.affine), tmp_path / f"{name}.nii.gz"
         )
 
-    def seqseg(*arguments):
+    def nasoseg(*arguments):
         done = subprocess.run([find_program(), *map(str, arguments)], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 
     t1c = tmp_path / "T1C"
-    seqseg("contour", "--mask", tmp_path / "true.nii.gz", "--reference", t1c, "--out", tmp_path / "contour")
+    nasoseg("contour", "--mask", tmp_path / "true.nii.gz", "--reference", t1c, "--out", tmp_path / "contour")
     for tolerance in (1, 2):
-        seqseg(
+        nasoseg(
             "evaluate", "--rtstruct", tmp_path / "contour/rtstruct.dcm", "--reference", t1c,
             "--ours", tmp_path / "guess.nii.gz", "--tolerance-mm", tolerance, "--out", tmp_path / f"t{tolerance}",
         )  # fmt: skip

@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from seqseg_train.losses import segmentation_loss
-from seqseg_train.networks import crop_network
-from seqseg_train.networks.attention import RegionAttention
-from seqseg_train.networks.da_dsunet import ChannelLikeness, PositionAttention, pool_with_places, unpool
-from seqseg_train.networks.unet import UNet
-from seqseg_train.networks.voxresnet import VolumeSegmenter, VoxResNet
-from seqseg_train.presets import PAPER, TINY, SegmenterConfig
+from nasoseg_train.losses import segmentation_loss
+from nasoseg_train.networks import crop_network
+from nasoseg_train.networks.attention import RegionAttention
+from nasoseg_train.networks.da_dsunet import ChannelLikeness, PositionAttention, pool_with_places, unpool
+from nasoseg_train.networks.unet import UNet
+from nasoseg_train.networks.voxresnet import VolumeSegmenter, VoxResNet
+from nasoseg_train.presets import PAPER, TINY, SegmenterConfig
 
 PLAIN = {"cram": False, "rram": False}
 NETWORKS = {

@@ -9,11 +9,11 @@ import pydicom
 import pytest
 from scipy import ndimage
 
-from seqseg_train.phantom import Phantom, write_dicom, write_nifti
-from seqseg_train.phantom import anatomy, hardness
-from seqseg_train.phantom.__main__ import main as command
-from seqseg_train.phantom.noise import smooth_noise
-from seqseg_train.phantom.tissue import CODE, patient_tissues, signals, spin_echo
+from nasoseg_train.phantom import Phantom, write_dicom, write_nifti
+from nasoseg_train.phantom import anatomy, hardness
+from nasoseg_train.phantom.__main__ import main as command
+from nasoseg_train.phantom.noise import smooth_noise
+from nasoseg_train.phantom.tissue import CODE, patient_tissues, signals, spin_echo
 
 sitk = pytest.importorskip("SimpleITK")
 
@@ -181,7 +181,7 @@ def test_nifti_holds_voxels_truth_and_figures(tmp_path):
 
 
 def test_command_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("seqseg_train.phantom.__main__.Phantom", lambda seed, tumour: patient(seed))
+    monkeypatch.setattr("nasoseg_train.phantom.__main__.Phantom", lambda seed, tumour: patient(seed))
     monkeypatch.setattr("sys.argv", ["phantom", "--seed", "7", "--out", str(tmp_path / "p"), "--format", "nifti"])
     command()
     assert "seed 7" in capsys.readouterr().out

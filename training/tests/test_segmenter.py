@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from seqseg_train.losses import border_weights, segmentation_loss
-from seqseg_train.networks import RANet, RoiCrop
-from seqseg_train.presets import DEMO, MICRO, PAPER, SegmenterTraining
-from seqseg_train.segmenter import sample_crops
+from nasoseg_train.losses import border_weights, segmentation_loss
+from nasoseg_train.networks import RANet, RoiCrop
+from nasoseg_train.presets import DEMO, MICRO, PAPER, SegmenterTraining
+from nasoseg_train.segmenter import sample_crops
 
 
 @pytest.mark.parametrize("change", [{}, {"cram": False}, {"rram": False}, {"rram_deep_first": False}, {"cram": False, "rram": False}])

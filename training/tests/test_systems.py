@@ -9,21 +9,21 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from seqseg_train import boxes as bx
-from seqseg_train.atlas import FixedBox, atlas_box, boxes_in_mm, grid_mm
-from seqseg_train.data import SliceSet, Stacked, patient_slices
-from seqseg_train.export import untrained_bundle, write_manifest
-from seqseg_train.golden import golden_case
-from seqseg_train.graph_parity import check_golden, check_graphs
-from seqseg_train.kinds import parts
-from seqseg_train.networks.rcnn import RCNN
-from seqseg_train.parity import ParityError, check_bundle
-from seqseg_train.presets import MICRO, PRESETS, SMALL, TINY, InputConfig, VolumeConfig
-from seqseg_train.proposals import choose, load_proposals, train_proposals
-from seqseg_train.standin import StandIn, standin_patient
-from seqseg_train.systems import SYSTEMS, TABLES, weights_of, weights_table
-from seqseg_train.volume_training import Patients, load_volume, train_volume, training_patch
-from seqseg_train.volumes import Line, Lines, Stack, gaussian, predict, starts
+from nasoseg_train import boxes as bx
+from nasoseg_train.atlas import FixedBox, atlas_box, boxes_in_mm, grid_mm
+from nasoseg_train.data import SliceSet, Stacked, patient_slices
+from nasoseg_train.export import untrained_bundle, write_manifest
+from nasoseg_train.golden import golden_case
+from nasoseg_train.graph_parity import check_golden, check_graphs
+from nasoseg_train.kinds import parts
+from nasoseg_train.networks.rcnn import RCNN
+from nasoseg_train.parity import ParityError, check_bundle
+from nasoseg_train.presets import MICRO, PRESETS, SMALL, TINY, InputConfig, VolumeConfig
+from nasoseg_train.proposals import choose, load_proposals, train_proposals
+from nasoseg_train.standin import StandIn, standin_patient
+from nasoseg_train.systems import SYSTEMS, TABLES, weights_of, weights_table
+from nasoseg_train.volume_training import Patients, load_volume, train_volume, training_patch
+from nasoseg_train.volumes import Line, Lines, Stack, gaussian, predict, starts
 
 
 def every_slice(seeds):
@@ -89,7 +89,7 @@ def test_small_compares_networks_of_like_sizes():
 
 # One system of every graph that is new here; the others differ in weights alone.
 EXPORTED = ["unet_cram_rram", "densenet", "ddnn", "attention_unet", "tang", "mask_rcnn", "lin"]
-if os.environ.get("SEQSEG_EVERY_SYSTEM"):
+if os.environ.get("NASOSEG_EVERY_SYSTEM"):
     EXPORTED = list(SYSTEMS)
 GOLDEN = {
     "agent": {"images", "features", "actions", "q", "boxes", "probability"},

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from seqseg_train.commands.tables import Tables
-from seqseg_train.evaluation import orderings, tables
-from seqseg_train.evaluation.paper import TABLES
+from nasoseg_train.commands.tables import Tables
+from nasoseg_train.evaluation import orderings, tables
+from nasoseg_train.evaluation.paper import TABLES
 
 
 def evaluation(base, demo=True, **more):
@@ -178,7 +178,7 @@ def test_runs_of_other_cases_are_told(runs):
 
 def test_a_broken_evaluation_is_named(runs):
     (runs / "unet" / "seed1" / "evaluation" / "evaluation.json").write_text('{"format": 1}')
-    with pytest.raises(ValueError, match="unet/seed1/evaluation/evaluation.json: not what seqseg-train evaluate writes"):
+    with pytest.raises(ValueError, match="unet/seed1/evaluation/evaluation.json: not what nasoseg-train evaluate writes"):
         tables.read_runs(runs)
     with pytest.raises(FileNotFoundError, match="no such folder"):
         tables.read_runs(runs / "nowhere")
@@ -210,7 +210,7 @@ def test_orderings(runs):
     assert subgroups["Table 7: chemotherapy-naive have a smaller HD"] == "does not hold"
     assert subgroups["Table 7: Dice does not differ"] == "holds"
     text = orderings.to_markdown(found, runs_read)
-    assert "Not for clinical use" in text and "| seqseg > faster_rcnn | box recall mean | 81 ± 1.41 % | 70 % | holds |" in text
+    assert "Not for clinical use" in text and "| nasoseg > faster_rcnn | box recall mean | 81 ± 1.41 % | 70 % | holds |" in text
 
 
 def test_one_seed_has_no_spread(tmp_path):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import seqseg
+import nasoseg
 
 ROOT = Path(__file__).parents[3]
 MICRO = ROOT / "tests" / "data" / "micro"
@@ -46,14 +46,14 @@ def voxels(sequence: int) -> np.ndarray:
     return np.round(np.where(head > 1, 5.0, value)).astype(np.float32)
 
 
-def volumes() -> list[seqseg.Volume]:
-    return [seqseg.Volume(voxels(sequence), affine()) for sequence in range(3)]
+def volumes() -> list[nasoseg.Volume]:
+    return [nasoseg.Volume(voxels(sequence), affine()) for sequence in range(3)]
 
 
 def pipeline(engine, study, **more):
-    detection = seqseg.detect(engine, study, **more)
-    segmentation = seqseg.segment(engine, study, detection)
-    return detection, segmentation, seqseg.contour(segmentation)
+    detection = nasoseg.detect(engine, study, **more)
+    segmentation = nasoseg.segment(engine, study, detection)
+    return detection, segmentation, nasoseg.contour(segmentation)
 
 
 TOLERANCE = {
@@ -90,18 +90,18 @@ def check_golden(detection, segmentation, contours) -> None:
 
 @pytest.fixture(scope="session")
 def engine():
-    return seqseg.Engine(MICRO, device="cpu", threads=1)
+    return nasoseg.Engine(MICRO, device="cpu", threads=1)
 
 
 @pytest.fixture
 def study():
-    return seqseg.Study(*volumes())
+    return nasoseg.Study(*volumes())
 
 
 @pytest.fixture(scope="session")
 def results(engine):
     """Detection, segmentation, contours of the study; not to be edited."""
-    return pipeline(engine, seqseg.Study(*volumes()))
+    return pipeline(engine, nasoseg.Study(*volumes()))
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from seqseg import _abi, _native
+from nasoseg import _abi, _native
 
 from conftest import ROOT
 
@@ -38,8 +38,8 @@ def from_c(text: str):
     words = re.sub(r"\bconst\b|\bstruct\b|\bextern\b", " ", text)
     name, stars = words.replace("*", " ").split(), words.count("*")
     assert len(name) == 1, text
-    if name[0] == "seqseg_progress_callback":
-        return _abi.seqseg_progress_callback
+    if name[0] == "nasoseg_progress_callback":
+        return _abi.nasoseg_progress_callback
     if name[0] == "void":
         return ctypes.c_void_p if stars else None
     kind = ctypes.c_char if name[0] == "char" else SCALARS.get(name[0]) or getattr(_abi, name[0])
@@ -50,11 +50,11 @@ def from_c(text: str):
 
 def test_functions(compiler, tmp_path):
     source, listing = tmp_path / "all.c", tmp_path / "all.txt"
-    source.write_text("#include <seqseg.h>\n")
+    source.write_text("#include <nasoseg.h>\n")
     subprocess.run([compiler, f"-I{INCLUDE}", "-aux-info", listing, "-c", source, "-o", tmp_path / "all.o"], check=True)
     found = {}
     for line in listing.read_text().splitlines():
-        declaration = re.search(r"\*/ extern (.*?)(seqseg_\w+) \((.*)\);$", line)
+        declaration = re.search(r"\*/ extern (.*?)(nasoseg_\w+) \((.*)\);$", line)
         if declaration:
             result, name, parameters = declaration.groups()
             parameters = [] if parameters == "void" else parameters.split(", ")
@@ -73,15 +73,15 @@ def test_structs_and_constants(compiler, tmp_path):
         lines.append(f'printf("{name} %zu\\n", sizeof({name}));')
         for field, _ in struct._fields_:
             lines.append(f'printf("{name}.{field} %zu %zu\\n", offsetof({name}, {field}), sizeof((({name} *)0)->{field}));')
-    constants = sorted(set(re.findall(r"\bSEQSEG_[A-Z0-9_]+(?= =)", (INCLUDE / "seqseg.h").read_text())))
-    lines += [f'printf("{name} %d\\n", (int){name});' for name in [*constants, "SEQSEG_ABI_VERSION"]]
+    constants = sorted(set(re.findall(r"\bNASOSEG_[A-Z0-9_]+(?= =)", (INCLUDE / "nasoseg.h").read_text())))
+    lines += [f'printf("{name} %d\\n", (int){name});' for name in [*constants, "NASOSEG_ABI_VERSION"]]
     source = tmp_path / "layout.c"
-    source.write_text("#include <seqseg.h>\n#include <stdio.h>\nint main(void) {\n" + "\n".join(lines) + "\nreturn 0;\n}\n")
+    source.write_text("#include <nasoseg.h>\n#include <stdio.h>\nint main(void) {\n" + "\n".join(lines) + "\nreturn 0;\n}\n")
     subprocess.run([compiler, f"-I{INCLUDE}", source, "-o", tmp_path / "layout"], check=True)
     printed = subprocess.run([tmp_path / "layout"], capture_output=True, text=True, check=True).stdout
     expected = {key: [int(n) for n in numbers] for key, *numbers in map(str.split, printed.splitlines())}
 
-    found = {"SEQSEG_ABI_VERSION": [_abi.ABI_VERSION]}
+    found = {"NASOSEG_ABI_VERSION": [_abi.ABI_VERSION]}
     for struct in _abi.STRUCTS:
         found[struct.__name__] = [ctypes.sizeof(struct)]
         for field, _ in struct._fields_:
@@ -100,4 +100,4 @@ def test_handles():
     for handle in _abi.HANDLES:
         assert _abi.FUNCTIONS[handle.__name__ + "_free"] == (None, [ctypes.POINTER(handle)])
     with pytest.raises(ctypes.ArgumentError):
-        _native.lib.seqseg_study_free(ctypes.POINTER(_abi.seqseg_engine)())
+        _native.lib.nasoseg_study_free(ctypes.POINTER(_abi.nasoseg_engine)())

@@ -9,8 +9,8 @@ import pytest
 import SimpleITK
 from pydicom.uid import generate_uid
 
-import seqseg
-from seqseg import Status, Volume
+import nasoseg
+from nasoseg import Status, Volume
 
 from conftest import NAMES, SIZE, affine, check_golden, pipeline, voxels, volumes
 
@@ -19,7 +19,7 @@ TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 def bits(engine, images):
     """Probability as the library holds it, for comparing to the bit."""
-    detection, segmentation, _ = pipeline(engine, seqseg.Study(*images))
+    detection, segmentation, _ = pipeline(engine, nasoseg.Study(*images))
     return [s.box for s in detection], segmentation.probability.copy()
 
 
@@ -77,7 +77,7 @@ def test_strides(engine, expected, change):
 
 def test_axes_and_order(engine, expected):
     assert same(bits(engine, [Volume(voxels(s), TO_RAS @ affine(), axes="RAS") for s in range(3)]), expected)
-    assert same(bits(engine, [Volume(voxels(s).T, TO_RAS @ affine(), axes=seqseg.Axes.RAS, order="ijk") for s in range(3)]), expected)
+    assert same(bits(engine, [Volume(voxels(s).T, TO_RAS @ affine(), axes=nasoseg.Axes.RAS, order="ijk") for s in range(3)]), expected)
     origins = [(affine() @ [0, 0, k, 1])[:3] for k in range(SIZE[2])]
     lost = affine()
     lost[:3, 2:] = 0
@@ -86,7 +86,7 @@ def test_axes_and_order(engine, expected):
 
 def test_the_study_keeps_its_own_copy(engine, expected):
     arrays = [voxels(s) for s in range(3)]
-    study = seqseg.Study(*(Volume(array, affine()) for array in arrays))
+    study = nasoseg.Study(*(Volume(array, affine()) for array in arrays))
     for array in arrays:
         array[:] = 0
     detection, segmentation, _ = pipeline(engine, study)
@@ -106,7 +106,7 @@ def test_48_orientations_of_the_same_patient(engine, expected, order):
             axes = order if sequence == 1 else np.roll(order, sequence + 1)
             flipped = flips if sequence == 1 else orientations[(number + sequence + 1) % 8]
             stored.append(turned(ijk[sequence], axes, flipped))
-        study = seqseg.Study(*(Volume(array, matrix, order="ijk") for array, matrix in stored))
+        study = nasoseg.Study(*(Volume(array, matrix, order="ijk") for array, matrix in stored))
         detection, segmentation, contours = pipeline(engine, study)
         check_golden_boxes(detection, expected)
         assert np.array_equal(segmentation.affine, stored[1][1]) and segmentation.shape == stored[1][0].shape[::-1]
@@ -146,15 +146,15 @@ def test_simpleitk(engine, expected):
     assert same(bits(engine, images), expected)
     # Turned: the direction's columns are the axes.
     turned_images = [SimpleITK.Flip(SimpleITK.PermuteAxes(image, (2, 0, 1)), (True, False, True)) for image in images]
-    segmentation = pipeline(engine, seqseg.Study(*turned_images))[1]
+    segmentation = pipeline(engine, nasoseg.Study(*turned_images))[1]
     back = segmentation.to_simpleitk()
     for get in ("GetSize", "GetSpacing", "GetOrigin", "GetDirection"):
         assert np.allclose(getattr(back, get)(), getattr(turned_images[1], get)())
     straight = SimpleITK.DICOMOrient(back, "LPS")
     assert np.array_equal(SimpleITK.GetArrayFromImage(straight), expected[1] >= np.float32(segmentation.threshold))
     assert np.array_equal(SimpleITK.GetArrayFromImage(segmentation.to_simpleitk(probability=True)), segmentation.probability)
-    with pytest.raises(seqseg.Error, match="scalar 3D"):
-        seqseg.Study(SimpleITK.Image((4, 4, 4), SimpleITK.sitkVectorUInt8))
+    with pytest.raises(nasoseg.Error, match="scalar 3D"):
+        nasoseg.Study(SimpleITK.Image((4, 4, 4), SimpleITK.sitkVectorUInt8))
 
 
 def test_nibabel(engine, expected, tmp_path):
@@ -165,15 +165,15 @@ def test_nibabel(engine, expected, tmp_path):
     paths = [tmp_path / f"{name}.nii.gz" for name in NAMES]
     assert same(bits(engine, [nibabel.load(path) for path in paths]), expected)
     assert same(bits(engine, paths), expected)
-    segmentation = pipeline(engine, seqseg.Study(*paths))[1]
+    segmentation = pipeline(engine, nasoseg.Study(*paths))[1]
     made = segmentation.to_nibabel()
     assert np.shares_memory(made.dataobj, segmentation.mask) and b"NOT FOR CLINICAL USE" in made.header["descrip"].tobytes()
     nibabel.save(made, tmp_path / "mask.nii.gz")
     segmentation.write_mask(tmp_path / "own.nii.gz")
     ours, theirs = (nibabel.load(tmp_path / name) for name in ("own.nii.gz", "mask.nii.gz"))
     assert np.array_equal(ours.dataobj, theirs.dataobj) and np.allclose(ours.affine, theirs.affine)
-    with pytest.raises(seqseg.Error, match="3D array"):
-        seqseg.Study(nibabel.Nifti1Image(np.zeros((4, 4, 4, 2), np.int16), np.eye(4)))
+    with pytest.raises(nasoseg.Error, match="3D array"):
+        nasoseg.Study(nibabel.Nifti1Image(np.zeros((4, 4, 4, 2), np.int16), np.eye(4)))
 
 
 def test_dicom_files_and_datasets(engine, expected, series):
@@ -182,19 +182,19 @@ def test_dicom_files_and_datasets(engine, expected, series):
     files = [sorted(str(path) for path in folder.iterdir()) for folder in folders]
     assert same(bits(engine, files), expected)
     assert same(bits(engine, [series[name] for name in NAMES]), expected)
-    detection = seqseg.detect(engine, seqseg.Study(*(series[name][::-1] for name in NAMES)))
+    detection = nasoseg.detect(engine, nasoseg.Study(*(series[name][::-1] for name in NAMES)))
     assert [s.sop_instance_uid for s in detection] == [d.SOPInstanceUID for d in series["t1c"]]
     # What was changed in memory counts, not what lies in the file.
     other = copy.deepcopy(series["t1"])
     for d in other:
         d.PatientID = "SOMEBODY ELSE"
-    with pytest.raises(seqseg.Error) as caught:
-        seqseg.detect(engine, seqseg.Study(other, series["t1c"], series["t2"]))
+    with pytest.raises(nasoseg.Error) as caught:
+        nasoseg.detect(engine, nasoseg.Study(other, series["t1c"], series["t2"]))
     assert caught.value.status is Status.ERROR_IDENTITY
     bare = copy.deepcopy(series["t1"][0])
     del bare.file_meta
-    with pytest.raises(seqseg.Error, match="cannot be written as a DICOM file"):
-        seqseg.Study([bare])
+    with pytest.raises(nasoseg.Error, match="cannot be written as a DICOM file"):
+        nasoseg.Study([bare])
 
 
 def test_echoes_and_gaps_of_dicom_files(engine, expected, series):
@@ -205,18 +205,18 @@ def test_echoes_and_gaps_of_dicom_files(engine, expected, series):
     for d in first:
         d.EchoTime = 99
     both = [d for pair in zip(first, second) for d in pair]
-    study = seqseg.Study(series["t1"], series["t1c"])
-    with pytest.raises(seqseg.Error, match="Echo Time") as caught:
+    study = nasoseg.Study(series["t1"], series["t1c"])
+    with pytest.raises(nasoseg.Error, match="Echo Time") as caught:
         study.set("t2", both)
     assert caught.value.status is Status.ERROR_IMAGE
     study.set("t2", both, pick="Echo Time=99")
     found = pipeline(engine, study)
     assert [s.box for s in found[0]] == expected[0]
     few = series["t1"][:2] + series["t1"][3:]
-    with pytest.raises(seqseg.Error, match="missing"):
+    with pytest.raises(nasoseg.Error, match="missing"):
         study.set("t1", few)
     study.set("t1", few, allow_gaps=True)
-    seqseg.detect(engine, study, force_coverage=True)
+    nasoseg.detect(engine, study, force_coverage=True)
     assert any("missing" in warning for warning in study.warnings), study.warnings
 
 
@@ -229,20 +229,20 @@ def test_what_is_refused():
         (lambda: Volume(good, matrix, axes="LAS"), "axes"),
         (lambda: Volume(good, matrix, order="jki"), "order"),
         (lambda: Volume(good, matrix, origins=np.zeros((5, 3))), "origins"),
-        (lambda: seqseg.Study(Volume(good.astype(complex), matrix)), "complex"),
-        (lambda: seqseg.Study(Volume(good.astype(object), matrix)), "object"),
-        (lambda: seqseg.Study(Volume(np.ma.masked_less(good, 10), matrix)), "masked"),
-        (lambda: seqseg.Study(Volume(np.full_like(good, np.nan), matrix)), "finite"),
-        (lambda: seqseg.Study(Volume(good[:, :, :0], matrix)), "size"),
-        (lambda: seqseg.Study(Volume(good, np.zeros((4, 4)) + np.diag([0, 0, 0, 1]))), "degenerate"),
+        (lambda: nasoseg.Study(Volume(good.astype(complex), matrix)), "complex"),
+        (lambda: nasoseg.Study(Volume(good.astype(object), matrix)), "object"),
+        (lambda: nasoseg.Study(Volume(np.ma.masked_less(good, 10), matrix)), "masked"),
+        (lambda: nasoseg.Study(Volume(np.full_like(good, np.nan), matrix)), "finite"),
+        (lambda: nasoseg.Study(Volume(good[:, :, :0], matrix)), "size"),
+        (lambda: nasoseg.Study(Volume(good, np.zeros((4, 4)) + np.diag([0, 0, 0, 1]))), "degenerate"),
     ]
     for call, word in refused:
-        with pytest.raises(seqseg.Error, match=word):
+        with pytest.raises(nasoseg.Error, match=word):
             call()
     for image in (3, [], good, [1, 2], [good], b"t1.nii"):
         with pytest.raises(TypeError, match="T1|paths"):
-            seqseg.Study(image)
+            nasoseg.Study(image)
 
 
 def test_golden_from_dicom(engine, series):
-    check_golden(*pipeline(engine, seqseg.Study(*(series["folder"] / name for name in NAMES))))
+    check_golden(*pipeline(engine, nasoseg.Study(*(series["folder"] / name for name in NAMES))))

@@ -11,15 +11,15 @@ import numpy as np
 import pydicom
 import pytest
 
-import seqseg
-from seqseg import Status, Volume
+import nasoseg
+from nasoseg import Status, Volume
 
 from conftest import NAMES, ROOT, affine, dicom_errors, pipeline, program, volumes, voxels
 
 
 @pytest.fixture(scope="module")
 def dicom_results(engine, series):
-    return pipeline(engine, seqseg.Study(*(series["folder"] / name for name in NAMES)))
+    return pipeline(engine, nasoseg.Study(*(series["folder"] / name for name in NAMES)))
 
 
 def check_rtstruct(file, contours, series):
@@ -41,7 +41,7 @@ def test_rtstruct(dicom_results, series, tmp_path):
     few = sum(int(line.NumberOfContourPoints) for line in pydicom.dcmread(tmp_path / "few.dcm").ROIContourSequence[0].ContourSequence)
     assert few < sum(len(line.points_mm) for line in contours)
     for refused in ({"holes": "drill"}, {"roi_name": "x" * 17}, {"simplify_mm": -1}):
-        with pytest.raises(seqseg.Error) as caught:
+        with pytest.raises(nasoseg.Error) as caught:
             contours.write_rtstruct(tmp_path / "never.dcm", **refused)
         assert caught.value.status is Status.ERROR_ARGUMENT
     assert not (tmp_path / "never.dcm").exists()
@@ -49,8 +49,8 @@ def test_rtstruct(dicom_results, series, tmp_path):
 
 def test_rtstruct_of_datasets_and_of_a_viewers_buffer(engine, series, tmp_path):
     """The folder that datasets were written to lives as long as anything that was made from it."""
-    study = seqseg.Study(*(series[name] for name in NAMES))
-    folder = study._files[seqseg.Sequence.T1C].name
+    study = nasoseg.Study(*(series[name] for name in NAMES))
+    folder = study._files[nasoseg.Sequence.T1C].name
     contours = pipeline(engine, study)[2]
     del study
     contours.write_rtstruct(tmp_path / "datasets.dcm")
@@ -63,12 +63,12 @@ def test_rtstruct_of_datasets_and_of_a_viewers_buffer(engine, series, tmp_path):
     flipped = affine()
     flipped[:3, 3] += flipped[:3, 2] * 5
     flipped[:3, 2] *= -1
-    study = seqseg.Study(volumes()[0], Volume(voxels(1)[::-1], flipped), volumes()[2])
+    study = nasoseg.Study(volumes()[0], Volume(voxels(1)[::-1], flipped), volumes()[2])
     study.set_dicom_source("t1c", series["folder"] / "t1c")
     _, _, contours = pipeline(engine, study)
     contours.write_rtstruct(tmp_path / "viewer.dcm")
     assert dicom_errors(tmp_path / "viewer.dcm") == []
-    with pytest.raises(seqseg.Error):
+    with pytest.raises(nasoseg.Error):
         study.set_dicom_source("t1c", series["folder"] / "t1c" / "9.dcm")
 
 
@@ -76,7 +76,7 @@ def test_dicom_seg(dicom_results, series, tmp_path):
     _, segmentation, _ = dicom_results
     for number, source in enumerate([series["folder"] / "t1c", series["t1c"][::-1], sorted((series["folder"] / "t1c").iterdir())]):
         file = tmp_path / f"seg{number}.dcm"
-        made = seqseg.to_dicom_seg(segmentation, source, file)
+        made = nasoseg.to_dicom_seg(segmentation, source, file)
         assert dicom_errors(file) == []
         assert made.SegmentSequence[0].SegmentLabel == "DEMO_NOT_CLIN" and "NOT FOR CLINICAL USE" in made.ContentDescription
         assert "synthetic" in made.SegmentSequence[0].SegmentDescription
@@ -129,7 +129,7 @@ def test_dicom_seg_on_a_multi_frame_image(dicom_results, series, tmp_path):
     for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"):
         delattr(image, keyword)
     image.PixelData = b"".join(frame.PixelData for frame in frames)
-    made = seqseg.to_dicom_seg(segmentation, image, tmp_path / "seg.dcm")
+    made = nasoseg.to_dicom_seg(segmentation, image, tmp_path / "seg.dcm")
     assert dicom_errors(tmp_path / "seg.dcm") == []
     positions = [float(f.PlanePositionSequence[0].ImagePositionPatient[2]) for f in made.PerFrameFunctionalGroupsSequence]
     for z, plane in zip(positions, made.pixel_array):
@@ -140,8 +140,8 @@ def test_dicom_seg_on_a_multi_frame_image(dicom_results, series, tmp_path):
 
 def test_dicom_seg_of_a_model_that_is_no_demo(dicom_results, series):
     _, segmentation, _ = dicom_results
-    copy = seqseg.Segmentation(segmentation._held(), segmentation.model._replace(is_demo=False, intended_use="For a test."))
-    made = seqseg.to_dicom_seg(copy, series["t1c"])
+    copy = nasoseg.Segmentation(segmentation._held(), segmentation.model._replace(is_demo=False, intended_use="For a test."))
+    made = nasoseg.to_dicom_seg(copy, series["t1c"])
     (segment,) = made.SegmentSequence
     assert segment.SegmentLabel == "GTVp_SeqSeg" and segment.SegmentedPropertyTypeCodeSequence[0].CodeValue == "86049000"
     assert segment.SegmentAlgorithmType == "AUTOMATIC" and segment.AnatomicRegionSequence[0].CodeMeaning == "Nasopharynx"
@@ -156,15 +156,15 @@ def test_dicom_seg_refuses_other_images(dicom_results, series, tmp_path):
         (shifted, Status.ERROR_UNSUPPORTED),
         (series["folder"], Status.ERROR_ARGUMENT),
     ]:
-        with pytest.raises(seqseg.Error) as caught:
-            seqseg.to_dicom_seg(segmentation, source, tmp_path / "never.dcm")
+        with pytest.raises(nasoseg.Error) as caught:
+            nasoseg.to_dicom_seg(segmentation, source, tmp_path / "never.dcm")
         assert caught.value.status is status, source
     assert not list(tmp_path.iterdir())
 
 
 def test_show(results):
     detection, _, contours = results
-    picture = seqseg.show(detection, contours)
+    picture = nasoseg.show(detection, contours)
     png = picture._repr_png_()
     folder = ROOT / "out" / "python"
     folder.mkdir(parents=True, exist_ok=True)
@@ -180,10 +180,10 @@ def test_show(results):
     assert "NOT FOR CLINICAL USE" in texts and "synthetic" in texts.replace("\n", " ")
     titles = [axes.get_title() for axes in picture.axes]
     assert titles[0] == "0: z -15.0 mm, step limit reached" and len(titles) == 6
-    step = seqseg.show(detection, index=3, step=2, sequence="t2")
+    step = nasoseg.show(detection, index=3, step=2, sequence="t2")
     name = detection.actions[detection.trajectory(3).actions[1]]
     assert step.axes[0].get_title() == f"3: z 3.0 mm, step 2 of 15: {name}" and len(step.axes[0].patches) == 3
     assert np.array_equal(step.axes[0].images[0].get_array(), detection.image(3)[2])
-    assert len(seqseg.show(detection, index=[0, 5]).axes[0].patches) == 17
-    with pytest.raises(seqseg.Error):
-        seqseg.show(detection, index=[])
+    assert len(nasoseg.show(detection, index=[0, 5]).axes[0].patches) == 17
+    with pytest.raises(nasoseg.Error):
+        nasoseg.show(detection, index=[])

@@ -8,8 +8,8 @@ import weakref
 import numpy as np
 import pytest
 
-import seqseg
-from seqseg import Status
+import nasoseg
+from nasoseg import Status
 
 from conftest import MICRO, PIXEL_MM, SIZE, STEP_MM, affine, check_golden, close, pipeline, voxels, volumes
 
@@ -63,7 +63,7 @@ def test_results_are_views_that_keep_their_handle_alive(engine, study):
     gc.collect()
     assert all(handle() is not None for handle in handles)
     # Whatever is made now would take the place of memory that had been freed.
-    pipeline(engine, seqseg.Study(*volumes()))
+    pipeline(engine, nasoseg.Study(*volumes()))
     assert all(np.array_equal(array, copy) for array, copy in zip(arrays, copies))
     # Views of views too.
     part, array = arrays[0][2:4].T, None
@@ -77,11 +77,11 @@ def test_results_are_views_that_keep_their_handle_alive(engine, study):
 
 
 def test_context_managers_and_use_after_close():
-    with seqseg.Engine(MICRO, device="cpu", threads=1) as engine, seqseg.Study(*volumes()) as study:
-        with seqseg.detect(engine, study) as detection:
+    with nasoseg.Engine(MICRO, device="cpu", threads=1) as engine, nasoseg.Study(*volumes()) as study:
+        with nasoseg.detect(engine, study) as detection:
             assert len(detection) == SIZE[2]
     for use in (lambda: engine.device, lambda: study.warnings, lambda: len(detection), lambda: engine.detect(study)):
-        with pytest.raises(seqseg.Error, match="was closed") as caught:
+        with pytest.raises(nasoseg.Error, match="was closed") as caught:
             use()
         assert caught.value.status is Status.ERROR_ARGUMENT
 
@@ -92,14 +92,14 @@ def test_edited_boxes_change_their_own_slices_only(engine, study):
     detection.clear_box(3)
     assert detection[2].box == (30.5, 25.0, 60.0, 70.25) and detection[2].edited
     assert detection[3].box is None and detection[3].corners_mm is None and detection[3].edited and not detection[-1].edited
-    after = seqseg.segment(engine, study, detection)
+    after = nasoseg.segment(engine, study, detection)
     same = [np.array_equal(a, b) for a, b in zip(before.probability, after.probability)]
     assert same == [True, True, False, False, True, True]
-    assert after.edited and after.slices[3].statuses == seqseg.SliceStatus.NO_LESION and after.slices[3].pixels == 0
-    assert seqseg.words(after.slices[3].statuses) == "no lesion" and seqseg.words(0) == "ok"
-    assert seqseg.words(3 | 64) == "no lesion, box at image edge, status 64"
+    assert after.edited and after.slices[3].statuses == nasoseg.SliceStatus.NO_LESION and after.slices[3].pixels == 0
+    assert nasoseg.words(after.slices[3].statuses) == "no lesion" and nasoseg.words(0) == "ok"
+    assert nasoseg.words(3 | 64) == "no lesion, box at image edge, status 64"
     for box in ((60, 25, 30, 70), (-1, 0, 10, 10), (0, 0, detection.grid + 1, 10), (0, 0, float("nan"), 10)):
-        with pytest.raises(seqseg.Error, match="box"):
+        with pytest.raises(nasoseg.Error, match="box"):
             detection.set_box(0, box)
     with pytest.raises(IndexError):
         detection.set_box(6, (0, 0, 10, 10))
@@ -107,7 +107,7 @@ def test_edited_boxes_change_their_own_slices_only(engine, study):
 
 
 def test_boxes_in_the_patient(engine, study):
-    detection = seqseg.detect(engine, study)
+    detection = nasoseg.detect(engine, study)
     assert detection.grid == engine.grid == 96
     for index, s in enumerate(detection):
         x0, y0, x1, y1 = s.box
@@ -121,8 +121,8 @@ def test_boxes_in_the_patient(engine, study):
     detection.set_box_mm(3, box[::-1])
     assert np.allclose(detection[3].corners_mm[[0, 2], :2], box[:, :2]) and np.allclose(detection[3].corners_mm[:, 2], detection[3].position_mm)
     detection.set_box_mm(3, [[-1e4, -40, 0], [21, 10, 0]])
-    assert detection[3].box.x0 == 0 and detection[3].statuses & seqseg.SliceStatus.BOX_AT_IMAGE_EDGE
-    with pytest.raises(seqseg.Error, match="two points"):
+    assert detection[3].box.x0 == 0 and detection[3].statuses & nasoseg.SliceStatus.BOX_AT_IMAGE_EDGE
+    with pytest.raises(nasoseg.Error, match="two points"):
         detection.set_box_mm(3, [0, 0, 0])
 
 
@@ -147,44 +147,44 @@ def test_outputs_and_reading_back(engine, study, tmp_path):
     assert json.loads((tmp_path / "run.json").read_text())["device"]["used"] == "cpu"
     assert (tmp_path / "preview.png").read_bytes().startswith(b"\x89PNG")
     again = engine.read_detection(study, tmp_path / "detection.json")
-    assert np.array_equal(seqseg.segment(engine, study, again).mask, segmentation.mask)
-    with pytest.raises(seqseg.Error) as caught:
+    assert np.array_equal(nasoseg.segment(engine, study, again).mask, segmentation.mask)
+    with pytest.raises(nasoseg.Error) as caught:
         contours.write_rtstruct(tmp_path / "rtstruct.dcm")
     assert caught.value.status is Status.ERROR_UNSUPPORTED and not (tmp_path / "rtstruct.dcm").exists()
-    with pytest.raises(seqseg.Error) as caught:
+    with pytest.raises(nasoseg.Error) as caught:
         segmentation.write_mask(tmp_path / "no" / "such" / "mask.nii.gz")
     assert caught.value.status is Status.ERROR_WRITE
 
 
 def test_options(engine, study):
-    assert [s.slice for s in seqseg.detect(engine, study, slices=(1, 3))] == [1, 2]
-    assert [s.slice for s in seqseg.detect(engine, study, slices=range(2, 4))] == [2, 3]
-    assert [s.position_mm for s in seqseg.detect(engine, study, slices_mm=(-4, 10))] == [-3, 3, 9]
-    segmentation = seqseg.segment(engine, study, seqseg.detect(engine, study))
-    voxel = seqseg.contour(segmentation, "voxel")
+    assert [s.slice for s in nasoseg.detect(engine, study, slices=(1, 3))] == [1, 2]
+    assert [s.slice for s in nasoseg.detect(engine, study, slices=range(2, 4))] == [2, 3]
+    assert [s.position_mm for s in nasoseg.detect(engine, study, slices_mm=(-4, 10))] == [-3, 3, 9]
+    segmentation = nasoseg.segment(engine, study, nasoseg.detect(engine, study))
+    voxel = nasoseg.contour(segmentation, "voxel")
     assert all(np.array_equal(line.points_index * 2 % 2, np.ones_like(line.points_index)) for line in voxel)
-    assert len(seqseg.contour(segmentation, seqseg.ContourKind.VOXEL)) == len(voxel)
+    assert len(nasoseg.contour(segmentation, nasoseg.ContourKind.VOXEL)) == len(voxel)
     refused = [
-        lambda: seqseg.detect(engine, study, slices=(3, 3)),
-        lambda: seqseg.detect(engine, study, slices=(0, 99)),
-        lambda: seqseg.detect(engine, study, slices=(-1, 3)),
-        lambda: seqseg.detect(engine, study, slices=slice(None, 3)),
-        lambda: seqseg.detect(engine, study, slices=(0, 3), slices_mm=(0, 3)),
-        lambda: seqseg.contour(segmentation, "both"),
-        lambda: seqseg.detect(engine, study, reslice="coronal"),
-        lambda: seqseg.detect(engine, study, reslice_step_mm=3),
-        lambda: seqseg.detect(engine, study, reslice="axial", reslice_step_mm=50),
-        lambda: seqseg.Study().set("t1", volumes()[0], pick="Echo Time=80", allow_gaps=True),
-        lambda: seqseg.Engine(MICRO, device="gpu"),
-        lambda: seqseg.Engine(MICRO, threads=-1),
-        lambda: seqseg.Engine(MICRO, threads=2**32),
-        lambda: seqseg.Engine(MICRO, concurrent_runs=65),
+        lambda: nasoseg.detect(engine, study, slices=(3, 3)),
+        lambda: nasoseg.detect(engine, study, slices=(0, 99)),
+        lambda: nasoseg.detect(engine, study, slices=(-1, 3)),
+        lambda: nasoseg.detect(engine, study, slices=slice(None, 3)),
+        lambda: nasoseg.detect(engine, study, slices=(0, 3), slices_mm=(0, 3)),
+        lambda: nasoseg.contour(segmentation, "both"),
+        lambda: nasoseg.detect(engine, study, reslice="coronal"),
+        lambda: nasoseg.detect(engine, study, reslice_step_mm=3),
+        lambda: nasoseg.detect(engine, study, reslice="axial", reslice_step_mm=50),
+        lambda: nasoseg.Study().set("t1", volumes()[0], pick="Echo Time=80", allow_gaps=True),
+        lambda: nasoseg.Engine(MICRO, device="gpu"),
+        lambda: nasoseg.Engine(MICRO, threads=-1),
+        lambda: nasoseg.Engine(MICRO, threads=2**32),
+        lambda: nasoseg.Engine(MICRO, concurrent_runs=65),
     ]
     for call in refused:
-        with pytest.raises(seqseg.Error) as caught:
+        with pytest.raises(nasoseg.Error) as caught:
             call()
         assert caught.value.status is Status.ERROR_ARGUMENT, caught.value
-    for call in (lambda: seqseg.Engine(MICRO, threads=1.5), lambda: seqseg.Engine(MICRO, device=3), lambda: seqseg.Engine(3)):
+    for call in (lambda: nasoseg.Engine(MICRO, threads=1.5), lambda: nasoseg.Engine(MICRO, device=3), lambda: nasoseg.Engine(3)):
         with pytest.raises(TypeError):
             call()
 
@@ -193,54 +193,54 @@ def test_a_tilted_patient_is_resliced_and_comes_back(engine, tmp_path):
     angle = np.deg2rad(8)
     tilt = np.eye(4)
     tilt[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    study = seqseg.Study(*(seqseg.Volume(voxels(sequence), tilt @ affine()) for sequence in range(3)))
-    oblique = seqseg.detect(engine, study)
+    study = nasoseg.Study(*(nasoseg.Volume(voxels(sequence), tilt @ affine()) for sequence in range(3)))
+    oblique = nasoseg.detect(engine, study)
     assert [s.storage_slice for s in oblique] == list(range(6))
-    detection = seqseg.detect(engine, study, reslice="axial", reslice_step_mm=4, force_coverage=True)
+    detection = nasoseg.detect(engine, study, reslice="axial", reslice_step_mm=4, force_coverage=True)
     assert len(detection) > 6 and np.allclose(np.diff([s.position_mm for s in detection]), 4)
     # The model's slices are axial now: all corners of one lie at its position.
     assert all(np.allclose(s.grid_corners_mm[:, 2], s.position_mm) for s in detection)
     assert {s.storage_slice for s in detection} == {None}
     assert any("axial" in warning for warning in study.warnings)
-    segmentation = seqseg.segment(engine, study, detection)
+    segmentation = nasoseg.segment(engine, study, detection)
     assert {s.storage_slice for s in segmentation.slices} == {None}
     assert segmentation.shape == SIZE[::-1] and segmentation.mask.any() and np.allclose(segmentation.affine, tilt @ affine())
     file = tmp_path / "detection.json"
     detection.write(file)
-    again = engine.read_detection(study, file, reslice=seqseg.Reslice.AXIAL, reslice_step_mm=4)
+    again = engine.read_detection(study, file, reslice=nasoseg.Reslice.AXIAL, reslice_step_mm=4)
     assert [s.box for s in again] == [s.box for s in detection]
 
 
 def test_errors(engine, tmp_path):
     cases = [
-        (Status.ERROR_BUNDLE, lambda: seqseg.Engine(tmp_path)),
-        (Status.ERROR_READ, lambda: seqseg.Study(tmp_path / "missing")),
-        (Status.ERROR_ARGUMENT, lambda: seqseg.detect(engine, seqseg.Study())),
-        (Status.ERROR_ARGUMENT, lambda: seqseg.Study("a\0b")),
-        (Status.ERROR_ARGUMENT, lambda: seqseg.Study().set("flair", volumes()[0])),
-        (Status.ERROR_ARGUMENT, lambda: seqseg.Engine(MICRO, device="cuda:x")),
-        (Status.ERROR_RUNTIME, lambda: seqseg.Engine(MICRO, onnxruntime=tmp_path)),
+        (Status.ERROR_BUNDLE, lambda: nasoseg.Engine(tmp_path)),
+        (Status.ERROR_READ, lambda: nasoseg.Study(tmp_path / "missing")),
+        (Status.ERROR_ARGUMENT, lambda: nasoseg.detect(engine, nasoseg.Study())),
+        (Status.ERROR_ARGUMENT, lambda: nasoseg.Study("a\0b")),
+        (Status.ERROR_ARGUMENT, lambda: nasoseg.Study().set("flair", volumes()[0])),
+        (Status.ERROR_ARGUMENT, lambda: nasoseg.Engine(MICRO, device="cuda:x")),
+        (Status.ERROR_RUNTIME, lambda: nasoseg.Engine(MICRO, onnxruntime=tmp_path)),
     ]
     for status, call in cases:
-        with pytest.raises(seqseg.Error) as caught:
+        with pytest.raises(nasoseg.Error) as caught:
             call()
         error = caught.value
         assert error.status is status and error.code == int(status) and len(str(error)) > 20 and "\n" not in str(error)
         copy = pickle.loads(pickle.dumps(error))
         assert (copy.code, str(copy), type(copy)) == (error.code, str(error), type(error))
-    assert seqseg.Error(99, "later").status == 99
-    other = seqseg.Study(*volumes())
-    detection = seqseg.detect(engine, other)
+    assert nasoseg.Error(99, "later").status == 99
+    other = nasoseg.Study(*volumes())
+    detection = nasoseg.detect(engine, other)
     other.set("t1", volumes()[0])
-    with pytest.raises(seqseg.Error, match="detect again"):
-        seqseg.segment(engine, other, detection)
+    with pytest.raises(nasoseg.Error, match="detect again"):
+        nasoseg.segment(engine, other, detection)
 
 
 def test_the_demo_bundle_is_inside():
-    with seqseg.Engine(seqseg.demo_bundle(), device="cpu", threads=1) as engine:
+    with nasoseg.Engine(nasoseg.demo_bundle(), device="cpu", threads=1) as engine:
         assert engine.is_demo and "synthetic" in engine.intended_use and engine.model.name == "seqseg-demo"
         assert engine.grid == 384 and engine.device == "cpu" and engine.device_fallback == ""
         assert engine.work == (0, 0, 0.0)
-    with seqseg.Engine(seqseg.demo_bundle(), threads=1) as engine:
+    with nasoseg.Engine(nasoseg.demo_bundle(), threads=1) as engine:
         # "auto" on whatever this machine has; a fallback gives its reason.
         assert engine.device.startswith("cuda") or (engine.device == "cpu" and engine.device_fallback)

@@ -12,18 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-import seqseg
+import nasoseg
 
 from conftest import MICRO, NAMES, ROOT, check_golden, pipeline, python, volumes
 
 
 def test_threads_on_one_engine(engine, results):
-    study = seqseg.Study(*volumes())
+    study = nasoseg.Study(*volumes())
     start = threading.Barrier(8)
 
     def work(number):
         start.wait()
-        mine = study if number % 2 else seqseg.Study(*volumes())
+        mine = study if number % 2 else nasoseg.Study(*volumes())
         detection, segmentation, contours = pipeline(engine, mine, progress=lambda p: None)
         check_golden(detection, segmentation, contours)
         return segmentation.probability
@@ -34,13 +34,13 @@ def test_threads_on_one_engine(engine, results):
 
 
 def test_two_engines(engine, results, study):
-    with seqseg.Engine(MICRO, device="cpu", threads=2, concurrent_runs=2) as second, seqseg.Engine(seqseg.demo_bundle(), device="cpu") as demo:
+    with nasoseg.Engine(MICRO, device="cpu", threads=2, concurrent_runs=2) as second, nasoseg.Engine(nasoseg.demo_bundle(), device="cpu") as demo:
         assert second.model == engine.model != demo.model
         check_golden(*pipeline(second, study))
-        detection = seqseg.detect(demo, study, slices=(2, 4))
-        with pytest.raises(seqseg.Error, match="another study or engine"):
-            seqseg.segment(engine, study, detection)
-        assert seqseg.segment(demo, study, detection).shape == (6, 80, 72)
+        detection = nasoseg.detect(demo, study, slices=(2, 4))
+        with pytest.raises(nasoseg.Error, match="another study or engine"):
+            nasoseg.segment(engine, study, detection)
+        assert nasoseg.segment(demo, study, detection).shape == (6, 80, 72)
     check_golden(*pipeline(engine, study))
 
 
@@ -49,7 +49,7 @@ def test_the_gil_is_released():
     opened = threading.Event()
 
     def work():
-        seqseg.Engine(seqseg.demo_bundle(), device="cpu", threads=1)
+        nasoseg.Engine(nasoseg.demo_bundle(), device="cpu", threads=1)
         opened.set()
 
     thread = threading.Thread(target=work)
@@ -68,11 +68,11 @@ def test_the_gil_is_released():
 OTHER = """
 import sys
 import numpy as np
-import seqseg
+import nasoseg
 from conftest import MICRO, check_golden, pipeline, volumes
 
 def ours():
-    check_golden(*pipeline(seqseg.Engine(MICRO, device="cpu", threads=1), seqseg.Study(*volumes())))
+    check_golden(*pipeline(nasoseg.Engine(MICRO, device="cpu", threads=1), nasoseg.Study(*volumes())))
 
 def theirs():
     import onnxruntime
@@ -97,14 +97,14 @@ def test_another_onnxruntime_in_the_same_process(order):
 
 def test_an_onnxruntime_that_is_named(tmp_path):
     """The path, the folder and the variable come before the package; a second, other one is refused by name."""
-    info = seqseg.runtime_info()
+    info = nasoseg.runtime_info()
     assert info.version[0] == "1" and os.path.isabs(info.path) and not info.has_cuda
     copy = tmp_path / os.path.basename(info.path)
     copy.symlink_to(info.path)
     run = python(
-        "import seqseg, sys; print(seqseg.runtime_info(sys.argv[1] or None).path); seqseg.Engine(sys.argv[2], device='cpu')\n"
-        "try: seqseg.Engine(sys.argv[2], onnxruntime='/nowhere')\n"
-        "except seqseg.Error as e: print(e.status.name)",
+        "import nasoseg, sys; print(nasoseg.runtime_info(sys.argv[1] or None).path); nasoseg.Engine(sys.argv[2], device='cpu')\n"
+        "try: nasoseg.Engine(sys.argv[2], onnxruntime='/nowhere')\n"
+        "except nasoseg.Error as e: print(e.status.name)",
         tmp_path,
         MICRO,
     )
@@ -113,18 +113,18 @@ def test_an_onnxruntime_that_is_named(tmp_path):
 
 def test_the_import_is_quick():
     """Under 150 ms, numpy not yet imported: median of fresh processes, by the CPU's clock, since other programs may be busy."""
-    script = "import time; a = time.process_time(); import seqseg; b = time.process_time(); import sys; print(b - a, 'numpy' in sys.modules)"
+    script = "import time; a = time.process_time(); import nasoseg; b = time.process_time(); import sys; print(b - a, 'numpy' in sys.modules)"
     found = [python(script).stdout.split() for _ in range(7)]
     assert {numpy for _, numpy in found} == {"False"}
     assert statistics.median(float(seconds) for seconds, _ in found) < 0.150, found
 
 
 def command(*arguments, **more):
-    return subprocess.run([sys.executable, "-m", "seqseg", *map(str, arguments)], capture_output=True, text=True, timeout=300, **more)
+    return subprocess.run([sys.executable, "-m", "nasoseg", *map(str, arguments)], capture_output=True, text=True, timeout=300, **more)
 
 
-def test_python_m_seqseg_is_the_program(series, tmp_path):
-    assert command("--version").stdout == f"seqseg {seqseg.__version__}\n"
+def test_python_m_nasoseg_is_the_program(series, tmp_path):
+    assert command("--version").stdout == f"nasoseg {nasoseg.__version__}\n"
     inputs = [word for name in NAMES for word in (f"--{name}", series["folder"] / name)]
     done = command("run", *inputs, "--bundle", MICRO, "--device", "cpu", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
@@ -140,12 +140,12 @@ def test_python_m_seqseg_is_the_program(series, tmp_path):
     for code, arguments in codes:
         run = command(*arguments)
         assert run.returncode == code and run.stderr, (arguments, run)
-    script = os.path.join(os.path.dirname(sys.executable), "seqseg")
-    assert subprocess.run([script, "--version"], capture_output=True, text=True).stdout == f"seqseg {seqseg.__version__}\n"
+    script = os.path.join(os.path.dirname(sys.executable), "nasoseg")
+    assert subprocess.run([script, "--version"], capture_output=True, text=True).stdout == f"nasoseg {nasoseg.__version__}\n"
 
 
 def test_the_program_finds_this_pythons_onnxruntime():
-    environment = {k: v for k, v in os.environ.items() if k not in ("SEQSEG_ORT_DYLIB", "VIRTUAL_ENV")}
-    run = command("doctor", "--bundle", seqseg.demo_bundle(), "--device", "cpu", env=environment)
-    assert run.returncode == 0 and seqseg.runtime_info().path in run.stdout, run
-    assert (ROOT / "Cargo.toml").read_text().split('version = "')[1].startswith(seqseg.__version__ + '"')
+    environment = {k: v for k, v in os.environ.items() if k not in ("NASOSEG_ORT_DYLIB", "VIRTUAL_ENV")}
+    run = command("doctor", "--bundle", nasoseg.demo_bundle(), "--device", "cpu", env=environment)
+    assert run.returncode == 0 and nasoseg.runtime_info().path in run.stdout, run
+    assert (ROOT / "Cargo.toml").read_text().split('version = "')[1].startswith(nasoseg.__version__ + '"')

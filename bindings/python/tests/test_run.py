@@ -5,26 +5,26 @@ import time
 
 import pytest
 
-import seqseg
-from seqseg import Stage, Status
+import nasoseg
+from nasoseg import Stage, Status
 
 from conftest import check_golden, pipeline, python, volumes
 
 
 def calls(engine, folder):
     """Every call that reports, in the order of the pipeline; each takes progress and cancel, and keeps its result for the next."""
-    kept = {"study": seqseg.Study(*volumes())}
+    kept = {"study": nasoseg.Study(*volumes())}
 
     def detect(**run):
         # A fresh sequence, so that aligning and preparing tick too.
         kept["study"].set("t1", volumes()[0])
-        kept["detection"] = seqseg.detect(engine, kept["study"], **run)
+        kept["detection"] = nasoseg.detect(engine, kept["study"], **run)
 
     def segment(**run):
-        kept["segmentation"] = seqseg.segment(engine, kept["study"], kept["detection"], **run)
+        kept["segmentation"] = nasoseg.segment(engine, kept["study"], kept["detection"], **run)
 
     def contour(**run):
-        kept["contours"] = seqseg.contour(kept["segmentation"], **run)
+        kept["contours"] = nasoseg.contour(kept["segmentation"], **run)
 
     def preview(**run):
         kept["detection"].write_preview(kept["segmentation"], kept["contours"], folder / "preview.png", **run)
@@ -52,7 +52,7 @@ def by_callable(stop):
 
 
 def by_token(stop):
-    token = seqseg.CancelToken()
+    token = nasoseg.CancelToken()
 
     def progress(p):
         if stop(p) is False:
@@ -75,7 +75,7 @@ def test_cancel_at_every_tick(engine, tmp_path, how):
 
             try:
                 call(**how(stop))
-            except seqseg.Cancelled as error:
+            except nasoseg.Cancelled as error:
                 assert error.status is Status.CANCELLED and len(seen) == at
                 at += 1
                 continue
@@ -102,17 +102,17 @@ def test_an_exception_in_the_callback_comes_out_of_the_call(engine, study, capfd
 
     for run in ({"progress": progress}, {"cancel": lambda: 1 / 0}):
         with pytest.raises((Mine, ZeroDivisionError)):
-            seqseg.detect(engine, study, **run)
+            nasoseg.detect(engine, study, **run)
     assert capfd.readouterr().err == ""
     check_golden(*pipeline(engine, study, progress=lambda p: None, cancel=lambda: False))
     for run in ({"progress": 3}, {"cancel": 3}):
         with pytest.raises(TypeError):
-            seqseg.detect(engine, study, **run)
+            nasoseg.detect(engine, study, **run)
 
 
 def test_a_token_from_another_thread(study):
-    engine = seqseg.Engine(seqseg.demo_bundle(), device="cpu", threads=1)
-    token, started, stopped = seqseg.CancelToken(), threading.Event(), []
+    engine = nasoseg.Engine(nasoseg.demo_bundle(), device="cpu", threads=1)
+    token, started, stopped = nasoseg.CancelToken(), threading.Event(), []
 
     def progress(p):
         if p.stage is Stage.DETECT:
@@ -125,29 +125,29 @@ def test_a_token_from_another_thread(study):
 
     canceller = threading.Thread(target=cancel)
     canceller.start()
-    with pytest.raises(seqseg.Cancelled):
-        seqseg.detect(engine, study, progress=progress, cancel=token)
+    with pytest.raises(nasoseg.Cancelled):
+        nasoseg.detect(engine, study, progress=progress, cancel=token)
     late = time.perf_counter() - stopped[0]
     canceller.join()
     rows = engine.work.trunk_rows
     # Within one model run, which has at most 8 rows here; the clock allows for a busy machine.
     assert rows <= 24 and late < 5
     assert token.cancelled
-    with pytest.raises(seqseg.Cancelled):
-        seqseg.detect(engine, study, cancel=token)
+    with pytest.raises(nasoseg.Cancelled):
+        nasoseg.detect(engine, study, cancel=token)
     token.reset()
-    assert len(seqseg.detect(engine, study, cancel=token)) == 6
+    assert len(nasoseg.detect(engine, study, cancel=token)) == 6
 
 
 def test_the_study_is_not_used_from_its_own_callback(engine, study):
     """The library would wait for its own lock; this says so instead."""
-    uses = [lambda: study.warnings, lambda: seqseg.detect(engine, study), lambda: study.set("t1", volumes()[0])]
+    uses = [lambda: study.warnings, lambda: nasoseg.detect(engine, study), lambda: study.set("t1", volumes()[0])]
     for use in uses:
-        with pytest.raises(seqseg.Error, match="after that call has returned"):
-            seqseg.detect(engine, study, progress=lambda p, use=use: use())
-    other = seqseg.Study(*volumes())
+        with pytest.raises(nasoseg.Error, match="after that call has returned"):
+            nasoseg.detect(engine, study, progress=lambda p, use=use: use())
+    other = nasoseg.Study(*volumes())
     found = []
-    seqseg.detect(engine, study, progress=lambda p: found.append(len(seqseg.detect(engine, other))) if not found else None)
+    nasoseg.detect(engine, study, progress=lambda p: found.append(len(nasoseg.detect(engine, other))) if not found else None)
     assert found == [6] and study.warnings == ()
 
 
@@ -155,15 +155,15 @@ INTERRUPT = """
 import os, signal, sys, threading, time
 # A shell's background job begins with it ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-import seqseg
+import nasoseg
 from conftest import MICRO, check_golden, pipeline, volumes
-engine = seqseg.Engine(seqseg.demo_bundle(), device="cpu", threads=1)
-study = seqseg.Study(*volumes())
+engine = nasoseg.Engine(nasoseg.demo_bundle(), device="cpu", threads=1)
+study = nasoseg.Study(*volumes())
 """
 
 AFTER = """
 assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-micro = seqseg.Engine(MICRO, device="cpu", threads=1)
+micro = nasoseg.Engine(MICRO, device="cpu", threads=1)
 check_golden(*pipeline(micro, study))
 print("done")
 """
@@ -178,7 +178,7 @@ def progress(p):
     if len(ticks) == {at}:
         os.kill(os.getpid(), signal.SIGINT)
 try:
-    seqseg.detect(engine, study, progress=progress)
+    nasoseg.detect(engine, study, progress=progress)
 except KeyboardInterrupt:
     assert len(ticks) == {at}, ticks
 else:
@@ -203,7 +203,7 @@ for number in range(4):
     sender = threading.Thread(target=send, daemon=True)
     sender.start()
     try:
-        seqseg.detect(engine, study, progress={progress})
+        nasoseg.detect(engine, study, progress={progress})
     except KeyboardInterrupt:
         # Within one model run of at most 8 rows; `sent` may be a run old.
         assert engine.work.trunk_rows - sent[0][1] <= 16, (engine.work, sent)
@@ -224,10 +224,10 @@ def progress(p):
     ticks.append(p)
     if len(ticks) == 3:
         os.kill(os.getpid(), signal.SIGINT)
-assert len(seqseg.detect(engine, study, progress=progress)) == 6 and seen == [1]
+assert len(nasoseg.detect(engine, study, progress=progress)) == 6 and seen == [1]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Off the main thread nobody touches signals.
-worker = threading.Thread(target=lambda: seqseg.detect(engine, study))
+worker = threading.Thread(target=lambda: nasoseg.detect(engine, study))
 worker.start()
 worker.join()
 """ + AFTER)

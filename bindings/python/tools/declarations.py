@@ -1,9 +1,9 @@
 """The C header as a Python module of ctypes declarations.
 
-In: include/seqseg.h. Out: the text of `seqseg/_abi.py`: enums, structs, opaque handles, the callback's type, and every function's types.
+In: include/nasoseg.h. Out: the text of `nasoseg/_abi.py`: enums, structs, opaque handles, the callback's type, and every function's types.
 pycparser reads the header by C's own grammar, so what is not understood is refused, never half taken. Run by the wheel's build; by hand:
 
-    python tools/declarations.py ../../include/seqseg.h > _abi.py
+    python tools/declarations.py ../../include/nasoseg.h > _abi.py
 """
 
 import re
@@ -21,7 +21,7 @@ SCALARS = {"bool": "bool", "size_t": "size_t", "float": "float", "double": "doub
     f"{sign}int{bits}_t": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
 }
 # Enums whose numbers are bits of one value.
-FLAGS = {"seqseg_slice_status"}
+FLAGS = {"nasoseg_slice_status"}
 
 
 def plain(header: str) -> str:
@@ -36,9 +36,9 @@ class Header:
     """What the header declares, in its order."""
 
     def __init__(self, text: str):
-        version = re.search(r"^#define SEQSEG_ABI_VERSION (\d+)$", text, flags=re.MULTILINE)
+        version = re.search(r"^#define NASOSEG_ABI_VERSION (\d+)$", text, flags=re.MULTILINE)
         if version is None:
-            raise SystemExit("the header defines no SEQSEG_ABI_VERSION")
+            raise SystemExit("the header defines no NASOSEG_ABI_VERSION")
         self.abi_version = int(version.group(1))
         self.enums: list[tuple[str, list[tuple[str, int]]]] = []
         self.structs: list[tuple[str, list[tuple[str, str]]]] = []
@@ -46,7 +46,7 @@ class Header:
         self.callbacks: list[tuple[str, str, list[str]]] = []
         self.functions: list[tuple[str, str, list[str]]] = []
         known = {node.name for node in CParser().parse(PRELUDE).ext}
-        for node in CParser().parse(PRELUDE + plain(text), filename="seqseg.h").ext:
+        for node in CParser().parse(PRELUDE + plain(text), filename="nasoseg.h").ext:
             if node.name not in known:
                 self.take(node)
 
@@ -69,7 +69,7 @@ class Header:
         elif isinstance(node, c_ast.Decl) and isinstance(kind, c_ast.FuncDecl):
             self.functions.append((node.name, self.type(kind.type), self.parameters(kind)))
         else:
-            raise SystemExit(f"seqseg.h: a declaration of a kind that this program does not know: {node.name} at {node.coord}")
+            raise SystemExit(f"nasoseg.h: a declaration of a kind that this program does not know: {node.name} at {node.coord}")
 
     def parameters(self, function: c_ast.FuncDecl) -> list[str]:
         types = [self.type(p.type) for p in function.args.params]
@@ -89,16 +89,16 @@ class Header:
         if isinstance(node, c_ast.PtrDecl):
             to = self.type(node.type)
             return {"None": "ctypes.c_void_p", "ctypes.c_char": "ctypes.c_char_p"}.get(to, f"ctypes.POINTER({to})")
-        raise SystemExit(f"seqseg.h: a type that this program does not know at {node.coord}")
+        raise SystemExit(f"nasoseg.h: a type that this program does not know at {node.coord}")
 
 
 def class_name(name: str) -> str:
-    return "".join(part.capitalize() for part in name.removeprefix("seqseg_").split("_"))
+    return "".join(part.capitalize() for part in name.removeprefix("nasoseg_").split("_"))
 
 
 def members(name: str, values: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Without what the names have in common: seqseg_stage's SEQSEG_STAGE_READ is READ."""
-    prefixes = ["SEQSEG_" + "_".join(name.removeprefix("seqseg_").upper().split("_")[:parts]) + "_" for parts in (1, 2)] + ["SEQSEG_"]
+    """Without what the names have in common: nasoseg_stage's NASOSEG_STAGE_READ is READ."""
+    prefixes = ["NASOSEG_" + "_".join(name.removeprefix("nasoseg_").upper().split("_")[:parts]) + "_" for parts in (1, 2)] + ["NASOSEG_"]
     prefix = next(p for p in prefixes if all(constant.startswith(p) for constant, _ in values))
     return [(constant.removeprefix(prefix), value) for constant, value in values]
 
@@ -106,7 +106,7 @@ def members(name: str, values: list[tuple[str, int]]) -> list[tuple[str, int]]:
 def module(header: str) -> str:
     """The text of the module."""
     h = Header(header)
-    lines = ['"""Declarations of seqseg.h. Made by tools/declarations.py when the wheel is built; not to be edited."""', ""]
+    lines = ['"""Declarations of nasoseg.h. Made by tools/declarations.py when the wheel is built; not to be edited."""', ""]
     lines += ["import ctypes", "import enum", "", f"ABI_VERSION = {h.abi_version}", ""]
     for name, values in h.enums:
         lines += ["", f"class {class_name(name)}(enum.{'IntFlag' if name in FLAGS else 'IntEnum'}):"]

@@ -1,8 +1,8 @@
-"""What an installation takes, measured: seqseg's wheel, ONNX Runtime and numpy; beside it what other packages would download.
+"""What an installation takes, measured: nasoseg's wheel, ONNX Runtime and numpy; beside it what other packages would download.
 
-    python tools/footprint.py dist/seqseg-*.whl [--other TotalSegmentator --other nnunetv2]
+    python tools/footprint.py dist/nasoseg-*.whl [--other TotalSegmentator --other nnunetv2]
 
-In: a wheel. Out: a Markdown table. seqseg is installed into a temporary folder and imported in fresh processes; for the others
+In: a wheel. Out: a Markdown table. nasoseg is installed into a temporary folder and imported in fresh processes; for the others
 uv resolves the set for this Python and system, and the package index tells the size of every file: nothing large is downloaded. MB are 10^6
 bytes.
 """
@@ -36,8 +36,8 @@ def of(distribution: Distribution, folder: Path) -> int:
 
 
 def import_times(folder: Path) -> tuple[float, float]:
-    """Median seconds of `import seqseg` in a fresh process: by the wall's clock, by the CPU's."""
-    script = "import time; w, c = time.perf_counter(), time.process_time(); import seqseg; print(time.perf_counter() - w, time.process_time() - c)"
+    """Median seconds of `import nasoseg` in a fresh process: by the wall's clock, by the CPU's."""
+    script = "import time; w, c = time.perf_counter(), time.process_time(); import nasoseg; print(time.perf_counter() - w, time.process_time() - c)"
     environment = os.environ | {"PYTHONPATH": str(folder)}
     found = []
     for _ in range(RUNS):
@@ -72,12 +72,12 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
-        pip("install", "--no-compile", "--target", folder, f"seqseg[cpu] @ {wheel.as_uri()}")
+        pip("install", "--no-compile", "--target", folder, f"nasoseg[cpu] @ {wheel.as_uri()}")
         sizes = {d.metadata["Name"].lower(): of(d, folder) for d in Distribution.discover(path=[str(folder)])}
         total = size(folder)
         import_times(folder)  # The first one writes bytecode and warms the disk's cache.
         wall, cpu = import_times(folder)
-    ours = downloads("numpy", "onnxruntime") | {"seqseg": wheel.stat().st_size}
+    ours = downloads("numpy", "onnxruntime") | {"nasoseg": wheel.stat().st_size}
     print(f"Python {sys.version_info.major}.{sys.version_info.minor}, {sys.platform}; {wheel.name}\n")
     print("| package | download, MB | installed, MB |\n|---|---|---|")
     for package, installed in sorted(sizes.items(), key=lambda item: -item[1]):
@@ -85,7 +85,7 @@ def main() -> None:
     numpy = sizes["numpy"]
     print(f"| all | {mb(sum(ours.values()))} | {mb(total)} |")
     print(f"| beyond Python and numpy | {mb(sum(ours.values()) - ours['numpy'])} | {mb(total - numpy)} |\n")
-    print(f"`import seqseg`: {wall * 1e3:.0f} ms, {cpu * 1e3:.0f} ms of CPU (median of {RUNS} fresh processes)\n")
+    print(f"`import nasoseg`: {wall * 1e3:.0f} ms, {cpu * 1e3:.0f} ms of CPU (median of {RUNS} fresh processes)\n")
     if arguments.other:
         print("| package | files | download, MB | of that torch, triton and CUDA, MB | beyond numpy, MB |\n|---|---|---|---|---|")
     for requirement in arguments.other:

@@ -1,4 +1,4 @@
-"""The picture of `seqseg.show` in docs/images: the demo model on the demo's study.
+"""The picture of `nasoseg.show` in docs/images: the demo model on the demo's study.
 
     make demo && bindings/python/.venv/bin/python bindings/python/tools/picture.py out/demo/study docs/images/show.png
 """
@@ -6,17 +6,17 @@
 import sys
 from pathlib import Path
 
-import seqseg
+import nasoseg
 
 
 def main(study_folder: str, out: str) -> None:
-    engine = seqseg.Engine(seqseg.demo_bundle(), device="cpu")
-    study = seqseg.Study(*(Path(study_folder) / name for name in ("T1", "T1C", "T2")))
+    engine = nasoseg.Engine(nasoseg.demo_bundle(), device="cpu")
+    study = nasoseg.Study(*(Path(study_folder) / name for name in ("T1", "T1C", "T2")))
     detection = engine.detect(study)
     contours = engine.segment(study, detection).contour()
     outlined = {line.storage_slice for line in contours}
     middle = [index for index, s in enumerate(detection) if s.storage_slice in outlined][1:-1:2][:4]
-    figure = seqseg.show(detection, contours, index=middle, columns=4)
+    figure = nasoseg.show(detection, contours, index=middle, columns=4)
     figure.savefig(out, facecolor=figure.get_facecolor(), dpi=110)
 
 

@@ -1,6 +1,6 @@
 """The panel on a fresh scene of the real core; the studies that the tests run on.
 
-The package `seqseg` must be importable: `make test-slicer` installs it. SEQSEG_PHANTOM is the folder of a synthetic study (T1, T1C, T2 as DICOM).
+The package `nasoseg` must be importable: `make test-slicer` installs it. NASOSEG_PHANTOM is the folder of a synthetic study (T1, T1C, T2 as DICOM).
 """
 
 import functools
@@ -21,7 +21,7 @@ from standins import desktop, pythonqt
 LOGIC = desktop.install()
 
 import slicer
-import SeqSeg
+import NasoSeg
 
 ROOT = Path(__file__).parents[3]
 MICRO = ROOT / "tests" / "data" / "micro"
@@ -38,7 +38,7 @@ class Panel:
         self.window = QtWidgets.QWidget()
         QtWidgets.QVBoxLayout(self.window)
         self.window.resize(440, 1000)
-        self.widget = SeqSeg.SeqSegWidget(pythonqt.wrap(self.window))
+        self.widget = NasoSeg.NasoSegWidget(pythonqt.wrap(self.window))
         self.widget.setup()
         self.window.show()
         self.ui = self.widget.ui
@@ -110,9 +110,9 @@ def load(file, name):
 
 
 def phantom_folder():
-    found = os.environ.get("SEQSEG_PHANTOM")
+    found = os.environ.get("NASOSEG_PHANTOM")
     if not found:
-        pytest.fail("SEQSEG_PHANTOM names no folder; run these tests by `make test-slicer`")
+        pytest.fail("NASOSEG_PHANTOM names no folder; run these tests by `make test-slicer`")
     return Path(found)
 
 
@@ -156,7 +156,7 @@ def load_dicom(folder, name, archive):
 
 
 def add_volume(name, voxels, ijk_to_ras):
-    from SeqSegLib.volumes import to_vtk
+    from NasoSegLib.volumes import to_vtk
 
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     slicer.util.updateVolumeFromArray(node, voxels)

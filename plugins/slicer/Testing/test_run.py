@@ -5,15 +5,15 @@ import time
 
 import numpy as np
 import pytest
-import seqseg
+import nasoseg
 import slicer
 import vtk
 from conftest import MICRO, TRIO, phantom_folder
 from standins import desktop, pythonqt
 
-from SeqSegLib import scene
-from SeqSegLib.session import THREADS
-from SeqSegLib.volumes import ijk_to_ras, to_numpy
+from NasoSegLib import scene
+from NasoSegLib.session import THREADS
+from NasoSegLib.volumes import ijk_to_ras, to_numpy
 
 
 def mask_of(node, reference):
@@ -41,8 +41,8 @@ def on_grid(mask, affine, reference):
 
 def expected(files, slices=None):
     """The library's own result: its own readers, no scene."""
-    engine = seqseg.Engine(MICRO, device="cpu", threads=THREADS)
-    study = seqseg.Study(*files)
+    engine = nasoseg.Engine(MICRO, device="cpu", threads=THREADS)
+    study = nasoseg.Study(*files)
     detection = engine.detect(study, slices=slices)
     return detection, engine.segment(study, detection)
 

@@ -14,9 +14,9 @@ from conftest import MICRO, phantom_folder
 from standins import desktop
 from test_run import choose, mask_of
 
-from SeqSegLib import dicom, package
-from SeqSegLib.errors import UserError
-from SeqSegLib.volumes import ijk_to_ras, to_vtk
+from NasoSegLib import dicom, package
+from NasoSegLib.errors import UserError
+from NasoSegLib.volumes import ijk_to_ras, to_vtk
 
 
 def save_scene(folder):
@@ -241,7 +241,7 @@ def test_a_defect_is_a_message_too(phantom, monkeypatch):
     phantom.panel.press("applyButton")
     phantom.panel.finish()
     (message,) = desktop.errors
-    assert message.startswith("SeqSeg failed: division by zero") and "Traceback" not in message
+    assert message.startswith("NasoSeg failed: division by zero") and "Traceback" not in message
 
 
 def test_the_package_is_installed_on_the_first_run_only(monkeypatch):
@@ -255,7 +255,7 @@ def test_the_package_is_installed_on_the_first_run_only(monkeypatch):
     monkeypatch.setitem(sys.modules, "slicer.packaging", types.SimpleNamespace(pip_ensure=ensure))
     package.ensure("", "auto")
     package.ensure("", "auto")
-    assert calls == [(["seqseg[cpu]>=0.1,<0.2"], "SeqSeg")]
+    assert calls == [(["nasoseg[cpu]>=0.1,<0.2"], "NasoSeg")]
     # An older Slicer: asked first, then pip_install.
     there[0] = False
     monkeypatch.setitem(sys.modules, "slicer.packaging", None)
@@ -265,7 +265,7 @@ def test_the_package_is_installed_on_the_first_run_only(monkeypatch):
     with pytest.raises(UserError, match="was not installed"):
         package.ensure("", "cuda")
     package.ensure("", "cuda")
-    assert installed == ["seqseg[cuda]>=0.1,<0.2"]
+    assert installed == ["nasoseg[cuda]>=0.1,<0.2"]
     # pip's own failure.
     there[0] = False
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_arguments: True)
@@ -276,8 +276,8 @@ def test_the_package_is_installed_on_the_first_run_only(monkeypatch):
 
 def test_nothing_is_imported_with_the_module():
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from standins import desktop; desktop.install(); import SeqSeg; "
-        "sys.exit(any(name.split('.')[0] in ('seqseg', 'onnxruntime') for name in sys.modules))"
+        "import sys; sys.path.insert(0, sys.argv[1]); from standins import desktop; desktop.install(); import NasoSeg; "
+        "sys.exit(any(name.split('.')[0] in ('nasoseg', 'onnxruntime') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)]).returncode == 0
 
@@ -285,13 +285,13 @@ def test_nothing_is_imported_with_the_module():
 def test_an_offline_folder_is_taken_alone(tmp_path):
     """In a process of its own, whose Python cannot find the package."""
     import onnxruntime
-    import seqseg
+    import nasoseg
 
     folder = tmp_path / "offline"
     folder.mkdir()
-    with pytest.raises(UserError, match="no folder `seqseg`"):
+    with pytest.raises(UserError, match="no folder `nasoseg`"):
         package.ensure(str(folder), "auto")
-    (folder / "seqseg").symlink_to(Path(seqseg.__file__).parent)
+    (folder / "nasoseg").symlink_to(Path(nasoseg.__file__).parent)
     with pytest.raises(UserError, match="no folder `onnxruntime`"):
         package.ensure(str(folder), "auto")
     (folder / "onnxruntime").symlink_to(Path(onnxruntime.__file__).parent)
@@ -302,10 +302,10 @@ import importlib.util, json, sys
 sys.path.insert(0, sys.argv[1])
 from standins import desktop
 desktop.install()
-from SeqSegLib import package
+from NasoSegLib import package
 class Nothing:
     def find_spec(self, name, path=None, target=None):
-        if name in ("seqseg", "onnxruntime"):
+        if name in ("nasoseg", "onnxruntime"):
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Nothing())
 found = package.load(sys.argv[2], "")
@@ -315,7 +315,7 @@ print(json.dumps([engine.model.name, found.module.runtime_info().path]))
     ran = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent), str(folder)], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     name, path = json.loads(ran.stdout.splitlines()[-1])
-    assert name == "seqseg-micro" and Path(path).parent == (Path(onnxruntime.__file__).parent / "capi").resolve()
+    assert name == "nasoseg-micro" and Path(path).parent == (Path(onnxruntime.__file__).parent / "capi").resolve()
     (folder / "another").symlink_to(MICRO)
     with pytest.raises(UserError, match="several models"):
         package.load(str(folder), "")
@@ -324,9 +324,9 @@ print(json.dumps([engine.model.name, found.module.runtime_info().path]))
 def test_the_modules_own_test_passes():
     import unittest
 
-    import SeqSeg
+    import NasoSeg
 
     result = unittest.TestResult()
-    SeqSeg.SeqSegTest("test_refusesWhatIsMissing").run(result)
-    SeqSeg.SeqSegTest("test_boxesAreKept").run(result)
+    NasoSeg.NasoSegTest("test_refusesWhatIsMissing").run(result)
+    NasoSeg.NasoSegTest("test_boxesAreKept").run(result)
     assert result.testsRun == 2 and result.wasSuccessful(), result.errors + result.failures

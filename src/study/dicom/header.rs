@@ -151,7 +151,7 @@ impl Opened {
         }
         let modality = self.text(tags::MODALITY);
         if !(modality == "MR" || modality.is_empty() && self.is_mr_class()) {
-            return Err(self.wrong(format!("not an MR image ({}); seqseg reads MR only. Give the MR series", self.what())));
+            return Err(self.wrong(format!("not an MR image ({}); nasoseg reads MR only. Give the MR series", self.what())));
         }
         let (samples, photometric) = (self.whole(tags::SAMPLES_PER_PIXEL).unwrap_or(1), self.text(tags::PHOTOMETRIC_INTERPRETATION));
         if samples != 1 || !["MONOCHROME1", "MONOCHROME2"].contains(&photometric) {

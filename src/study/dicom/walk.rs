@@ -1,6 +1,6 @@
 //! The way through the bytes of a DICOM file.
 //!
-//! In: a file's bytes as a stream, and how many there are. Out: a [`Header`]: the attributes that seqseg uses, as text, and where the
+//! In: a file's bytes as a stream, and how many there are. Out: a [`Header`]: the attributes that nasoseg uses, as text, and where the
 //! pixels lie.
 //!
 //! Nothing that a file says of itself is believed before it is seen: a length must fit into what is left of the file, sequences nest to
@@ -68,7 +68,7 @@ const SEQUENCE_END: Tag = Tag(0xfffe, 0xe0dd);
 /// Stands for the sequence of an attribute that is in none.
 pub(super) const NONE: Tag = Tag(0, 0);
 
-/// The attributes of a file that seqseg uses, and where its pixels lie.
+/// The attributes of a file that nasoseg uses, and where its pixels lie.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Header {
     /// All values, one after the other.

@@ -9,22 +9,22 @@ mkdir -p "$folder/moved"
 cp -R "$libdir/.." "$folder/moved/tree"
 PKG_CONFIG_PATH=$folder/moved/tree/$(basename "$libdir")/pkgconfig
 export PKG_CONFIG_PATH
-test "$("$pkg_config" --modversion seqseg)" = "$version"
-case $("$pkg_config" --libs --static seqseg) in
+test "$("$pkg_config" --modversion nasoseg)" = "$version"
+case $("$pkg_config" --libs --static nasoseg) in
     *-lstdc++*) ;;
     *) echo "Libs.private lacks the C++ library" >&2; exit 1 ;;
 esac
-moved=$("$pkg_config" --variable=libdir seqseg)
+moved=$("$pkg_config" --variable=libdir nasoseg)
 build() {
     # shellcheck disable=SC2046
-    "$cc" -std=c99 -o "$folder/pipeline" $("$pkg_config" --cflags seqseg) \
-        "-DSEQSEG_TEST_BUNDLE=\"$root/tests/data/micro\"" "-DSEQSEG_TEST_GOLDEN=\"$root/tests/data/golden/pipeline.txt\"" \
-        "-DSEQSEG_TEST_VERSION=\"$version\"" "$root/tests/ctest/pipeline.c" "$@" -lm
+    "$cc" -std=c99 -o "$folder/pipeline" $("$pkg_config" --cflags nasoseg) \
+        "-DNASOSEG_TEST_BUNDLE=\"$root/tests/data/micro\"" "-DNASOSEG_TEST_GOLDEN=\"$root/tests/data/golden/pipeline.txt\"" \
+        "-DNASOSEG_TEST_VERSION=\"$version\"" "$root/tests/ctest/pipeline.c" "$@" -lm
 }
-build $("$pkg_config" --libs seqseg) "-Wl,-rpath,$moved"
+build $("$pkg_config" --libs nasoseg) "-Wl,-rpath,$moved"
 "$folder/pipeline" "$folder"
 # The static library is what is left without the shared one.
-rm "$moved"/libseqseg.so*
-build $("$pkg_config" --libs --static seqseg)
+rm "$moved"/libnasoseg.so*
+build $("$pkg_config" --libs --static nasoseg)
 "$folder/pipeline" "$folder"
 rm -rf "$folder/moved"

@@ -3,6 +3,6 @@
 set -eu
 cc=$1 header=$2 folder=$3
 
-sed -n '/^ \*     #include <seqseg.h>/,/^ \*     }$/p; /^ \*     int main/,/^ \*     }$/p' "$header" | sed 's/^ \*     //; s/^ \*$//' > "$folder/story.c"
-grep -q seqseg_contours_write_rtstruct "$folder/story.c"
+sed -n '/^ \*     #include <nasoseg.h>/,/^ \*     }$/p; /^ \*     int main/,/^ \*     }$/p' "$header" | sed 's/^ \*     //; s/^ \*$//' > "$folder/story.c"
+grep -q nasoseg_contours_write_rtstruct "$folder/story.c"
 "$cc" -std=c99 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I "$(dirname "$header")" "$folder/story.c"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The libraries export seqseg_* and nothing else, and every function of the header. In: header, shared library, static library.
+# The libraries export nasoseg_* and nothing else, and every function of the header. In: header, shared library, static library.
 set -eu
 header=$1 shared=$2 static=$3
 
@@ -9,8 +9,8 @@ check() {
         echo "$1: no symbols" >&2
         exit 1
     fi
-    if grep -v '^seqseg_' "$2" >&2; then
-        echo "$1: exports more than seqseg_*" >&2
+    if grep -v '^nasoseg_' "$2" >&2; then
+        echo "$1: exports more than nasoseg_*" >&2
         exit 1
     fi
     while read -r name; do
@@ -18,7 +18,7 @@ check() {
     done < functions.txt
 }
 # A function's declaration begins a line with its type; other mentions of names are prose.
-sed -n 's/^[a-z].*[ *]\(seqseg_[a-z0-9_]*\)(.*/\1/p' "$header" | sort -u > functions.txt
+sed -n 's/^[a-z].*[ *]\(nasoseg_[a-z0-9_]*\)(.*/\1/p' "$header" | sort -u > functions.txt
 test "$(wc -l < functions.txt)" -gt 50
 
 nm -D --defined-only "$shared" | awk '{ print $NF }' | sort -u > shared.txt
@@ -33,12 +33,12 @@ if grep -l 'made to fail by fault-injection' "$shared" "$static" >&2; then
 fi
 
 readelf -d "$shared" > dynamic.txt
-grep -q 'SONAME.*\[libseqseg\.so\.1\]' dynamic.txt
+grep -q 'SONAME.*\[libnasoseg\.so\.1\]' dynamic.txt
 grep -q 'NODELETE' dynamic.txt
 # ONNX Runtime is found at run time: no need of it may be recorded.
 if grep 'NEEDED.*onnxruntime' dynamic.txt; then
     exit 1
 fi
 folder=$(dirname "$shared")
-test "$(readlink -f "$folder/libseqseg.so")" = "$(readlink -f "$shared")"
-test "$(readlink -f "$folder/libseqseg.so.1")" = "$(readlink -f "$shared")"
+test "$(readlink -f "$folder/libnasoseg.so")" = "$(readlink -f "$shared")"
+test "$(readlink -f "$folder/libnasoseg.so.1")" = "$(readlink -f "$shared")"

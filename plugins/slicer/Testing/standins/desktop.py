@@ -14,7 +14,7 @@ import vtk
 
 from . import pythonqt
 
-MODULE = Path(__file__).parents[2] / "SeqSeg"
+MODULE = Path(__file__).parents[2] / "NasoSeg"
 errors = []
 
 

@@ -1,0 +1,1 @@
+"""The sub-commands of `nasoseg-train`: one module and one typed dataclass each."""

@@ -1,0 +1,214 @@
+"""`nasoseg-train export`: a run's best checkpoints in, a bundle that nasoseg runs out, compared with PyTorch on the way."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from ..runs import Run
+from .train import tumour_free_of
+
+if TYPE_CHECKING:
+    from ..data import SliceSet
+    from ..dataset import Dataset
+
+SYNTHETIC = (
+    "Demonstration. Trained on synthetic images only, for trying the software out. Not for clinical use: its outlines are no gross"
+    " tumour volume."
+)
+RESEARCH = "For research. Trained on {name}. Not a medical device: its outlines are no gross tumour volume until a person has checked them."
+
+
+@dataclass
+class Export:
+    """Write a run's bundle: graphs, golden case and manifest (docs/bundle.md)."""
+
+    run: Path
+    """Folder of the run, such as runs/seqseg/seed1."""
+    dataset: Path
+    """The data set that it was trained on; biases and threshold, where they are chosen, are chosen on its validation patients."""
+    out: Path | None = None
+    """Folder of the bundle; RUN/bundle unless given."""
+    name: str | None = None
+    """Name of the bundle; the system unless given."""
+    version: str = "0.1.0"
+    """Version of the bundle."""
+    licence: str = "Apache-2.0"
+    """Licence of the weights; your data's terms may ask for another."""
+    statement: str | None = None
+    """Intended use, shown beside every result."""
+    note: str | None = None
+    """What a reader of the manifest should know of this run beyond its settings."""
+    calibrate: bool | None = None
+    """Choose the agent's two biases on validation slices (calibration.py), or leave the network as it was trained; as the run's settings
+    say unless given (detector.calibrate)."""
+    choose_threshold: bool = False
+    """Choose the probability threshold on the whole validation patients (threshold.py) instead of the settings' own: for bundles whose
+    users look at slices without tumour too. Minutes."""
+    golden_from_data: bool = False
+    """Take the golden case's images from the data set's validation patients. They lie in the bundle, for all who get it to see; otherwise
+    a synthetic patient gives them."""
+    workers: int = 2
+    """Processes that prepare slices."""
+
+    def main(self) -> None:
+        from ..dataset import Dataset
+
+        run = Run.open(self.run)
+        try:
+            data = Dataset.open(self.dataset)
+        except (OSError, ValueError) as error:
+            raise SystemExit(str(error)) from error
+        if data.hash != run.dataset["hash"]:
+            raise SystemExit(
+                f"{self.dataset}: is not the data set of this run ({run.dataset['name']}, {run.dataset['hash'][:12]}); give the one that it"
+                " was trained on"
+            )
+        if self.choose_threshold and (run.settings.segmenter_kind != "crop" or run.settings.ranet.network in ("box", "mask_rcnn")):
+            raise SystemExit(f"--choose-threshold: system {run.system} has no probability of a network on crops to choose one of; leave it out")
+        out = self.out or run.folder / "bundle"
+        out.parent.mkdir(parents=True, exist_ok=True)
+        # Whole or not at all; what else lies in the folder stays.
+        with TemporaryDirectory(prefix=".bundle-", dir=out.parent) as beside:
+            figures = self.write(run, data, Path(beside))
+            put(Path(beside), out)
+        print(json.dumps({"bundle": str(out), **figures}, indent=2))
+
+    def write(self, run: Run, data: Dataset, out: Path) -> dict[str, Any]:
+        """The bundle; returns the differences between its graphs and the networks."""
+        from ..data import build_cache, patient_seeds, phantom_patient
+        from ..export import write_bundle
+        from ..graph_parity import check_graphs
+        from ..parity import check_bundle
+
+        p = run.settings
+        # The golden case of a volume's segmenter is neighbouring slices, so every slice is needed.
+        every = p.segmenter_kind == "volume"
+        validation = data.slices("validation", p.input, None if every else tumour_free_of(p), self.workers)
+        detector, segmenter, metrics = networks_of(run, validation, p.detector.calibrate if self.calibrate is None else self.calibrate)
+        if self.golden_from_data or is_synthetic(data):
+            images, voxel_mm = golden_images(detector, validation, data.cases().__getitem__, p)
+        else:
+            seeds, kept = patient_seeds("validation", 1, 1), None if every else 0
+            with TemporaryDirectory() as folder:
+                slices = build_cache(Path(folder), seeds, data.input(p.input), kept, 1, phantom_patient)
+                images, voxel_mm = golden_images(detector, slices, phantom_patient, p)
+        write_bundle(out, detector, segmenter, p, images, self.text(run, data), metrics, voxel_mm)
+        figures: dict[str, Any] = {"networks": check_graphs(out, detector, segmenter, p)}
+        if p.detector_kind in ("agent", "whole") and p.segmenter_kind == "crop":
+            figures |= check_bundle(out)
+            if self.choose_threshold:
+                from ..threshold import set_threshold
+
+                cases = data.cases("validation")
+                figures["threshold"] = set_threshold(out, ((c.images(), c.mask(), c.spacing_mm) for c in cases), len(cases))
+        return figures
+
+    def text(self, run: Run, data: Dataset) -> Any:
+        from ..export import BundleText
+
+        p, counts = run.settings, {split: len(data.cases(split)) for split in ("train", "validation")}
+        synthetic = is_synthetic(data)
+        statement = self.statement or (SYNTHETIC if synthetic else RESEARCH.format(name=data.name))
+        # A network on volumes is trained on whole patients, whatever the loops on slices leave out.
+        negatives = p.segmenter_kind == "volume" or all((p.detector.tumour_free_share, p.segmenter.tumour_free_share))
+        training = {
+            "system": run.system, "seed": run.seed, "preset": json.loads(json.dumps(p.to_dict())),
+            "data": f"{data.name}: {data.record['source']['kind']}; {counts['train']} for training, {counts['validation']} for choosing"
+            " checkpoints and what is calibrated",
+            "data_hash": run.dataset["hash"],
+            **({"note": self.note} if self.note else {}),
+        }  # fmt: skip
+        name = self.name or run.system.replace("_", "-")
+        # Between the centres of neighbouring slices, mm: what the networks saw.
+        gaps = [case.spacing_mm[0] for case in data.cases("train")]
+        seen = (math.floor(round(min(gaps), 2) * 10) / 10, math.ceil(round(max(gaps), 2) * 10) / 10)
+        return BundleText(name, self.version, self.licence, synthetic, statement, negatives, training, seen)
+
+
+def put(written: Path, out: Path) -> None:
+    """Move a finished bundle's files to their place, the manifest last: until then the hashes of the old one refuse the new files."""
+    files = [path.relative_to(written) for path in written.rglob("*") if path.is_file()]
+    for name in sorted(files, key=lambda name: name.name == "bundle.json"):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (written / name).replace(out / name)
+
+
+def networks_of(run: Run, validation: SliceSet, calibrated: bool) -> tuple[Any, Any, dict[str, Any]]:
+    """Detector, segmenter and their validation figures from a run's best checkpoints, whatever their kinds."""
+    import numpy as np
+
+    from ..calibration import calibrate
+    from ..detector import load_detector
+    from ..networks import Segmenter
+    from ..segmenter import load_segmenter
+
+    p, figures = run.settings, {}
+    if p.segmenter_kind == "volume":
+        from ..volume_training import load_volume
+
+        box, net, figures["segmenter"] = load_volume(best(run, "volume"), p)
+        return box, net, {"validation": figures}
+    detector: Any = None
+    if p.detector_kind == "agent":
+        detector, figures["detector"] = load_detector(best(run, "detector"), p)
+    elif p.detector_kind == "proposals":
+        from ..networks.rcnn import MaskSegmenter
+        from ..proposals import load_proposals
+
+        detector, figures["detector"] = load_proposals(best(run, "proposals"), p)
+        if p.ranet.network == "mask_rcnn":
+            return detector, MaskSegmenter(detector), {"validation": figures}
+    if p.ranet.network == "box":
+        # A detector alone: the mask is the box, nothing was trained for it.
+        segmenter = Segmenter(p.ranet).eval()
+    else:
+        pair = (detector, figures["detector"].get("epoch")) if p.detector_kind == "agent" else ()
+        segmenter, figures["segmenter"] = load_segmenter(best(run, "segmenter"), p, *pair)
+    if p.detector_kind == "agent" and calibrated:
+        # Last: it changes the agent, which RANet is to know as it was trained.
+        figures["detector"]["calibration"] = calibrate(detector, validation, np.arange(len(validation)), p)
+    return detector, segmenter, {"validation": figures}
+
+
+def best(run: Run, name: str) -> Path:
+    """A best checkpoint of the run, whose stage must be over."""
+    path = run.folder / f"{name}.pt"
+    if not path.exists():
+        raise SystemExit(f"{path}: is missing; the run's training is not done (nasoseg-train train all --system {run.system} ... goes on)")
+    return path
+
+
+def is_synthetic(data: Dataset) -> bool:
+    """Whether the data set holds phantoms alone."""
+    return data.record.get("split", {}).get("by") == "phantom"
+
+
+def golden_images(
+    detector: Any, validation: SliceSet, patient_of: Callable[[int], Any], preset: Any
+) -> tuple[Any, tuple[float, float, float]]:
+    """The golden slices and what a voxel of them measures in mm; `patient_of` gives a patient of the slices, with shape and spacing."""
+    import numpy as np
+
+    from ..atlas import grid_mm
+    from ..micro import golden_slices
+    from ..networks import QNetwork
+    from ..walks import run_agent
+
+    rows = np.flatnonzero(validation.tumour)[:2]
+    if isinstance(detector, QNetwork):
+        walks = run_agent(detector, validation, np.arange(len(validation)), preset)
+        rows = golden_slices(validation, walks.boxes, walks.stopped)
+    if preset.segmenter_kind == "volume":
+        # Neighbours of one patient, from below.
+        patient = validation.patient[rows[0]]
+        rows = np.flatnonzero(validation.patient == patient)
+        middle = np.flatnonzero(validation.tumour[rows])[0]
+        rows = rows[max(middle - 2, 0) : middle + 3]
+    patient = patient_of(int(validation.patient[rows[0]]))
+    return validation.images[rows], grid_mm(patient.shape[1:], patient.spacing_mm, preset.input)

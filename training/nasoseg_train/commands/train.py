@@ -1,0 +1,270 @@
+"""`nasoseg-train train ...`: a data set and a preset in, a run's folder with checkpoints and logs out (runs.py)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+import tyro
+
+from ..options import RunOptions
+from ..presets import Preset
+from ..runs import Run
+from ..settings import overlaid, preset_named, read_file
+
+if TYPE_CHECKING:
+    from ..data import SliceSet
+    from ..dataset import Dataset
+
+# A flag takes its value as a word, so that a file says it in the same way.
+STYLE = (tyro.conf.FlagConversionOff,)
+
+
+def settings_of(preset: str, system: str) -> Preset:
+    """A preset with the networks, losses and detector of a system."""
+    from ..systems import SYSTEMS
+
+    if system not in SYSTEMS:
+        raise SystemExit(f"system {system!r} is not known; there are {', '.join(SYSTEMS)}")
+    return SYSTEMS[system].preset(preset_named(preset))
+
+
+@dataclass
+class Training:
+    """What all training commands ask for."""
+
+    dataset: Path
+    """Folder that `nasoseg-train prepare` wrote."""
+    runs: Path = Path("runs")
+    """The run goes to RUNS/SYSTEM/seedK; one that was cut off goes on from its last checkpoint."""
+    system: str = "seqseg"
+    """A row of the paper's tables; python -m nasoseg_train.systems lists them."""
+    preset: str = "paper"
+    """The preset that the settings below start from."""
+    config: Path | None = None
+    """JSON or TOML file of settings: stronger than the preset, weaker than the command line."""
+    seed: int = 1
+    """Of the weights, the exploration and the augmentation."""
+    weights: str | None = None
+    """torchvision weights that a ResNet trunk and encoder start from, such as IMAGENET1K_V2; fetched from the internet."""
+    workers: int = 2
+    """Processes that prepare slices."""
+    threads: int | None = None
+    """Threads of PyTorch in each process; its own choice unless given."""
+    options: Annotated[RunOptions, tyro.conf.arg(name="")] = field(default_factory=lambda: RunOptions(device="auto", progress=True))
+    settings: Annotated[Preset, tyro.conf.arg(name="")] = field(default_factory=lambda: preset_named("paper"))
+
+    @classmethod
+    def parse(cls, arguments: list[str], prog: str) -> Self:
+        """Arguments -> the command: first the preset, the system and the file, whose settings are the others' defaults."""
+        first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        for name in ("preset", "system", "config"):
+            first.add_argument(f"--{name}", default=None)
+        given, _ = first.parse_known_args(arguments)
+        base = settings_of(given.preset or cls.preset, given.system or cls.system)
+        default = overlaid(base, read_file(Path(given.config)), given.config) if given.config else base
+        command = tyro.cli(cls, args=arguments, prog=prog, default=cls(dataset=tyro.MISSING, settings=default), config=STYLE)
+        if command.settings.baselines != base.baselines:
+            raise SystemExit(f"baselines: {command.system} has taken its network from there already; change the settings of `ranet`")
+        return command
+
+    def begin(self, command: str) -> Run:
+        """The run, recorded; its settings hold the data set's maxima where they are asked for."""
+        import torch
+
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        data = self.data()
+        settings = replace(self.settings, input=data.input(self.settings.input))
+        folder = self.runs / self.system / f"seed{self.seed}"
+        source = {"name": data.name, "hash": data.hash}
+        run = Run(folder, self.system, self.preset, self.seed, self.weights, source, settings)
+        run.record(command, self.options)
+        return run
+
+    def data(self) -> Dataset:
+        from ..dataset import Dataset
+
+        try:
+            return Dataset.open(self.dataset)
+        except (OSError, ValueError) as error:
+            raise SystemExit(str(error)) from error
+
+    def slices(self, settings: Preset, tumour_free: int | None) -> tuple[SliceSet, SliceSet]:
+        """Training and validation slices; under torchrun the first process of a machine makes them, the others find them made."""
+        from ..machine import first_on_this_machine
+
+        data = self.data()
+        try:
+            with first_on_this_machine(self.options):
+                train, validation = (data.slices(split, settings.input, tumour_free, self.workers) for split in ("train", "validation"))
+        except ValueError as error:
+            raise SystemExit(str(error)) from error
+        return train, validation
+
+    def stages(self) -> tuple[str, ...]:
+        from ..systems import SYSTEMS
+
+        return SYSTEMS[self.system].stages
+
+    def run_stage(self, stage: str, run: Run) -> None:
+        """One stage of the system; one that is done costs nothing."""
+        print(f"== {self.system}: {stage}", flush=True)
+        STAGES[stage](self, run)
+
+
+def tumour_free_of(settings: Preset) -> int:
+    """How many tumour-free slices of each patient the loops on slices want."""
+    shares = (settings.detector.tumour_free_share, settings.segmenter.tumour_free_share)
+    return settings.tumour_free_per_patient if any(shares) else 0
+
+
+def train_agent(command: Training, run: Run) -> None:
+    """The agent alone (detector.py)."""
+    from ..detector import train_detector
+
+    apart(run, "joint")
+    sets = command.slices(run.settings, tumour_free_of(run.settings))
+    train_detector(run.settings, *sets, run.folder, run.seed, run.weights, command.options)
+
+
+def train_crops(command: Training, run: Run) -> None:
+    """A network on crops (segmenter.py): of the whole slice, or of the exploring policy's boxes and then of the agent's."""
+    from ..detector import load_detector
+    from ..segmenter import train_segmenter
+
+    apart(run, "joint")
+    p, out, shared = run.settings, run.folder, {"weights": run.weights, "options": command.options}
+    if p.detector_kind == "agent" and not (out / "detector.pt").exists():
+        raise SystemExit(f"{out / 'detector.pt'}: is missing; run nasoseg-train train detector, or train all, with the same options first")
+    sets = command.slices(p, tumour_free_of(p))
+    if p.detector_kind == "whole":
+        train_segmenter(p, *sets, out, run.seed, None, "whole", **shared)
+        return
+    agent, _ = load_detector(out / "detector.pt", p)
+    start = before_agent(command, run, sets) if explores(p) else None
+    train_segmenter(p, *sets, out, run.seed, agent, "agent", start, **shared)
+
+
+def explores(settings: Preset) -> bool:
+    """Whether RANet's first batches are on the exploring policy's boxes, before there is an agent."""
+    return settings.detector_kind == "agent" and 0 < settings.segmenter.agent_steps < settings.segmenter.steps
+
+
+def before_agent(command: Training, run: Run, sets: tuple[SliceSet, SliceSet]) -> Path:
+    """These batches."""
+    from ..segmenter import train_segmenter
+
+    shared = {"weights": run.weights, "options": command.options}
+    return train_segmenter(run.settings, *sets, run.folder, run.seed, None, "explore", **shared)
+
+
+def train_proposals(command: Training, run: Run) -> None:
+    """Faster R-CNN or Mask R-CNN (proposals.py), in one process."""
+    from .. import proposals
+
+    alone("proposals", command.options)
+    sets = command.slices(run.settings, tumour_free_of(run.settings))
+    device = device_of(command.options)
+    proposals.train_proposals(run.settings, *sets, run.folder, run.seed, run.weights, device, command.options)
+
+
+def train_volume(command: Training, run: Run) -> None:
+    """The atlas box (atlas.py) and the network on its patches (volume_training.py), in one process."""
+    from .. import atlas, volume_training
+
+    alone("volume", command.options)
+    p, cases = run.settings, command.data().cases()
+    train, validation = command.slices(p, None)
+    mm = {n: atlas.grid_mm(case.shape[1:], case.spacing_mm, p.input) for n, case in enumerate(cases)}
+    box = atlas.atlas_box(atlas.boxes_in_mm(train, mm), p.volume.atlas_share, p.volume.atlas_margin_mm)
+    device = device_of(command.options)
+    volume_training.train_volume(p, train, validation, mm, mm, box, run.folder, run.seed, device, command.options)
+
+
+def nothing(command: Training, run: Run) -> None:
+    """The atlas box is made with the network that it is for."""
+
+
+STAGES: dict[str, Callable[[Training, Run], None]] = {
+    "agent": train_agent, "segmenter": train_crops, "proposals": train_proposals, "atlas": nothing, "volume": train_volume,
+}  # fmt: skip
+
+
+def apart(run: Run, *others: str) -> None:
+    """Refuse a folder in which the same networks were trained in another way."""
+    for other in others:
+        if (run.folder / f"{other}_last.pt").exists():
+            raise SystemExit(f"{run.folder}: holds a run of train {other}, whose networks would be written over; choose another --runs")
+
+
+def alone(stage: str, options: RunOptions) -> None:
+    """Refuse several processes and other precisions where a loop has none."""
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise SystemExit(f"stage {stage} trains in one process; start it without torchrun")
+    if options.precision not in ("preset", "32"):
+        raise SystemExit(f"--precision {options.precision}: stage {stage} trains in 32 bits")
+
+
+def device_of(options: RunOptions) -> str:
+    from ..machine import device_named
+
+    return device_named(options.device)
+
+
+class TrainDetector(Training):
+    """Train what finds the tumour: the agent by deep Q-learning (paper 3.1, 4.2.2), or a system's own detector."""
+
+    def main(self) -> None:
+        wanted = [stage for stage in self.stages() if stage in ("agent", "proposals")]
+        if not wanted:
+            raise SystemExit(f"system {self.system} has no detector that is trained; its stages are {', '.join(self.stages())}")
+        self.run_stage(wanted[0], self.begin("train detector"))
+
+
+@dataclass
+class TrainSegmenter(Training):
+    """Train what outlines it: RANet on the agent's boxes (paper 3.2, 4.2.3), or a system's own segmenter."""
+
+    before_agent: bool = False
+    """Only the batches on the exploring policy's boxes, which need no agent: these can run beside `train detector`."""
+
+    def main(self) -> None:
+        wanted = [stage for stage in self.stages() if stage in ("segmenter", "volume")]
+        if not wanted:
+            raise SystemExit(f"system {self.system} has no segmenter of its own; its stages are {', '.join(self.stages())}")
+        if self.before_agent and not explores(self.settings):
+            raise SystemExit(f"--before-agent: the segmenter of {self.system} has no batches without an agent (segmenter.agent_steps)")
+        run = self.begin("train segmenter")
+        if self.before_agent:
+            apart(run, "joint")
+            before_agent(self, run, self.slices(run.settings, tumour_free_of(run.settings)))
+        else:
+            self.run_stage(wanted[0], run)
+
+
+class TrainJoint(Training):
+    """Train the agent and RANet together: every box that the agent comes to is a crop for RANet (paper 4.2.3)."""
+
+    def main(self) -> None:
+        if self.stages() != ("agent", "segmenter"):
+            raise SystemExit(f"system {self.system} is no agent with a segmenter; its stages are {', '.join(self.stages())}")
+        run = self.begin("train joint")
+        apart(run, "detector", "segmenter_explore", "segmenter")
+        from ..joint import train_joint
+
+        sets = self.slices(run.settings, tumour_free_of(run.settings))
+        train_joint(run.settings, *sets, run.folder, run.seed, run.weights, self.options)
+
+
+class TrainAll(Training):
+    """Train every stage of a system, in order."""
+
+    def main(self) -> None:
+        run = self.begin("train all")
+        for stage in self.stages():
+            self.run_stage(stage, run)

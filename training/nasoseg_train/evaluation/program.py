@@ -1,0 +1,84 @@
+"""A case's files and a bundle in, what `nasoseg run` made of them out: the library itself, as a user runs it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+
+Array = np.ndarray
+
+
+class RunError(Exception):
+    """One case that has no result; the message says why."""
+
+
+def find_runtime() -> Path | None:
+    """This Python's ONNX Runtime, unless NASOSEG_ORT_DYLIB names one: the program looks into activated environments alone."""
+    if os.environ.get("NASOSEG_ORT_DYLIB"):
+        return None
+    found = importlib.util.find_spec("onnxruntime")
+    return Path(found.origin).parent / "capi" if found and found.origin else None
+
+
+@dataclass(frozen=True)
+class Program:
+    """How a case is run."""
+
+    path: Path
+    bundle: Path
+    device: str = "cpu"
+    threads: int = 1
+    runtime: Path | None = None
+
+    def version(self) -> str:
+        """As the program tells it."""
+        done = subprocess.run([self.path, "--version"], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def run(self, file: Callable[[str], Path], out: Path, slices: tuple[int, int] | None) -> Run:
+        """One case, `file` naming its sequences' files; `slices` is a range from inferior to superior, else all."""
+        shutil.rmtree(out, ignore_errors=True)
+        command = [self.path, "run", "--t1", file("T1"), "--t1c", file("T1C"), "--t2", file("T2"), "--bundle", self.bundle]
+        command += ["--device", self.device, "--threads", self.threads, "--out", out]
+        command += ["--slices", f"{slices[0]}:{slices[1]}"] if slices else []
+        command += ["--onnxruntime", self.runtime] if self.runtime else []
+        started = time.monotonic()
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, errors="replace")
+        if done.returncode:
+            said = [line.removeprefix("nasoseg: ") for line in done.stderr.splitlines() if line.strip()]
+            raise RunError(f"{said[-1] if said else 'no message'} (nasoseg run, exit code {done.returncode})")
+        return Run(out, time.monotonic() - started)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The output folder of one run."""
+
+    folder: Path
+    seconds: float
+
+    def json(self, name: str) -> dict[str, Any]:
+        return json.loads((self.folder / name).read_text())
+
+    def mask(self, reference: Path) -> tuple[Array, Array]:
+        """(mask bool [k, j, i], voxel (i, j, k) to RAS mm); it must lie on the grid of `reference`, the truth."""
+        path = self.folder / "mask.nii.gz"
+        if not path.exists():
+            raise RunError(f"the run wrote no mask: {'; '.join(self.json('run.json')['not_written']) or 'it does not say why'}")
+        found, wanted = nibabel.load(path), nibabel.load(reference)
+        if found.shape != wanted.shape or not np.allclose(found.affine, wanted.affine, atol=0.01):
+            raise RunError(
+                f"{reference}: does not lie on the grid of the run's mask, which is T1C's: {found.shape} and {wanted.shape}"
+            )
+        return np.asarray(found.dataobj).transpose(2, 1, 0) > 0, found.affine

@@ -1,1 +1,0 @@
-"""The sub-commands of `seqseg-train`: one module and one typed dataclass each."""
