@@ -1,18 +1,18 @@
-# make demo    one synthetic study through the whole pipeline, into out/demo (Rust, Python 3.11+, a C++ compiler and make are enough)
-# make test    every test, with its own set-up
-# make test-orientation    one patient in every storage order, form and tilt (minutes)
-# make test-memory    C and C++ under valgrind, the C ABI's Rust tests under AddressSanitizer (minutes)
-# make test-cancel BUNDLE=DIR    how long a cancel takes with that model
-# make abi-check    the header against the baseline of the last release; make abi-baseline writes that
-# make judges  structure sets before more of other people's software than the tests ask (an archive, dcmjs, dcmrtstruct2nii)
-# make test-slicer    the 3D Slicer extension on Slicer's core (1.4 GB, Python 3.11 on x86-64 Linux)
-# make lint    formatting and lints
-# make bench   what the library costs beside the model [BUNDLE= REPEATS= THREADS=]
-# make bench-paper    the same with networks of the paper's size (untrained; PyTorch makes them)
-# make wheel   the Python package, into dist (manylinux_2_28: linked with zig)
-# make footprint    what an installation of the wheel takes, beside others' download sizes
-# make fuzz TARGET=dicom SECONDS=60    one reader against forged files; needs cargo-fuzz (fuzz/README.md)
-# make install PREFIX=/usr/local [DESTDIR=] [LIBDIR=lib]    the library, its headers, CMake and pkg-config files, the program
+# make demo    one synthetic study through the whole pipeline, into out/demo (Rust, Python 3.11+, a
+# C++ compiler and make are enough) make test    every test, with its own set-up make
+# test-orientation    one patient in every storage order, form and tilt (minutes) make test-memory
+# C and C++ under valgrind, the C ABI's Rust tests under AddressSanitizer (minutes) make test-cancel
+# BUNDLE=DIR    how long a cancel takes with that model make abi-check    the header against the
+# baseline of the last release; make abi-baseline writes that make judges  structure sets before
+# more of other people's software than the tests ask (an archive, dcmjs, dcmrtstruct2nii) make
+# test-slicer    the 3D Slicer extension on Slicer's core (1.4 GB, Python 3.11 on x86-64 Linux) make
+# lint    formatting and lints make bench   what the library costs beside the model [BUNDLE=
+# REPEATS= THREADS=] make bench-paper    the same with networks of the paper's size (untrained;
+# PyTorch makes them) make wheel   the Python package, into dist (manylinux_2_28: linked with zig)
+# make footprint    what an installation of the wheel takes, beside others' download sizes make fuzz
+# TARGET=dicom SECONDS=60    one reader against forged files; needs cargo-fuzz (fuzz/README.md) make
+# install PREFIX=/usr/local [DESTDIR=] [LIBDIR=lib]    the library, its headers, CMake and
+# pkg-config files, the program
 
 CARGO   ?= cargo
 PYTHON  ?= python3
@@ -24,7 +24,8 @@ SEED    ?= 7
 # cargo's name of the profile and the folder it builds into differ for dev.
 BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 
-# The runtime's environment: ONNX Runtime, the phantom's few packages, and cmake for the JPEG-LS decoder's build. No PyTorch.
+# The runtime's environment: ONNX Runtime, the phantom's few packages, and cmake for the JPEG-LS
+# decoder's build. No PyTorch.
 VENV        = $(CURDIR)/.venv
 VENV_JUDGES = $(CURDIR)/.venv-judges
 VENV_TRAIN  = $(CURDIR)/training/.venv
@@ -130,7 +131,8 @@ test-ctest: build-ctest
 test-orientation: setup $(VENV_JUDGES)/.done
 	NASOSEG_TEST_PYTHON=$(VENV_JUDGES)/bin/python $(CARGO) test --locked --test orientation -- --include-ignored --nocapture
 
-# The Python package as it is installed: WHEEL, or one of the tests' build without its debug information.
+# The Python package as it is installed: WHEEL, or one of the tests' build without its debug
+# information.
 test-python: $(VENV_PYTHON)/.done $(if $(WHEEL),,test-wheel)
 	$(VENV_PYTHON)/bin/python $(PIP) --no-deps --force-reinstall $(or $(WHEEL),out/python/wheel/*.whl)
 	cd bindings/python && $(VENV_PYTHON)/bin/python -m pytest --quiet
@@ -144,14 +146,16 @@ test-wheel: $(VENV_PYTHON)/.done
 test-memory: test-asan
 	$(MAKE) --no-print-directory test-ctest LABELS=memory
 
-# What touches raw pointers, under AddressSanitizer. Its flag is not stable. A target is named so that build scripts and macros go without it.
+# What touches raw pointers, under AddressSanitizer. Its flag is not stable. A target is named so
+# that build scripts and macros go without it.
 ASAN_TEST = RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address $(CARGO) test --locked \
     --target $(shell rustc -vV | sed -n 's/^host: //p') --target-dir target/asan --features fault-injection
 test-asan: setup
 	$(ASAN_TEST) --test ffi --test faults
 	$(ASAN_TEST) --lib ffi::
 
-# A large model is not in the repository: python -m nasoseg_train.export --preset paper --untrained --out DIR makes one of the paper's size.
+# A large model is not in the repository: python -m nasoseg_train.export --preset paper --untrained
+# --out DIR makes one of the paper's size.
 test-cancel: build-ctest
 	$(CTEST)/build/cancel $(BUNDLE)
 
@@ -166,7 +170,8 @@ test-training: setup $(VENV_TRAIN)/.done
 	$(CARGO) build --locked --bin nasoseg
 	cd training && NASOSEG_PROGRAM=$(CURDIR)/target/debug/nasoseg $(VENV_TRAIN)/bin/python -m pytest --quiet
 
-# Orthanc, dcmtk and node come with the system (Debian: orthanc, orthanc-dicomweb, dcmtk, npm); what is missing is named and left out.
+# Orthanc, dcmtk and node come with the system (Debian: orthanc, orthanc-dicomweb, dcmtk, npm); what
+# is missing is named and left out.
 JUDGED = out/judges
 judges: setup $(VENV_JUDGES)/.done $(JUDGED)/dcmrtstruct2nii/.done
 	NASOSEG_TEST_PYTHON=$(VENV_JUDGES)/bin/python NASOSEG_DCMRTSTRUCT2NII=$(CURDIR)/$(JUDGED)/dcmrtstruct2nii/bin/dcmrtstruct2nii \

@@ -1,9 +1,11 @@
-//! What the library costs beside the model: detect, segment and contour through the C ABI on a 512 x 512 x 32 study in memory.
+//! What the library costs beside the model: detect, segment and contour through the C ABI on a 512
+//! x 512 x 32 study in memory.
 //!
-//! `cargo bench --bench overhead -- BUNDLE [REPEATS [THREADS]]` (`make bench`). Prints the median wall time of every stage, the time inside
-//! ONNX Runtime, what is left, and the processor time (user and system, all threads, the model runs among them); then the bars, each with
-//! reached or not. All times of a line come from the same calls. Other programs on the same cores lengthen wall times, hardly the
-//! processor's: the load is printed too.
+//! `cargo bench --bench overhead -- BUNDLE [REPEATS [THREADS]]` (`make bench`). Prints the median
+//! wall time of every stage, the time inside ONNX Runtime, what is left, and the processor time
+//! (user and system, all threads, the model runs among them); then the bars, each with reached or
+//! not. All times of a line come from the same calls. Other programs on the same cores lengthen
+//! wall times, hardly the processor's: the load is printed too.
 
 use std::cell::RefCell;
 use std::ffi::{CString, c_void};
@@ -24,7 +26,8 @@ const LESS_MEMORY_MB: f64 = 700.0;
 /// Length of the features of the paper's trunk, a ResNet-50.
 const PAPER_FEATURES: usize = 2048;
 
-/// The parts that are measured. `check` .. `detect` are one call, told apart by the stages that it reports.
+/// The parts that are measured. `check` .. `detect` are one call, told apart by the stages that it
+/// reports.
 const PARTS: [&str; 7] = ["copy in", "check", "align", "prepare", "detect", "segment", "contour"];
 
 /// A head-like blob with texture, as uint16.
@@ -37,7 +40,11 @@ fn voxels(sequence: usize) -> Vec<u16> {
                 let (x, y) = ((i as f32 - 256.0) / 170.0, (j as f32 - 256.0) / 210.0);
                 let inside = x * x + y * y < 1.0;
                 let texture = ((i * 7 + j * 13 + k * 29 + sequence * 31) % 97) as f32;
-                out.push(if inside { (300.0 + 4.0 * texture + 60.0 * (8.0 * x).sin()) as u16 } else { (texture / 8.0) as u16 });
+                out.push(if inside {
+                    (300.0 + 4.0 * texture + 60.0 * (8.0 * x).sin()) as u16
+                } else {
+                    (texture / 8.0) as u16
+                });
             }
         }
     }
@@ -79,7 +86,10 @@ impl Time {
             usage
         };
         let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 * 1e-6;
-        Time { wall: start.elapsed().as_secs_f64(), cpu: seconds(usage.ru_utime) + seconds(usage.ru_stime) }
+        Time {
+            wall: start.elapsed().as_secs_f64(),
+            cpu: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+        }
     }
 
     fn since(self, earlier: Time) -> Time {
@@ -104,7 +114,12 @@ unsafe extern "C" fn mark(progress: *const nasoseg_progress, user_data: *mut c_v
 }
 
 fn work(engine: *mut nasoseg_engine) -> nasoseg_work {
-    let mut work = nasoseg_work { struct_size: size_of::<nasoseg_work>(), trunk_rows: 0, segmenter_rows: 0, seconds: 0.0 };
+    let mut work = nasoseg_work {
+        struct_size: size_of::<nasoseg_work>(),
+        trunk_rows: 0,
+        segmenter_rows: 0,
+        seconds: 0.0,
+    };
     abi!(nasoseg_engine_get_work(engine, &mut work));
     work
 }
@@ -113,7 +128,11 @@ fn work(engine: *mut nasoseg_engine) -> nasoseg_work {
 type Measured = ([Time; 7], [f64; 7], u64);
 
 /// One study from the caller's buffers to contours.
-fn once(engine: *mut nasoseg_engine, options: *mut nasoseg_options, sequences: &[Vec<u16>]) -> Measured {
+fn once(
+    engine: *mut nasoseg_engine,
+    options: *mut nasoseg_options,
+    sequences: &[Vec<u16>],
+) -> Measured {
     let start = Instant::now();
     let begun = Time::now(start);
     let mut study = null_mut();
@@ -126,14 +145,32 @@ fn once(engine: *mut nasoseg_engine, options: *mut nasoseg_options, sequences: &
             axes: nasoseg_axes::NASOSEG_AXES_LPS as u32,
             size: SIZE,
             stride: [2, 2 * SIZE[0] as i64, 2 * (SIZE[0] * SIZE[1]) as i64],
-            affine: [0.55, 0.0, 0.0, -140.0, 0.0, 0.55, 0.0, -140.0, 0.0, 0.0, 6.0, -90.0 + sequence as f64 * 0.2, 0.0, 0.0, 0.0, 1.0],
+            affine: [
+                0.55,
+                0.0,
+                0.0,
+                -140.0,
+                0.0,
+                0.55,
+                0.0,
+                -140.0,
+                0.0,
+                0.0,
+                6.0,
+                -90.0 + sequence as f64 * 0.2,
+                0.0,
+                0.0,
+                0.0,
+                1.0,
+            ],
             origins: null(),
         };
         abi!(nasoseg_study_set_volume(study, sequence as u32, &view, null(), null()));
     }
     let copied = Time::now(start);
 
-    let (mut run, mut detection, mut segmentation, mut contours) = (null_mut(), null_mut(), null_mut(), null_mut());
+    let (mut run, mut detection, mut segmentation, mut contours) =
+        (null_mut(), null_mut(), null_mut(), null_mut());
     let marks = Marks { start, first: RefCell::default() };
     abi!(nasoseg_run_new(&mut run));
     abi!(nasoseg_run_set_progress(run, Some(mark), (&raw const marks).cast_mut().cast()));
@@ -148,7 +185,9 @@ fn once(engine: *mut nasoseg_engine, options: *mut nasoseg_options, sequences: &
     let contoured = Time::now(start);
 
     let first = marks.first.into_inner();
-    let began = |stage: nasoseg_stage| first.iter().find(|(s, _)| *s == stage as u32).expect("detect reports this stage").1;
+    let began = |stage: nasoseg_stage| {
+        first.iter().find(|(s, _)| *s == stage as u32).expect("detect reports this stage").1
+    };
     let align = began(nasoseg_stage::NASOSEG_STAGE_ALIGN);
     let prepare = began(nasoseg_stage::NASOSEG_STAGE_PREPARE);
     let detect = began(nasoseg_stage::NASOSEG_STAGE_DETECT);
@@ -159,7 +198,15 @@ fn once(engine: *mut nasoseg_engine, options: *mut nasoseg_options, sequences: &
         last = end;
         part
     });
-    let inside = [0.0, 0.0, 0.0, 0.0, work_detected.seconds - work_before.seconds, work_segmented.seconds - work_detected.seconds, 0.0];
+    let inside = [
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+        work_detected.seconds - work_before.seconds,
+        work_segmented.seconds - work_detected.seconds,
+        0.0,
+    ];
     // SAFETY: our own handles.
     unsafe {
         nasoseg_run_free(run);
@@ -196,9 +243,12 @@ fn bar(name: &str, value: f64, unit: &str, most: f64) {
 
 fn main() {
     // cargo hands `--bench` to every bench.
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let number = |at: usize, name: &str| -> Option<usize> {
-        arguments.get(at).map(|n| n.parse().unwrap_or_else(|_| panic!("{name}: a number was expected, not {n:?}")))
+        arguments.get(at).map(|n| {
+            n.parse().unwrap_or_else(|_| panic!("{name}: a number was expected, not {n:?}"))
+        })
     };
     let bundle = arguments.first().cloned().unwrap_or_else(|| "tests/data/micro".into());
     let repeats = number(1, "REPEATS").unwrap_or(15).max(1);
@@ -210,7 +260,10 @@ fn main() {
     abi!(nasoseg_options_set_device(options, c"cpu".as_ptr()));
     abi!(nasoseg_options_set_slices(options, 0, SIZE[2]));
     abi!(nasoseg_options_set_threads(options, threads as u32));
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the first use of the threads");
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .expect("the first use of the threads");
     let sequences: Vec<Vec<u16>> = (0..3).map(voxels).collect();
     abi!(nasoseg_engine_new(path.as_ptr(), options, null(), &mut engine));
     let opened_mb = memory_mb("VmRSS:");
@@ -242,22 +295,34 @@ fn main() {
         line(part, n..n + 1);
     }
     let (wall, rest) = line("in all", 0..PARTS.len());
-    let least = 1e3 * runs.iter().map(|r| (0..PARTS.len()).map(|n| r.0[n].wall - r.1[n]).sum()).fold(f64::INFINITY, f64::min);
+    let least = 1e3
+        * runs
+            .iter()
+            .map(|r| (0..PARTS.len()).map(|n| r.0[n].wall - r.1[n]).sum())
+            .fold(f64::INFINITY, f64::min);
     println!("outside the model runs at best {least:.0} ms");
 
     bar("outside the model runs", rest, "ms", MOST_REST_MS);
     let share = 100.0 * rest / wall;
-    let paper = Bundle::open(bundle.as_ref()).is_ok_and(|b| b.manifest().agent().is_some_and(|a| a.feature_size >= PAPER_FEATURES));
+    let paper = Bundle::open(bundle.as_ref())
+        .is_ok_and(|b| b.manifest().agent().is_some_and(|a| a.feature_size >= PAPER_FEATURES));
     let peak = memory_mb("VmHWM:");
     if paper {
         bar("share of the wall time", share, "%", 100.0 * MOST_REST_SHARE);
         peak.iter().for_each(|mb| bar("peak memory", *mb, "MB", LESS_MEMORY_MB));
     } else {
-        println!("{:<24} {share:>7.1} %   (the bar is for the paper's networks)", "share of the wall time");
-        peak.iter().for_each(|mb| println!("{:<24} {mb:>7.1} MB  (the bar is for the paper's networks)", "peak memory"));
+        println!(
+            "{:<24} {share:>7.1} %   (the bar is for the paper's networks)",
+            "share of the wall time"
+        );
+        peak.iter().for_each(|mb| {
+            println!("{:<24} {mb:>7.1} MB  (the bar is for the paper's networks)", "peak memory")
+        });
     }
     if let (Some(opened), Some(opening)) = (opened_mb, opening_mb) {
-        println!("  of it once the engine was open {opened:.0} MB, at most {opening:.0} MB while it was opened");
+        println!(
+            "  of it once the engine was open {opened:.0} MB, at most {opening:.0} MB while it was opened"
+        );
     }
     // SAFETY: our own handles.
     unsafe {

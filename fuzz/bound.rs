@@ -1,7 +1,7 @@
 //! How much memory a read takes: counted byte by byte, and held against what its input honestly is.
 //!
-//! Shared by the fuzz targets and by tests/hostile.rs. What C and C++ code takes (CharLS, OpenJPEG's malloc) is not seen here; the
-//! fuzzer's limit on the whole process is for that.
+//! Shared by the fuzz targets and by tests/hostile.rs. What C and C++ code takes (CharLS,
+//! OpenJPEG's malloc) is not seen here; the fuzzer's limit on the whole process is for that.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 /// What any read may take, whatever its input: tables, threads, buffers.
 const FLOOR: usize = 16 << 20;
-/// No read takes longer for every so many honest bytes, even without optimisation on a busy machine.
+/// No read takes longer for every so many honest bytes, even without optimisation on a busy
+/// machine.
 const LONGEST: Duration = Duration::from_secs(5);
 const LONGEST_FOR: usize = 16 << 20;
-/// A packed byte stands for as many voxels of four bytes at most (see samples.rs and dicom/stream.rs).
+/// A packed byte stands for as many voxels of four bytes at most (see samples.rs and
+/// dicom/stream.rs).
 const UNPACKED: usize = 1032 * 4;
 
 /// A fuzz target over a reader of whole files.
@@ -29,7 +31,8 @@ macro_rules! fuzz_volumes {
     };
 }
 
-/// A panic in a decoder of another package is caught by the reader, so that it is no finding; one that nobody catches still ends the fuzzer.
+/// A panic in a decoder of another package is caught by the reader, so that it is no finding; one
+/// that nobody catches still ends the fuzzer.
 #[allow(dead_code)]
 pub fn let_decoders_panic() {
     std::panic::set_hook(Box::new(|info| {
@@ -75,8 +78,9 @@ fn taken(bytes: usize) {
     PEAK.fetch_max(now, Relaxed);
 }
 
-/// Runs `read` on `input` and panics where it took more memory than four times the honest size, or too long. `read` returns the bytes of
-/// the voxels that it gave, 0 for an error; `packed` inputs may honestly be larger than they look.
+/// Runs `read` on `input` and panics where it took more memory than four times the honest size, or
+/// too long. `read` returns the bytes of the voxels that it gave, 0 for an error; `packed` inputs
+/// may honestly be larger than they look.
 pub fn bounded(input: &[u8], packed: bool, read: impl FnOnce(&[u8]) -> usize) -> usize {
     let before = NOW.load(Relaxed);
     PEAK.store(before, Relaxed);
@@ -85,13 +89,18 @@ pub fn bounded(input: &[u8], packed: bool, read: impl FnOnce(&[u8]) -> usize) ->
     let (peak, time) = (PEAK.load(Relaxed).saturating_sub(before), start.elapsed());
     let promised = if packed && voxels == 0 { input.len() * UNPACKED } else { 0 };
     let honest = input.len().max(voxels).max(promised);
-    assert!(peak <= 4 * honest + FLOOR, "{peak} bytes were taken for an input of {} ({voxels} bytes of voxels)", input.len());
+    assert!(
+        peak <= 4 * honest + FLOOR,
+        "{peak} bytes were taken for an input of {} ({voxels} bytes of voxels)",
+        input.len()
+    );
     let longest = LONGEST * (1 + (honest / LONGEST_FOR) as u32);
     assert!(time <= longest, "an input of {} bytes took {time:?}", input.len());
     peak
 }
 
-/// Whether a DICOM file says that its pixels are packed, or the file is gzip. A manifest is neither.
+/// Whether a DICOM file says that its pixels are packed, or the file is gzip. A manifest is
+/// neither.
 #[allow(dead_code)]
 pub fn is_packed(input: &[u8]) -> bool {
     let head = &input[..input.len().min(2048)];

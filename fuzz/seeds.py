@@ -1,8 +1,9 @@
 """Makes the seeds that fuzzing starts from.
 
-In: nothing, or the folder of real files (default ../shared/data beside the project, where it is). Out: fuzz/seeds/{dicom,nifti,nrrd,bundle},
-small files that every reader takes: a synthetic enhanced MR image of two frames in every transfer syntax, NIfTI and NRRD in every sample
-type and encoding, the project's own manifests; of real files those that are small, and the beginnings of the others.
+In: nothing, or the folder of real files (default ../shared/data beside the project, where it is).
+Out: fuzz/seeds/{dicom,nifti,nrrd,bundle}, small files that every reader takes: a synthetic enhanced
+MR image of two frames in every transfer syntax, NIfTI and NRRD in every sample type and encoding,
+the project's own manifests; of real files those that are small, and the beginnings of the others.
 
 usage: seeds.py [DATA]
 """
@@ -44,7 +45,12 @@ def image(frames=2, rows=12, columns=16):
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = EnhancedMRImageStorage
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = "1.2.3.4"
-    ds.SpecificCharacterSet, ds.Modality, ds.PatientName, ds.PatientID = "ISO_IR 192", "MR", "A^B", "1"
+    ds.SpecificCharacterSet, ds.Modality, ds.PatientName, ds.PatientID = (
+        "ISO_IR 192",
+        "MR",
+        "A^B",
+        "1",
+    )
     ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = "1.2.1", "1.2.2", "1.2.5"
     ds.ImageType, ds.SeriesDescription = ["ORIGINAL", "PRIMARY", "M", "NONE"], "t1"
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
@@ -59,7 +65,9 @@ def image(frames=2, rows=12, columns=16):
     ds.PerFrameFunctionalGroupsSequence = [
         group(
             PlanePositionSequence=group(ImagePositionPatient=[-10.5, 20, 3 * n]),
-            FrameContentSequence=group(StackID="1", InStackPositionNumber=n + 1, TemporalPositionIndex=1),
+            FrameContentSequence=group(
+                StackID="1", InStackPositionNumber=n + 1, TemporalPositionIndex=1
+            ),
         )[0]
         for n in range(frames)
     ]
@@ -73,7 +81,10 @@ def dicom(out, data):
         ds.save_as(out / f"{name}.dcm", enforce_file_format=True)
 
     save("explicit", image())
-    for name, uid in [("implicit", ImplicitVRLittleEndian), ("deflated", DeflatedExplicitVRLittleEndian)]:
+    for name, uid in [
+        ("implicit", ImplicitVRLittleEndian),
+        ("deflated", DeflatedExplicitVRLittleEndian),
+    ]:
         ds = image()
         ds.file_meta.TransferSyntaxUID = uid
         save(name, ds)
@@ -94,9 +105,17 @@ def dicom(out, data):
     ds["PixelData"].VR = "OB"
     save("bytes", ds)
     single = image(1)
-    del single.PerFrameFunctionalGroupsSequence, single.SharedFunctionalGroupsSequence, single.NumberOfFrames
+    del (
+        single.PerFrameFunctionalGroupsSequence,
+        single.SharedFunctionalGroupsSequence,
+        single.NumberOfFrames,
+    )
     single.SOPClassUID = single.file_meta.MediaStorageSOPClassUID = MRImageStorage
-    single.ImagePositionPatient, single.ImageOrientationPatient, single.PixelSpacing = [0, 0, 0], [1, 0, 0, 0, 1, 0], [1, 1]
+    single.ImagePositionPatient, single.ImageOrientationPatient, single.PixelSpacing = (
+        [0, 0, 0],
+        [1, 0, 0, 0, 1, 0],
+        [1, 1],
+    )
     save("single", single)
 
     for program, name, options in [
@@ -109,7 +128,11 @@ def dicom(out, data):
         if not shutil.which(program):
             print(f"skipped: {program} is not installed (Debian: dcmtk)")
             continue
-        subprocess.run([program, *options, str(out / "explicit.dcm"), str(out / f"{name}.dcm")], check=True, capture_output=True)
+        subprocess.run(
+            [program, *options, str(out / "explicit.dcm"), str(out / f"{name}.dcm")],
+            check=True,
+            capture_output=True,
+        )
     real(out, sorted(data.rglob("*.dcm")) if data else [])
 
 
@@ -117,8 +140,11 @@ def real(out, files):
     """Small files whole; of large ones the beginning, where the header is."""
     for n, file in enumerate(files):
         raw = file.read_bytes()
-        # A cut gzip file is damaged from the start; the last four bytes of a whole one say how long it inflates.
-        if file.suffix == ".gz" and (len(raw) > LARGEST or int.from_bytes(raw[-4:], "little") > 4 << 20):
+        # A cut gzip file is damaged from the start; the last four bytes of a whole one say how long
+        # it inflates.
+        if file.suffix == ".gz" and (
+            len(raw) > LARGEST or int.from_bytes(raw[-4:], "little") > 4 << 20
+        ):
             continue
         (out / f"real_{n:03}").write_bytes(raw[:LARGEST])
 
@@ -131,33 +157,60 @@ def nifti(out, data):
         for order in "<>":
             header = nibabel.Nifti1Header(endianness=order)
             header.set_data_dtype(np.dtype(order + kind))
-            made = nibabel.Nifti1Image(voxels.astype(order + kind), np.diag([-2.0, -3, 4, 1]), header)
+            made = nibabel.Nifti1Image(
+                voxels.astype(order + kind), np.diag([-2.0, -3, 4, 1]), header
+            )
             nibabel.save(made, out / f"{kind}_{'little' if order == '<' else 'big'}.nii")
     made = nibabel.Nifti1Image(voxels.astype("i2"), None)
     made.set_qform(np.array([[0, 2.0, 0, 1], [3, 0, 0, 2], [0, 0, -4, 3], [0, 0, 0, 1]]), 1)
     made.header["scl_slope"], made.header["scl_inter"] = 0.5, 10
     nibabel.save(made, out / "qform.nii.gz")
-    (out / "zeros.nii.gz").write_bytes(gzip.compress((out / "f4_little.nii").read_bytes()[:352] + bytes(240)))
+    (out / "zeros.nii.gz").write_bytes(
+        gzip.compress((out / "f4_little.nii").read_bytes()[:352] + bytes(240))
+    )
     real(out, sorted(data.rglob("*.nii.gz")) if data else [])
 
 
 def nrrd(out, data):
     head = "NRRD0004\ntype: {}\ndimension: 3\nspace: {}\nsizes: 2 3 2\nspace directions: (2,0,0) (0,3,0) (0,0,4)\nendian: {}\nspace origin: (1,2,3)\nencoding: {}\n{}\n"
     voxels = np.arange(12)
-    for kind, code in [("uchar", "u1"), ("short", "i2"), ("float", "f4"), ("double", "f8"), ("int64", "i8")]:
+    for kind, code in [
+        ("uchar", "u1"),
+        ("short", "i2"),
+        ("float", "f4"),
+        ("double", "f8"),
+        ("int64", "i8"),
+    ]:
         for endian, order in [("little", "<"), ("big", ">")]:
             raw = voxels.astype(order + code).tobytes()
-            (out / f"{kind}_{endian}_raw.nrrd").write_bytes(head.format(kind, "left-posterior-superior", endian, "raw", "").encode() + raw)
-            (out / f"{kind}_{endian}_gz.nrrd").write_bytes(head.format(kind, "RAS", endian, "gzip", "").encode() + gzip.compress(raw))
-    text = head.format("short", "LAS", "little", "ascii", "key:=value\n# comment\n").encode() + b" ".join(b"%d" % v for v in voxels)
+            (out / f"{kind}_{endian}_raw.nrrd").write_bytes(
+                head.format(kind, "left-posterior-superior", endian, "raw", "").encode() + raw
+            )
+            (out / f"{kind}_{endian}_gz.nrrd").write_bytes(
+                head.format(kind, "RAS", endian, "gzip", "").encode() + gzip.compress(raw)
+            )
+    text = head.format(
+        "short", "LAS", "little", "ascii", "key:=value\n# comment\n"
+    ).encode() + b" ".join(b"%d" % v for v in voxels)
     (out / "text.nrrd").write_bytes(text)
-    (out / "tail.nrrd").write_bytes(head.format("uchar", "LPS", "little", "raw", "byte skip: -1\n").encode() + b"before" + bytes(range(12)))
-    (out / "skip.nrrd").write_bytes(head.format("uchar", "LPS", "little", "raw", "line skip: 1\nbyte skip: 2\n").encode() + b"line\nxx" + bytes(12))
+    (out / "tail.nrrd").write_bytes(
+        head.format("uchar", "LPS", "little", "raw", "byte skip: -1\n").encode()
+        + b"before"
+        + bytes(range(12))
+    )
+    (out / "skip.nrrd").write_bytes(
+        head.format("uchar", "LPS", "little", "raw", "line skip: 1\nbyte skip: 2\n").encode()
+        + b"line\nxx"
+        + bytes(12)
+    )
     real(out, sorted(data.rglob("*.nrrd")) if data else [])
 
 
 def bundle(out, _):
-    for manifest in [*HERE.parent.glob("models/*/bundle.json"), *HERE.parent.glob("tests/data/*/bundle.json")]:
+    for manifest in [
+        *HERE.parent.glob("models/*/bundle.json"),
+        *HERE.parent.glob("tests/data/*/bundle.json"),
+    ]:
         (out / f"{manifest.parent.name}.json").write_bytes(manifest.read_bytes())
 
 

@@ -97,7 +97,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Version of the ABI: it grows when a function or a field is added, and its hundreds when something changes incompatibly.
+// Version of the ABI: it grows when a function or a field is added, and its hundreds when
+// something changes incompatibly.
 #define NASOSEG_ABI_VERSION 1
 
 // Status codes. Numbers are stable and never reused; treat an unknown one as a failure.
@@ -199,7 +200,8 @@ typedef enum nasoseg_contour_kind {
 
 // How an RT Structure Set holds holes.
 typedef enum nasoseg_holes {
-    // One closed line that enters the hole through a cut of no width: every planning system imports it.
+    // One closed line that enters the hole through a cut of no width: every planning system
+    // imports it.
     NASOSEG_HOLES_KEYHOLE = 0,
     // Geometric type CLOSEDPLANAR_XOR.
     NASOSEG_HOLES_XOR = 1,
@@ -211,47 +213,56 @@ typedef enum nasoseg_holes {
 
 // What the model sees of a T1C whose own slices are not axial.
 typedef enum nasoseg_reslice {
-    // T1C along the storage axes nearest to the patient's; a DICOM T1C that is not axial is refused.
+    // T1C along the storage axes nearest to the patient's; a DICOM T1C that is not axial is
+    // refused.
     NASOSEG_RESLICE_NEVER = 0,
-    // Axial slices resampled from T1C, unless its own are axial to within 1 degree. The result is brought back onto T1C's own voxels.
+    // Axial slices resampled from T1C, unless its own are axial to within 1 degree. The result is
+    // brought back onto T1C's own voxels.
     NASOSEG_RESLICE_AXIAL = 1,
 } nasoseg_reslice;
 
-// A flag that cancels calls. Any thread, or a signal handler, may set it. It stays set until it is reset.
+// A flag that cancels calls. Any thread, or a signal handler, may set it. It stays set until it is
+// reset.
 typedef struct nasoseg_cancel_token nasoseg_cancel_token;
 
-// The outlines of a segmentation. They never change: safe to read from many threads at once. They carry what writing an RT Structure Set needs.
+// The outlines of a segmentation. They never change: safe to read from many threads at once. They
+// carry what writing an RT Structure Set needs.
 typedef struct nasoseg_contours nasoseg_contours;
 
-// A box per slice, editable, with the agent's trajectory. Reading is safe from many threads at once; nasoseg_detection_set_box and
-// nasoseg_detection_clear_box want no other call on the detection at the same time.
+// A box per slice, editable, with the agent's trajectory. Reading is safe from many threads at
+// once; nasoseg_detection_set_box and nasoseg_detection_clear_box want no other call on the
+// detection at the same time.
 typedef struct nasoseg_detection nasoseg_detection;
 
-// A model bundle, opened on a device. An engine may be shared by any number of threads; its model runs go one at a time unless
-// nasoseg_options_set_concurrent_runs said otherwise, and results do not depend on that.
+// A model bundle, opened on a device. An engine may be shared by any number of threads; its model
+// runs go one at a time unless nasoseg_options_set_concurrent_runs said otherwise, and results do
+// not depend on that.
 typedef struct nasoseg_engine nasoseg_engine;
 
-// What went wrong: a status code and one paragraph that names the input, what was expected and what to do.
-// It belongs to no thread; free it with nasoseg_error_free.
+// What went wrong: a status code and one paragraph that names the input, what was expected and
+// what to do. It belongs to no thread; free it with nasoseg_error_free.
 typedef struct nasoseg_error nasoseg_error;
 
-// Options of any call; each call reads those that concern it. Everywhere NULL stands for the defaults.
-// An options object may be used by many threads at once; a setter changes it for the calls that begin afterwards.
+// Options of any call; each call reads those that concern it. Everywhere NULL stands for the
+// defaults. An options object may be used by many threads at once; a setter changes it for the
+// calls that begin afterwards.
 typedef struct nasoseg_options nasoseg_options;
 
 // What a long call reports to and is cancelled by. Everywhere NULL stands for neither.
 typedef struct nasoseg_run nasoseg_run;
 
-// Mask and probability on T1C's own grid, with statistics. It never changes: safe to read from many threads at once. It carries what writing
-// needs: model, hash, edited boxes, device.
+// Mask and probability on T1C's own grid, with statistics. It never changes: safe to read from
+// many threads at once. It carries what writing needs: model, hash, edited boxes, device.
 typedef struct nasoseg_segmentation nasoseg_segmentation;
 
-// The three MR sequences of one patient. Sequences are copied in; the study is brought together (checked, aligned, prepared) by the first
-// nasoseg_detect, under a lock of its own, and kept. A study may be used by many threads at once; setting a sequence while another thread
-// works on the study affects later calls only.
+// The three MR sequences of one patient. Sequences are copied in; the study is brought together
+// (checked, aligned, prepared) by the first nasoseg_detect, under a lock of its own, and kept. A
+// study may be used by many threads at once; setting a sequence while another thread works on the
+// study affects later calls only.
 typedef struct nasoseg_study nasoseg_study;
 
-// How far a stage is. `done` of `total` never decreases within a stage of one call. Later versions may append fields.
+// How far a stage is. `done` of `total` never decreases within a stage of one call. Later versions
+// may append fields.
 typedef struct nasoseg_progress {
     // Bytes that the library filled.
     size_t struct_size;
@@ -263,13 +274,14 @@ typedef struct nasoseg_progress {
     size_t total;
 } nasoseg_progress;
 
-// Called on the thread that made the call, between two model runs; `progress` is borrowed for the call. Return false to cancel. It may not
-// unwind (throw) into the library, and may not make calls on the handles of the call that reports: the study's lock is held. Cancel tokens
-// may be used.
+// Called on the thread that made the call, between two model runs; `progress` is borrowed for the
+// call. Return false to cancel. It may not unwind (throw) into the library, and may not make calls
+// on the handles of the call that reports: the study's lock is held. Cancel tokens may be used.
 typedef bool (*nasoseg_progress_callback)(const struct nasoseg_progress *progress, void *user_data);
 
-// A view of a volume in the caller's memory: any strides, C or Fortran order, flipped or not. The library copies the voxels and never
-// writes to them. Set `struct_size` to sizeof(nasoseg_volume_view) and the rest to 0 before filling it in.
+// A view of a volume in the caller's memory: any strides, C or Fortran order, flipped or not. The
+// library copies the voxels and never writes to them. Set `struct_size` to
+// sizeof(nasoseg_volume_view) and the rest to 0 before filling it in.
 typedef struct nasoseg_volume_view {
     // sizeof(nasoseg_volume_view) of the caller.
     size_t struct_size;
@@ -285,8 +297,8 @@ typedef struct nasoseg_volume_view {
     int64_t stride[3];
     // Row-major 4 x 4 matrix: (i, j, k, 1) to mm, for voxel centres.
     double affine[16];
-    // NULL, or the centre of voxel (0, 0, k) for every k (3 * size[2] numbers, mm): for slices that are unevenly spaced. Then only the
-    // first two columns of `affine` count.
+    // NULL, or the centre of voxel (0, 0, k) for every k (3 * size[2] numbers, mm): for slices
+    // that are unevenly spaced. Then only the first two columns of `affine` count.
     const double *origins;
 } nasoseg_volume_view;
 
@@ -314,8 +326,8 @@ typedef struct nasoseg_runtime_info {
     bool has_cuda;
 } nasoseg_runtime_info;
 
-// A box on the model's grid, pixel edges: index i is the centre of pixel i and its edges are i and i + 1. x runs along columns (patient right to
-// left), y along rows (anterior to posterior).
+// A box on the model's grid, pixel edges: index i is the centre of pixel i and its edges are i and
+// i + 1. x runs along columns (patient right to left), y along rows (anterior to posterior).
 typedef struct nasoseg_box {
     double x0;
     double y0;
@@ -329,11 +341,13 @@ typedef struct nasoseg_detection_slice {
     size_t struct_size;
     // Canonical number: 0-based, from inferior to superior.
     size_t slice;
-    // Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially. SIZE_MAX where T1C was resliced.
+    // Index along the storage axis that runs from head to foot: k for DICOM and for any image
+    // stored axially. SIZE_MAX where T1C was resliced.
     size_t storage_slice;
     // z (LPS, mm) of the slice's centre.
     double position_mm;
-    // SOP Instance UID of a DICOM slice, "" otherwise. Borrowed: valid until the detection is freed.
+    // SOP Instance UID of a DICOM slice, "" otherwise. Borrowed: valid until the detection is
+    // freed.
     const char *sop_instance_uid;
     // Original 1-based frame of a multi-frame image; 0 otherwise.
     uint32_t frame;
@@ -345,14 +359,17 @@ typedef struct nasoseg_detection_slice {
     bool edited;
     // The box, where there is one.
     struct nasoseg_box bounding_box;
-    // The box's corners (x0, y0), (x1, y0), (x1, y1), (x0, y1) in the patient: x, y, z each, LPS mm.
+    // The box's corners (x0, y0), (x1, y0), (x1, y1), (x0, y1) in the patient: x, y, z each, LPS
+    // mm.
     double corners_mm[12];
-    // The corners of the model's grid on this slice, box or not, in the same order: they tell where a point of the grid lies in the patient,
-    // and which point of the grid belongs to one of the slice.
+    // The corners of the model's grid on this slice, box or not, in the same order: they tell
+    // where a point of the grid lies in the patient, and which point of the grid belongs to one of
+    // the slice.
     double grid_corners_mm[12];
 } nasoseg_detection_slice;
 
-// The agent's walk on one slice. Borrowed: valid until the detection is freed. Later versions may append fields.
+// The agent's walk on one slice. Borrowed: valid until the detection is freed. Later versions may
+// append fields.
 typedef struct nasoseg_trajectory {
     // sizeof(nasoseg_trajectory) of the caller.
     size_t struct_size;
@@ -362,8 +379,9 @@ typedef struct nasoseg_trajectory {
     size_t action_count;
     // `steps` indices of actions.
     const uint32_t *actions;
-    // 4 * (`steps` + 1) numbers: x0, y0, x1, y1 of the initial box, then of the box after every action. Without an agent:
-    // the slice's box when the detection was made or read, 0 where it had none. No edit changes them.
+    // 4 * (`steps` + 1) numbers: x0, y0, x1, y1 of the initial box, then of the box after every
+    // action. Without an agent: the slice's box when the detection was made or read, 0 where it
+    // had none. No edit changes them.
     const double *boxes;
     // `steps` * `action_count` Q values, step by step.
     const float *q;
@@ -371,24 +389,27 @@ typedef struct nasoseg_trajectory {
     bool stopped;
 } nasoseg_trajectory;
 
-// What the model sees of one slice. Borrowed: valid until the detection is freed. Later versions may append fields.
+// What the model sees of one slice. Borrowed: valid until the detection is freed. Later versions
+// may append fields.
 typedef struct nasoseg_slice_image {
     // sizeof(nasoseg_slice_image) of the caller.
     size_t struct_size;
     // Side of the model's square grid, pixels.
     size_t grid;
-    // 3 * `grid` * `grid` numbers in 0 .. 1: T1, T1C and T2, scaled and fitted to the grid, rows from anterior to posterior.
+    // 3 * `grid` * `grid` numbers in 0 .. 1: T1, T1C and T2, scaled and fitted to the grid, rows
+    // from anterior to posterior.
     const float *pixels;
 } nasoseg_slice_image;
 
-// The arrays of a segmentation, in T1C's storage order: i fastest, then j, then k, without gaps. Borrowed: valid until the segmentation is
-// freed. Later versions may append fields.
+// The arrays of a segmentation, in T1C's storage order: i fastest, then j, then k, without gaps.
+// Borrowed: valid until the segmentation is freed. Later versions may append fields.
 typedef struct nasoseg_segmentation_view {
     // sizeof(nasoseg_segmentation_view) of the caller.
     size_t struct_size;
     // Voxels along i, j and k.
     size_t size[3];
-    // size[0] * size[1] * size[2] bytes: 1 where the probability is at least the threshold, else 0.
+    // size[0] * size[1] * size[2] bytes: 1 where the probability is at least the threshold, else
+    // 0.
     const uint8_t *mask;
     // As many numbers in 0 .. 1; 0 where nothing was looked at.
     const float *probability;
@@ -396,7 +417,8 @@ typedef struct nasoseg_segmentation_view {
     float threshold;
     // Volume of the mask, mm3.
     double volume_mm3;
-    // Row-major 4 x 4 matrix (i, j, k, 1) to LPS mm; for unevenly spaced slices all zero (see `origins`).
+    // Row-major 4 x 4 matrix (i, j, k, 1) to LPS mm; for unevenly spaced slices all zero (see
+    // `origins`).
     double affine[16];
     // Centre of voxel (0, 0, k) for every k, LPS mm: 3 * size[2] numbers.
     const double *origins;
@@ -413,7 +435,8 @@ typedef struct nasoseg_segmentation_slice {
     size_t struct_size;
     // Canonical number: 0-based, from inferior to superior.
     size_t slice;
-    // Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially. SIZE_MAX where T1C was resliced.
+    // Index along the storage axis that runs from head to foot: k for DICOM and for any image
+    // stored axially. SIZE_MAX where T1C was resliced.
     size_t storage_slice;
     // z (LPS, mm) of the slice's centre.
     double position_mm;
@@ -425,12 +448,14 @@ typedef struct nasoseg_segmentation_slice {
     double area_mm2;
 } nasoseg_segmentation_slice;
 
-// One closed line on one slice; the last point joins the first and is not repeated. Seen in the plane with i to the right and j upwards, outer
-// lines run counter-clockwise and holes clockwise. Borrowed: valid until the contours are freed. Later versions may append fields.
+// One closed line on one slice; the last point joins the first and is not repeated. Seen in the
+// plane with i to the right and j upwards, outer lines run counter-clockwise and holes clockwise.
+// Borrowed: valid until the contours are freed. Later versions may append fields.
 typedef struct nasoseg_contour_line {
     // sizeof(nasoseg_contour_line) of the caller.
     size_t struct_size;
-    // Index along T1C's storage slice axis (of the canonical axial slices, where T1C's storage is not axial).
+    // Index along T1C's storage slice axis (of the canonical axial slices, where T1C's storage is
+    // not axial).
     size_t storage_slice;
     // Number of points.
     size_t point_count;
@@ -453,13 +478,15 @@ extern "C" {
 // The library's version, for example "0.1.0". Static; never freed.
 const char *nasoseg_version(void);
 
-// The ABI's version (NASOSEG_ABI_VERSION of the library that was loaded, which may be newer than the header).
+// The ABI's version (NASOSEG_ABI_VERSION of the library that was loaded, which may be newer
+// than the header).
 uint32_t nasoseg_abi_version(void);
 
 // The status code of an error, the same that the call returned; NASOSEG_OK for NULL.
 uint32_t nasoseg_error_code(const struct nasoseg_error *error);
 
-// The message with its whole chain of causes, UTF-8, one paragraph. Borrowed: valid until the error is freed. "" for NULL.
+// The message with its whole chain of causes, UTF-8, one paragraph. Borrowed: valid until the
+// error is freed. "" for NULL.
 const char *nasoseg_error_message(const struct nasoseg_error *error);
 
 // Frees an error. NULL is legal.
@@ -471,14 +498,16 @@ uint32_t nasoseg_options_new(struct nasoseg_options **options, struct nasoseg_er
 // Frees an options object. NULL is legal. Calls that took it keep their own copy.
 void nasoseg_options_free(struct nasoseg_options *options);
 
-// nasoseg_engine_new: where the model runs: "cpu", "cuda", "cuda:N" or "auto" (default). A device that is named and cannot start is an error;
-// "auto" falls back to the CPU and says so (nasoseg_engine_device_fallback).
+// nasoseg_engine_new: where the model runs: "cpu", "cuda", "cuda:N" or "auto" (default). A device
+// that is named and cannot start is an error; "auto" falls back to the CPU and says so
+// (nasoseg_engine_device_fallback).
 uint32_t nasoseg_options_set_device(struct nasoseg_options *options,
                                     const char *device,
                                     struct nasoseg_error **error);
 
-// nasoseg_engine_new: the path of ONNX Runtime's shared library, or its folder. Default: the environment variable NASOSEG_ORT_DYLIB, then beside
-// this library, then the active virtual environment's onnxruntime wheel. A process can use one ONNX Runtime only.
+// nasoseg_engine_new: the path of ONNX Runtime's shared library, or its folder. Default: the
+// environment variable NASOSEG_ORT_DYLIB, then beside this library, then the active virtual
+// environment's onnxruntime wheel. A process can use one ONNX Runtime only.
 uint32_t nasoseg_options_set_onnxruntime(struct nasoseg_options *options,
                                          const char *library_path,
                                          struct nasoseg_error **error);
@@ -488,26 +517,29 @@ uint32_t nasoseg_options_set_threads(struct nasoseg_options *options,
                                      uint32_t threads,
                                      struct nasoseg_error **error);
 
-// nasoseg_engine_new: how many model runs of one engine may go at once, 1 (default) to 64. Every further one costs another copy of the model's
-// weights and of its working memory.
+// nasoseg_engine_new: how many model runs of one engine may go at once, 1 (default) to 64. Every
+// further one costs another copy of the model's weights and of its working memory.
 uint32_t nasoseg_options_set_concurrent_runs(struct nasoseg_options *options,
                                              uint32_t runs,
                                              struct nasoseg_error **error);
 
-// nasoseg_detect: the slices `first` up to, but not including, `end`, in canonical order (0-based, from inferior to superior).
-// Default: all, which a model trained without tumour-free slices refuses.
+// nasoseg_detect: the slices `first` up to, but not including, `end`, in canonical order (0-based,
+// from inferior to superior). Default: all, which a model trained without tumour-free slices
+// refuses.
 uint32_t nasoseg_options_set_slices(struct nasoseg_options *options,
                                     size_t first,
                                     size_t end,
                                     struct nasoseg_error **error);
 
-// nasoseg_detect: the slices whose centre has z (LPS, mm) from `low` up to, but not including, `high`.
+// nasoseg_detect: the slices whose centre has z (LPS, mm) from `low` up to, but not including,
+// `high`.
 uint32_t nasoseg_options_set_slices_mm(struct nasoseg_options *options,
                                        double low,
                                        double high,
                                        struct nasoseg_error **error);
 
-// nasoseg_detect: go on where the sequences' frames of reference differ; recorded as a warning. Another patient is never forced.
+// nasoseg_detect: go on where the sequences' frames of reference differ; recorded as a warning.
+// Another patient is never forced.
 uint32_t nasoseg_options_set_force_geometry(struct nasoseg_options *options,
                                             bool force,
                                             struct nasoseg_error **error);
@@ -517,66 +549,75 @@ uint32_t nasoseg_options_set_force_coverage(struct nasoseg_options *options,
                                             bool force,
                                             struct nasoseg_error **error);
 
-// nasoseg_detect, nasoseg_detection_read: what the model sees of a T1C whose own slices are not axial (nasoseg_reslice). `step_mm`: distance
-// between the axial slices, 0.5 to 10 mm, or 0 for the default of 3 mm. Default NASOSEG_RESLICE_NEVER. Numbers of slices, positions, boxes and
-// areas per slice are then those of the axial slices; mask, probability, volume and contours lie on T1C's own. A warning of the study tells
-// it. Another value brings the study together anew: detections made before fit it no more.
+// nasoseg_detect, nasoseg_detection_read: what the model sees of a T1C whose own slices are not
+// axial (nasoseg_reslice). `step_mm`: distance between the axial slices, 0.5 to 10 mm, or 0 for
+// the default of 3 mm. Default NASOSEG_RESLICE_NEVER. Numbers of slices, positions, boxes and
+// areas per slice are then those of the axial slices; mask, probability, volume and contours lie
+// on T1C's own. A warning of the study tells it. Another value brings the study together anew:
+// detections made before fit it no more.
 uint32_t nasoseg_options_set_reslice(struct nasoseg_options *options,
                                      uint32_t reslice,
                                      double step_mm,
                                      struct nasoseg_error **error);
 
-// nasoseg_contour: the line that contours follow (nasoseg_contour_kind). Default NASOSEG_CONTOUR_LEVEL.
+// nasoseg_contour: the line that contours follow (nasoseg_contour_kind). Default
+// NASOSEG_CONTOUR_LEVEL.
 uint32_t nasoseg_options_set_contour_kind(struct nasoseg_options *options,
                                           uint32_t kind,
                                           struct nasoseg_error **error);
 
-// nasoseg_contours_write_rtstruct: how holes are written (nasoseg_holes). Default NASOSEG_HOLES_KEYHOLE.
+// nasoseg_contours_write_rtstruct: how holes are written (nasoseg_holes). Default
+// NASOSEG_HOLES_KEYHOLE.
 uint32_t nasoseg_options_set_holes(struct nasoseg_options *options,
                                    uint32_t holes,
                                    struct nasoseg_error **error);
 
-// nasoseg_contours_write_rtstruct: how far (mm) the line may be moved to spare points; 0 (default) writes the exact line.
+// nasoseg_contours_write_rtstruct: how far (mm) the line may be moved to spare points; 0 (default)
+// writes the exact line.
 uint32_t nasoseg_options_set_simplify_mm(struct nasoseg_options *options,
                                          double tolerance_mm,
                                          struct nasoseg_error **error);
 
-// nasoseg_contours_write_rtstruct: the ROI's name, at most 16 characters. Default "GTVp_SeqSeg"; a demo model's result is always called
-// "DEMO_NOT_CLIN".
+// nasoseg_contours_write_rtstruct: the ROI's name, at most 16 characters. Default "GTVp_SeqSeg"; a
+// demo model's result is always called "DEMO_NOT_CLIN".
 uint32_t nasoseg_options_set_roi_name(struct nasoseg_options *options,
                                       const char *name,
                                       struct nasoseg_error **error);
 
-// nasoseg_contours_write_rtstruct: the structure set's label, at most 16 characters. Default "nasoseg".
+// nasoseg_contours_write_rtstruct: the structure set's label, at most 16 characters. Default
+// "nasoseg".
 uint32_t nasoseg_options_set_structure_set_label(struct nasoseg_options *options,
                                                  const char *label,
                                                  struct nasoseg_error **error);
 
-// nasoseg_study_load, nasoseg_study_set_dicom_source: which series to take where the files hold several (SeriesInstanceUID).
+// nasoseg_study_load, nasoseg_study_set_dicom_source: which series to take where the files hold
+// several (SeriesInstanceUID).
 uint32_t nasoseg_options_set_series_uid(struct nasoseg_options *options,
                                         const char *uid,
                                         struct nasoseg_error **error);
 
-// nasoseg_study_load, nasoseg_study_set_dicom_source: which images to take where a series holds several echoes, b-values, time points or
-// stacks: "NAME=VALUE" as the refusal lists them, several parted by semicolons ("Echo Time=80").
+// nasoseg_study_load, nasoseg_study_set_dicom_source: which images to take where a series holds
+// several echoes, b-values, time points or stacks: "NAME=VALUE" as the refusal lists them, several
+// parted by semicolons ("Echo Time=80").
 uint32_t nasoseg_options_set_pick(struct nasoseg_options *options,
                                   const char *pick,
                                   struct nasoseg_error **error);
 
-// nasoseg_study_load, nasoseg_study_set_dicom_source: take a series in which slices are missing. Their distances are kept, and a warning
-// (nasoseg_study_warning) says where.
+// nasoseg_study_load, nasoseg_study_set_dicom_source: take a series in which slices are missing.
+// Their distances are kept, and a warning (nasoseg_study_warning) says where.
 uint32_t nasoseg_options_set_allow_gaps(struct nasoseg_options *options,
                                         bool allow,
                                         struct nasoseg_error **error);
 
 // Makes a cancel token; free it with nasoseg_cancel_token_free.
-uint32_t nasoseg_cancel_token_new(struct nasoseg_cancel_token **token, struct nasoseg_error **error);
+uint32_t nasoseg_cancel_token_new(struct nasoseg_cancel_token **token,
+                                  struct nasoseg_error **error);
 
 // Frees a token. NULL is legal. A run that took it keeps the flag alive.
 void nasoseg_cancel_token_free(struct nasoseg_cancel_token *token);
 
-// Cancels every call whose run has this token, within one model run. Safe from any thread and from a signal handler: it stores one atomic
-// flag. NULL is ignored.
+// Cancels every call whose run has this token, within one model run. Safe from any thread and from
+// a signal handler: it stores one atomic flag. NULL is ignored.
 void nasoseg_cancel_token_cancel(const struct nasoseg_cancel_token *token);
 
 // Whether the token is set. False for NULL.
@@ -597,7 +638,8 @@ uint32_t nasoseg_run_set_progress(struct nasoseg_run *run,
                                   void *user_data,
                                   struct nasoseg_error **error);
 
-// Sets the cancel token; NULL takes it away. The token may be freed afterwards, though then nobody can set it.
+// Sets the cancel token; NULL takes it away. The token may be freed afterwards, though then nobody
+// can set it.
 uint32_t nasoseg_run_set_cancel(struct nasoseg_run *run,
                                 const struct nasoseg_cancel_token *token,
                                 struct nasoseg_error **error);
@@ -611,8 +653,9 @@ uint32_t nasoseg_study_new(struct nasoseg_study **study, struct nasoseg_error **
 // Frees a study. NULL is legal. Detections and results made from it stay usable.
 void nasoseg_study_free(struct nasoseg_study *study);
 
-// Copies a sequence from the caller's memory. `sequence` is a nasoseg_sequence; a second call replaces the first. Voxels must be
-// finite; a sequence whose voxels are all equal is refused by nasoseg_detect. The view is borrowed for the call and never written to.
+// Copies a sequence from the caller's memory. `sequence` is a nasoseg_sequence; a second call
+// replaces the first. Voxels must be finite; a sequence whose voxels are all equal is refused by
+// nasoseg_detect. The view is borrowed for the call and never written to.
 uint32_t nasoseg_study_set_volume(struct nasoseg_study *study,
                                   uint32_t sequence,
                                   const struct nasoseg_volume_view *view,
@@ -620,8 +663,9 @@ uint32_t nasoseg_study_set_volume(struct nasoseg_study *study,
                                   const struct nasoseg_run *run,
                                   struct nasoseg_error **error);
 
-// Reads a sequence from files: one DICOM folder, one NIfTI-1 or NRRD file, or the `count` DICOM files of one series. `paths` are UTF-8,
-// borrowed for the call. Options: series UID, pick, allow gaps.
+// Reads a sequence from files: one DICOM folder, one NIfTI-1 or NRRD file, or the `count` DICOM
+// files of one series. `paths` are UTF-8, borrowed for the call. Options: series UID, pick, allow
+// gaps.
 uint32_t nasoseg_study_load(struct nasoseg_study *study,
                             uint32_t sequence,
                             const char *const *paths,
@@ -630,9 +674,10 @@ uint32_t nasoseg_study_load(struct nasoseg_study *study,
                             const struct nasoseg_run *run,
                             struct nasoseg_error **error);
 
-// Says which DICOM files a sequence in memory came from, so that a viewer's own buffer still yields an RT Structure Set on the original
-// images. Sizes must be equal and every slice must lie within 0.01 mm of the files' (the slices may run the other way); otherwise the call
-// fails and the sequence stays as it was. Options: series UID, pick, allow gaps.
+// Says which DICOM files a sequence in memory came from, so that a viewer's own buffer still
+// yields an RT Structure Set on the original images. Sizes must be equal and every slice must lie
+// within 0.01 mm of the files' (the slices may run the other way); otherwise the call fails and
+// the sequence stays as it was. Options: series UID, pick, allow gaps.
 uint32_t nasoseg_study_set_dicom_source(struct nasoseg_study *study,
                                         uint32_t sequence,
                                         const char *const *paths,
@@ -641,16 +686,19 @@ uint32_t nasoseg_study_set_dicom_source(struct nasoseg_study *study,
                                         const struct nasoseg_run *run,
                                         struct nasoseg_error **error);
 
-// Number of warnings that the user should see (sequences that look swapped, incomplete coverage, forced geometry, a tilt, reslicing), known
-// once the study was brought together by nasoseg_detect. 0 for NULL.
+// Number of warnings that the user should see (sequences that look swapped, incomplete coverage,
+// forced geometry, a tilt, reslicing), known once the study was brought together by
+// nasoseg_detect. 0 for NULL.
 size_t nasoseg_study_warning_count(const struct nasoseg_study *study);
 
-// A warning, UTF-8. Borrowed: valid until a sequence is set or the study is freed. "" beyond the last.
+// A warning, UTF-8. Borrowed: valid until a sequence is set or the study is freed. "" beyond the
+// last.
 const char *nasoseg_study_warning(const struct nasoseg_study *study, size_t index);
 
-// Opens the model bundle in `bundle_dir` (UTF-8, borrowed); free the engine with nasoseg_engine_free. Takes a second or so: the model's files
-// are checked against their sums and the graphs are loaded; a cancel takes effect between the two. Options: device, onnxruntime, threads,
-// concurrent runs.
+// Opens the model bundle in `bundle_dir` (UTF-8, borrowed); free the engine with
+// nasoseg_engine_free. Takes a second or so: the model's files are checked against their sums and
+// the graphs are loaded; a cancel takes effect between the two. Options: device, onnxruntime,
+// threads, concurrent runs.
 uint32_t nasoseg_engine_new(const char *bundle_dir,
                             const struct nasoseg_options *options,
                             const struct nasoseg_run *run,
@@ -660,7 +708,8 @@ uint32_t nasoseg_engine_new(const char *bundle_dir,
 // Frees an engine. NULL is legal. ONNX Runtime itself stays loaded until the process ends.
 void nasoseg_engine_free(struct nasoseg_engine *engine);
 
-// The model's name. This and the strings below are UTF-8 and borrowed: valid until the engine is freed. "" for NULL.
+// The model's name. This and the strings below are UTF-8 and borrowed: valid until the engine is
+// freed. "" for NULL.
 const char *nasoseg_engine_model_name(const struct nasoseg_engine *engine);
 
 // The model's version.
@@ -687,9 +736,9 @@ size_t nasoseg_engine_grid(const struct nasoseg_engine *engine);
 // Number of the agent's actions; 0 for a model without an agent, or NULL.
 size_t nasoseg_engine_action_count(const struct nasoseg_engine *engine);
 
-// The name of one of the agent's actions, for example "zoom width". Borrowed: valid until the engine is freed. "" beyond the last, or for NULL.
-const char *nasoseg_engine_action_name(const struct nasoseg_engine *engine,
-                                       size_t action);
+// The name of one of the agent's actions, for example "zoom width". Borrowed: valid until the
+// engine is freed. "" beyond the last, or for NULL.
+const char *nasoseg_engine_action_name(const struct nasoseg_engine *engine, size_t action);
 
 // Tells the model runs of an engine since it was made: for measuring.
 uint32_t nasoseg_engine_get_work(const struct nasoseg_engine *engine,
@@ -701,8 +750,9 @@ uint32_t nasoseg_runtime_info_get(const struct nasoseg_options *options,
                                   struct nasoseg_runtime_info *info,
                                   struct nasoseg_error **error);
 
-// Stage one (3.1 of the paper): brings the study together, where it is not yet, and finds a box on every slice. Free the detection with
-// nasoseg_detection_free. Options: slices, force_geometry, force_coverage, reslice. Progress: align, prepare, detect.
+// Stage one (3.1 of the paper): brings the study together, where it is not yet, and finds a box on
+// every slice. Free the detection with nasoseg_detection_free. Options: slices, force_geometry,
+// force_coverage, reslice. Progress: align, prepare, detect.
 uint32_t nasoseg_detect(const struct nasoseg_engine *engine,
                         const struct nasoseg_study *study,
                         const struct nasoseg_options *options,
@@ -734,7 +784,8 @@ uint32_t nasoseg_detection_get_image(const struct nasoseg_detection *detection,
                                      struct nasoseg_slice_image *image,
                                      struct nasoseg_error **error);
 
-// Replaces the box of slice `index`; segment again to see the effect. `bounding_box` lies inside 0 .. nasoseg_engine_grid.
+// Replaces the box of slice `index`; segment again to see the effect. `bounding_box` lies inside 0
+// .. nasoseg_engine_grid.
 uint32_t nasoseg_detection_set_box(struct nasoseg_detection *detection,
                                    size_t index,
                                    const struct nasoseg_box *bounding_box,
@@ -745,15 +796,16 @@ uint32_t nasoseg_detection_clear_box(struct nasoseg_detection *detection,
                                      size_t index,
                                      struct nasoseg_error **error);
 
-// Writes the detection as JSON (UTF-8 path), the form that `nasoseg segment` and nasoseg_detection_read take back.
+// Writes the detection as JSON (UTF-8 path), the form that `nasoseg segment` and
+// nasoseg_detection_read take back.
 uint32_t nasoseg_detection_write(const struct nasoseg_detection *detection,
                                  const char *file,
                                  const struct nasoseg_options *options,
                                  const struct nasoseg_run *run,
                                  struct nasoseg_error **error);
 
-// Reads a (possibly edited) detection back, for the same study and model; free it with nasoseg_detection_free. Options: force_geometry, reslice.
-// Progress: read, align.
+// Reads a (possibly edited) detection back, for the same study and model; free it with
+// nasoseg_detection_free. Options: force_geometry, reslice. Progress: read, align.
 uint32_t nasoseg_detection_read(const struct nasoseg_engine *engine,
                                 const struct nasoseg_study *study,
                                 const char *file,
@@ -762,8 +814,9 @@ uint32_t nasoseg_detection_read(const struct nasoseg_engine *engine,
                                 struct nasoseg_detection **detection,
                                 struct nasoseg_error **error);
 
-// Stage two (3.2 of the paper): segments every slice of the detection that has a box. Free the segmentation with nasoseg_segmentation_free.
-// The study and engine must be those that made the detection. Progress: prepare, segment.
+// Stage two (3.2 of the paper): segments every slice of the detection that has a box. Free the
+// segmentation with nasoseg_segmentation_free. The study and engine must be those that made the
+// detection. Progress: prepare, segment.
 uint32_t nasoseg_segment(const struct nasoseg_engine *engine,
                          const struct nasoseg_study *study,
                          const struct nasoseg_detection *detection,
@@ -789,7 +842,8 @@ uint32_t nasoseg_segmentation_get_slice(const struct nasoseg_segmentation *segme
                                         struct nasoseg_segmentation_slice *slice,
                                         struct nasoseg_error **error);
 
-// Outlines a segmentation. Free the contours with nasoseg_contours_free. Options: contour_kind. Progress: contour.
+// Outlines a segmentation. Free the contours with nasoseg_contours_free. Options: contour_kind.
+// Progress: contour.
 uint32_t nasoseg_contour(const struct nasoseg_segmentation *segmentation,
                          const struct nasoseg_options *options,
                          const struct nasoseg_run *run,
@@ -808,15 +862,17 @@ uint32_t nasoseg_contours_get_line(const struct nasoseg_contours *contours,
                                    struct nasoseg_contour_line *line,
                                    struct nasoseg_error **error);
 
-// Writes an RT Structure Set on the images that T1C came from: DICOM files, or a volume in memory with nasoseg_study_set_dicom_source;
-// NASOSEG_ERROR_UNSUPPORTED otherwise. The file appears whole or not at all. Options: holes, simplify_mm, roi_name, structure_set_label.
+// Writes an RT Structure Set on the images that T1C came from: DICOM files, or a volume in memory
+// with nasoseg_study_set_dicom_source; NASOSEG_ERROR_UNSUPPORTED otherwise. The file appears whole
+// or not at all. Options: holes, simplify_mm, roi_name, structure_set_label.
 uint32_t nasoseg_contours_write_rtstruct(const struct nasoseg_contours *contours,
                                          const char *file,
                                          const struct nasoseg_options *options,
                                          const struct nasoseg_run *run,
                                          struct nasoseg_error **error);
 
-// Writes the mask as NIfTI-1 (.nii.gz) on T1C's grid. NASOSEG_ERROR_UNSUPPORTED for unevenly spaced slices, which NIfTI cannot hold.
+// Writes the mask as NIfTI-1 (.nii.gz) on T1C's grid. NASOSEG_ERROR_UNSUPPORTED for unevenly
+// spaced slices, which NIfTI cannot hold.
 uint32_t nasoseg_segmentation_write_mask(const struct nasoseg_segmentation *segmentation,
                                          const char *file,
                                          const struct nasoseg_options *options,
@@ -830,7 +886,8 @@ uint32_t nasoseg_segmentation_write_probability(const struct nasoseg_segmentatio
                                                 const struct nasoseg_run *run,
                                                 struct nasoseg_error **error);
 
-// Writes the preview: a PNG with the three sequences, the agent's walk, the final box and the contour of every slice in range.
+// Writes the preview: a PNG with the three sequences, the agent's walk, the final box and the
+// contour of every slice in range.
 uint32_t nasoseg_write_preview(const struct nasoseg_detection *detection,
                                const struct nasoseg_segmentation *segmentation,
                                const struct nasoseg_contours *contours,
@@ -839,7 +896,8 @@ uint32_t nasoseg_write_preview(const struct nasoseg_detection *detection,
                                const struct nasoseg_run *run,
                                struct nasoseg_error **error);
 
-// Writes the run record: versions, model hash, device, seconds of detection and segmentation, warnings, statuses, identity of the inputs (JSON).
+// Writes the run record: versions, model hash, device, seconds of detection and segmentation,
+// warnings, statuses, identity of the inputs (JSON).
 uint32_t nasoseg_segmentation_write_record(const struct nasoseg_segmentation *segmentation,
                                            const char *file,
                                            const struct nasoseg_options *options,

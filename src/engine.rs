@@ -1,7 +1,7 @@
 //! The way of the data, strung together: detect, segment, contour.
 //!
-//! In: a bundle directory and options; then studies. Out: detections and segmentations, with their provenance. An engine may be shared by
-//! threads; its sessions run one call at a time each.
+//! In: a bundle directory and options; then studies. Out: detections and segmentations, with their
+//! provenance. An engine may be shared by threads; its sessions run one call at a time each.
 
 use std::path::{Path, PathBuf};
 
@@ -20,11 +20,13 @@ use crate::study::Study;
 #[non_exhaustive]
 pub struct EngineOptions {
     pub device: Device,
-    /// ONNX Runtime's shared library or its folder; `None` searches (see [`crate::runtime::search`]).
+    /// ONNX Runtime's shared library or its folder; `None` searches (see
+    /// [`crate::runtime::search`]).
     pub onnxruntime: Option<PathBuf>,
     /// Threads inside one model run; 0 is all cores.
     pub threads: usize,
-    /// Model runs that may go at once; 0 and 1 are one. Each costs a copy of the weights and its working memory.
+    /// Model runs that may go at once; 0 and 1 are one. Each costs a copy of the weights and its
+    /// working memory.
     pub concurrent_runs: usize,
 }
 
@@ -68,13 +70,16 @@ pub struct Provenance {
     pub statement: String,
 }
 
-/// How the description of everything that a demo model made begins, so that it is still known for one when it comes back.
+/// How the description of everything that a demo model made begins, so that it is still known for
+/// one when it comes back.
 pub const DEMO_MARK: &str = "DEMO NOT CLINICAL";
 
 impl Provenance {
     /// What people must read beside a demo model's result; `None` for other models.
     pub fn warning(&self) -> Option<String> {
-        self.demo.then(|| format!("DEMO MODEL, NOT FOR CLINICAL USE. {}", self.statement).trim_end().to_owned())
+        self.demo.then(|| {
+            format!("DEMO MODEL, NOT FOR CLINICAL USE. {}", self.statement).trim_end().to_owned()
+        })
     }
 
     /// One line of at most 79 bytes for file headers; a demo says so first.
@@ -88,16 +93,22 @@ impl Provenance {
 }
 
 impl Engine {
-    /// Opens the bundle in `dir`. `run` hears when the files are checked and when the graphs are loaded.
+    /// Opens the bundle in `dir`. `run` hears when the files are checked and when the graphs are
+    /// loaded.
     ///
     /// # Errors
-    /// [`crate::Error::Bundle`], [`crate::Error::Runtime`], [`crate::Error::Device`], [`crate::Error::Cancelled`].
+    /// [`crate::Error::Bundle`], [`crate::Error::Runtime`], [`crate::Error::Device`],
+    /// [`crate::Error::Cancelled`].
     pub fn open(dir: &Path, options: &EngineOptions, run: &Run<'_>) -> Result<Self> {
         run.tick(Stage::Read, 0, 2)?;
         let bundle = Bundle::open(dir)?;
         run.tick(Stage::Read, 1, 2)?;
         let runtime = Runtime::get(options.onnxruntime.as_deref())?;
-        let network_options = NetworkOptions { device: options.device, threads: options.threads, concurrent_runs: options.concurrent_runs };
+        let network_options = NetworkOptions {
+            device: options.device,
+            threads: options.threads,
+            concurrent_runs: options.concurrent_runs,
+        };
         let networks = Networks::open(runtime, &bundle, &network_options)?;
         run.tick(Stage::Read, 2, 2)?;
         Ok(Engine { bundle, networks, runtime })
@@ -146,17 +157,36 @@ impl Engine {
     ///
     /// # Errors
     /// As there.
-    pub fn detect(&self, study: &Study, options: &DetectOptions, run: &Run<'_>) -> Result<Detection> {
-        Watch::over(run.cancel, |watch| detect::detect(study, self.manifest(), &self.networks.watched(watch), options, run))
+    pub fn detect(
+        &self,
+        study: &Study,
+        options: &DetectOptions,
+        run: &Run<'_>,
+    ) -> Result<Detection> {
+        Watch::over(run.cancel, |watch| {
+            detect::detect(study, self.manifest(), &self.networks.watched(watch), options, run)
+        })
     }
 
     /// Stage two: see [`segment::segment`].
     ///
     /// # Errors
     /// As there.
-    pub fn segment(&self, study: &Study, detection: &Detection, run: &Run<'_>) -> Result<Segmentation> {
+    pub fn segment(
+        &self,
+        study: &Study,
+        detection: &Detection,
+        run: &Run<'_>,
+    ) -> Result<Segmentation> {
         Watch::over(run.cancel, |watch| {
-            segment::segment(study, self.manifest(), &self.networks.watched(watch), detection, self.provenance(), run)
+            segment::segment(
+                study,
+                self.manifest(),
+                &self.networks.watched(watch),
+                detection,
+                self.provenance(),
+                run,
+            )
         })
     }
 }
@@ -175,12 +205,17 @@ impl ContourOptions {
     }
 }
 
-/// Outlines a segmentation: on T1C's own slices where these are axial or T1C was resliced (one of both holds for DICOM), else on its canonical
-/// axial slices.
+/// Outlines a segmentation: on T1C's own slices where these are axial or T1C was resliced (one of
+/// both holds for DICOM), else on its canonical axial slices.
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
-pub fn contour(study: &Study, segmentation: &Segmentation, options: &ContourOptions, run: &Run<'_>) -> Result<Contours> {
+pub fn contour(
+    study: &Study,
+    segmentation: &Segmentation,
+    options: &ContourOptions,
+    run: &Run<'_>,
+) -> Result<Contours> {
     run.tick(Stage::Contour, 0, 1)?;
     let orientation = study.orientation();
     // Canonical, and so axial, where T1C was resliced: the result lies on T1C's own grid then.
@@ -189,7 +224,12 @@ pub fn contour(study: &Study, segmentation: &Segmentation, options: &ContourOpti
     let contours = match options.kind {
         ContourKind::Level => {
             let p = segmentation.probability.view();
-            contours_of_level(if axial { p } else { orientation.canonical(p) }, grid, segmentation.threshold, None)?
+            contours_of_level(
+                if axial { p } else { orientation.canonical(p) },
+                grid,
+                segmentation.threshold,
+                None,
+            )?
         }
         ContourKind::Voxel => {
             let m = segmentation.mask.view();

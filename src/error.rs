@@ -1,30 +1,36 @@
 //! What can go wrong, in the caller's words.
 //!
-//! In: the place that failed, what was expected there and what to do. Out: one [`Error`] with a stable number ([`Error::code`]).
-//! A message is one paragraph that names the input, says what was expected and what to do about it.
+//! In: the place that failed, what was expected there and what to do. Out: one [`Error`] with a
+//! stable number ([`Error::code`]). A message is one paragraph that names the input, says what was
+//! expected and what to do about it.
 
 use std::path::Path;
 
 type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// Every failure of the library. The number of a variant ([`Error::code`]) is stable and never reused.
+/// Every failure of the library. The number of a variant ([`Error::code`]) is stable and never
+/// reused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An option or argument makes no sense (slice range outside the study, unknown device name, wrong order of calls).
+    /// An option or argument makes no sense (slice range outside the study, unknown device name,
+    /// wrong order of calls).
     #[error("{0}")]
     Argument(String),
-    /// A file or folder cannot be read (missing, no permission, truncated, corrupt, not the format it claims).
+    /// A file or folder cannot be read (missing, no permission, truncated, corrupt, not the format
+    /// it claims).
     #[error("{message}")]
     Read {
         message: String,
         #[source]
         source: Option<Source>,
     },
-    /// The image is readable, but not one that nasoseg can use (colour, constant, NaN, one slice, missing slices, mixed orientations).
+    /// The image is readable, but not one that nasoseg can use (colour, constant, NaN, one slice,
+    /// missing slices, mixed orientations).
     #[error("{0}")]
     Image(String),
-    /// The sequences do not fit together in space (no overlap, other frame of reference, the same series twice).
+    /// The sequences do not fit together in space (no overlap, other frame of reference, the same
+    /// series twice).
     #[error("{0}")]
     Geometry(String),
     /// The sequences belong to different patients. No option forces this.
@@ -58,7 +64,8 @@ pub enum Error {
         #[source]
         source: Option<Source>,
     },
-    /// The input can be read but this output cannot be made from it (RTSTRUCT without a DICOM reference, NIfTI of non-uniform slices).
+    /// The input can be read but this output cannot be made from it (RTSTRUCT without a DICOM
+    /// reference, NIfTI of non-uniform slices).
     #[error("{0}")]
     Unsupported(String),
     /// The caller cancelled. Every handle stays usable.
@@ -68,7 +75,9 @@ pub enum Error {
     #[error("internal error: {0}. Please report it with the run record.")]
     Internal(String),
     /// An earlier call on this handle ended in [`Error::Internal`]; it cannot be trusted any more.
-    #[error("an earlier call on this handle failed with an internal error; free the handle and make a new one")]
+    #[error(
+        "an earlier call on this handle failed with an internal error; free the handle and make a new one"
+    )]
     Poisoned,
 }
 
@@ -128,7 +137,9 @@ impl Error {
             Error::Internal(m) => Error::Internal(before(m)),
             Error::Read { message, source } => Error::Read { message: before(message), source },
             Error::Bundle { message, source } => Error::Bundle { message: before(message), source },
-            Error::Runtime { message, source } => Error::Runtime { message: before(message), source },
+            Error::Runtime { message, source } => {
+                Error::Runtime { message: before(message), source }
+            }
             Error::Device { message, source } => Error::Device { message: before(message), source },
             Error::Write { message, source } => Error::Write { message: before(message), source },
             Error::Cancelled | Error::Poisoned => self,

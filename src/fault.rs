@@ -1,15 +1,19 @@
-//! Faults on purpose, for tests: the n-th model run, the n-th read of a file or the n-th write of an output fails.
+//! Faults on purpose, for tests: the n-th model run, the n-th read of a file or the n-th write of
+//! an output fails.
 //!
-//! In: `Faults::arm`, from a test. Out: an error at the operation that was counted to, as the system would give it. Without the feature
-//! `fault-injection` nothing is counted and all of this is empty. The feature is refused in release builds, and bindings/cpp/install.sh
-//! refuses a library that has it.
+//! In: `Faults::arm`, from a test. Out: an error at the operation that was counted to, as the
+//! system would give it. Without the feature `fault-injection` nothing is counted and all of this
+//! is empty. The feature is refused in release builds, and bindings/cpp/install.sh refuses a
+//! library that has it.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
 #[cfg(all(feature = "fault-injection", not(debug_assertions)))]
-compile_error!("the feature fault-injection is for tests: build without it, or with the dev profile");
+compile_error!(
+    "the feature fault-injection is for tests: build without it, or with the dev profile"
+);
 
 #[cfg(feature = "fault-injection")]
 pub use injected::{Counted, Fault, Faults, MODEL_RUN_FAILURE};
@@ -71,7 +75,8 @@ mod injected {
     use std::sync::atomic::{AtomicI64, Ordering};
     use std::sync::{Mutex, MutexGuard};
 
-    /// What a model run that was made to fail says. install.sh knows a library with this feature by these words.
+    /// What a model run that was made to fail says. install.sh knows a library with this feature by
+    /// these words.
     pub const MODEL_RUN_FAILURE: &str = "made to fail by fault-injection";
 
     /// What can be made to fail.
@@ -89,8 +94,8 @@ mod injected {
     static LEFT: [AtomicI64; 3] = [const { AtomicI64::new(-1) }; 3];
     static OWNER: Mutex<()> = Mutex::new(());
 
-    /// The right to make operations of this process fail: one owner at a time. Files are read by several threads, so the counters are the
-    /// process's, not a thread's.
+    /// The right to make operations of this process fail: one owner at a time. Files are read by
+    /// several threads, so the counters are the process's, not a thread's.
     pub struct Faults(#[allow(dead_code)] MutexGuard<'static, ()>);
 
     impl Faults {

@@ -11,10 +11,11 @@
 //!   -> export    RT Structure Set, NIfTI, preview, run record
 //! ```
 //!
-//! Each arrow is a module and nothing flows back; [`engine`] strings them together. [`compare`] reads a structure set that a person edited and
-//! measures how far it lies from ours. Everything that a trained model depends on is in its
-//! [`bundle`]; [`runtime`] finds ONNX Runtime and runs the graphs. Patient coordinates are LPS, millimetres; arrays are [k, j, i]; boxes are
-//! pixel edges on the model's grid.
+//! Each arrow is a module and nothing flows back; [`engine`] strings them together. [`compare`]
+//! reads a structure set that a person edited and measures how far it lies from ours. Everything
+//! that a trained model depends on is in its [`bundle`]; [`runtime`] finds ONNX Runtime and runs
+//! the graphs. Patient coordinates are LPS, millimetres; arrays are [k, j, i]; boxes are pixel
+//! edges on the model's grid.
 
 pub mod bundle;
 pub mod compare;

@@ -1,7 +1,8 @@
 //! Memory for whole volumes.
 //!
-//! In: a size. Out: zeroed arrays, or reserved vectors, that the system is asked to back with large pages: handing out 32 MB page by page costs
-//! more time than anything that is done with them. Where the system has no large pages, or no wish to give them, nothing changes.
+//! In: a size. Out: zeroed arrays, or reserved vectors, that the system is asked to back with large
+//! pages: handing out 32 MB page by page costs more time than anything that is done with them.
+//! Where the system has no large pages, or no wish to give them, nothing changes.
 
 use std::mem::MaybeUninit;
 
@@ -11,7 +12,9 @@ use ndarray::{Array, Dimension, ShapeBuilder};
 const LARGE: usize = 4 << 20;
 
 /// An array of zeros (`false`, for that matter).
-pub(crate) fn zeros<T: Clone + Default, D: Dimension>(shape: impl ShapeBuilder<Dim = D>) -> Array<T, D> {
+pub(crate) fn zeros<T: Clone + Default, D: Dimension>(
+    shape: impl ShapeBuilder<Dim = D>,
+) -> Array<T, D> {
     // Memory of this size comes zeroed and untouched from the system.
     let mut array = Array::from_elem(shape, T::default());
     if let Some(memory) = array.as_slice_memory_order_mut() {
@@ -41,9 +44,14 @@ fn ask_large_pages(start: *mut libc::c_void, bytes: usize) {
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
     let skip = start.align_offset(page);
     if let Some(rest) = bytes.checked_sub(skip) {
-        // SAFETY: whole pages of one live allocation; the advice changes no contents. A refusal changes nothing, and is no failure.
+        // SAFETY: whole pages of one live allocation; the advice changes no contents. A refusal
+        // changes nothing, and is no failure.
         unsafe {
-            libc::madvise(start.cast::<u8>().add(skip).cast(), rest / page * page, libc::MADV_HUGEPAGE);
+            libc::madvise(
+                start.cast::<u8>().add(skip).cast(),
+                rest / page * page,
+                libc::MADV_HUGEPAGE,
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Progress and cancel, for every long call.
 //!
-//! In: a callback and a token that the caller may keep. Out: [`Run`], asked between two model runs, so a cancel takes effect within one.
+//! In: a callback and a token that the caller may keep. Out: [`Run`], asked between two model runs,
+//! so a cancel takes effect within one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,7 +66,8 @@ impl CancelToken {
     }
 }
 
-/// What a caller hands to a long call. The callback is called on the calling thread; returning `false` cancels.
+/// What a caller hands to a long call. The callback is called on the calling thread; returning
+/// `false` cancels.
 #[derive(Clone, Copy, Default)]
 pub struct Run<'a> {
     pub progress: Option<&'a dyn Fn(Progress) -> bool>,

@@ -1,21 +1,25 @@
-//! Bad input gets an exit code and one paragraph that names the input, what was expected and what to do; nothing is written.
+//! Bad input gets an exit code and one paragraph that names the input, what was expected and what
+//! to do; nothing is written.
 
 mod common;
 
 use std::path::Path;
 
-use common::{SIZE, Trio, put, nasoseg, text};
+use common::{SIZE, Trio, nasoseg, put, text};
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
-use ndarray::Array3;
 use nasoseg::export::nifti::write_nifti;
 use nasoseg::study::Grid;
+use ndarray::Array3;
 
 /// The run fails with `code`, its message has every one of `words`, and no result is left.
 fn refused(output: &std::process::Output, out: &Path, code: i32, words: &[&str]) {
     let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{message}");
-    assert!(message.starts_with("nasoseg: ") && message.trim_end().lines().count() == 1, "one paragraph: {message}");
+    assert!(
+        message.starts_with("nasoseg: ") && message.trim_end().lines().count() == 1,
+        "one paragraph: {message}"
+    );
     for word in words {
         assert!(message.contains(word), "{word:?} is not in: {message}");
     }
@@ -26,14 +30,25 @@ fn refused(output: &std::process::Output, out: &Path, code: i32, words: &[&str])
 }
 
 /// A DICOM trio with a change is refused.
-fn dicom_refused(change: impl Fn(usize, usize, &mut dicom_object::InMemDicomObject), more: &[&str], code: i32, words: &[&str]) {
+fn dicom_refused(
+    change: impl Fn(usize, usize, &mut dicom_object::InMemDicomObject),
+    more: &[&str],
+    code: i32,
+    words: &[&str],
+) {
     let trio = Trio::dicom(change);
     let out = trio.dir.path().join("out");
     refused(&trio.run("", &out, more), &out, code, words);
 }
 
 /// A NIfTI trio in which T1C (or another) is replaced is refused.
-fn nifti_refused(name: &str, voxels: &Array3<f32>, affine: [[f64; 4]; 4], code: i32, words: &[&str]) {
+fn nifti_refused(
+    name: &str,
+    voxels: &Array3<f32>,
+    affine: [[f64; 4]; 4],
+    code: i32,
+    words: &[&str],
+) {
     let trio = Trio::nifti();
     let (nk, nj, ni) = voxels.dim();
     let grid = Grid::from_affine([ni, nj, nk], &affine).unwrap();
@@ -42,7 +57,12 @@ fn nifti_refused(name: &str, voxels: &Array3<f32>, affine: [[f64; 4]; 4], code: 
     refused(&trio.run(".nii.gz", &out, &[]), &out, code, words);
 }
 
-const AFFINE: [[f64; 4]; 4] = [[3.0, 0.0, 0.0, -100.0], [0.0, 3.0, 0.0, -100.0], [0.0, 0.0, 6.0, -15.0], [0.0, 0.0, 0.0, 1.0]];
+const AFFINE: [[f64; 4]; 4] = [
+    [3.0, 0.0, 0.0, -100.0],
+    [0.0, 3.0, 0.0, -100.0],
+    [0.0, 0.0, 6.0, -15.0],
+    [0.0, 0.0, 0.0, 1.0],
+];
 
 fn any(shape: (usize, usize, usize)) -> Array3<f32> {
     Array3::from_shape_fn(shape, |(k, j, i)| (1 + k + j + i) as f32)
@@ -68,25 +88,35 @@ fn sequences_without_overlap() {
 
 #[test]
 fn another_patient_is_never_forced() {
-    for (tag, vr, value) in
-        [(tags::PATIENT_ID, VR::LO, "T-2"), (tags::PATIENT_NAME, VR::PN, "OTHER^ONE"), (tags::PATIENT_BIRTH_DATE, VR::DA, "19710101")]
-    {
+    for (tag, vr, value) in [
+        (tags::PATIENT_ID, VR::LO, "T-2"),
+        (tags::PATIENT_NAME, VR::PN, "OTHER^ONE"),
+        (tags::PATIENT_BIRTH_DATE, VR::DA, "19710101"),
+    ] {
         let other = move |sequence: usize, _: usize, o: &mut dicom_object::InMemDicomObject| {
             if sequence == 2 {
                 put(o, tag, vr, value);
             }
         };
-        dicom_refused(other, &["--force-geometry"], 4, &["T2 belongs to another patient", value, "no option overrides"]);
+        dicom_refused(
+            other,
+            &["--force-geometry"],
+            4,
+            &["T2 belongs to another patient", value, "no option overrides"],
+        );
     }
 }
 
 /// T1C tells nothing of its patient; T1 and T2 contradict one another.
 #[test]
 fn two_patients_beside_an_anonymous_reference() {
-    let change = |sequence: usize, _: usize, o: &mut dicom_object::InMemDicomObject| match sequence {
-        1 => [tags::PATIENT_ID, tags::PATIENT_NAME, tags::PATIENT_BIRTH_DATE].into_iter().for_each(|t| {
-            o.remove_element(t);
-        }),
+    let change = |sequence: usize, _: usize, o: &mut dicom_object::InMemDicomObject| match sequence
+    {
+        1 => [tags::PATIENT_ID, tags::PATIENT_NAME, tags::PATIENT_BIRTH_DATE].into_iter().for_each(
+            |t| {
+                o.remove_element(t);
+            },
+        ),
         2 => put(o, tags::PATIENT_ID, VR::LO, "T-2"),
         _ => (),
     };
@@ -100,7 +130,12 @@ fn another_frame_of_reference_can_be_forced() {
             put(o, tags::FRAME_OF_REFERENCE_UID, VR::UI, "1.2.3");
         }
     };
-    dicom_refused(change, &[], 4, &["T1 has another frame of reference (1.2.3)", "--force-geometry"]);
+    dicom_refused(
+        change,
+        &[],
+        4,
+        &["T1 has another frame of reference (1.2.3)", "--force-geometry"],
+    );
     let trio = Trio::dicom(change);
     let out = trio.dir.path().join("out");
     let output = trio.run("", &out, &["--force-geometry"]);
@@ -114,7 +149,12 @@ fn the_same_series_twice() {
     let trio = Trio::nifti();
     std::fs::copy(trio.path("t1c.nii.gz"), trio.path("t2.nii.gz")).unwrap();
     let out = trio.dir.path().join("out");
-    refused(&trio.run(".nii.gz", &out, &[]), &out, 4, &["T1C and T2 are the same series", "Three different sequences"]);
+    refused(
+        &trio.run(".nii.gz", &out, &[]),
+        &out,
+        4,
+        &["T1C and T2 are the same series", "Three different sequences"],
+    );
 }
 
 #[test]
@@ -134,18 +174,27 @@ fn duplicated_and_missing_slices() {
     dicom_refused(same_uid, &[], 3, &["T1C: ", "same SOP Instance UID (1.2.3.4)"]);
     let trio = Trio::dicom(|_, _, _| ());
     // The file of slice 2, by the writer's naming.
-    std::fs::remove_file(Path::new(&trio.path("t1c")).join(format!("{:02}.dcm", (2 * 5 + 3) % 7))).unwrap();
+    std::fs::remove_file(Path::new(&trio.path("t1c")).join(format!("{:02}.dcm", (2 * 5 + 3) % 7)))
+        .unwrap();
     let out = trio.dir.path().join("out");
     refused(&trio.run("", &out, &[]), &out, 3, &["T1C: ", "missing", "--allow-gaps"]);
 
     // Allowed, everything is written but what has one affine for all slices.
     let output = trio.run("", &out, &["--allow-gaps"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("T1C: 1 slice(s) are missing after"), "{}", text(&output.stderr));
-    let record: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("run.json")).unwrap()).unwrap();
+    assert!(
+        text(&output.stderr).contains("T1C: 1 slice(s) are missing after"),
+        "{}",
+        text(&output.stderr)
+    );
+    let record: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(out.join("run.json")).unwrap()).unwrap();
     for (n, name) in ["mask.nii.gz", "probability.nii.gz"].into_iter().enumerate() {
         let why = record["not_written"][n].as_str().unwrap();
-        assert!(why.starts_with(name) && why.contains("unevenly spaced") && !out.join(name).exists(), "{why}");
+        assert!(
+            why.starts_with(name) && why.contains("unevenly spaced") && !out.join(name).exists(),
+            "{why}"
+        );
     }
     assert_eq!(record["options"]["allow_gaps"], true);
     for name in ["rtstruct.dcm", "contours.json", "detection.json", "preview.png"] {
@@ -169,7 +218,12 @@ fn two_echoes_in_one_series() {
     let out = trio.dir.path().join("out");
     let words = ["T2: ", "same plane", "\"Echo Time=20\" (6 images); \"Echo Time=99\" (6 images)"];
     refused(&trio.run("", &out, &[]), &out, 3, &words);
-    refused(&trio.run("", &out, &["--t2-pick", "Echo Time=7"]), &out, 2, &["T2: ", "these are there", "Echo Time=20"]);
+    refused(
+        &trio.run("", &out, &["--t2-pick", "Echo Time=7"]),
+        &out,
+        2,
+        &["T2: ", "these are there", "Echo Time=20"],
+    );
     let output = trio.run("", &out, &["--t2-pick", "Echo Time=99"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
@@ -201,16 +255,27 @@ fn mixed_orientations_and_foreign_objects() {
 
 #[test]
 fn sagittal_and_coronal_references() {
-    for (orientation, what) in [("0\\1\\0\\0\\0\\-1", "sagittal"), ("1\\0\\0\\0\\0\\-1", "coronal")] {
-        let turned = move |sequence: usize, slice: usize, o: &mut dicom_object::InMemDicomObject| {
-            if sequence == 1 {
-                let step = 6.0 * slice as f64 - 15.0;
-                let position = if what == "sagittal" { format!("{step}\\-110\\100") } else { format!("-110\\{step}\\100") };
-                put(o, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, orientation);
-                put(o, tags::IMAGE_POSITION_PATIENT, VR::DS, &position);
-            }
-        };
-        dicom_refused(turned, &[], 4, &[&format!("acquired {what}"), "Give an axial T1C series", "--reslice axial"]);
+    for (orientation, what) in [("0\\1\\0\\0\\0\\-1", "sagittal"), ("1\\0\\0\\0\\0\\-1", "coronal")]
+    {
+        let turned =
+            move |sequence: usize, slice: usize, o: &mut dicom_object::InMemDicomObject| {
+                if sequence == 1 {
+                    let step = 6.0 * slice as f64 - 15.0;
+                    let position = if what == "sagittal" {
+                        format!("{step}\\-110\\100")
+                    } else {
+                        format!("-110\\{step}\\100")
+                    };
+                    put(o, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, orientation);
+                    put(o, tags::IMAGE_POSITION_PATIENT, VR::DS, &position);
+                }
+            };
+        dicom_refused(
+            turned,
+            &[],
+            4,
+            &[&format!("acquired {what}"), "Give an axial T1C series", "--reslice axial"],
+        );
     }
 }
 
@@ -221,18 +286,44 @@ fn voxels_that_are_no_image() {
     nifti_refused("t1", &nan, AFFINE, 3, &["T1: ", "t1.nii.gz", "voxel (i 1, j 2, k 3) is NaN"]);
     nan[[3, 2, 1]] = f32::INFINITY;
     nifti_refused("t1", &nan, AFFINE, 3, &["is inf"]);
-    nifti_refused("t1c", &Array3::from_elem((6, 80, 72), 7.0), AFFINE, 3, &["T1C: ", "every voxel has the value 7"]);
-    nifti_refused("t1c", &any((1, 80, 72)), AFFINE, 3, &["T1C: ", "at least 2 slices was expected"]);
+    nifti_refused(
+        "t1c",
+        &Array3::from_elem((6, 80, 72), 7.0),
+        AFFINE,
+        3,
+        &["T1C: ", "every voxel has the value 7"],
+    );
+    nifti_refused(
+        "t1c",
+        &any((1, 80, 72)),
+        AFFINE,
+        3,
+        &["T1C: ", "at least 2 slices was expected"],
+    );
 }
 
 #[test]
 fn slice_ranges() {
     let trio = Trio::nifti();
     let out = trio.dir.path().join("out");
-    refused(&trio.run(".nii.gz", &out, &["--slices", "2:99"]), &out, 2, &["slice range 2:99", "0:6"]);
-    refused(&trio.run(".nii.gz", &out, &["--slices-mm", "500:600"]), &out, 2, &["no slice lies between 500 and 600 mm", "-15.0 to 15.0"]);
+    refused(
+        &trio.run(".nii.gz", &out, &["--slices", "2:99"]),
+        &out,
+        2,
+        &["slice range 2:99", "0:6"],
+    );
+    refused(
+        &trio.run(".nii.gz", &out, &["--slices-mm", "500:600"]),
+        &out,
+        2,
+        &["no slice lies between 500 and 600 mm", "-15.0 to 15.0"],
+    );
     for wrong in ["5:5", "7:3", "x", "1:2:3", "-1:4"] {
-        assert_eq!(trio.run(".nii.gz", &out, &["--slices", wrong]).status.code(), Some(2), "{wrong}");
+        assert_eq!(
+            trio.run(".nii.gz", &out, &["--slices", wrong]).status.code(),
+            Some(2),
+            "{wrong}"
+        );
     }
 }
 
@@ -273,10 +364,16 @@ fn corrupt_truncated_unreadable() {
     refused(&run(&empty.display().to_string()), &out, 3, &["T2: ", "empty", "holds no file"]);
     refused(&run(&trio.path("nowhere")), &out, 3, &["T2: ", "nowhere"]);
     // A folder that cannot be entered, whoever asks: a file lies in its way.
-    refused(&run(&file.join("folder").display().to_string()), &out, 3, &["T2: ", "folder", "cannot be read"]);
+    refused(
+        &run(&file.join("folder").display().to_string()),
+        &out,
+        3,
+        &["T2: ", "folder", "cannot be read"],
+    );
     #[cfg(unix)]
     {
-        std::os::unix::fs::symlink("/nowhere/at/all", Path::new(&trio.path("t1c")).join("99.dcm")).unwrap();
+        std::os::unix::fs::symlink("/nowhere/at/all", Path::new(&trio.path("t1c")).join("99.dcm"))
+            .unwrap();
         std::fs::write(&file, &whole).unwrap();
         refused(&run(&trio.path("t2")), &out, 3, &["T1C: ", "99.dcm"]);
     }
@@ -290,13 +387,20 @@ fn bundles() {
     let run = || {
         let mut arguments = vec!["run".to_owned()];
         arguments.extend(trio.arguments(".nii.gz"));
-        arguments.extend(["--bundle".into(), bundle.display().to_string(), "--out".into(), out.display().to_string()]);
+        arguments.extend([
+            "--bundle".into(),
+            bundle.display().to_string(),
+            "--out".into(),
+            out.display().to_string(),
+        ]);
         nasoseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     };
     let copy = || {
         let _ = std::fs::remove_dir_all(&bundle);
         std::fs::create_dir_all(bundle.join("golden")).unwrap();
-        for name in ["bundle.json", "trunk.onnx", "q_head.onnx", "segmenter.onnx", "golden/golden.npz"] {
+        for name in
+            ["bundle.json", "trunk.onnx", "q_head.onnx", "segmenter.onnx", "golden/golden.npz"]
+        {
             std::fs::copy(common::micro().join(name), bundle.join(name)).unwrap();
         }
     };
@@ -324,11 +428,24 @@ fn bundles() {
     value["files"]["trunk.onnx"] = value["files"]["q_head.onnx"].clone();
     std::fs::write(bundle.join("bundle.json"), value.to_string()).unwrap();
     std::fs::copy(bundle.join("q_head.onnx"), bundle.join("trunk.onnx")).unwrap();
-    refused(&run(), &out, 5, &["trunk.onnx: the graph's signature is", "images Float32 [any, 3, 96, 96]", "were expected"]);
+    refused(
+        &run(),
+        &out,
+        5,
+        &[
+            "trunk.onnx: the graph's signature is",
+            "images Float32 [any, 3, 96, 96]",
+            "were expected",
+        ],
+    );
 
     // Without tumour-free slices in training, a range must be named.
     copy();
-    std::fs::write(bundle.join("bundle.json"), manifest.replace("\"negatives_trained\": true", "\"negatives_trained\": false")).unwrap();
+    std::fs::write(
+        bundle.join("bundle.json"),
+        manifest.replace("\"negatives_trained\": true", "\"negatives_trained\": false"),
+    )
+    .unwrap();
     refused(&run(), &out, 2, &["was not trained with tumour-free slices", "0:6"]);
 }
 
@@ -339,7 +456,12 @@ fn devices_and_runtimes() {
     let run = |more: &[&str]| {
         let mut arguments = vec!["run".to_owned()];
         arguments.extend(trio.arguments(".nii.gz"));
-        arguments.extend(["--bundle".into(), common::micro().display().to_string(), "--out".into(), out.display().to_string()]);
+        arguments.extend([
+            "--bundle".into(),
+            common::micro().display().to_string(),
+            "--out".into(),
+            out.display().to_string(),
+        ]);
         arguments.extend(more.iter().map(|a| (*a).to_owned()));
         nasoseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     };
@@ -347,10 +469,20 @@ fn devices_and_runtimes() {
     let output = run(&["--device", "cuda:7"]);
     refused(&output, &out, 6, &["device cuda:7 cannot start", "--device cpu"]);
     assert_eq!(run(&["--device", "tpu"]).status.code(), Some(2));
-    refused(&run(&["--onnxruntime", "/nowhere/libonnxruntime.so"]), &out, 6, &["ONNX Runtime was not found", "/nowhere/libonnxruntime.so"]);
+    refused(
+        &run(&["--onnxruntime", "/nowhere/libonnxruntime.so"]),
+        &out,
+        6,
+        &["ONNX Runtime was not found", "/nowhere/libonnxruntime.so"],
+    );
     let foreign = trio.dir.path().join("libonnxruntime.so");
     std::fs::write(&foreign, b"not a library").unwrap();
-    refused(&run(&["--onnxruntime", &foreign.display().to_string()]), &out, 6, &["libonnxruntime.so: cannot be loaded"]);
+    refused(
+        &run(&["--onnxruntime", &foreign.display().to_string()]),
+        &out,
+        6,
+        &["libonnxruntime.so: cannot be loaded"],
+    );
 }
 
 #[test]
@@ -359,7 +491,12 @@ fn output_folder_not_writable() {
     let file = trio.dir.path().join("a_file");
     std::fs::write(&file, b"x").unwrap();
     let output = trio.run(".nii.gz", &file.join("out"), &[]);
-    refused(&output, &file, 7, &["a_file/out: the output folder cannot be made or written", "--out"]);
+    refused(
+        &output,
+        &file,
+        7,
+        &["a_file/out: the output folder cannot be made or written", "--out"],
+    );
 }
 
 #[test]
@@ -369,7 +506,11 @@ fn a_result_of_an_earlier_run_is_not_left_to_be_taken_for_this_one_s() {
     assert!(dicom.run("", &out, &[]).status.success());
     let output = nifti.run(".nii.gz", &out, &[]);
     assert_eq!(output.status.code(), Some(7));
-    assert!(text(&output.stderr).contains("rtstruct.dcm: left by an earlier run"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("rtstruct.dcm: left by an earlier run"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]
@@ -381,7 +522,14 @@ fn masks_off_the_reference_s_grid() {
     let mut voxels = Array3::<u8>::zeros((nk, nj, ni));
     voxels[[2, 30, 30]] = 1;
     write_nifti(&mask, voxels.view(), &Grid::from_affine(SIZE, &AFFINE).unwrap(), "").unwrap();
-    let output =
-        nasoseg(&["contour", "--mask", &mask.display().to_string(), "--reference", &trio.path("t1c"), "--out", &out.display().to_string()]);
+    let output = nasoseg(&[
+        "contour",
+        "--mask",
+        &mask.display().to_string(),
+        "--reference",
+        &trio.path("t1c"),
+        "--out",
+        &out.display().to_string(),
+    ]);
     refused(&output, &out, 4, &["does not lie on the grid", "corners lie up to", "--resample"]);
 }

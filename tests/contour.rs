@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Instant;
 
-use ndarray::{Array2, Array3, Axis};
-use nifti::{NiftiObject, NiftiVolume, ReaderOptions};
 use nasoseg::contour::{Contour, Contours, contours_of_level, contours_of_mask, keyhole};
 use nasoseg::study::Grid;
+use ndarray::{Array2, Array3, Axis};
+use nifti::{NiftiObject, NiftiVolume, ReaderOptions};
 
 /// [k, j, i] and voxel sizes in mm; where the file's world lies does not matter here.
 fn read_mask(path: &Path) -> (Array3<u8>, Grid) {
@@ -17,8 +17,15 @@ fn read_mask(path: &Path) -> (Array3<u8>, Grid) {
     // Labels, one byte or two (little endian): the low byte says all.
     let bytes = volume.into_raw_data();
     let width = bytes.len() / (ni * nj * nk);
-    let voxels = Array3::from_shape_vec((nk, nj, ni), bytes.chunks_exact(width).map(|v| v[0]).collect()).unwrap();
-    let affine = [[mm[1], 0.0, 0.0, -80.0], [0.0, mm[2], 0.0, -90.0], [0.0, 0.0, mm[3], -40.0], [0.0, 0.0, 0.0, 1.0]];
+    let voxels =
+        Array3::from_shape_vec((nk, nj, ni), bytes.chunks_exact(width).map(|v| v[0]).collect())
+            .unwrap();
+    let affine = [
+        [mm[1], 0.0, 0.0, -80.0],
+        [0.0, mm[2], 0.0, -90.0],
+        [0.0, 0.0, mm[3], -40.0],
+        [0.0, 0.0, 0.0, 1.0],
+    ];
     (voxels, Grid::from_affine([ni, nj, nk], &affine).unwrap())
 }
 
@@ -53,9 +60,18 @@ fn assert_same(mask: &Array3<u8>, contours: &Contours) {
             continue;
         }
         assert_eq!(rasterise(rings.iter().map(|c| &c.indices[..]), ni, nj), slice, "slice {k}");
-        let joined: Vec<_> =
-            contours.all().iter().enumerate().filter(|(_, c)| c.slice == k && !c.hole).map(|(n, c)| joined(contours, n, c)).collect();
-        assert_eq!(rasterise(joined.iter().map(|r| &r[..]), ni, nj), slice, "slice {k}, holes joined");
+        let joined: Vec<_> = contours
+            .all()
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| c.slice == k && !c.hole)
+            .map(|(n, c)| joined(contours, n, c))
+            .collect();
+        assert_eq!(
+            rasterise(joined.iter().map(|r| &r[..]), ni, nj),
+            slice,
+            "slice {k}, holes joined"
+        );
     }
 }
 
@@ -64,7 +80,8 @@ fn joined(contours: &Contours, n: usize, outer: &Contour) -> Vec<[f64; 2]> {
     keyhole(&outer.indices, &holes)
 }
 
-/// A probability whose level at 0.5 encloses the same voxels: the mask, smoothed and held on its own side.
+/// A probability whose level at 0.5 encloses the same voxels: the mask, smoothed and held on its
+/// own side.
 fn smoothed(mask: &Array3<u8>) -> Array3<f32> {
     let (_, nj, ni) = mask.dim();
     Array3::from_shape_fn(mask.dim(), |(k, j, i)| {
@@ -72,7 +89,8 @@ fn smoothed(mask: &Array3<u8>) -> Array3<f32> {
             return f32::from(mask[[k, j, i]]);
         }
         let at = |a: usize, b: usize| f32::from(mask[[k, a, b]]);
-        let mean = (at(j - 1, i) + at(j + 1, i) + at(j, i - 1) + at(j, i + 1) + 2.0 * at(j, i)) / 6.0;
+        let mean =
+            (at(j - 1, i) + at(j + 1, i) + at(j, i - 1) + at(j, i + 1) + 2.0 * at(j, i)) / 6.0;
         if mask[[k, j, i]] != 0 { mean.max(0.5) } else { mean.min(0.49) }
     })
 }

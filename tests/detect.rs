@@ -1,17 +1,20 @@
-//! All slices in step give exactly what one slice at a time gives, with the trunk run once per distinct (slice, box).
+//! All slices in step give exactly what one slice at a time gives, with the trunk run once per
+//! distinct (slice, box).
 
 mod common;
 
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-use ndarray::{Array1, Array2, Array3, Array4, Array5, ArrayView2, ArrayView4, ArrayView5, Axis};
 use nasoseg::bundle::golden::Golden;
 use nasoseg::bundle::manifest::Agent;
 use nasoseg::detect::agent::{best, encode_history, run_agent};
 use nasoseg::runtime::Watch;
 use nasoseg::runtime::networks::Graphs;
-use nasoseg::{BoundingBox, CancelToken, Device, Engine, EngineOptions, Error, Result, Run, Trajectory};
+use nasoseg::{
+    BoundingBox, CancelToken, Device, Engine, EngineOptions, Error, Result, Run, Trajectory,
+};
+use ndarray::{Array1, Array2, Array3, Array4, Array5, ArrayView2, ArrayView4, ArrayView5, Axis};
 
 /// Remembers every row that the trunk ran.
 struct Watched<'a> {
@@ -21,18 +24,35 @@ struct Watched<'a> {
 }
 
 impl Graphs for Watched<'_> {
-    fn trunk(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array2<f32>> {
-        self.rows.borrow_mut().extend(index.iter().zip(boxes).map(|(i, b)| (*i, b.map(f32::to_bits))));
+    fn trunk(
+        &self,
+        images: ArrayView4<'_, f32>,
+        boxes: &[[f32; 4]],
+        index: &[i64],
+    ) -> Result<Array2<f32>> {
+        self.rows
+            .borrow_mut()
+            .extend(index.iter().zip(boxes).map(|(i, b)| (*i, b.map(f32::to_bits))));
         let largest = (*self.largest_call.borrow()).max(boxes.len());
         *self.largest_call.borrow_mut() = largest;
         self.graphs.trunk(images, boxes, index)
     }
 
-    fn q_head(&self, global: ArrayView2<'_, f32>, local: ArrayView2<'_, f32>, history: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+    fn q_head(
+        &self,
+        global: ArrayView2<'_, f32>,
+        local: ArrayView2<'_, f32>,
+        history: ArrayView2<'_, f32>,
+    ) -> Result<Array2<f32>> {
         self.graphs.q_head(global, local, history)
     }
 
-    fn segmenter(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array4<f32>> {
+    fn segmenter(
+        &self,
+        images: ArrayView4<'_, f32>,
+        boxes: &[[f32; 4]],
+        index: &[i64],
+    ) -> Result<Array4<f32>> {
         self.graphs.segmenter(images, boxes, index)
     }
 
@@ -46,7 +66,12 @@ impl Graphs for Watched<'_> {
 }
 
 fn engine() -> Engine {
-    Engine::open(&common::micro(), &EngineOptions::default().with_device(Device::Cpu), &Run::default()).unwrap()
+    Engine::open(
+        &common::micro(),
+        &EngineOptions::default().with_device(Device::Cpu),
+        &Run::default(),
+    )
+    .unwrap()
 }
 
 /// The golden slices, mirrored, dimmed and shifted into 20 different ones.
@@ -61,20 +86,33 @@ fn slices(engine: &Engine) -> Array4<f32> {
 }
 
 /// The plain loop of 3.1: one slice, no cache, one row in every call.
-fn plain(graphs: &dyn Graphs, agent: &Agent, images: ArrayView4<'_, f32>, row: usize) -> (Vec<BoundingBox>, Vec<usize>, Vec<Vec<f32>>) {
+fn plain(
+    graphs: &dyn Graphs,
+    agent: &Agent,
+    images: ArrayView4<'_, f32>,
+    row: usize,
+) -> (Vec<BoundingBox>, Vec<usize>, Vec<Vec<f32>>) {
     let grid = images.shape()[3];
     let feature = |b: BoundingBox| graphs.trunk(images, &[b.to_f32()], &[row as i64]).unwrap();
-    let (mut boxes, mut actions, mut q) = (vec![BoundingBox(agent.initial_box)], Vec::new(), Vec::new());
+    let (mut boxes, mut actions, mut q) =
+        (vec![BoundingBox(agent.initial_box)], Vec::new(), Vec::new());
     for _ in 0..agent.max_steps {
         let current = boxes[boxes.len() - 1];
         let mut history = Array1::zeros(agent.history * agent.actions.len());
         encode_history(&actions, agent, history.view_mut());
-        let values =
-            graphs.q_head(feature(BoundingBox::whole(grid)).view(), feature(current).view(), history.insert_axis(Axis(0)).view()).unwrap();
+        let values = graphs
+            .q_head(
+                feature(BoundingBox::whole(grid)).view(),
+                feature(current).view(),
+                history.insert_axis(Axis(0)).view(),
+            )
+            .unwrap();
         let values = values.row(0).to_vec();
         let action = best(&values).unwrap();
         let transform = agent.actions[action].transform;
-        boxes.push(transform.map_or(current, |t| current.transformed(t).kept_inside(grid, agent.min_side)));
+        boxes.push(
+            transform.map_or(current, |t| current.transformed(t).kept_inside(grid, agent.min_side)),
+        );
         actions.push(action);
         q.push(values);
         if action == agent.terminal {
@@ -90,8 +128,13 @@ fn in_step_is_bit_identical_to_one_slice_at_a_time_and_runs_the_trunk_once_per_b
     let agent = engine.manifest().agent().unwrap();
     let images = slices(&engine);
     let rows: Vec<usize> = (0..images.shape()[0]).collect();
-    let watched = Watched { graphs: engine.networks(), rows: RefCell::default(), largest_call: RefCell::default() };
-    let found: Vec<Trajectory> = run_agent(&watched, agent, images.view(), &rows, &Run::default()).unwrap();
+    let watched = Watched {
+        graphs: engine.networks(),
+        rows: RefCell::default(),
+        largest_call: RefCell::default(),
+    };
+    let found: Vec<Trajectory> =
+        run_agent(&watched, agent, images.view(), &rows, &Run::default()).unwrap();
 
     let mut distinct: HashSet<(i64, [u32; 4])> = HashSet::new();
     let mut lengths = HashSet::new();
@@ -99,15 +142,24 @@ fn in_step_is_bit_identical_to_one_slice_at_a_time_and_runs_the_trunk_once_per_b
         let (boxes, actions, q) = plain(engine.networks(), agent, images.view(), *row);
         assert_eq!(trajectory.actions, actions, "slice {row}");
         let bits = |b: &BoundingBox| b.0.map(f64::to_bits);
-        assert_eq!(trajectory.boxes.iter().map(bits).collect::<Vec<_>>(), boxes.iter().map(bits).collect::<Vec<_>>(), "slice {row}");
+        assert_eq!(
+            trajectory.boxes.iter().map(bits).collect::<Vec<_>>(),
+            boxes.iter().map(bits).collect::<Vec<_>>(),
+            "slice {row}"
+        );
         let q_bits = |q: &[Vec<f32>]| q.iter().flatten().map(|v| v.to_bits()).collect::<Vec<_>>();
         assert_eq!(q_bits(&trajectory.q), q_bits(&q), "slice {row}");
         distinct.insert((*row as i64, BoundingBox::whole(96).to_f32().map(f32::to_bits)));
         // The box after the last action is never looked at.
-        distinct.extend(boxes[..boxes.len() - 1].iter().map(|b| (*row as i64, b.to_f32().map(f32::to_bits))));
+        distinct.extend(
+            boxes[..boxes.len() - 1].iter().map(|b| (*row as i64, b.to_f32().map(f32::to_bits))),
+        );
         lengths.insert(actions.len());
     }
-    assert!(lengths.len() > 2, "the walks must differ in length for the active set to shrink: {lengths:?}");
+    assert!(
+        lengths.len() > 2,
+        "the walks must differ in length for the active set to shrink: {lengths:?}"
+    );
 
     let ran = watched.rows.borrow();
     assert_eq!(ran.len(), distinct.len(), "the trunk ran more than once for a (slice, box)");
@@ -127,7 +179,14 @@ fn a_cancel_takes_effect_within_one_model_run_and_leaves_the_engine_usable() {
         *ticks.borrow_mut() += 1;
         true
     };
-    run_agent(engine.networks(), agent, images.view(), &rows, &Run { progress: Some(&count), cancel: None }).unwrap();
+    run_agent(
+        engine.networks(),
+        agent,
+        images.view(),
+        &rows,
+        &Run { progress: Some(&count), cancel: None },
+    )
+    .unwrap();
     for stop in [0, 1, *ticks.borrow() / 2, *ticks.borrow() - 1] {
         let seen = RefCell::new(0);
         let refuse = |_| {
@@ -135,23 +194,48 @@ fn a_cancel_takes_effect_within_one_model_run_and_leaves_the_engine_usable() {
             *seen.borrow_mut() += 1;
             go_on
         };
-        let error = run_agent(engine.networks(), agent, images.view(), &rows, &Run { progress: Some(&refuse), cancel: None }).unwrap_err();
+        let error = run_agent(
+            engine.networks(),
+            agent,
+            images.view(),
+            &rows,
+            &Run { progress: Some(&refuse), cancel: None },
+        )
+        .unwrap_err();
         assert!(matches!(error, Error::Cancelled));
         assert_eq!(*seen.borrow(), stop + 1, "nothing runs after the refusal");
     }
     let token = CancelToken::new();
     token.cancel();
-    assert!(run_agent(engine.networks(), agent, images.view(), &rows, &Run { progress: None, cancel: Some(&token) }).is_err());
-    assert_eq!(run_agent(engine.networks(), agent, images.view(), &rows, &Run::default()).unwrap(), whole);
+    assert!(
+        run_agent(
+            engine.networks(),
+            agent,
+            images.view(),
+            &rows,
+            &Run { progress: None, cancel: Some(&token) }
+        )
+        .is_err()
+    );
+    assert_eq!(
+        run_agent(engine.networks(), agent, images.view(), &rows, &Run::default()).unwrap(),
+        whole
+    );
 }
 
 #[test]
 fn the_golden_case_comes_out() {
     let engine = engine();
-    let agreement = Golden::read(engine.bundle()).unwrap().check(engine.bundle(), engine.networks()).unwrap();
+    let agreement =
+        Golden::read(engine.bundle()).unwrap().check(engine.bundle(), engine.networks()).unwrap();
     assert_eq!(agreement.slices, 2);
     let tolerance = nasoseg::bundle::golden::TOLERANCE;
-    assert!(agreement.features <= tolerance && agreement.q <= tolerance && agreement.probability <= tolerance, "{agreement:?}");
+    assert!(
+        agreement.features <= tolerance
+            && agreement.q <= tolerance
+            && agreement.probability <= tolerance,
+        "{agreement:?}"
+    );
 }
 
 #[test]
@@ -165,10 +249,17 @@ fn a_golden_case_that_disagrees_is_told() {
     if let Some(agent) = &mut golden.agent {
         agent.q[[0, 0, 3]] += 0.01;
     }
-    assert!(golden.check(engine.bundle(), engine.networks()).unwrap_err().to_string().contains("Q values"));
+    assert!(
+        golden
+            .check(engine.bundle(), engine.networks())
+            .unwrap_err()
+            .to_string()
+            .contains("Q values")
+    );
 }
 
-/// One run of so many rows takes a second or more; a set token ends it long before, and the session goes on.
+/// One run of so many rows takes a second or more; a set token ends it long before, and the session
+/// goes on.
 #[test]
 fn a_cancel_breaks_off_a_long_model_run() {
     const ROWS: usize = 2000;
@@ -177,7 +268,13 @@ fn a_cancel_breaks_off_a_long_model_run() {
     let boxes = vec![BoundingBox::whole(images.shape()[3]).to_f32(); ROWS];
     let token = CancelToken::new();
     let segment = |rows: usize| {
-        Watch::over(Some(&token), |watch| engine.networks().watched(watch).segmenter(images.view(), &boxes[..rows], &vec![0; rows]))
+        Watch::over(Some(&token), |watch| {
+            engine.networks().watched(watch).segmenter(
+                images.view(),
+                &boxes[..rows],
+                &vec![0; rows],
+            )
+        })
     };
     let before = segment(1).unwrap();
     token.cancel();

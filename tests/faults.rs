@@ -1,6 +1,6 @@
-//! Faults on purpose (src/fault.rs): the n-th model run, read or write fails, for every n until the call passes unharmed; then a disk that is
-//! really full. Each time the status is right, the message names what failed, no output is there, and the handles still give the golden
-//! numbers.
+//! Faults on purpose (src/fault.rs): the n-th model run, read or write fails, for every n until the
+//! call passes unharmed; then a disk that is really full. Each time the status is right, the
+//! message names what failed, no output is there, and the handles still give the golden numbers.
 //!
 //! `cargo test --features fault-injection --test faults`; `make test` runs it.
 
@@ -28,8 +28,8 @@ fn system(code: i32) -> String {
     std::io::Error::from_raw_os_error(code).to_string()
 }
 
-/// Lets operation 1, 2, ... of `call` fail until it passes unharmed. Every failure has `status` and satisfies `harmless`. Gives the number of
-/// failures.
+/// Lets operation 1, 2, ... of `call` fail until it passes unharmed. Every failure has `status` and
+/// satisfies `harmless`. Gives the number of failures.
 fn each(
     faults: &Faults,
     fault: Fault,
@@ -55,7 +55,8 @@ fn contains(text: &str, words: &[&str]) {
     words.iter().for_each(|word| assert!(text.contains(word), "{word} in: {text}"));
 }
 
-/// Engine, study and results; freed when dropped. The cells let a call and the check of its failure share them.
+/// Engine, study and results; freed when dropped. The cells let a call and the check of its failure
+/// share them.
 struct Pipeline {
     engine: *mut nasoseg_engine,
     study: *mut nasoseg_study,
@@ -80,7 +81,13 @@ impl Pipeline {
                 None => abi::set_volume(study, sequence, 0.0, false),
             }
         }
-        Pipeline { engine, study, detection: Cell::new(null_mut()), segmentation: Cell::new(null_mut()), contours: Cell::new(null_mut()) }
+        Pipeline {
+            engine,
+            study,
+            detection: Cell::new(null_mut()),
+            segmentation: Cell::new(null_mut()),
+            contours: Cell::new(null_mut()),
+        }
     }
 
     fn detect(&self) -> (u32, String) {
@@ -93,7 +100,14 @@ impl Pipeline {
 
     fn segment(&self) -> (u32, String) {
         let mut made = null_mut();
-        let outcome = call!(nasoseg_segment(self.engine, self.study, self.detection.get(), null(), null(), &mut made));
+        let outcome = call!(nasoseg_segment(
+            self.engine,
+            self.study,
+            self.detection.get(),
+            null(),
+            null(),
+            &mut made
+        ));
         // SAFETY: as above.
         unsafe { nasoseg_segmentation_free(self.segmentation.replace(made)) };
         outcome
@@ -118,15 +132,22 @@ impl Pipeline {
     /// What the handles say, as tests/golden.rs writes it.
     fn lines(&self) -> String {
         // SAFETY: plain structs, for which all-zero is valid.
-        let (mut slice, mut walk, mut part): (nasoseg_detection_slice, nasoseg_trajectory, nasoseg_segmentation_slice) =
-            unsafe { std::mem::zeroed() };
+        let (mut slice, mut walk, mut part): (
+            nasoseg_detection_slice,
+            nasoseg_trajectory,
+            nasoseg_segmentation_slice,
+        ) = unsafe { std::mem::zeroed() };
         // SAFETY: as above.
-        let (mut view, mut line): (nasoseg_segmentation_view, nasoseg_contour_line) = unsafe { std::mem::zeroed() };
-        (slice.struct_size, walk.struct_size, part.struct_size) = (size_of_val(&slice), size_of_val(&walk), size_of_val(&part));
+        let (mut view, mut line): (nasoseg_segmentation_view, nasoseg_contour_line) =
+            unsafe { std::mem::zeroed() };
+        (slice.struct_size, walk.struct_size, part.struct_size) =
+            (size_of_val(&slice), size_of_val(&walk), size_of_val(&part));
         (view.struct_size, line.struct_size) = (size_of_val(&view), size_of_val(&line));
-        let (detection, segmentation, contours) = (self.detection.get(), self.segmentation.get(), self.contours.get());
+        let (detection, segmentation, contours) =
+            (self.detection.get(), self.segmentation.get(), self.contours.get());
         // SAFETY: live handles.
-        let (slices, lines) = unsafe { (nasoseg_detection_slice_count(detection), nasoseg_contours_count(contours)) };
+        let (slices, lines) =
+            unsafe { (nasoseg_detection_slice_count(detection), nasoseg_contours_count(contours)) };
         let mut out = format!("slices {slices}\n");
         for at in 0..slices {
             ok!(nasoseg_detection_get_slice(detection, at, &mut slice));
@@ -144,7 +165,8 @@ impl Pipeline {
         for at in 0..lines {
             ok!(nasoseg_contours_get_line(contours, at, &mut line));
             let (hole, count) = (u8::from(line.is_hole), line.point_count);
-            writeln!(out, "line {at} {} {hole} {count} {:.3}", line.storage_slice, line.area_mm2).unwrap();
+            writeln!(out, "line {at} {} {hole} {count} {:.3}", line.storage_slice, line.area_mm2)
+                .unwrap();
             // SAFETY: lent by the contours.
             let points = unsafe { std::slice::from_raw_parts(line.points_mm, 3 * count) };
             for (number, p) in points.chunks_exact(3).take(POINTS).enumerate() {
@@ -157,20 +179,43 @@ impl Pipeline {
     /// Every call that writes a file, by the file's name.
     fn write(&self, name: &str, folder: &Path) -> (u32, String) {
         let path = abi::text(&folder.join(name));
-        let (file, detection, segmentation, contours) = (path.as_ptr(), self.detection.get(), self.segmentation.get(), self.contours.get());
+        let (file, detection, segmentation, contours) =
+            (path.as_ptr(), self.detection.get(), self.segmentation.get(), self.contours.get());
         match name {
             "detection.json" => call!(nasoseg_detection_write(detection, file, null(), null())),
-            "mask.nii.gz" => call!(nasoseg_segmentation_write_mask(segmentation, file, null(), null())),
-            "probability.nii.gz" => call!(nasoseg_segmentation_write_probability(segmentation, file, null(), null())),
-            "preview.png" => call!(nasoseg_write_preview(detection, segmentation, contours, file, null(), null())),
-            "run.json" => call!(nasoseg_segmentation_write_record(segmentation, file, null(), null())),
-            "rtstruct.dcm" => call!(nasoseg_contours_write_rtstruct(contours, file, null(), null())),
+            "mask.nii.gz" => {
+                call!(nasoseg_segmentation_write_mask(segmentation, file, null(), null()))
+            }
+            "probability.nii.gz" => {
+                call!(nasoseg_segmentation_write_probability(segmentation, file, null(), null()))
+            }
+            "preview.png" => call!(nasoseg_write_preview(
+                detection,
+                segmentation,
+                contours,
+                file,
+                null(),
+                null()
+            )),
+            "run.json" => {
+                call!(nasoseg_segmentation_write_record(segmentation, file, null(), null()))
+            }
+            "rtstruct.dcm" => {
+                call!(nasoseg_contours_write_rtstruct(contours, file, null(), null()))
+            }
             _ => panic!("{name}"),
         }
     }
 }
 
-const OUTPUTS: [&str; 6] = ["detection.json", "mask.nii.gz", "probability.nii.gz", "preview.png", "run.json", "rtstruct.dcm"];
+const OUTPUTS: [&str; 6] = [
+    "detection.json",
+    "mask.nii.gz",
+    "probability.nii.gz",
+    "preview.png",
+    "run.json",
+    "rtstruct.dcm",
+];
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
@@ -207,7 +252,12 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|e| e.unwrap().path())
-        .map(|p| (p.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(&p).unwrap_or_default()))
+        .map(|p| {
+            (
+                p.file_name().unwrap().to_str().unwrap().to_owned(),
+                std::fs::read(&p).unwrap_or_default(),
+            )
+        })
         .collect();
     files.sort();
     files
@@ -218,7 +268,9 @@ fn the_nth_model_run_fails() {
     let faults = Faults::own();
     let pipeline = Pipeline::new(None);
     pipeline.golden();
-    for (call, agent) in [(Pipeline::detect as fn(&Pipeline) -> (u32, String), true), (Pipeline::segment, false)] {
+    for (call, agent) in
+        [(Pipeline::detect as fn(&Pipeline) -> (u32, String), true), (Pipeline::segment, false)]
+    {
         let mut graphs = BTreeSet::new();
         let runs = each(
             &faults,
@@ -226,16 +278,30 @@ fn the_nth_model_run_fails() {
             NASOSEG_ERROR_RUNTIME,
             || call(&pipeline),
             |text| {
-                assert!(if agent { pipeline.detection.get().is_null() } else { pipeline.segmentation.get().is_null() });
+                assert!(if agent {
+                    pipeline.detection.get().is_null()
+                } else {
+                    pipeline.segmentation.get().is_null()
+                });
                 contains(text, &["tests/data/micro", "a model run failed", MODEL_RUN_FAILURE]);
-                graphs.extend(["trunk.onnx", "q_head.onnx", "segmenter.onnx"].into_iter().filter(|g| text.contains(g)));
+                graphs.extend(
+                    ["trunk.onnx", "q_head.onnx", "segmenter.onnx"]
+                        .into_iter()
+                        .filter(|g| text.contains(g)),
+                );
                 pipeline.golden();
             },
         );
         match agent {
             // The trunk once for the whole slices, then trunk and head at most at every step.
-            true => assert!(runs > 15 && graphs == BTreeSet::from(["trunk.onnx", "q_head.onnx"]), "{runs} {graphs:?}"),
-            false => assert!(runs == 6 && graphs == BTreeSet::from(["segmenter.onnx"]), "{runs} {graphs:?}"),
+            true => assert!(
+                runs > 15 && graphs == BTreeSet::from(["trunk.onnx", "q_head.onnx"]),
+                "{runs} {graphs:?}"
+            ),
+            false => assert!(
+                runs == 6 && graphs == BTreeSet::from(["segmenter.onnx"]),
+                "{runs} {graphs:?}"
+            ),
         }
     }
 }
@@ -252,7 +318,13 @@ fn the_nth_model_run_of_other_kinds_fails() {
         }
     };
     let fails = |call: fn(&Pipeline) -> (u32, String), graph: &str| {
-        each(&faults, Fault::ModelRun, NASOSEG_ERROR_RUNTIME, || call(&pipeline), |text| contains(text, &[graph, MODEL_RUN_FAILURE]))
+        each(
+            &faults,
+            Fault::ModelRun,
+            NASOSEG_ERROR_RUNTIME,
+            || call(&pipeline),
+            |text| contains(text, &[graph, MODEL_RUN_FAILURE]),
+        )
     };
     assert_eq!(fails(Pipeline::detect, "volume/detector.onnx"), common::SIZE[2] as i64);
     made();
@@ -309,14 +381,19 @@ fn the_nth_read_of_a_study_fails() {
     // A sequence in memory whose files cannot be read has none.
     let memory = Pipeline::new(None);
     let out = tempfile::tempdir().unwrap();
-    let source = || call!(nasoseg_study_set_dicom_source(memory.study, 1, paths.as_ptr(), 1, null(), null()));
+    let source = || {
+        call!(nasoseg_study_set_dicom_source(memory.study, 1, paths.as_ptr(), 1, null(), null()))
+    };
     let mut failures = 0;
     let without = |text: &str| {
         contains(text, &[t1c.to_str().unwrap(), &io]);
         failures += 1;
         if failures % 10 == 1 {
             memory.golden();
-            assert_eq!(memory.write("rtstruct.dcm", out.path()).0, NASOSEG_ERROR_UNSUPPORTED as u32);
+            assert_eq!(
+                memory.write("rtstruct.dcm", out.path()).0,
+                NASOSEG_ERROR_UNSUPPORTED as u32
+            );
         }
     };
     each(&faults, Fault::Read, NASOSEG_ERROR_READ, source, without);
@@ -337,13 +414,25 @@ fn the_nth_read_of_a_study_fails() {
     let file = abi::text(&out.path().join("detection.json"));
     let back = || {
         let mut made = null_mut();
-        let outcome = call!(nasoseg_detection_read(memory.engine, memory.study, file.as_ptr(), null(), null(), &mut made));
+        let outcome = call!(nasoseg_detection_read(
+            memory.engine,
+            memory.study,
+            file.as_ptr(),
+            null(),
+            null(),
+            &mut made
+        ));
         assert_eq!(made.is_null(), outcome.0 != 0);
         // SAFETY: our own handle or NULL.
         unsafe { nasoseg_detection_free(made) };
         outcome
     };
-    assert!(each(&faults, Fault::Read, NASOSEG_ERROR_READ, back, |text| contains(text, &["detection.json", &io])) >= 2);
+    assert!(
+        each(&faults, Fault::Read, NASOSEG_ERROR_READ, back, |text| contains(
+            text,
+            &["detection.json", &io]
+        )) >= 2
+    );
 }
 
 /// The synthetic T1C in every format that is read: names and paths.
@@ -367,14 +456,28 @@ fn formats(folder: &Path) -> Vec<(&'static str, Vec<PathBuf>)> {
     let packed = folder.join("a.nii.gz");
     nasoseg::export::nifti::write_nifti(&packed, voxels.view(), &grid, "test").unwrap();
     let mut plain = Vec::new();
-    std::io::copy(&mut flate2::read::GzDecoder::new(std::fs::File::open(&packed).unwrap()), &mut plain).unwrap();
+    std::io::copy(
+        &mut flate2::read::GzDecoder::new(std::fs::File::open(&packed).unwrap()),
+        &mut plain,
+    )
+    .unwrap();
 
     let (affine, size) = (common::affine(), common::SIZE.map(|n| n.to_string()).join(" "));
-    let mut header = format!("NRRD0004\ntype: uint16\ndimension: 3\nsizes: {size}\nendian: little\n");
-    let vector = |column: usize| format!("({},{},{})", affine[0][column], affine[1][column], affine[2][column]);
-    header += &format!("space: left-posterior-superior\nspace directions: {} {} {}\n", vector(0), vector(1), vector(2));
+    let mut header =
+        format!("NRRD0004\ntype: uint16\ndimension: 3\nsizes: {size}\nendian: little\n");
+    let vector = |column: usize| {
+        format!("({},{},{})", affine[0][column], affine[1][column], affine[2][column])
+    };
+    header += &format!(
+        "space: left-posterior-superior\nspace directions: {} {} {}\n",
+        vector(0),
+        vector(1),
+        vector(2)
+    );
     header += &format!("space origin: {}\n", vector(3));
-    let nrrd = |encoding: &str, data: &[u8]| [header.as_bytes(), b"encoding: ", encoding.as_bytes(), b"\n\n", data].concat();
+    let nrrd = |encoding: &str, data: &[u8]| {
+        [header.as_bytes(), b"encoding: ", encoding.as_bytes(), b"\n\n", data].concat()
+    };
     let text = voxels.iter().map(|v| format!("{v} ")).collect::<String>();
     put("scan.raw", &bytes);
 
@@ -389,9 +492,18 @@ fn formats(folder: &Path) -> Vec<(&'static str, Vec<PathBuf>)> {
     for path in &list {
         let mut object = dicom_object::open_file(path).unwrap();
         let mut bytes = Vec::new();
-        object.write_dataset_with_ts(&mut bytes, registry.get(uids::IMPLICIT_VR_LITTLE_ENDIAN).unwrap()).unwrap();
+        object
+            .write_dataset_with_ts(
+                &mut bytes,
+                registry.get(uids::IMPLICIT_VR_LITTLE_ENDIAN).unwrap(),
+            )
+            .unwrap();
         std::fs::write(bare.join(path.file_name().unwrap()), &bytes).unwrap();
-        object.update_meta(|meta| meta.set_transfer_syntax(registry.get(uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN).unwrap()));
+        object.update_meta(|meta| {
+            meta.set_transfer_syntax(
+                registry.get(uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN).unwrap(),
+            )
+        });
         object.write_to_file(deflated.join(path.file_name().unwrap())).unwrap();
     }
     assert!(dicom_object::open_file(&list[0]).unwrap().element(tags::PIXEL_DATA).is_ok());
@@ -423,7 +535,9 @@ fn the_nth_read_fails_in_every_format() {
             }
             Err(error) => (error.code(), error.chain()),
         };
-        let reads = each(&faults, Fault::Read, NASOSEG_ERROR_READ, whole, |text| contains(text, &[&folder, &io]));
+        let reads = each(&faults, Fault::Read, NASOSEG_ERROR_READ, whole, |text| {
+            contains(text, &[&folder, &io])
+        });
         assert!(reads >= 4, "{name}: {reads}");
     }
 }
@@ -444,7 +558,13 @@ fn the_nth_write_fails() {
             contains(text, &[out.path().join(name).to_str().unwrap(), &system(libc::ENOSPC)]);
             assert_eq!(files(out.path()), before);
         };
-        let writes = each(&faults, Fault::Write, NASOSEG_ERROR_WRITE, || pipeline.write(name, out.path()), unharmed);
+        let writes = each(
+            &faults,
+            Fault::Write,
+            NASOSEG_ERROR_WRITE,
+            || pipeline.write(name, out.path()),
+            unharmed,
+        );
         // Making it, (writing it,) flushing it to the disk, renaming it.
         assert!(writes >= if name.ends_with(".nii.gz") { 3 } else { 4 }, "{name}: {writes}");
         assert!(std::fs::metadata(out.path().join(name)).unwrap().len() > 100);
@@ -453,14 +573,16 @@ fn the_nth_write_fails() {
     pipeline.golden();
 }
 
-/// No file of this process may grow beyond so many bytes, until dropped: what a full disk does to every writer, other people's too.
+/// No file of this process may grow beyond so many bytes, until dropped: what a full disk does to
+/// every writer, other people's too.
 #[cfg(target_os = "linux")]
 struct FullDisk(libc::rlimit);
 
 #[cfg(target_os = "linux")]
 impl FullDisk {
     fn at(bytes: u64) -> Self {
-        // SAFETY: plain system calls on structs of ours; a signal that is ignored makes the write fail instead of the process.
+        // SAFETY: plain system calls on structs of ours; a signal that is ignored makes the write
+        // fail instead of the process.
         unsafe {
             libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
             let mut before = std::mem::zeroed();
@@ -496,7 +618,10 @@ fn the_disk_is_full() {
             let full = FullDisk::at(space);
             let (status, text) = pipeline.write(name, out.path());
             drop(full);
-            assert_eq!(status, NASOSEG_ERROR_WRITE as u32, "{name} with {space} of {size} bytes: {text}");
+            assert_eq!(
+                status, NASOSEG_ERROR_WRITE as u32,
+                "{name} with {space} of {size} bytes: {text}"
+            );
             contains(&text, &[out.path().join(name).to_str().unwrap(), &system(libc::EFBIG)]);
             assert_eq!(files(out.path()), before, "{name} with {space} of {size} bytes");
         }
@@ -514,13 +639,23 @@ fn the_disk_is_full_for_the_program() {
     let bundle = common::micro();
     for space in [0, 700, 5_000] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nasoseg"));
-        command.arg("run").args(trio.arguments("")).args(["--device", "cpu", "--bundle"]).arg(&bundle).arg("--out").arg(out.path());
+        command
+            .arg("run")
+            .args(trio.arguments(""))
+            .args(["--device", "cpu", "--bundle"])
+            .arg(&bundle)
+            .arg("--out")
+            .arg(out.path());
         // SAFETY: both calls are safe between fork and exec.
         unsafe {
             command.pre_exec(move || {
                 libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
                 let limit = libc::rlimit { rlim_cur: space, rlim_max: libc::RLIM_INFINITY };
-                if libc::setrlimit(libc::RLIMIT_FSIZE, &limit) == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+                if libc::setrlimit(libc::RLIMIT_FSIZE, &limit) == 0 {
+                    Ok(())
+                } else {
+                    Err(std::io::Error::last_os_error())
+                }
             });
         }
         let output = command.output().unwrap();
@@ -531,7 +666,8 @@ fn the_disk_is_full_for_the_program() {
     }
 }
 
-/// A library with this feature is refused by `make install`; this test's own program stands for one.
+/// A library with this feature is refused by `make install`; this test's own program stands for
+/// one.
 #[cfg(unix)]
 #[test]
 fn what_can_fail_on_purpose_is_not_installed() {
@@ -543,7 +679,9 @@ fn what_can_fail_on_purpose_is_not_installed() {
             let path = built.path().join(name);
             let _ = std::fs::remove_file(&path);
             match name == faulty {
-                true => std::os::unix::fs::symlink(std::env::current_exe().unwrap(), &path).unwrap(),
+                true => {
+                    std::os::unix::fs::symlink(std::env::current_exe().unwrap(), &path).unwrap()
+                }
                 false => std::fs::write(&path, b"nothing").unwrap(),
             }
         }

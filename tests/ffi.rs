@@ -1,5 +1,5 @@
-//! The C ABI with DICOM: loading, and a volume in memory that is given the files it came from. The rest of the ABI is tested from C
-//! (tests/ctest).
+//! The C ABI with DICOM: loading, and a volume in memory that is given the files it came from. The
+//! rest of the ABI is tested from C (tests/ctest).
 
 mod common;
 
@@ -27,7 +27,8 @@ fn run(engine: *const nasoseg_engine, study: *mut nasoseg_study, folder: &Path) 
     ok!(nasoseg_segment(engine, study, detection, null(), null(), &mut segmentation));
     ok!(nasoseg_contour(segmentation, null(), null(), &mut contours));
     // SAFETY: plain structs, for which all-zero is valid.
-    let (mut view, mut slice): (nasoseg_segmentation_view, nasoseg_detection_slice) = unsafe { std::mem::zeroed() };
+    let (mut view, mut slice): (nasoseg_segmentation_view, nasoseg_detection_slice) =
+        unsafe { std::mem::zeroed() };
     view.struct_size = size_of::<nasoseg_segmentation_view>();
     slice.struct_size = size_of::<nasoseg_detection_slice>();
     ok!(nasoseg_segmentation_get_view(segmentation, &mut view));
@@ -42,7 +43,8 @@ fn run(engine: *const nasoseg_engine, study: *mut nasoseg_study, folder: &Path) 
         .collect();
     let file = folder.join("rtstruct.dcm");
     let _ = std::fs::remove_file(&file);
-    let (status, _) = call!(nasoseg_contours_write_rtstruct(contours, text(&file).as_ptr(), null(), null()));
+    let (status, _) =
+        call!(nasoseg_contours_write_rtstruct(contours, text(&file).as_ptr(), null(), null()));
     assert_eq!(file.exists(), status == 0);
     let contours_written = if status == 0 { written(&file) } else { Vec::new() };
     // SAFETY: live handles, not used afterwards.
@@ -65,7 +67,13 @@ fn written(file: &Path) -> Vec<(String, f64)> {
         .iter()
         .map(|c| {
             let image = &c.element(tags::CONTOUR_IMAGE_SEQUENCE).unwrap().items().unwrap()[0];
-            let uid = image.element(tags::REFERENCED_SOP_INSTANCE_UID).unwrap().to_str().unwrap().trim_end_matches('\0').to_owned();
+            let uid = image
+                .element(tags::REFERENCED_SOP_INSTANCE_UID)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .trim_end_matches('\0')
+                .to_owned();
             (uid, c.element(tags::CONTOUR_DATA).unwrap().to_multi_float64().unwrap()[2])
         })
         .collect()
@@ -93,7 +101,9 @@ fn a_volume_in_memory_gets_the_uids_of_the_files_it_came_from() {
 
     let t1c = text(&folder.join("t1c"));
     let paths: [*const c_char; 1] = [t1c.as_ptr()];
-    let source = |study: *mut nasoseg_study| call!(nasoseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), null()));
+    let source = |study: *mut nasoseg_study| {
+        call!(nasoseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), null()))
+    };
     for upside_down in [false, true] {
         let study = new_study();
         (0..3).for_each(|sequence| set_volume(study, sequence, 0.0, upside_down));
@@ -116,13 +126,18 @@ fn a_volume_in_memory_gets_the_uids_of_the_files_it_came_from() {
         assert_eq!(sorted(&memory), sorted(&files));
     }
 
-    // Within a hundredth of a millimetre it is the same place; beyond, the call fails and the volume stays without files.
+    // Within a hundredth of a millimetre it is the same place; beyond, the call fails and the
+    // volume stays without files.
     let study = new_study();
-    (0..3).for_each(|sequence| set_volume(study, sequence, if sequence == 1 { 0.008 } else { 0.0 }, false));
+    (0..3).for_each(|sequence| {
+        set_volume(study, sequence, if sequence == 1 { 0.008 } else { 0.0 }, false)
+    });
     assert_eq!(source(study).0, 0);
     assert_eq!(run(engine, study, folder).status, 0);
     let study = new_study();
-    (0..3).for_each(|sequence| set_volume(study, sequence, if sequence == 1 { 0.02 } else { 0.0 }, false));
+    (0..3).for_each(|sequence| {
+        set_volume(study, sequence, if sequence == 1 { 0.02 } else { 0.0 }, false)
+    });
     let (status, text) = source(study);
     assert_eq!(status, nasoseg_status::NASOSEG_ERROR_GEOMETRY as u32);
     assert!(text.contains("0.020 mm"), "{text}");
@@ -147,7 +162,8 @@ extern "C" fn stop(_progress: *const nasoseg_progress, user_data: *mut c_void) -
 fn a_cancel_stops_what_reads_and_writes_dicom() {
     const CANCELLED: u32 = nasoseg_status::NASOSEG_CANCELLED as u32;
     let trio = trio();
-    let (folder, mut engine, mut options, mut cancel) = (trio.dir.path(), null_mut(), null_mut(), null_mut());
+    let (folder, mut engine, mut options, mut cancel) =
+        (trio.dir.path(), null_mut(), null_mut(), null_mut());
     ok!(nasoseg_options_new(&mut options));
     ok!(nasoseg_options_set_device(options, c"cpu".as_ptr()));
     ok!(nasoseg_engine_new(text(&common::micro()).as_ptr(), options, null(), &mut engine));
@@ -164,14 +180,21 @@ fn a_cancel_stops_what_reads_and_writes_dicom() {
     let study = new_study();
     for ticks in [1, 2] {
         arm(ticks);
-        assert_eq!(call!(nasoseg_study_load(study, 1, paths.as_ptr(), 1, null(), cancel)).0, CANCELLED);
-        let (status, _) = call!(nasoseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), null()));
+        assert_eq!(
+            call!(nasoseg_study_load(study, 1, paths.as_ptr(), 1, null(), cancel)).0,
+            CANCELLED
+        );
+        let (status, _) =
+            call!(nasoseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), null()));
         assert_eq!(status, nasoseg_status::NASOSEG_ERROR_ARGUMENT as u32, "nothing was loaded");
     }
     (0..3).for_each(|sequence| set_volume(study, sequence, 0.0, false));
     for ticks in [1, 2] {
         arm(ticks);
-        assert_eq!(call!(nasoseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), cancel)).0, CANCELLED);
+        assert_eq!(
+            call!(nasoseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), cancel)).0,
+            CANCELLED
+        );
     }
     arm(3);
     ok!(nasoseg_study_set_dicom_source(study, 1, paths.as_ptr(), 1, null(), cancel));
@@ -182,7 +205,10 @@ fn a_cancel_stops_what_reads_and_writes_dicom() {
     ok!(nasoseg_contour(segmentation, null(), null(), &mut contours));
     let file = folder.join("rtstruct.dcm");
     arm(1);
-    assert_eq!(call!(nasoseg_contours_write_rtstruct(contours, text(&file).as_ptr(), null(), cancel)).0, CANCELLED);
+    assert_eq!(
+        call!(nasoseg_contours_write_rtstruct(contours, text(&file).as_ptr(), null(), cancel)).0,
+        CANCELLED
+    );
     assert!(!file.exists());
     arm(3);
     ok!(nasoseg_contours_write_rtstruct(contours, text(&file).as_ptr(), null(), cancel));

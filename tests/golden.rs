@@ -1,7 +1,9 @@
-//! One study through the Rust API: the numbers that the C and C++ tests (tests/ctest) must find too. NASOSEG_BLESS=1 rewrites them.
+//! One study through the Rust API: the numbers that the C and C++ tests (tests/ctest) must find
+//! too. NASOSEG_BLESS=1 rewrites them.
 //!
-//! In: the synthetic sequences in memory and the micro bundle. Out: lines of `key numbers...` in tests/data/golden/pipeline.txt, which C reads
-//! with scanf. Numbers are compared with tolerances that allow for another machine's kernels.
+//! In: the synthetic sequences in memory and the micro bundle. Out: lines of `key numbers...` in
+//! tests/data/golden/pipeline.txt, which C reads with scanf. Numbers are compared with tolerances
+//! that allow for another machine's kernels.
 
 mod common;
 
@@ -15,20 +17,34 @@ use nasoseg::{DetectOptions, Device, Engine, EngineOptions, Run, Study, StudyOpt
 
 fn pipeline() -> String {
     let grid = Grid::from_affine(common::SIZE, &common::affine()).unwrap();
-    let volumes = [0, 1, 2]
-        .map(|sequence| Arc::new(Volume::new(common::head_voxels(sequence, &grid), grid.clone(), Source::Memory, "test").unwrap()));
+    let volumes = [0, 1, 2].map(|sequence| {
+        Arc::new(
+            Volume::new(common::head_voxels(sequence, &grid), grid.clone(), Source::Memory, "test")
+                .unwrap(),
+        )
+    });
     let study = Study::new(volumes, &StudyOptions::default(), &Run::default()).unwrap();
-    let engine = Engine::open(&common::micro(), &EngineOptions::default().with_device(Device::Cpu), &Run::default()).unwrap();
+    let engine = Engine::open(
+        &common::micro(),
+        &EngineOptions::default().with_device(Device::Cpu),
+        &Run::default(),
+    )
+    .unwrap();
     let detection = engine.detect(&study, &DetectOptions::default(), &Run::default()).unwrap();
     let segmentation = engine.segment(&study, &detection, &Run::default()).unwrap();
-    let contours = contour(&study, &segmentation, &ContourOptions::default(), &Run::default()).unwrap();
+    let contours =
+        contour(&study, &segmentation, &ContourOptions::default(), &Run::default()).unwrap();
 
     let mut out = String::new();
     let mut line = |text: String| writeln!(out, "{text}").unwrap();
     line(format!("slices {}", detection.slices().len()));
     for s in detection.slices() {
         let [x0, y0, x1, y1] = s.bounding_box.unwrap().0;
-        line(format!("box {} {} {x0:.6} {y0:.6} {x1:.6} {y1:.6}", s.info.slice, s.trajectory.as_ref().unwrap().steps()));
+        line(format!(
+            "box {} {} {x0:.6} {y0:.6} {x1:.6} {y1:.6}",
+            s.info.slice,
+            s.trajectory.as_ref().unwrap().steps()
+        ));
     }
     line(format!("volume_mm3 {:.3}", segmentation.volume_mm3));
     for s in &segmentation.slices {
@@ -36,7 +52,13 @@ fn pipeline() -> String {
     }
     line(format!("lines {}", contours.len()));
     for (at, c) in contours.all().iter().enumerate() {
-        line(format!("line {at} {} {} {} {:.3}", c.slice, u8::from(c.hole), c.points.len(), c.area_mm2));
+        line(format!(
+            "line {at} {} {} {} {:.3}",
+            c.slice,
+            u8::from(c.hole),
+            c.points.len(),
+            c.area_mm2
+        ));
         for (number, p) in c.points.iter().take(POINTS).enumerate() {
             line(format!("point {at} {number} {:.4} {:.4} {:.4}", p[0], p[1], p[2]));
         }

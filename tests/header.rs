@@ -1,14 +1,28 @@
-//! include/nasoseg.h is what cbindgen makes of src/ffi, with the story on top. NASOSEG_BLESS=1 rewrites it.
+//! include/nasoseg.h is what cbindgen makes of src/ffi, with the story on top. NASOSEG_BLESS=1
+//! rewrites it.
 
 use std::path::Path;
 
 fn generated() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).unwrap();
-    config.header = Some(std::fs::read_to_string(root.join("src/ffi/story.h")).unwrap().trim_end().to_owned());
+    config.header =
+        Some(std::fs::read_to_string(root.join("src/ffi/story.h")).unwrap().trim_end().to_owned());
     let mut builder = cbindgen::Builder::new().with_config(config);
     // In the order in which a caller meets them.
-    for name in ["version", "error", "options", "run", "volume", "study", "engine", "detection", "segmentation", "contours", "export"] {
+    for name in [
+        "version",
+        "error",
+        "options",
+        "run",
+        "volume",
+        "study",
+        "engine",
+        "detection",
+        "segmentation",
+        "contours",
+        "export",
+    ] {
         builder = builder.with_src(root.join(format!("src/ffi/{name}.rs")));
     }
     let mut header = Vec::new();

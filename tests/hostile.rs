@@ -1,7 +1,8 @@
 //! Files changed at random: every reader gives a volume or an error, in bounded memory and time.
 //!
-//! Seeds are made here; `NASOSEG_HOSTILE_SEEDS` adds a folder (fuzz/seeds, with one folder a format), `NASOSEG_HOSTILE_SECONDS` says how long each
-//! format takes. The numbers are drawn from a fixed seed. What fuzzing found is kept below, byte by byte.
+//! Seeds are made here; `NASOSEG_HOSTILE_SEEDS` adds a folder (fuzz/seeds, with one folder a
+//! format), `NASOSEG_HOSTILE_SECONDS` says how long each format takes. The numbers are drawn from a
+//! fixed seed. What fuzzing found is kept below, byte by byte.
 
 #[path = "../fuzz/bound.rs"]
 mod bound;
@@ -35,7 +36,8 @@ impl Random {
 
 /// One to four changes such as damaged or forged files have.
 fn change(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
-    const NUMBERS: [u32; 10] = [0, 1, 0x7f, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff];
+    const NUMBERS: [u32; 10] =
+        [0, 1, 0x7f, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff];
     for _ in 0..1 + random.below(4) {
         if bytes.is_empty() {
             return;
@@ -73,10 +75,16 @@ fn change(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
 fn shake(format: &str, mut seeds: Vec<Vec<u8>>, read: impl Fn(&[u8]) -> usize) {
     let _alone = ALONE.lock().unwrap_or_else(|p| p.into_inner());
     for (n, seed) in seeds.iter().enumerate() {
-        assert!(bound::bounded(seed, bound::is_packed(seed), &read) > 0 && read(seed) > 0, "{format} seed {n} is read");
+        assert!(
+            bound::bounded(seed, bound::is_packed(seed), &read) > 0 && read(seed) > 0,
+            "{format} seed {n} is read"
+        );
     }
     if let Ok(folder) = std::env::var("NASOSEG_HOSTILE_SEEDS") {
-        let mut files: Vec<_> = std::fs::read_dir(Path::new(&folder).join(format)).unwrap().map(|f| f.unwrap().path()).collect();
+        let mut files: Vec<_> = std::fs::read_dir(Path::new(&folder).join(format))
+            .unwrap()
+            .map(|f| f.unwrap().path())
+            .collect();
         files.sort();
         seeds.extend(files.iter().map(|f| std::fs::read(f).unwrap()));
     }
@@ -112,7 +120,8 @@ fn voxels(volume: nasoseg::Result<nasoseg::Volume>) -> usize {
 
 #[test]
 fn dicom_files_changed_at_random() {
-    let mut seeds = vec![enhanced(uids::EXPLICIT_VR_LITTLE_ENDIAN), enhanced(uids::IMPLICIT_VR_LITTLE_ENDIAN)];
+    let mut seeds =
+        vec![enhanced(uids::EXPLICIT_VR_LITTLE_ENDIAN), enhanced(uids::IMPLICIT_VR_LITTLE_ENDIAN)];
     seeds.push(enhanced(uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN));
     seeds.push(enhanced(uids::RLE_LOSSLESS));
     shake("dicom", seeds, |input| voxels(dicom::read_bytes(input, Path::new("changed.dcm"))));
@@ -127,8 +136,11 @@ fn nifti_files_changed_at_random() {
     write_nifti(&path, array.view(), &grid, "seed").unwrap();
     let packed = std::fs::read(&path).unwrap();
     let mut plain = Vec::new();
-    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed.as_slice()), &mut plain).unwrap();
-    shake("nifti", vec![packed, plain], |input| voxels(nifti::read_bytes(input, Path::new("changed.nii"))));
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed.as_slice()), &mut plain)
+        .unwrap();
+    shake("nifti", vec![packed, plain], |input| {
+        voxels(nifti::read_bytes(input, Path::new("changed.nii")))
+    });
 }
 
 #[test]
@@ -152,9 +164,12 @@ fn nrrd_files_changed_at_random() {
 
 #[test]
 fn manifests_changed_at_random() {
-    let seeds = ["micro", "fixed", "proposals", "volume"]
-        .map(|kind| std::fs::read(common::micro().with_file_name(kind).join("bundle.json")).unwrap());
-    shake("bundle", seeds.to_vec(), |input| usize::from(Manifest::parse(input, "changed.json").is_ok()));
+    let seeds = ["micro", "fixed", "proposals", "volume"].map(|kind| {
+        std::fs::read(common::micro().with_file_name(kind).join("bundle.json")).unwrap()
+    });
+    shake("bundle", seeds.to_vec(), |input| {
+        usize::from(Manifest::parse(input, "changed.json").is_ok())
+    });
 }
 
 #[test]
@@ -182,7 +197,11 @@ fn manifests_that_are_huge_or_deep() {
     });
     // In its folder, too.
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("bundle.json"), with(&format!("\"{}\"", "x".repeat(300_000)))).unwrap();
+    std::fs::write(
+        folder.path().join("bundle.json"),
+        with(&format!("\"{}\"", "x".repeat(300_000))),
+    )
+    .unwrap();
     assert!(nasoseg::Bundle::open(folder.path()).unwrap_err().to_string().contains("longer than"));
 }
 
@@ -192,9 +211,19 @@ fn gzip_that_inflates_to_more_or_less_than_the_header_says() {
     let grid = Grid::from_affine([5, 4, 3], &common::affine()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("image.nii.gz");
-    write_nifti(&path, ndarray::Array3::from_shape_fn((3, 4, 5), |(k, j, i)| (k + j + i) as u8).view(), &grid, "").unwrap();
+    write_nifti(
+        &path,
+        ndarray::Array3::from_shape_fn((3, 4, 5), |(k, j, i)| (k + j + i) as u8).view(),
+        &grid,
+        "",
+    )
+    .unwrap();
     let mut plain = Vec::new();
-    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(std::fs::read(&path).unwrap().as_slice()), &mut plain).unwrap();
+    std::io::Read::read_to_end(
+        &mut flate2::read::GzDecoder::new(std::fs::read(&path).unwrap().as_slice()),
+        &mut plain,
+    )
+    .unwrap();
     let pack = |bytes: &[u8], more: usize| {
         let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         std::io::Write::write_all(&mut gz, bytes).unwrap();
@@ -203,7 +232,9 @@ fn gzip_that_inflates_to_more_or_less_than_the_header_says() {
     };
     // 64 MiB behind the voxels: not looked at.
     let more = pack(&plain, 64 << 20);
-    let taken = bound::bounded(&more, false, |input| voxels(nifti::read_bytes(input, Path::new("more.nii.gz"))));
+    let taken = bound::bounded(&more, false, |input| {
+        voxels(nifti::read_bytes(input, Path::new("more.nii.gz")))
+    });
     assert!(taken < 4 << 20, "{taken}");
     // A header that promises 256 MiB of voxels, and a file of 1 MiB that holds half of them.
     let mut lie = plain[..352].to_vec();
@@ -228,16 +259,24 @@ use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 fn enhanced(syntax: &str) -> Vec<u8> {
     let text = |tag, vr, value: &str| DataElement::new(tag, vr, PrimitiveValue::from(value));
     let group = |tag: Tag, inside: Vec<DataElement<InMemDicomObject>>| {
-        DataElement::new(tag, VR::SQ, DataSetSequence::from(vec![InMemDicomObject::from_element_iter(inside)]))
+        DataElement::new(
+            tag,
+            VR::SQ,
+            DataSetSequence::from(vec![InMemDicomObject::from_element_iter(inside)]),
+        )
     };
     let frames: Vec<InMemDicomObject> = (0..2)
         .map(|n| {
-            let plane = vec![text(tags::IMAGE_POSITION_PATIENT, VR::DS, &format!("0\\0\\{}", 3 * n))];
+            let plane =
+                vec![text(tags::IMAGE_POSITION_PATIENT, VR::DS, &format!("0\\0\\{}", 3 * n))];
             InMemDicomObject::from_element_iter([group(tags::PLANE_POSITION_SEQUENCE, plane)])
         })
         .collect();
     let shared = vec![
-        group(tags::PLANE_ORIENTATION_SEQUENCE, vec![text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0")]),
+        group(
+            tags::PLANE_ORIENTATION_SEQUENCE,
+            vec![text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0")],
+        ),
         group(tags::PIXEL_MEASURES_SEQUENCE, vec![text(tags::PIXEL_SPACING, VR::DS, "0.5\\0.75")]),
     ];
     let mut object = InMemDicomObject::from_element_iter([
@@ -250,7 +289,11 @@ fn enhanced(syntax: &str) -> Vec<u8> {
         text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2"),
         text(tags::NUMBER_OF_FRAMES, VR::IS, "2"),
         group(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, shared),
-        DataElement::new(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, VR::SQ, DataSetSequence::from(frames)),
+        DataElement::new(
+            tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
+            VR::SQ,
+            DataSetSequence::from(frames),
+        ),
     ]);
     for (tag, value) in [
         (tags::SAMPLES_PER_PIXEL, 1u16),
@@ -276,9 +319,17 @@ fn enhanced(syntax: &str) -> Vec<u8> {
             Value::PixelSequence(PixelFragmentSequence::new_fragments(vec![frame(0), frame(100)]));
         object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, value));
     } else {
-        object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16((0..24).collect())));
+        object.put(DataElement::new(
+            tags::PIXEL_DATA,
+            VR::OW,
+            PrimitiveValue::U16((0..24).collect()),
+        ));
     }
     let mut bytes = Vec::new();
-    object.with_meta(FileMetaTableBuilder::new().transfer_syntax(syntax)).unwrap().write_all(&mut bytes).unwrap();
+    object
+        .with_meta(FileMetaTableBuilder::new().transfer_syntax(syntax))
+        .unwrap()
+        .write_all(&mut bytes)
+        .unwrap();
     bytes
 }

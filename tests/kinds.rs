@@ -1,5 +1,6 @@
-//! Bundles of every kind: what the library makes of them is what the plain reading of docs/bundle.md makes (tests/data/kinds.py), a known shape
-//! comes back where it was, and every command, edit and status works for them.
+//! Bundles of every kind: what the library makes of them is what the plain reading of
+//! docs/bundle.md makes (tests/data/kinds.py), a known shape comes back where it was, and every
+//! command, edit and status works for them.
 
 mod common;
 
@@ -7,17 +8,17 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ndarray::{Array1, Array2, Array3, Array4, Axis};
-use ndarray_npy::{NpzReader, ReadableElement};
 use nasoseg::bundle::golden::Golden;
 use nasoseg::bundle::manifest::{Detector, FitKind};
 use nasoseg::detect::file::{from_json, to_json};
 use nasoseg::export::nifti::write_nifti;
 use nasoseg::study::{Grid, Reslice, Source};
 use nasoseg::{
-    BoundingBox, CancelToken, DetectOptions, Detection, Device, Engine, EngineOptions, Error, Run, Stage, Status, Study, StudyOptions,
-    Volume,
+    BoundingBox, CancelToken, DetectOptions, Detection, Device, Engine, EngineOptions, Error, Run,
+    Stage, Status, Study, StudyOptions, Volume,
 };
+use ndarray::{Array1, Array2, Array3, Array4, Axis};
+use ndarray_npy::{NpzReader, ReadableElement};
 use serde_json::{Value, json};
 
 const KINDS: [&str; 3] = ["fixed", "proposals", "volume"];
@@ -31,12 +32,16 @@ fn open(dir: &Path) -> nasoseg::Result<Engine> {
 }
 
 fn read<T: ReadableElement, D: ndarray::Dimension>(file: &str, name: &str) -> ndarray::Array<T, D> {
-    NpzReader::new(std::fs::File::open(data("kinds").join(file)).unwrap()).unwrap().by_name(name).unwrap()
+    NpzReader::new(std::fs::File::open(data("kinds").join(file)).unwrap())
+        .unwrap()
+        .by_name(name)
+        .unwrap()
 }
 
 /// Three volumes on one grid.
 fn together(voxels: [Array3<f32>; 3], grid: &Grid, reslice: Reslice) -> Study {
-    let volumes = voxels.map(|voxels| Arc::new(Volume::new(voxels, grid.clone(), Source::Memory, "made").unwrap()));
+    let volumes = voxels
+        .map(|voxels| Arc::new(Volume::new(voxels, grid.clone(), Source::Memory, "made").unwrap()));
     let mut options = StudyOptions::default();
     options.reslice = reslice;
     Study::new(volumes, &options, &Run::default()).unwrap()
@@ -45,12 +50,19 @@ fn together(voxels: [Array3<f32>; 3], grid: &Grid, reslice: Reslice) -> Study {
 /// The small study of tests/data/kinds.py: nine slices, unevenly spaced.
 fn small() -> Study {
     let volumes: Array4<i16> = read("study.npz", "volumes");
-    let (spacing, places): (Array1<f64>, Array1<f64>) = (read("study.npz", "spacing_mm"), read("study.npz", "places_mm"));
+    let (spacing, places): (Array1<f64>, Array1<f64>) =
+        (read("study.npz", "spacing_mm"), read("study.npz", "places_mm"));
     let (_, nk, nj, ni) = volumes.dim();
     let start = |n: usize, mm: f64| -((n - 1) as f64) / 2.0 * mm;
-    let origins = places.iter().map(|z| [start(ni, spacing[1]), start(nj, spacing[0]), *z]).collect();
-    let grid = Grid::new([ni, nj, nk], [spacing[1], 0.0, 0.0], [0.0, spacing[0], 0.0], origins).unwrap();
-    together([0, 1, 2].map(|c| volumes.index_axis(Axis(0), c).mapv(f32::from)), &grid, Reslice::Never)
+    let origins =
+        places.iter().map(|z| [start(ni, spacing[1]), start(nj, spacing[0]), *z]).collect();
+    let grid =
+        Grid::new([ni, nj, nk], [spacing[1], 0.0, 0.0], [0.0, spacing[0], 0.0], origins).unwrap();
+    together(
+        [0, 1, 2].map(|c| volumes.index_axis(Axis(0), c).mapv(f32::from)),
+        &grid,
+        Reslice::Never,
+    )
 }
 
 fn detect(engine: &Engine, study: &Study) -> Detection {
@@ -66,22 +78,46 @@ fn boxes_and_masks_are_those_of_the_plain_reading() {
         let expected: Array2<f64> = read(&format!("{kind}.npz"), "boxes");
         for (slice, expected) in detection.slices().iter().zip(expected.rows()) {
             match slice.bounding_box {
-                None => assert!(expected.iter().all(|v| v.is_nan()), "{kind} {}: {expected}", slice.info.slice),
-                Some(b) => {
-                    (0..4).for_each(|c| assert!((b.0[c] - expected[c]).abs() < 1e-9, "{kind} {}: {b:?} {expected}", slice.info.slice))
-                }
+                None => assert!(
+                    expected.iter().all(|v| v.is_nan()),
+                    "{kind} {}: {expected}",
+                    slice.info.slice
+                ),
+                Some(b) => (0..4).for_each(|c| {
+                    assert!(
+                        (b.0[c] - expected[c]).abs() < 1e-9,
+                        "{kind} {}: {b:?} {expected}",
+                        slice.info.slice
+                    )
+                }),
             }
-            assert_eq!(slice.statuses.contains(&Status::NoLesion), slice.bounding_box.is_none(), "{kind}");
+            assert_eq!(
+                slice.statuses.contains(&Status::NoLesion),
+                slice.bounding_box.is_none(),
+                "{kind}"
+            );
         }
         let found = engine.segment(&study, &detection, &Run::default()).unwrap();
         let expected: Array3<f32> = read(&format!("{kind}.npz"), "probability");
-        let worst = found.probability.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let worst =
+            found.probability.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         println!("{kind}: probabilities differ by {worst:e}");
         assert!(worst < 1e-5, "{kind}: {worst}");
         let near = |p: f32| (p - found.threshold).abs() < 1e-5;
-        assert!(found.mask.iter().zip(&expected).all(|(m, p)| near(*p) || (*m == 1) == (*p >= found.threshold)), "{kind}");
+        assert!(
+            found
+                .mask
+                .iter()
+                .zip(&expected)
+                .all(|(m, p)| near(*p) || (*m == 1) == (*p >= found.threshold)),
+            "{kind}"
+        );
         assert!(found.mask.iter().filter(|m| **m == 1).count() > 300, "{kind}");
-        let empty = found.slices.iter().zip(detection.slices()).all(|(s, d)| d.bounding_box.is_some() || s.pixels == 0);
+        let empty = found
+            .slices
+            .iter()
+            .zip(detection.slices())
+            .all(|(s, d)| d.bounding_box.is_some() || s.pixels == 0);
         assert!(empty && found.volume_mm3 > 1000.0, "{kind}");
     }
 }
@@ -93,10 +129,16 @@ fn golden_cases_come_out_and_disagreements_are_told() {
         let golden = Golden::read(engine.bundle()).unwrap();
         let check = |golden: &Golden| golden.check(engine.bundle(), engine.networks());
         let agreement = check(&golden).unwrap();
-        assert!(agreement.slices == 3 && agreement.probability < 1e-5 && agreement.boxes < 1e-9, "{kind}: {agreement:?}");
+        assert!(
+            agreement.slices == 3 && agreement.probability < 1e-5 && agreement.boxes < 1e-9,
+            "{kind}: {agreement:?}"
+        );
         let told = |golden: Golden, words: &str| {
             let error = check(&golden).unwrap_err().to_string();
-            assert!(error.contains("does not reproduce the golden case") && error.contains(words), "{kind}: {error}");
+            assert!(
+                error.contains("does not reproduce the golden case") && error.contains(words),
+                "{kind}: {error}"
+            );
         };
         let mut changed = golden.clone();
         changed.probability[[1, 0, 40, 50]] += 0.01;
@@ -121,23 +163,33 @@ fn golden_cases_come_out_and_disagreements_are_told() {
 #[test]
 fn golden_cases_that_do_not_fit_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    for (kind, other) in [("fixed", "proposals"), ("proposals", "fixed"), ("volume", "proposals"), ("proposals", "volume")] {
+    for (kind, other) in [
+        ("fixed", "proposals"),
+        ("proposals", "fixed"),
+        ("volume", "proposals"),
+        ("proposals", "volume"),
+    ] {
         let edit = |manifest: &mut Value, dir: &Path| {
-            std::fs::copy(data(other).join("golden/golden.npz"), dir.join("golden/golden.npz")).unwrap();
+            std::fs::copy(data(other).join("golden/golden.npz"), dir.join("golden/golden.npz"))
+                .unwrap();
             sum(manifest, dir, "golden/golden.npz");
         };
         let engine = open(&changed(kind, dir.path(), edit)).unwrap();
         let read = Golden::read(engine.bundle());
         // A fixed box may stand for any, so that proposals' boxes do, where every slice has one.
         let error = read.unwrap_err();
-        assert!(error.to_string().contains("not a golden case (docs/bundle.md)"), "{kind} {other}: {error}");
+        assert!(
+            error.to_string().contains("not a golden case (docs/bundle.md)"),
+            "{kind} {other}: {error}"
+        );
     }
 }
 
 /// A copy of a bundle with a change; the sums of files are the caller's affair.
 fn changed(kind: &str, dir: &Path, edit: impl FnOnce(&mut Value, &Path)) -> PathBuf {
     let source = data(kind);
-    let mut manifest: Value = serde_json::from_slice(&std::fs::read(source.join("bundle.json")).unwrap()).unwrap();
+    let mut manifest: Value =
+        serde_json::from_slice(&std::fs::read(source.join("bundle.json")).unwrap()).unwrap();
     std::fs::create_dir_all(dir.join("golden")).unwrap();
     for file in manifest["files"].as_object().unwrap().keys() {
         std::fs::copy(source.join(file), dir.join(file)).unwrap();
@@ -160,18 +212,27 @@ fn graphs_of_another_signature_are_refused() {
     let refused = |kind: &str, words: &[&str], edit: &dyn Fn(&mut Value, &Path)| {
         let error = open(&changed(kind, dir.path(), edit)).err().unwrap();
         assert!(matches!(error, Error::Bundle { .. }), "{error:?}");
-        words.iter().for_each(|w| assert!(error.to_string().contains(w), "{w:?} is not in: {error}"));
+        words
+            .iter()
+            .for_each(|w| assert!(error.to_string().contains(w), "{w:?} is not in: {error}"));
     };
     refused(
         "proposals",
-        &["segmenter.onnx: the graph's signature is", "outputs boxes Float32 [1, some, 4], scores Float32 [1, some]"],
+        &[
+            "segmenter.onnx: the graph's signature is",
+            "outputs boxes Float32 [1, some, 4], scores Float32 [1, some]",
+        ],
         &|m, _| {
             m["detector"]["graph"] = "segmenter.onnx".into();
         },
     );
-    refused("proposals", &["images Float32 [1, 3, 64, 64]"], &|m, _| m["input"]["grid"] = 64.into());
+    refused("proposals", &["images Float32 [1, 3, 64, 64]"], &|m, _| {
+        m["input"]["grid"] = 64.into()
+    });
     let volume = "inputs volume Float32 [1, 3, 3, 20, 17] and outputs probability Float32 [1, 1, 3, 20, 17] were expected";
-    refused("volume", &["segmenter.onnx: the graph's signature is", volume], &|m, _| m["segmenter"]["patch"] = json!([3, 20, 17]));
+    refused("volume", &["segmenter.onnx: the graph's signature is", volume], &|m, _| {
+        m["segmenter"]["patch"] = json!([3, 20, 17])
+    });
     refused("volume", &["detector.onnx: the graph's signature is", "volume Float32"], &|m, _| {
         m["segmenter"]["graph"] = "detector.onnx".into()
     });
@@ -187,10 +248,17 @@ fn window(dir: &Path, fit: &FitKind, detector: &Value, segmenter: Value) -> Engi
         std::fs::copy(data("kinds").join("window.onnx"), dir.join("segmenter.onnx")).unwrap();
         sum(manifest, dir, "segmenter.onnx");
         manifest["input"]["fit"] = serde_json::to_value(fit).unwrap();
-        manifest["input"]["channels"].as_array_mut().unwrap().iter_mut().for_each(|c| c["scaling"]["value"] = 1.0.into());
+        manifest["input"]["channels"]
+            .as_array_mut()
+            .unwrap()
+            .iter_mut()
+            .for_each(|c| c["scaling"]["value"] = 1.0.into());
         manifest["detector"] = detector.clone();
         manifest["segmenter"] = json!({"kind": "volume", "graph": "segmenter.onnx", "threshold": 0.5, "context_factor": 1.0});
-        manifest["segmenter"].as_object_mut().unwrap().extend(segmenter.as_object().unwrap().clone());
+        manifest["segmenter"]
+            .as_object_mut()
+            .unwrap()
+            .extend(segmenter.as_object().unwrap().clone());
     };
     open(&changed("volume", dir, edit)).unwrap()
 }
@@ -224,26 +292,75 @@ fn centroids(grid: &Grid, probability: &Array3<f32>) -> ([[f64; 3]; 2], f32) {
         }
         sum.map(|s| s / all)
     };
-    let both = [centroid(&|k, j, i, _| ball(grid.point(i as f64, j as f64, k))), centroid(&|_, _, _, p| p)];
+    let both = [
+        centroid(&|k, j, i, _| ball(grid.point(i as f64, j as f64, k))),
+        centroid(&|_, _, _, p| p),
+    ];
     (both, probability.iter().fold(0f32, |m, p| m.max(*p)))
 }
 
 #[test]
 fn a_known_shape_comes_back_through_the_sliding_window() {
     let dir = tempfile::tempdir().unwrap();
-    let of = |size, rows: [[f64; 4]; 3]| Grid::from_affine(size, &[rows[0], rows[1], rows[2], [0.0, 0.0, 0.0, 1.0]]).unwrap();
+    let of = |size, rows: [[f64; 4]; 3]| {
+        Grid::from_affine(size, &[rows[0], rows[1], rows[2], [0.0, 0.0, 0.0, 1.0]]).unwrap()
+    };
     // Slices that no affine describes, about the ball alike.
-    let uneven = [-31.0, -21.0, -14.5, -8.0, -2.0, 2.0, 6.0, 12.0, 18.5, 25.0, 35.0].map(|z| [-64.0, -66.0, z]).to_vec();
+    let uneven = [-31.0, -21.0, -14.5, -8.0, -2.0, 2.0, 6.0, 12.0, 18.5, 25.0, 35.0]
+        .map(|z| [-64.0, -66.0, z])
+        .to_vec();
     let grids = [
-        ("odd", of([101, 75, 13], [[1.3, 0.0, 0.0, -64.0], [0.0, 1.7, 0.0, -66.0], [0.0, 0.0, 5.0, -28.0]]), Reslice::Never),
-        ("flipped", of([90, 111, 13], [[-1.5, 0.0, 0.0, 68.0], [0.0, -1.1, 0.0, 55.0], [0.0, 0.0, -5.0, 32.0]]), Reslice::Never),
-        ("sagittal storage", of([75, 13, 101], [[0.0, 0.0, 1.3, -64.0], [1.7, 0.0, 0.0, -66.0], [0.0, 5.0, 0.0, -28.0]]), Reslice::Never),
-        ("oblique", of([100, 100, 13], [[1.39, -0.15, 0.3, -63.0], [0.15, 1.38, 0.5, -80.0], [-0.09, -0.13, 4.9, -12.0]]), Reslice::Never),
-        ("few rows", of([127, 49, 13], [[1.2, 0.0, 0.0, -71.0], [0.0, 2.4, 0.0, -63.0], [0.0, 0.0, 5.0, -28.0]]), Reslice::Never),
-        ("uneven", Grid::new([101, 75, 11], [1.3, 0.0, 0.0], [0.0, 1.7, 0.0], uneven).unwrap(), Reslice::Never),
+        (
+            "odd",
+            of(
+                [101, 75, 13],
+                [[1.3, 0.0, 0.0, -64.0], [0.0, 1.7, 0.0, -66.0], [0.0, 0.0, 5.0, -28.0]],
+            ),
+            Reslice::Never,
+        ),
+        (
+            "flipped",
+            of(
+                [90, 111, 13],
+                [[-1.5, 0.0, 0.0, 68.0], [0.0, -1.1, 0.0, 55.0], [0.0, 0.0, -5.0, 32.0]],
+            ),
+            Reslice::Never,
+        ),
+        (
+            "sagittal storage",
+            of(
+                [75, 13, 101],
+                [[0.0, 0.0, 1.3, -64.0], [1.7, 0.0, 0.0, -66.0], [0.0, 5.0, 0.0, -28.0]],
+            ),
+            Reslice::Never,
+        ),
+        (
+            "oblique",
+            of(
+                [100, 100, 13],
+                [[1.39, -0.15, 0.3, -63.0], [0.15, 1.38, 0.5, -80.0], [-0.09, -0.13, 4.9, -12.0]],
+            ),
+            Reslice::Never,
+        ),
+        (
+            "few rows",
+            of(
+                [127, 49, 13],
+                [[1.2, 0.0, 0.0, -71.0], [0.0, 2.4, 0.0, -63.0], [0.0, 0.0, 5.0, -28.0]],
+            ),
+            Reslice::Never,
+        ),
+        (
+            "uneven",
+            Grid::new([101, 75, 11], [1.3, 0.0, 0.0], [0.0, 1.7, 0.0], uneven).unwrap(),
+            Reslice::Never,
+        ),
         (
             "sagittal, resliced",
-            of([101, 71, 25], [[0.0, 0.0, 4.0, -43.0], [0.9, 0.0, 0.0, -53.0], [0.0, -0.9, 0.0, 33.5]]),
+            of(
+                [101, 71, 25],
+                [[0.0, 0.0, 4.0, -43.0], [0.9, 0.0, 0.0, -53.0], [0.0, -0.9, 0.0, 33.5]],
+            ),
             Reslice::axial(Some(3.0)).unwrap(),
         ),
     ];
@@ -251,8 +368,16 @@ fn a_known_shape_comes_back_through_the_sliding_window() {
     // The ball with room around it, off its centre.
     let fixed = json!({"kind": "fixed", "box_mm": [-38.4, -52.0, 51.3, 47.9]});
     let windows = [
-        (FitKind::Stretch, &whole, json!({"patch": [4, 40, 32], "spacing_mm": [2.5, 1.9, 2.1], "overlap": 0.5, "mirror": true})),
-        (FitKind::Pad, &whole, json!({"patch": [64, 128, 30], "spacing_mm": [4.0, 2.0, 2.0], "overlap": 0.25, "mirror": false})),
+        (
+            FitKind::Stretch,
+            &whole,
+            json!({"patch": [4, 40, 32], "spacing_mm": [2.5, 1.9, 2.1], "overlap": 0.5, "mirror": true}),
+        ),
+        (
+            FitKind::Pad,
+            &whole,
+            json!({"patch": [64, 128, 30], "spacing_mm": [4.0, 2.0, 2.0], "overlap": 0.25, "mirror": false}),
+        ),
         (
             FitKind::Mm { pixel_mm: 1.6 },
             &fixed,
@@ -264,20 +389,29 @@ fn a_known_shape_comes_back_through_the_sliding_window() {
             json!({"patch": [1, 33, 31], "spacing_mm": [3.3, 1.1, 1.2], "overlap": 0.0, "mirror": false}),
         ),
     ];
-    let studies: Vec<_> = grids.iter().map(|(name, grid, reslice)| (name, grid, ball_study(grid, *reslice))).collect();
+    let studies: Vec<_> = grids
+        .iter()
+        .map(|(name, grid, reslice)| (name, grid, ball_study(grid, *reslice)))
+        .collect();
     for (fit, detector, window_of) in windows {
         let engine = window(dir.path(), &fit, detector, window_of.clone());
         for (name, grid, study) in &studies {
             let found = engine.segment(study, &detect(&engine, study), &Run::default()).unwrap();
             let ([expected, got], largest) = centroids(grid, &found.probability);
-            println!("{name}, {fit:?}, {window_of}: {expected:.3?} {got:.3?}, largest {largest:.3}");
+            println!(
+                "{name}, {fit:?}, {window_of}: {expected:.3?} {got:.3?}, largest {largest:.3}"
+            );
             assert!(largest > 0.9, "{name} {fit:?}: the ball is there");
             for (a, b) in expected.iter().zip(got) {
                 assert!((a - b).abs() < 0.05, "{name} {fit:?} {window_of}: {expected:?} {got:?}");
             }
         }
         let work = engine.work();
-        assert!(work.segmenter.runs > studies.len() as u64 && work.segmenter.runs == work.segmenter.rows && work.proposals.runs == 0);
+        assert!(
+            work.segmenter.runs > studies.len() as u64
+                && work.segmenter.runs == work.segmenter.rows
+                && work.proposals.runs == 0
+        );
     }
 }
 
@@ -292,12 +426,15 @@ fn slices_outside_the_range_stay_empty() {
         options.slices = Some(range.clone());
         let detection = engine.detect(&study, &options, &Run::default()).unwrap();
         let found = engine.segment(&study, &detection, &Run::default()).unwrap();
-        let held: Vec<usize> = (0..study.slices()).filter(|k| found.probability.index_axis(Axis(0), *k).iter().any(|p| *p > 0.0)).collect();
+        let held: Vec<usize> = (0..study.slices())
+            .filter(|k| found.probability.index_axis(Axis(0), *k).iter().any(|p| *p > 0.0))
+            .collect();
         let expected: Vec<usize> = range.clone().filter(|k| (2..7).contains(k)).collect();
         assert_eq!(held, expected, "{range:?}");
         // The patch of fewer slices is another; the ball is the same.
         for k in held {
-            let [a, b] = [&all, &found].map(|s| s.mask.index_axis(Axis(0), k).iter().map(|m| f64::from(*m)).sum::<f64>());
+            let [a, b] = [&all, &found]
+                .map(|s| s.mask.index_axis(Axis(0), k).iter().map(|m| f64::from(*m)).sum::<f64>());
             assert!(a > 20.0 && (a - b).abs() < 0.5 * a, "{range:?} {k}: {a} {b}");
         }
     }
@@ -318,17 +455,24 @@ fn statuses_tell_of_edges() {
         let mut detection = detect(&engine, &study);
         let own = detection.slices()[4].bounding_box.unwrap().0;
         assert!(detection.slices().iter().all(|s| !s.statuses.contains(&Status::BoxAtImageEdge)));
-        let of = |detection: &Detection| engine.segment(&study, detection, &Run::default()).unwrap().slices[4].statuses.clone();
+        let of = |detection: &Detection| {
+            engine.segment(&study, detection, &Run::default()).unwrap().slices[4].statuses.clone()
+        };
         assert_eq!(of(&detection), [], "{kind}");
         // Half of the ball.
-        detection.set_box(4, BoundingBox([own[0], own[1], (own[0] + own[2]) / 2.0 - 5.0, own[3]])).unwrap();
+        detection
+            .set_box(4, BoundingBox([own[0], own[1], (own[0] + own[2]) / 2.0 - 5.0, own[3]]))
+            .unwrap();
         assert_eq!(of(&detection), [Status::MaskAtCropEdge], "{kind}");
         detection.set_box(4, BoundingBox([0.0, 0.0, 8.0, 8.0])).unwrap();
         assert_eq!(of(&detection), [Status::BoxAtImageEdge, Status::NoLesion], "{kind}");
     }
     // An atlas box that had to be pushed back inside.
     let dir = tempfile::tempdir().unwrap();
-    let engine = open(&changed("fixed", dir.path(), |m, _| m["detector"]["box_mm"] = json!([60.0, -20.0, 120.0, 20.0]))).unwrap();
+    let engine = open(&changed("fixed", dir.path(), |m, _| {
+        m["detector"]["box_mm"] = json!([60.0, -20.0, 120.0, 20.0])
+    }))
+    .unwrap();
     for slice in detect(&engine, &study).slices() {
         assert_eq!(
             (slice.bounding_box, slice.statuses.as_slice()),
@@ -342,12 +486,18 @@ fn a_detection_reads_back_as_it_was_with_its_edits_and_no_others() {
     let study = small();
     for kind in KINDS {
         let engine = open(&data(kind)).unwrap();
-        let write = |d: &Detection| to_json(d, &study, engine.manifest(), &engine.provenance(), engine.device()).unwrap();
-        let read = |text: &str| from_json(text, "edited.json", &study, engine.manifest(), &engine.provenance());
+        let write = |d: &Detection| {
+            to_json(d, &study, engine.manifest(), &engine.provenance(), engine.device()).unwrap()
+        };
+        let read = |text: &str| {
+            from_json(text, "edited.json", &study, engine.manifest(), &engine.provenance())
+        };
         let mut detection = detect(&engine, &study);
         let same = |a: &Detection, b: &Detection| {
             for (a, b) in a.slices().iter().zip(b.slices()) {
-                let of = |s: &nasoseg::detect::SliceDetection| (s.bounding_box, s.edited, s.statuses.clone(), s.proposal);
+                let of = |s: &nasoseg::detect::SliceDetection| {
+                    (s.bounding_box, s.edited, s.statuses.clone(), s.proposal)
+                };
                 assert_eq!(of(a), of(b), "{kind} {}", a.info.slice);
             }
         };
@@ -363,11 +513,17 @@ fn a_detection_reads_back_as_it_was_with_its_edits_and_no_others() {
         let proposed = matches!(engine.manifest().detector, Detector::Proposals(_));
         assert_eq!(file["slices"][4].get("proposal").is_some(), proposed);
         // Whatever the detector said is its own.
-        file["slices"][4]["proposal"] =
-            if proposed { json!({"score": 0.2, "box": [1.0, 2.0, 3.0, 4.0]}) } else { json!({"score": 0.9, "box": null}) };
+        file["slices"][4]["proposal"] = if proposed {
+            json!({"score": 0.2, "box": [1.0, 2.0, 3.0, 4.0]})
+        } else {
+            json!({"score": 0.9, "box": null})
+        };
         let error = read(&file.to_string()).unwrap_err();
         assert!(
-            matches!(error, Error::Argument(_)) && error.to_string().contains("the proposal of slice 4 is damaged: edit only `box`"),
+            matches!(error, Error::Argument(_))
+                && error
+                    .to_string()
+                    .contains("the proposal of slice 4 is damaged: edit only `box`"),
             "{error}"
         );
         file["slices"][4].as_object_mut().unwrap().remove("proposal");
@@ -380,11 +536,25 @@ fn a_damaged_walk_is_refused() {
     let study = small();
     let file = |engine: &Engine| -> Value {
         let detection = detect(engine, &study);
-        serde_json::from_str(&to_json(&detection, &study, engine.manifest(), &engine.provenance(), engine.device()).unwrap()).unwrap()
+        serde_json::from_str(
+            &to_json(&detection, &study, engine.manifest(), &engine.provenance(), engine.device())
+                .unwrap(),
+        )
+        .unwrap()
     };
     let refused = |engine: &Engine, file: &Value| {
-        let error = from_json(&file.to_string(), "edited.json", &study, engine.manifest(), &engine.provenance()).unwrap_err();
-        assert!(error.to_string().contains("the trajectory of slice 4 is damaged: edit only `box`"), "{error}");
+        let error = from_json(
+            &file.to_string(),
+            "edited.json",
+            &study,
+            engine.manifest(),
+            &engine.provenance(),
+        )
+        .unwrap_err();
+        assert!(
+            error.to_string().contains("the trajectory of slice 4 is damaged: edit only `box`"),
+            "{error}"
+        );
     };
     let agent = open(&common::micro()).unwrap();
     let good = file(&agent);
@@ -455,10 +625,14 @@ fn a_cancel_takes_effect_within_one_model_run() {
             assert_eq!((runs as usize, seen.borrow().len()), (at, at + 1), "{stage:?}");
         }
     }
-    assert_eq!(engine.segment(&study, &detection, &Run::default()).unwrap().probability, whole.probability);
+    assert_eq!(
+        engine.segment(&study, &detection, &Run::default()).unwrap().probability,
+        whole.probability
+    );
 }
 
-/// A voxel spacing that makes the region larger than anything is refused before anything is taken for it.
+/// A voxel spacing that makes the region larger than anything is refused before anything is taken
+/// for it.
 #[test]
 fn a_region_without_end_is_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -467,7 +641,11 @@ fn a_region_without_end_is_refused() {
     let engine = window(dir.path(), &FitKind::Stretch, &json!({"kind": "whole"}), segmenter);
     let error = engine.segment(&study, &detect(&engine, &study), &Run::default()).unwrap_err();
     assert!(matches!(error, Error::Geometry(_)), "{error:?}");
-    for words in ["the boxes span 411 x 1586 x 1166 voxels of 0.1 x 0.1 x 0.1 mm", "at most 134217728 are made", "fewer slices"] {
+    for words in [
+        "the boxes span 411 x 1586 x 1166 voxels of 0.1 x 0.1 x 0.1 mm",
+        "at most 134217728 are made",
+        "fewer slices",
+    ] {
         assert!(error.to_string().contains(words), "{error}");
     }
 }
@@ -479,42 +657,65 @@ fn every_command_works_with_every_kind() {
     let dir = tempfile::tempdir().unwrap();
     // NIfTI wants even slices.
     let [ni, nj, nk] = study.reference().grid().size();
-    let grid =
-        Grid::from_affine([ni, nj, nk], &[[2.2, 0.0, 0.0, -57.2], [0.0, 2.6, 0.0, -78.0], [0.0, 0.0, 5.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
-            .unwrap();
+    let grid = Grid::from_affine(
+        [ni, nj, nk],
+        &[
+            [2.2, 0.0, 0.0, -57.2],
+            [0.0, 2.6, 0.0, -78.0],
+            [0.0, 0.0, 5.0, 0.0],
+            [0.0, 0.0, 0.0, 1.0],
+        ],
+    )
+    .unwrap();
     let mut sequences = Vec::new();
-    for (name, sequence) in [("t1", nasoseg::Sequence::T1), ("t1c", nasoseg::Sequence::T1C), ("t2", nasoseg::Sequence::T2)] {
+    for (name, sequence) in [
+        ("t1", nasoseg::Sequence::T1),
+        ("t1c", nasoseg::Sequence::T1C),
+        ("t2", nasoseg::Sequence::T2),
+    ] {
         let file = dir.path().join(format!("{name}.nii.gz"));
         write_nifti(&file, study.canonical(sequence), &grid, "test").unwrap();
         sequences.extend([format!("--{name}"), file.display().to_string()]);
     }
-    let json = |path: PathBuf| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
+    let json =
+        |path: PathBuf| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
     for kind in KINDS {
         let bundle = data(kind).display().to_string();
         let call = |command: &str, out: &str, more: &[&str]| {
             let out = dir.path().join(kind).join(out);
             let mut arguments = vec![command.to_owned()];
             arguments.extend(sequences.clone());
-            arguments.extend(["--bundle", &bundle, "--device", "cpu", "--out", &out.display().to_string()].map(str::to_owned));
+            arguments.extend(
+                ["--bundle", &bundle, "--device", "cpu", "--out", &out.display().to_string()]
+                    .map(str::to_owned),
+            );
             arguments.extend(more.iter().map(|a| (*a).to_owned()));
             let output = common::nasoseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
             assert!(output.status.success(), "{kind} {command}: {}", common::text(&output.stderr));
             out
         };
         let whole = call("run", "run", &[]);
-        let (record, detection) = (json(whole.join("run.json")), json(whole.join("detection.json")));
+        let (record, detection) =
+            (json(whole.join("run.json")), json(whole.join("detection.json")));
         for file in ["mask.nii.gz", "probability.nii.gz", "contours.json", "preview.png"] {
             assert!(whole.join(file).metadata().unwrap().len() > 100, "{kind} {file}");
         }
         let runs = |graph: &str| record["model_runs"][graph]["runs"].as_u64().unwrap();
-        assert_eq!((runs("trunk"), runs("q_head"), runs("proposals")), (0, 0, if kind == "fixed" { 0 } else { 9 }), "{kind}");
+        assert_eq!(
+            (runs("trunk"), runs("q_head"), runs("proposals")),
+            (0, 0, if kind == "fixed" { 0 } else { 9 }),
+            "{kind}"
+        );
         assert!(match kind {
             "fixed" => runs("segmenter") == 9,
             "proposals" => runs("segmenter") == 5,
             _ => runs("segmenter") >= 32 && runs("segmenter") % 8 == 0,
         });
         assert!(record["volume_mm3"].as_f64().unwrap() > 1000.0 && record["edited"] == false);
-        assert!(record["slices"][4]["steps"].is_null() && detection["actions"] == json!([]), "{kind}");
+        assert!(
+            record["slices"][4]["steps"].is_null() && detection["actions"] == json!([]),
+            "{kind}"
+        );
         let status = record["slices"][0]["status"].as_str().unwrap();
         assert_eq!(status, "no lesion", "{kind}");
 
@@ -522,20 +723,42 @@ fn every_command_works_with_every_kind() {
         let file = found.join("detection.json");
         let mut edited = json(file.clone());
         assert_eq!(edited["slices"].as_array().unwrap().len(), 3);
-        let again = json(call("segment", "again", &["--detection", &file.display().to_string()]).join("run.json"));
+        let again = json(
+            call("segment", "again", &["--detection", &file.display().to_string()])
+                .join("run.json"),
+        );
         assert_eq!(again["edited"], false);
         edited["slices"][1]["box"] = Value::Null;
         std::fs::write(&file, edited.to_string()).unwrap();
-        let changed = json(call("segment", "edited", &["--detection", &file.display().to_string()]).join("run.json"));
+        let changed = json(
+            call("segment", "edited", &["--detection", &file.display().to_string()])
+                .join("run.json"),
+        );
         let area = |record: &Value, at: usize| record["slices"][at]["area_mm2"].as_f64().unwrap();
-        assert!(changed["edited"] == true && changed["slices"][1]["edited"] == true && changed["slices"][0]["edited"] == false);
-        assert!(area(&again, 1) > 100.0 && area(&changed, 1) == 0.0 && area(&changed, 0) > 100.0, "{kind}");
+        assert!(
+            changed["edited"] == true
+                && changed["slices"][1]["edited"] == true
+                && changed["slices"][0]["edited"] == false
+        );
+        assert!(
+            area(&again, 1) > 100.0 && area(&changed, 1) == 0.0 && area(&changed, 0) > 100.0,
+            "{kind}"
+        );
 
         let info = common::nasoseg(&["info", &bundle]);
-        assert!(common::text(&info.stdout).contains(&format!("\"kind\":\"{}\"", if kind == "volume" { "volume" } else { kind })), "{kind}");
+        assert!(
+            common::text(&info.stdout).contains(&format!(
+                "\"kind\":\"{}\"",
+                if kind == "volume" { "volume" } else { kind }
+            )),
+            "{kind}"
+        );
         let doctor = common::nasoseg(&["doctor", "--bundle", &bundle, "--device", "cpu"]);
         let words = common::text(&doctor.stdout);
-        assert!(doctor.status.success() && words.contains("golden case   agrees on 3 slices: "), "{words}");
+        assert!(
+            doctor.status.success() && words.contains("golden case   agrees on 3 slices: "),
+            "{words}"
+        );
         assert_eq!(words.contains("scores within"), kind != "fixed", "{words}");
     }
 }
@@ -548,15 +771,18 @@ fn the_abi_knows_a_detector_without_an_agent() {
     use std::ptr::{null, null_mut};
 
     for kind in KINDS {
-        let (mut engine, mut options, mut detection, mut segmentation) = (null_mut(), null_mut(), null_mut(), null_mut());
+        let (mut engine, mut options, mut detection, mut segmentation) =
+            (null_mut(), null_mut(), null_mut(), null_mut());
         ok!(nasoseg_options_new(&mut options));
         ok!(nasoseg_options_set_device(options, c"cpu".as_ptr()));
         ok!(nasoseg_engine_new(text(&data(kind)).as_ptr(), options, null(), &mut engine));
         let study = new_study();
         (0..3).for_each(|sequence| set_volume(study, sequence, 0.0, false));
         ok!(nasoseg_detect(engine, study, null(), null(), &mut detection));
-        // SAFETY: plain structs, for which all-zero is valid; the pointers are lent by the detection.
-        let (mut walk, mut slice): (nasoseg_trajectory, nasoseg_detection_slice) = unsafe { std::mem::zeroed() };
+        // SAFETY: plain structs, for which all-zero is valid; the pointers are lent by the
+        // detection.
+        let (mut walk, mut slice): (nasoseg_trajectory, nasoseg_detection_slice) =
+            unsafe { std::mem::zeroed() };
         walk.struct_size = size_of::<nasoseg_trajectory>();
         slice.struct_size = size_of::<nasoseg_detection_slice>();
         ok!(nasoseg_detection_get_trajectory(detection, 2, &mut walk));
@@ -564,8 +790,16 @@ fn the_abi_knows_a_detector_without_an_agent() {
         let b = slice.bounding_box;
         // SAFETY: as the header says, 4 * (steps + 1) numbers.
         let boxes = unsafe { std::slice::from_raw_parts(walk.boxes, 4) };
-        assert_eq!((walk.steps, walk.action_count, walk.stopped, boxes), (0, 0, false, [b.x0, b.y0, b.x1, b.y1].as_slice()), "{kind}");
-        ok!(nasoseg_detection_set_box(detection, 2, &nasoseg_box { x0: 20.0, y0: 20.0, x1: 70.0, y1: 70.0 }));
+        assert_eq!(
+            (walk.steps, walk.action_count, walk.stopped, boxes),
+            (0, 0, false, [b.x0, b.y0, b.x1, b.y1].as_slice()),
+            "{kind}"
+        );
+        ok!(nasoseg_detection_set_box(
+            detection,
+            2,
+            &nasoseg_box { x0: 20.0, y0: 20.0, x1: 70.0, y1: 70.0 }
+        ));
         ok!(nasoseg_detection_clear_box(detection, 3));
         ok!(nasoseg_segment(engine, study, detection, null(), null(), &mut segmentation));
         // SAFETY: live handles, not used afterwards.

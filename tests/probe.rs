@@ -1,16 +1,20 @@
-//! The pixel convention, end to end: a segmenter that returns its own input crop gives a known shape back where it was, for odd sizes,
-//! non-square slices and pixels, every fit, fractional boxes and any storage order.
+//! The pixel convention, end to end: a segmenter that returns its own input crop gives a known
+//! shape back where it was, for odd sizes, non-square slices and pixels, every fit, fractional
+//! boxes and any storage order.
 
 mod common;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use ndarray::Array3;
 use nasoseg::bundle::manifest::FitKind;
 use nasoseg::engine::{ContourOptions, contour};
 use nasoseg::study::{Grid, Reslice, Source};
-use nasoseg::{BoundingBox, DetectOptions, Detection, Device, Engine, EngineOptions, Run, Segmentation, Study, StudyOptions, Volume};
+use nasoseg::{
+    BoundingBox, DetectOptions, Detection, Device, Engine, EngineOptions, Run, Segmentation, Study,
+    StudyOptions, Volume,
+};
+use ndarray::Array3;
 
 /// A smooth ball of 18 mm about a point off every grid, in patient mm.
 const CENTRE: [f64; 3] = [5.3, -7.7, 2.0];
@@ -37,7 +41,8 @@ fn study(grid: &Grid, reslice: Reslice) -> Study {
 /// The bundle with another fit.
 fn engine(fit: &FitKind, dir: &Path) -> Engine {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/probe");
-    let mut manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(source.join("bundle.json")).unwrap()).unwrap();
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(source.join("bundle.json")).unwrap()).unwrap();
     manifest["input"]["fit"] = serde_json::to_value(fit).unwrap();
     std::fs::write(dir.join("bundle.json"), manifest.to_string()).unwrap();
     std::fs::copy(source.join("segmenter.onnx"), dir.join("segmenter.onnx")).unwrap();
@@ -52,7 +57,17 @@ fn boxes(detection: &mut Detection, study: &Study) {
         let [i, j, _] = locator.index(CENTRE);
         let [x, y] = fit.to_grid(i + 0.5, j + 0.5);
         let half = [0, 1].map(|a| 22.0 / fit.scale[a] / study.grid().pixel_mm()[a]);
-        detection.set_box(k, BoundingBox([x - half[0] - 0.37, y - half[1] - 0.81, x + half[0] + 0.23, y + half[1] + 0.59])).unwrap();
+        detection
+            .set_box(
+                k,
+                BoundingBox([
+                    x - half[0] - 0.37,
+                    y - half[1] - 0.81,
+                    x + half[0] + 0.23,
+                    y + half[1] + 0.59,
+                ]),
+            )
+            .unwrap();
     }
 }
 
@@ -62,8 +77,8 @@ fn found(engine: &Engine, study: &Study) -> Segmentation {
     engine.segment(study, &detection, &Run::default()).unwrap()
 }
 
-/// Centroids (voxels) of the ball as drawn and as it came back. Only what the boxes hold is compared: the ball has no tail there worth a twentieth
-/// of a pixel.
+/// Centroids (voxels) of the ball as drawn and as it came back. Only what the boxes hold is
+/// compared: the ball has no tail there worth a twentieth of a pixel.
 fn centroids(grid: &Grid, found: &Segmentation) -> [[f64; 3]; 2] {
     let centroid = |weight: &dyn Fn(usize, usize, usize, f64) -> f64| {
         let (mut sum, mut all) = ([0.0; 3], 0.0);
@@ -84,12 +99,16 @@ fn grid((size, rows): &([usize; 3], [[f64; 4]; 3])) -> Grid {
 #[test]
 fn a_known_shape_comes_back_within_a_twentieth_of_a_pixel() {
     let dir = tempfile::tempdir().unwrap();
-    // i, j, k steps of the storage: axial, flipped, sagittal storage, oblique, few and odd pixels that are twice as long as wide.
+    // i, j, k steps of the storage: axial, flipped, sagittal storage, oblique, few and odd pixels
+    // that are twice as long as wide.
     let layouts: [([usize; 3], [[f64; 4]; 3]); 5] = [
         ([101, 75, 5], [[1.3, 0.0, 0.0, -64.0], [0.0, 1.7, 0.0, -66.0], [0.0, 0.0, 5.0, -8.0]]),
         ([90, 111, 5], [[-1.5, 0.0, 0.0, 68.0], [0.0, -1.1, 0.0, 55.0], [0.0, 0.0, -5.0, 12.0]]),
         ([75, 5, 101], [[0.0, 0.0, 1.3, -64.0], [1.7, 0.0, 0.0, -66.0], [0.0, 5.0, 0.0, -8.0]]),
-        ([100, 100, 5], [[1.39, -0.15, 0.3, -63.0], [0.15, 1.38, 0.5, -80.0], [-0.09, -0.13, 4.9, 9.0]]),
+        (
+            [100, 100, 5],
+            [[1.39, -0.15, 0.3, -63.0], [0.15, 1.38, 0.5, -80.0], [-0.09, -0.13, 4.9, 9.0]],
+        ),
         ([127, 49, 5], [[1.2, 0.0, 0.0, -71.0], [0.0, 2.4, 0.0, -63.0], [0.0, 0.0, 5.0, -8.0]]),
     ];
     for fit in [FitKind::Stretch, FitKind::Pad, FitKind::Mm { pixel_mm: 2.0 }] {
@@ -107,7 +126,8 @@ fn a_known_shape_comes_back_within_a_twentieth_of_a_pixel() {
     }
 }
 
-/// Through axial slices and back: the shape stays where it was, and the line on the original planes moves by what docs/geometry.md says.
+/// Through axial slices and back: the shape stays where it was, and the line on the original planes
+/// moves by what docs/geometry.md says.
 #[test]
 fn a_known_shape_comes_back_through_axial_slices() {
     let dir = tempfile::tempdir().unwrap();
@@ -116,16 +136,44 @@ fn a_known_shape_comes_back_through_axial_slices() {
     let of = |size, rows| grid(&(size, rows));
     // Planes that no affine describes.
     let x = |k: usize| -43.0 + 4.0 * k as f64 + [0.0, 0.4, -0.3][k % 3];
-    let uneven = Grid::new([101, 71, 25], [0.0, 0.9, 0.0], [0.0, 0.0, -0.9], (0..25).map(|k| [x(k), -53.0, 33.5]).collect()).unwrap();
+    let uneven = Grid::new(
+        [101, 71, 25],
+        [0.0, 0.9, 0.0],
+        [0.0, 0.0, -0.9],
+        (0..25).map(|k| [x(k), -53.0, 33.5]).collect(),
+    )
+    .unwrap();
     let layouts = [
-        ("axial, 5 mm", of([101, 99, 13], [[1.0, 0.0, 0.0, -45.0], [0.0, 1.0, 0.0, -57.0], [0.0, 0.0, 5.0, -28.0]])),
-        ("sagittal, 4 mm", of([101, 71, 25], [[0.0, 0.0, 4.0, -43.0], [0.9, 0.0, 0.0, -53.0], [0.0, -0.9, 0.0, 33.5]])),
-        ("coronal, 4 mm", of([99, 71, 25], [[0.9, 0.0, 0.0, -39.0], [0.0, 0.0, 4.0, -56.0], [0.0, -0.9, 0.0, 33.5]])),
+        (
+            "axial, 5 mm",
+            of(
+                [101, 99, 13],
+                [[1.0, 0.0, 0.0, -45.0], [0.0, 1.0, 0.0, -57.0], [0.0, 0.0, 5.0, -28.0]],
+            ),
+        ),
+        (
+            "sagittal, 4 mm",
+            of(
+                [101, 71, 25],
+                [[0.0, 0.0, 4.0, -43.0], [0.9, 0.0, 0.0, -53.0], [0.0, -0.9, 0.0, 33.5]],
+            ),
+        ),
+        (
+            "coronal, 4 mm",
+            of(
+                [99, 71, 25],
+                [[0.9, 0.0, 0.0, -39.0], [0.0, 0.0, 4.0, -56.0], [0.0, -0.9, 0.0, 33.5]],
+            ),
+        ),
         (
             "axial, 5 mm, tilted by 30 degrees",
             of(
                 [101, 99, 13],
-                [[1.0, 0.0, 0.0, -45.0], [0.0, c, -5.0 * s, -7.7 - 49.0 * c + 30.0 * s], [0.0, s, 5.0 * c, 2.0 - 49.0 * s - 30.0 * c]],
+                [
+                    [1.0, 0.0, 0.0, -45.0],
+                    [0.0, c, -5.0 * s, -7.7 - 49.0 * c + 30.0 * s],
+                    [0.0, s, 5.0 * c, 2.0 - 49.0 * s - 30.0 * c],
+                ],
             ),
         ),
         ("sagittal, uneven", uneven),
@@ -135,7 +183,8 @@ fn a_known_shape_comes_back_through_axial_slices() {
             if step.is_none() && grid.affine().is_none() {
                 continue;
             }
-            let study = study(&grid, step.map_or(Reslice::Never, |mm| Reslice::axial(Some(mm)).unwrap()));
+            let study =
+                study(&grid, step.map_or(Reslice::Never, |mm| Reslice::axial(Some(mm)).unwrap()));
             let resliced = study.resliced().is_some();
             assert_eq!(resliced, step.is_some() && name != "axial, 5 mm", "{name}");
             if step.is_some() != resliced {
@@ -147,17 +196,34 @@ fn a_known_shape_comes_back_through_axial_slices() {
                 assert!((a - b).abs() < 0.05, "{name}, {step:?}: {expected:?} {got:?}");
             }
             // Where the ball has the threshold, it has its radius.
-            let lines = contour(&study, &found, &ContourOptions::default(), &Run::default()).unwrap();
-            let radius = |p: &[f64; 3]| p.iter().zip(CENTRE).map(|(a, c)| (a - c).powi(2)).sum::<f64>().sqrt();
-            let off: Vec<f64> = lines.all().iter().flat_map(|r| &r.points).map(|p| (radius(p) - 18.0).abs()).collect();
-            let (mean, largest) = (off.iter().sum::<f64>() / off.len() as f64, off.iter().copied().fold(0.0, f64::max));
-            println!("{name}, {step:?}: line off by {mean:.3} mm in the mean, {largest:.3} mm at most ({} points)", off.len());
+            let lines =
+                contour(&study, &found, &ContourOptions::default(), &Run::default()).unwrap();
+            let radius = |p: &[f64; 3]| {
+                p.iter().zip(CENTRE).map(|(a, c)| (a - c).powi(2)).sum::<f64>().sqrt()
+            };
+            let off: Vec<f64> = lines
+                .all()
+                .iter()
+                .flat_map(|r| &r.points)
+                .map(|p| (radius(p) - 18.0).abs())
+                .collect();
+            let (mean, largest) = (
+                off.iter().sum::<f64>() / off.len() as f64,
+                off.iter().copied().fold(0.0, f64::max),
+            );
+            println!(
+                "{name}, {step:?}: line off by {mean:.3} mm in the mean, {largest:.3} mm at most ({} points)",
+                off.len()
+            );
             let (mean_allowed, most_allowed) = match step {
                 None => (0.1, 0.3),
                 Some(mm) if mm < 4.0 => (0.2, 0.8),
                 Some(_) => (0.4, 1.5),
             };
-            assert!(off.len() > 200 && mean < mean_allowed && largest < most_allowed, "{name}, {step:?}");
+            assert!(
+                off.len() > 200 && mean < mean_allowed && largest < most_allowed,
+                "{name}, {step:?}"
+            );
         }
     }
 }

@@ -1,6 +1,8 @@
-//! Real series against other people's readers: the same voxels and the same geometry, or a refusal with its reason.
+//! Real series against other people's readers: the same voxels and the same geometry, or a refusal
+//! with its reason.
 //!
-//! Skipped, saying so, where `../shared/data` or the judges' Python (`NASOSEG_TEST_PYTHON`) is missing.
+//! Skipped, saying so, where `../shared/data` or the judges' Python (`NASOSEG_TEST_PYTHON`) is
+//! missing.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,10 +40,19 @@ struct Difference {
 fn compare(volume: &Volume, python: &str, reader: &str, path: &Path) -> Difference {
     let out = tempfile::tempdir().unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judges/read_series.py");
-    let run = Command::new(python).arg(script).arg(reader).arg(path).arg(out.path()).output().unwrap();
-    assert!(run.status.success(), "{reader} on {}: {}", path.display(), String::from_utf8_lossy(&run.stderr));
-    let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(out.path().join("volume.json")).unwrap()).unwrap();
-    let numbers = |v: &serde_json::Value| v.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect::<Vec<_>>();
+    let run =
+        Command::new(python).arg(script).arg(reader).arg(path).arg(out.path()).output().unwrap();
+    assert!(
+        run.status.success(),
+        "{reader} on {}: {}",
+        path.display(),
+        String::from_utf8_lossy(&run.stderr)
+    );
+    let summary: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(out.path().join("volume.json")).unwrap()).unwrap();
+    let numbers = |v: &serde_json::Value| {
+        v.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect::<Vec<_>>()
+    };
     let size: Vec<usize> = numbers(&summary["size"]).iter().map(|n| *n as usize).collect();
     let grid = volume.grid();
     assert_eq!(size, grid.size(), "{reader} on {}", path.display());
@@ -50,12 +61,19 @@ fn compare(volume: &Volume, python: &str, reader: &str, path: &Path) -> Differen
     let theirs = bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap()));
     let ours = volume.voxels().iter();
     assert_eq!(theirs.len(), ours.len());
-    let voxel = ours.zip(theirs).map(|(a, b)| (*a as f64 - b).abs() / b.abs().max(1.0)).fold(0.0, f64::max);
-    let far = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
-    let axis_mm = far(&grid.axis_i(), &numbers(&summary["axis_i"])).max(far(&grid.axis_j(), &numbers(&summary["axis_j"])));
+    let voxel =
+        ours.zip(theirs).map(|(a, b)| (*a as f64 - b).abs() / b.abs().max(1.0)).fold(0.0, f64::max);
+    let far =
+        |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
+    let axis_mm = far(&grid.axis_i(), &numbers(&summary["axis_i"]))
+        .max(far(&grid.axis_j(), &numbers(&summary["axis_j"])));
     let origins = summary["origins"].as_array().unwrap();
-    let origin_mm = grid.origins().iter().zip(origins).map(|(a, b)| far(a, &numbers(b))).fold(0.0, f64::max);
-    println!("{reader:8} voxels {voxel:.1e} axes {axis_mm:.1e} mm origins {origin_mm:.1e} mm  {}", path.display());
+    let origin_mm =
+        grid.origins().iter().zip(origins).map(|(a, b)| far(a, &numbers(b))).fold(0.0, f64::max);
+    println!(
+        "{reader:8} voxels {voxel:.1e} axes {axis_mm:.1e} mm origins {origin_mm:.1e} mm  {}",
+        path.display()
+    );
     Difference { voxel, axis_mm, origin_mm }
 }
 
@@ -85,7 +103,8 @@ fn dicom_series_equal_pydicom_and_simpleitk() {
         let volume = load(&path).unwrap_or_else(|e| panic!("{}", e.chain()));
         let d = compare(&volume, &python, "pydicom", &path);
         assert!(d.voxel <= 1e-6 && d.axis_mm <= 1e-9 && d.origin_mm <= 1e-9, "{folder}");
-        // SimpleITK makes the cosines orthonormal and averages the slice distance: rounded headers differ by that much.
+        // SimpleITK makes the cosines orthonormal and averages the slice distance: rounded headers
+        // differ by that much.
         let d = compare(&volume, &python, "sitk", &path);
         assert!(d.voxel <= 1e-6 && d.axis_mm <= 1e-5 && d.origin_mm <= 2e-3, "{folder}");
     }
@@ -98,14 +117,19 @@ fn the_same_series_stored_in_other_ways_equals_pydicom_and_simpleitk() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judges/recode.py");
     let run = Command::new(&python).arg(script).arg(&source).arg(out.path()).output().unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    let mut ways: Vec<PathBuf> = std::fs::read_dir(out.path()).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut ways: Vec<PathBuf> =
+        std::fs::read_dir(out.path()).unwrap().map(|e| e.unwrap().path()).collect();
     ways.sort();
     assert!(ways.len() > 10);
     for path in ways {
         let volume = load(&path).unwrap_or_else(|e| panic!("{}", e.chain()));
         for reader in ["pydicom", "sitk"] {
             let d = compare(&volume, &python, reader, &path);
-            assert!(d.voxel == 0.0 && d.axis_mm <= 1e-9 && d.origin_mm <= 1e-9, "{reader} on {}", path.display());
+            assert!(
+                d.voxel == 0.0 && d.axis_mm <= 1e-9 && d.origin_mm <= 1e-9,
+                "{reader} on {}",
+                path.display()
+            );
         }
     }
 }
@@ -124,14 +148,29 @@ fn what_dcmtk_and_gdcm_store_equals_the_original() {
         for path in std::fs::read_dir(out.path()).unwrap().map(|e| e.unwrap().path()) {
             let volume = load(&path).unwrap_or_else(|e| panic!("{}", e.chain()));
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            // GDCM writes the frames of a multi-frame image at equal distances, the mean of what they were.
-            let places =
-                |v: &Volume| [v.grid().axis_i(), v.grid().axis_j()].into_iter().chain(v.grid().origins().to_vec()).flatten().collect();
+            // GDCM writes the frames of a multi-frame image at equal distances, the mean of what
+            // they were.
+            let places = |v: &Volume| {
+                [v.grid().axis_i(), v.grid().axis_j()]
+                    .into_iter()
+                    .chain(v.grid().origins().to_vec())
+                    .flatten()
+                    .collect()
+            };
             let (found, expected): (Vec<f64>, Vec<f64>) = (places(&volume), places(&original));
-            let off_mm = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-            assert!(off_mm <= if name.starts_with("gdcm") { 1e-3 } else { 0.0 }, "{name}: {off_mm} mm");
+            let off_mm =
+                found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(
+                off_mm <= if name.starts_with("gdcm") { 1e-3 } else { 0.0 },
+                "{name}: {off_mm} mm"
+            );
             let near = if name.contains("near_") { 3.0 } else { 0.0 };
-            let far = volume.voxels().iter().zip(original.voxels()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            let far = volume
+                .voxels()
+                .iter()
+                .zip(original.voxels())
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
             assert!(far <= near && volume.grid().size()[2] == slices, "{name}: {far}");
         }
     }
@@ -163,7 +202,8 @@ fn dicom_slices_carry_their_own_headers() {
 #[test]
 fn a_list_of_files_equals_its_folder_in_any_order() {
     let Some(path) = data("dicom_mr_positions/hfp") else { return };
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&path).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(&path).unwrap().map(|e| e.unwrap().path()).collect();
     files.sort();
     files.rotate_left(2);
     let (a, b) = (load(&path).unwrap(), read(&files, &ReadOptions::default()).unwrap());
@@ -174,7 +214,10 @@ fn a_list_of_files_equals_its_folder_in_any_order() {
 
 #[test]
 fn bytes_of_a_multi_frame_file_equal_the_file() {
-    let Some(path) = data("dicom_mr_codecs/philips_enhanced/anatomical/001/IM-0001-0170-0001.dcm") else { return };
+    let Some(path) = data("dicom_mr_codecs/philips_enhanced/anatomical/001/IM-0001-0170-0001.dcm")
+    else {
+        return;
+    };
     let bytes = std::fs::read(&path).unwrap();
     let volume = nasoseg::study::dicom::read_bytes(&bytes, &path).unwrap();
     assert_eq!(volume.voxels(), load(&path).unwrap().voxels());
@@ -198,8 +241,15 @@ fn every_codec_gives_the_same_voxels() {
 #[test]
 fn two_series_are_listed_and_one_can_be_chosen() {
     let generic = "dicom_mr_codecs/generic/anatomical";
-    let (Some(a), Some(b)) = (data(&format!("{generic}/001")), data(&format!("{generic}/001_implicit"))) else { return };
-    let files: Vec<PathBuf> = [&a, &b].iter().flat_map(|f| std::fs::read_dir(f).unwrap().map(|e| e.unwrap().path())).collect();
+    let (Some(a), Some(b)) =
+        (data(&format!("{generic}/001")), data(&format!("{generic}/001_implicit")))
+    else {
+        return;
+    };
+    let files: Vec<PathBuf> = [&a, &b]
+        .iter()
+        .flat_map(|f| std::fs::read_dir(f).unwrap().map(|e| e.unwrap().path()))
+        .collect();
     let error = read(&files, &ReadOptions::default()).unwrap_err().to_string();
     let uid = load(&b).unwrap().dicom().unwrap().series_instance_uid.clone();
     for part in ["2 series were found", "4 images", &uid, "series UID"] {
@@ -207,16 +257,26 @@ fn two_series_are_listed_and_one_can_be_chosen() {
     }
     let chosen = read(&files, &ReadOptions::default().with_series_uid(&uid)).unwrap();
     assert_eq!(chosen.voxels(), load(&b).unwrap().voxels());
-    let error = read(&files, &ReadOptions::default().with_series_uid("1.2.3")).unwrap_err().to_string();
+    let error =
+        read(&files, &ReadOptions::default().with_series_uid("1.2.3")).unwrap_err().to_string();
     assert!(error.contains("no series has the UID 1.2.3") && error.contains(&uid), "{error}");
 }
 
 #[test]
 fn what_is_not_one_mr_stack_is_refused() {
     for (path, reasons) in [
-        ("dicom_mr_codecs/failing/sliceorientation/001", &["mixed orientations", "IM-0001-0001-0001.dcm"][..]),
-        ("dicom_mr_codecs/generic/anatomical", &["none of the folder's 1 files is DICOM", "2 subfolders"]),
-        ("dicom_mr_codecs/hitachi/anatomical/001/001.dcm", &["one image only", "at least 2 slices"]),
+        (
+            "dicom_mr_codecs/failing/sliceorientation/001",
+            &["mixed orientations", "IM-0001-0001-0001.dcm"][..],
+        ),
+        (
+            "dicom_mr_codecs/generic/anatomical",
+            &["none of the folder's 1 files is DICOM", "2 subfolders"],
+        ),
+        (
+            "dicom_mr_codecs/hitachi/anatomical/001/001.dcm",
+            &["one image only", "at least 2 slices"],
+        ),
         ("rtstruct/plastimatch_lctsc", &["not an MR image", "CT01.dcm"]),
         ("rtstruct/dicompyler/ct.0.dcm", &["not an MR image", "CT"]),
         ("rtstruct/pydicom_rtstruct.dcm", &["no image", "RTSTRUCT"]),
@@ -258,23 +318,28 @@ fn nifti_and_nrrd_equal_nibabel_and_pynrrd() {
             let d = compare(&volume, &python, reader, &path);
             // ITK stores directions as unit vectors: f32 headers differ by their rounding.
             let tolerance = if reader == "sitk" { 1e-4 } else { 1e-6 };
-            assert!(d.voxel <= 1e-6 && d.axis_mm <= tolerance && d.origin_mm <= tolerance, "{file}");
+            assert!(
+                d.voxel <= 1e-6 && d.axis_mm <= tolerance && d.origin_mm <= tolerance,
+                "{file}"
+            );
         }
     }
 }
 
 #[test]
 fn a_dicom_series_lies_where_its_nifti_does() {
-    let (Some(folder), Some(nifti)) =
-        (data("dicom_mr_codecs/generic/anatomical/001"), data("dicom_mr_codecs/generic/anatomical/001_ground_truth.nii.gz"))
-    else {
+    let (Some(folder), Some(nifti)) = (
+        data("dicom_mr_codecs/generic/anatomical/001"),
+        data("dicom_mr_codecs/generic/anatomical/001_ground_truth.nii.gz"),
+    ) else {
         return;
     };
     let (a, b) = (load(&folder).unwrap(), load(&nifti).unwrap());
     let locator = b.grid().locator();
     for (index, value) in a.voxels().indexed_iter().step_by(97) {
         let (k, j, i) = index;
-        let [x, y, z] = locator.index(a.grid().point(i as f64, j as f64, k)).map(|v| v.round() as usize);
+        let [x, y, z] =
+            locator.index(a.grid().point(i as f64, j as f64, k)).map(|v| v.round() as usize);
         assert_eq!(b.voxels()[[z, y, x]], *value, "{index:?}");
     }
 }

@@ -1,18 +1,19 @@
 //! Structure sets on DICOM series written here, looked at by other people's software.
 //!
-//! The judges are Python programs (tests/judges) and run where NASOSEG_TEST_PYTHON names an interpreter that has what
-//! tests/judges/requirements.txt lists; without it the tests say so and check what they can by themselves.
+//! The judges are Python programs (tests/judges) and run where NASOSEG_TEST_PYTHON names an
+//! interpreter that has what tests/judges/requirements.txt lists; without it the tests say so and
+//! check what they can by themselves.
 
 mod rtstruct_series;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ndarray::Array3;
-use rtstruct_series::{Layout, mask_of, probability, read_multiframe, read_series, write_series};
 use nasoseg::contour::{Contours, contours_of_level, contours_of_mask};
 use nasoseg::export::{HoleMode, RtStructOptions, write_rtstruct};
 use nasoseg::study::{Source, Volume};
+use ndarray::Array3;
+use rtstruct_series::{Layout, mask_of, probability, read_multiframe, read_series, write_series};
 use serde_json::json;
 
 struct Case<'a> {
@@ -56,7 +57,12 @@ fn judge(folder: &Path, case: &Case) {
     let output = Command::new(python).arg(script).arg(&file).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     println!("{}: {}", case.name, said.trim().replace('\n', "; "));
-    assert!(output.status.success(), "{}:\n{said}{}", case.name, String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}:\n{said}{}",
+        case.name,
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn options() -> RtStructOptions {
@@ -79,11 +85,30 @@ fn judge_all(name: &str, volume: &Volume, images: &Path) {
     assert!(voxel.all().iter().filter(|c| c.hole).count() > 3);
     let level_mask = probability.map(|p| (*p >= 0.5) as u8);
     let level = contours_of_level(probability.view(), volume.grid(), 0.5, None).unwrap();
-    for (holes, text) in [(HoleMode::Keyhole, "keyhole"), (HoleMode::Xor, "xor"), (HoleMode::Plain, "plain"), (HoleMode::Fill, "fill")] {
-        let options = options().with_holes(holes).with_edited(holes == HoleMode::Xor).with_explicit_vr(holes == HoleMode::Plain);
+    for (holes, text) in [
+        (HoleMode::Keyhole, "keyhole"),
+        (HoleMode::Xor, "xor"),
+        (HoleMode::Plain, "plain"),
+        (HoleMode::Fill, "fill"),
+    ] {
+        let options = options()
+            .with_holes(holes)
+            .with_edited(holes == HoleMode::Xor)
+            .with_explicit_vr(holes == HoleMode::Plain);
         for (kind, contours, mask) in [("voxel", &voxel, &mask), ("level", &level, &level_mask)] {
             let name = format!("{name}-{kind}-{text}");
-            judge(folder.path(), &Case { name: &name, volume, images, contours, mask, options: &options, holes: text });
+            judge(
+                folder.path(),
+                &Case {
+                    name: &name,
+                    volume,
+                    images,
+                    contours,
+                    mask,
+                    options: &options,
+                    holes: text,
+                },
+            );
         }
     }
 }
@@ -159,10 +184,25 @@ fn a_demonstration_is_never_a_target() {
     let out = tempfile::tempdir().unwrap();
     let options = options().with_demo(true);
     let (contours, volume, images) = (&contours, &volume, folder.path());
-    judge(out.path(), &Case { name: "demo", volume, images, contours, mask: &mask, options: &options, holes: "keyhole" });
+    judge(
+        out.path(),
+        &Case {
+            name: "demo",
+            volume,
+            images,
+            contours,
+            mask: &mask,
+            options: &options,
+            holes: "keyhole",
+        },
+    );
     let object = dicom_object::open_file(out.path().join("demo.dcm")).unwrap();
-    let observations = object.element_by_name("RTROIObservationsSequence").unwrap().items().unwrap();
-    assert_eq!(observations[0].element_by_name("RTROIInterpretedType").unwrap().to_str().unwrap(), "");
+    let observations =
+        object.element_by_name("RTROIObservationsSequence").unwrap().items().unwrap();
+    assert_eq!(
+        observations[0].element_by_name("RTROIInterpretedType").unwrap().to_str().unwrap(),
+        ""
+    );
     let regions = object.element_by_name("StructureSetROISequence").unwrap().items().unwrap();
     assert_eq!(regions[0].element_by_name("ROIName").unwrap().to_str().unwrap(), "DEMO_NOT_CLIN");
 }
@@ -177,13 +217,26 @@ fn simplification_spares_points_and_keeps_the_rest() {
         let path = folder.path().join("simplified.dcm");
         write_rtstruct(&path, &contours, &volume, options).unwrap();
         let object = dicom_object::open_file(path).unwrap();
-        let regions = object.element_by_name("ROIContourSequence").unwrap().items().unwrap().to_vec();
-        let items = regions[0].element_by_name("ContourSequence").unwrap().items().unwrap().to_vec();
-        items.iter().map(|i| i.element_by_name("NumberOfContourPoints").unwrap().to_int::<usize>().unwrap()).sum::<usize>()
+        let regions =
+            object.element_by_name("ROIContourSequence").unwrap().items().unwrap().to_vec();
+        let items =
+            regions[0].element_by_name("ContourSequence").unwrap().items().unwrap().to_vec();
+        items
+            .iter()
+            .map(|i| i.element_by_name("NumberOfContourPoints").unwrap().to_int::<usize>().unwrap())
+            .sum::<usize>()
     };
     let exact = points(&options());
     assert!(points(&options().with_simplify_mm(0.1)) * 4 < exact * 3);
-    assert!(write_rtstruct(&folder.path().join("x.dcm"), &contours, &volume, &options().with_simplify_mm(f64::NAN)).is_err());
+    assert!(
+        write_rtstruct(
+            &folder.path().join("x.dcm"),
+            &contours,
+            &volume,
+            &options().with_simplify_mm(f64::NAN)
+        )
+        .is_err()
+    );
 }
 
 /// Distance of `p` from the nearest edge of a ring, mm.
@@ -215,14 +268,18 @@ fn a_simplified_line_stays_within_its_tolerance_in_the_patient() {
             for (line, other) in [(&a.points, &b.points), (&b.points, &a.points)] {
                 for (n, p) in line.iter().enumerate() {
                     let q = line[(n + 1) % line.len()];
-                    let along = (0..16).map(|s| [0, 1, 2].map(|c| p[c] + (q[c] - p[c]) * f64::from(s) / 16.0));
+                    let along = (0..16)
+                        .map(|s| [0, 1, 2].map(|c| p[c] + (q[c] - p[c]) * f64::from(s) / 16.0));
                     farthest = along.map(|p| distance(p, other)).fold(farthest, f64::max);
                 }
             }
             points += b.points.len();
         }
         println!("tolerance {tolerance} mm: {points} points, at most {farthest:.4} mm off");
-        assert!(farthest <= tolerance + 1e-9 && farthest > tolerance / 4.0, "{farthest} {tolerance}");
+        assert!(
+            farthest <= tolerance + 1e-9 && farthest > tolerance / 4.0,
+            "{farthest} {tolerance}"
+        );
     }
 }
 
@@ -233,16 +290,27 @@ fn names_survive_in_any_character_set() {
         ("\\ISO 2022 IR 87", &b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B="[..]),
         ("ISO_IR 100", &b"Buc^J\xe9r\xf4me"[..]),
     ] {
-        for syntax in ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"] {
+        for syntax in [
+            "1.2.840.10008.1.2",
+            "1.2.840.10008.1.2.1",
+            "1.2.840.10008.1.2.2",
+            "1.2.840.10008.1.2.1.99",
+        ] {
             let folder = tempfile::tempdir().unwrap();
-            let layout = Layout { character_set: set.into(), patient_name: name.to_vec(), syntax: syntax.into(), ..Layout::axial() };
+            let layout = Layout {
+                character_set: set.into(),
+                patient_name: name.to_vec(),
+                syntax: syntax.into(),
+                ..Layout::axial()
+            };
             let volume = write_series(folder.path(), &layout);
             let mask = mask_of(&probability(volume.grid().shape()), 0.5);
             let contours = contours_of_mask(mask.view(), volume.grid()).unwrap();
             let path = folder.path().join("rt.dcm");
             write_rtstruct(&path, &contours, &volume, &options()).unwrap();
             let bytes = std::fs::read(&path).unwrap();
-            let padded: Vec<u8> = name.iter().copied().chain(std::iter::repeat_n(b' ', name.len() % 2)).collect();
+            let padded: Vec<u8> =
+                name.iter().copied().chain(std::iter::repeat_n(b' ', name.len() % 2)).collect();
             let mut element = vec![0x10, 0, 0x10, 0];
             element.extend((padded.len() as u32).to_le_bytes());
             element.extend(&padded);
@@ -255,31 +323,61 @@ fn names_survive_in_any_character_set() {
 fn a_reference_that_cannot_carry_contours_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let volume = write_series(folder.path(), &Layout::axial());
-    let contours = contours_of_mask(mask_of(&probability(volume.grid().shape()), 0.5).view(), volume.grid()).unwrap();
+    let contours =
+        contours_of_mask(mask_of(&probability(volume.grid().shape()), 0.5).view(), volume.grid())
+            .unwrap();
     let path = folder.path().join("rt.dcm");
     let mut series = volume.dicom().unwrap().clone();
-    let with = |source| Volume::new(volume.voxels().clone(), volume.grid().clone(), source, "test").unwrap();
+    let with = |source| {
+        Volume::new(volume.voxels().clone(), volume.grid().clone(), source, "test").unwrap()
+    };
 
     let error = write_rtstruct(&path, &contours, &with(Source::Memory), &options()).unwrap_err();
     assert!(error.code() == 10 && error.to_string().contains("was not read from DICOM"), "{error}");
     series.frame_of_reference_uid = None;
-    let error = write_rtstruct(&path, &contours, &with(Source::Dicom(Box::new(series.clone()))), &options()).unwrap_err();
-    assert!(error.code() == 10 && error.to_string().contains("carry no Frame of Reference UID"), "{error}");
+    let error = write_rtstruct(
+        &path,
+        &contours,
+        &with(Source::Dicom(Box::new(series.clone()))),
+        &options(),
+    )
+    .unwrap_err();
+    assert!(
+        error.code() == 10 && error.to_string().contains("carry no Frame of Reference UID"),
+        "{error}"
+    );
     series = volume.dicom().unwrap().clone();
     series.study_instance_uid = "1.2.3".into();
-    let error = write_rtstruct(&path, &contours, &with(Source::Dicom(Box::new(series.clone()))), &options()).unwrap_err();
+    let error = write_rtstruct(
+        &path,
+        &contours,
+        &with(Source::Dicom(Box::new(series.clone()))),
+        &options(),
+    )
+    .unwrap_err();
     assert!(error.code() == 2 && error.to_string().contains("but 1.2.3 was expected"), "{error}");
     series.header_file = folder.path().join("gone.dcm");
-    let error = write_rtstruct(&path, &contours, &with(Source::Dicom(Box::new(series))), &options()).unwrap_err();
+    let error =
+        write_rtstruct(&path, &contours, &with(Source::Dicom(Box::new(series))), &options())
+            .unwrap_err();
     assert!(error.code() == 2 && error.to_string().contains("gone.dcm"), "{error}");
 
-    let error = write_rtstruct(&path, &contours, &volume, &options().with_roi_name("seventeen letters")).unwrap_err();
-    assert!(error.code() == 1 && error.to_string().contains("ROI name 'seventeen letters' has 17 characters"), "{error}");
-    let small = nasoseg::study::Grid::new([3, 3, 1], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], vec![[0.0; 3]]).unwrap();
+    let error =
+        write_rtstruct(&path, &contours, &volume, &options().with_roi_name("seventeen letters"))
+            .unwrap_err();
+    assert!(
+        error.code() == 1
+            && error.to_string().contains("ROI name 'seventeen letters' has 17 characters"),
+        "{error}"
+    );
+    let small =
+        nasoseg::study::Grid::new([3, 3, 1], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], vec![[0.0; 3]])
+            .unwrap();
     let other = contours_of_mask(Array3::ones((1, 3, 3)).view(), &small).unwrap();
     let error = write_rtstruct(&path, &other, &volume, &options()).unwrap_err();
     assert!(error.code() == 1 && error.to_string().contains("is not the reference's"), "{error}");
     assert!(!path.exists());
-    let error = write_rtstruct(&folder.path().join("no/rt.dcm"), &contours, &volume, &options()).unwrap_err();
+    let error = write_rtstruct(&folder.path().join("no/rt.dcm"), &contours, &volume, &options())
+        .unwrap_err();
     assert!(error.code() == 9 && error.to_string().contains("the folder must exist"), "{error}");
 }

@@ -26,7 +26,15 @@ fn a_dicom_study_gives_every_output() {
     assert!(output.stdout.is_empty(), "quiet in a pipe: {}", text(&output.stdout));
     assert!(text(&output.stderr).contains("DEMO MODEL, NOT FOR CLINICAL USE"));
     let record = json(&out.join("run.json"));
-    for name in ["detection.json", "contours.json", "mask.nii.gz", "probability.nii.gz", "rtstruct.dcm", "preview.png", "run.json"] {
+    for name in [
+        "detection.json",
+        "contours.json",
+        "mask.nii.gz",
+        "probability.nii.gz",
+        "rtstruct.dcm",
+        "preview.png",
+        "run.json",
+    ] {
         assert!(out.join(name).metadata().unwrap().len() > 100, "{name}");
         assert!(record["outputs"].as_array().unwrap().iter().any(|o| o == name), "{name}");
     }
@@ -38,7 +46,10 @@ fn a_dicom_study_gives_every_output() {
     // The trunk's rows: one whole-slice box and at least one local box per slice.
     assert!(record["model_runs"]["trunk"]["rows"].as_u64().unwrap() >= 2 * trio.slices as u64);
     let structure_set = dicom_object::open_file(out.join("rtstruct.dcm")).unwrap();
-    assert_eq!(structure_set.element(tags::STRUCTURE_SET_LABEL).unwrap().to_str().unwrap(), "DEMO_NOT_CLIN");
+    assert_eq!(
+        structure_set.element(tags::STRUCTURE_SET_LABEL).unwrap().to_str().unwrap(),
+        "DEMO_NOT_CLIN"
+    );
     let detection = json(&out.join("detection.json"));
     // File names run against the slices; listings name the right image.
     assert_eq!(detection["slices"][0]["sop_instance_uid"], "1.2.826.0.1.3680043.10.4321.2.1");
@@ -54,18 +65,37 @@ fn an_edited_box_changes_its_own_slice_only() {
         std::fs::write(&file, detection.to_string()).unwrap();
         let mut arguments = vec!["segment".to_owned()];
         arguments.extend(trio.arguments(".nii.gz"));
-        arguments.extend(["--bundle".into(), common::micro().display().to_string(), "--device".into(), "cpu".into()]);
-        arguments.extend(["--detection".into(), file.display().to_string(), "--out".into(), out.display().to_string()]);
+        arguments.extend([
+            "--bundle".into(),
+            common::micro().display().to_string(),
+            "--device".into(),
+            "cpu".into(),
+        ]);
+        arguments.extend([
+            "--detection".into(),
+            file.display().to_string(),
+            "--out".into(),
+            out.display().to_string(),
+        ]);
         nasoseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     };
     let detection = json(&out.join("detection.json"));
-    assert!(detection["warning"].as_str().unwrap().contains("NOT FOR CLINICAL USE") && detection["device"]["used"] == "cpu");
+    assert!(
+        detection["warning"].as_str().unwrap().contains("NOT FOR CLINICAL USE")
+            && detection["device"]["used"] == "cpu"
+    );
     let same = trio.dir.path().join("same");
     succeeded(&segment(&detection, &same));
-    assert_eq!(std::fs::read(out.join("mask.nii.gz")).unwrap(), std::fs::read(same.join("mask.nii.gz")).unwrap());
+    assert_eq!(
+        std::fs::read(out.join("mask.nii.gz")).unwrap(),
+        std::fs::read(same.join("mask.nii.gz")).unwrap()
+    );
     assert_eq!(json(&same.join("run.json"))["edited"], false);
     // Every number comes back to the last bit.
-    assert_eq!(std::fs::read(out.join("detection.json")).unwrap(), std::fs::read(same.join("detection.json")).unwrap());
+    assert_eq!(
+        std::fs::read(out.join("detection.json")).unwrap(),
+        std::fs::read(same.join("detection.json")).unwrap()
+    );
 
     let mut edited = detection.clone();
     edited["slices"][2]["box"] = serde_json::json!([10.5, 20.0, 60.0, 70.25]);
@@ -76,10 +106,16 @@ fn an_edited_box_changes_its_own_slice_only() {
     assert_eq!(b["edited"], true);
     assert_eq!(b["slices"][3]["status"], "no lesion");
     assert_eq!(b["slices"][3]["pixels"], 0);
-    assert_eq!((&b["slices"][1]["edited"], &b["slices"][3]["edited"]), (&Value::Bool(false), &Value::Bool(true)));
+    assert_eq!(
+        (&b["slices"][1]["edited"], &b["slices"][3]["edited"]),
+        (&Value::Bool(false), &Value::Bool(true))
+    );
     let read = |dir: &Path| {
         let volume = nifti::ReaderOptions::new().read_file(dir.join("probability.nii.gz")).unwrap();
-        let array = nifti::volume::ndarray::IntoNdArray::into_ndarray::<f32>(nifti::NiftiObject::into_volume(volume)).unwrap();
+        let array = nifti::volume::ndarray::IntoNdArray::into_ndarray::<f32>(
+            nifti::NiftiObject::into_volume(volume),
+        )
+        .unwrap();
         array.into_dimensionality::<ndarray::Ix3>().unwrap()
     };
     let (p, q) = (read(&out), read(&changed));
@@ -102,7 +138,10 @@ fn an_edited_box_changes_its_own_slice_only() {
         let output = segment(&wrong, &trio.dir.path().join("wrong"));
         assert_eq!(output.status.code(), Some(2), "{pointer}");
         let message = text(&output.stderr);
-        assert!(message.contains(expected) && message.contains("edited.json"), "{pointer}: {message}");
+        assert!(
+            message.contains(expected) && message.contains("edited.json"),
+            "{pointer}: {message}"
+        );
     }
     // A mistyped key is not a cleared box, and statuses are asked of the study, not of the file.
     let mut mistyped = detection.clone();
@@ -118,7 +157,8 @@ fn coverage_is_asked_of_the_study_again_when_a_detection_comes_back() {
     let Some(data) = shared("mr_trio_tcga") else { return };
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| data.join(name).display().to_string();
-    let (bundle, out, again) = (common::micro().display().to_string(), dir.path().join("out"), dir.path().join("again"));
+    let (bundle, out, again) =
+        (common::micro().display().to_string(), dir.path().join("out"), dir.path().join("again"));
     let (t1, t1c, t2) = (path("t1.nii.gz"), path("t1c.nii.gz"), path("t2.nii.gz"));
     let base = ["--t1", &t1, "--t1c", &t1c, "--t2", &t2, "--bundle", &bundle, "--device", "cpu"];
     let o = out.display().to_string();
@@ -130,7 +170,13 @@ fn coverage_is_asked_of_the_study_again_when_a_detection_comes_back() {
     let (f, o) = (file.display().to_string(), again.display().to_string());
     succeeded(&nasoseg(&[&["segment", "--out", &o, "--detection", &f], &base[..]].concat()));
     let record = json(&again.join("run.json"));
-    assert!(record["slices"].as_array().unwrap().iter().all(|s| s["status"] == "incomplete coverage" && s["pixels"] == 0));
+    assert!(
+        record["slices"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|s| s["status"] == "incomplete coverage" && s["pixels"] == 0)
+    );
 }
 
 #[test]
@@ -140,7 +186,10 @@ fn slice_ranges_by_number_and_by_mm_agree() {
     succeeded(&trio.run(".nii.gz", &a, &["--slices", "2:4"]));
     // Slices lie at -15, -9, -3, 3, 9, 15 mm.
     succeeded(&trio.run(".nii.gz", &b, &["--slices-mm", "-5:4"]));
-    assert_eq!(std::fs::read(a.join("probability.nii.gz")).unwrap(), std::fs::read(b.join("probability.nii.gz")).unwrap());
+    assert_eq!(
+        std::fs::read(a.join("probability.nii.gz")).unwrap(),
+        std::fs::read(b.join("probability.nii.gz")).unwrap()
+    );
     assert_eq!(json(&a.join("run.json"))["options"]["slices"], serde_json::json!([2, 4]));
 }
 
@@ -163,10 +212,18 @@ fn contour_of_a_run_s_probability_is_the_run_s_own() {
         &again.display().to_string(),
     ]);
     succeeded(&output);
-    assert_eq!(json(&out.join("contours.json"))["contours"], json(&again.join("contours.json"))["contours"]);
+    assert_eq!(
+        json(&out.join("contours.json"))["contours"],
+        json(&again.join("contours.json"))["contours"]
+    );
     // A demo model's result stays one, whatever it is called when it comes back.
     assert!(text(&output.stderr).contains("DEMO NOT CLINICAL"));
-    assert!(json(&again.join("contours.json"))["warning"].as_str().unwrap().starts_with("DEMO NOT CLINICAL"));
+    assert!(
+        json(&again.join("contours.json"))["warning"]
+            .as_str()
+            .unwrap()
+            .starts_with("DEMO NOT CLINICAL")
+    );
     let structure_set = dicom_object::open_file(again.join("rtstruct.dcm")).unwrap();
     let item = |sequence, tag| {
         let element = structure_set.element(sequence).unwrap();
@@ -175,20 +232,35 @@ fn contour_of_a_run_s_probability_is_the_run_s_own() {
     assert_eq!(item(tags::STRUCTURE_SET_ROI_SEQUENCE, tags::ROI_NAME), "DEMO_NOT_CLIN");
     assert_eq!(item(tags::RTROI_OBSERVATIONS_SEQUENCE, tags::RTROI_INTERPRETED_TYPE), "");
     let elsewhere = trio.dir.path().join("elsewhere").display().to_string();
-    let output = nasoseg(&["contour", "--mask", &probability, "--reference", &trio.path("t1c"), "--out", &elsewhere]);
-    assert!(text(&output.stderr).contains("a mask of 0 and 1 was expected"), "{}", text(&output.stderr));
+    let output = nasoseg(&[
+        "contour",
+        "--mask",
+        &probability,
+        "--reference",
+        &trio.path("t1c"),
+        "--out",
+        &elsewhere,
+    ]);
+    assert!(
+        text(&output.stderr).contains("a mask of 0 and 1 was expected"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
-/// A mask of other origin, stored the other way round: outlined on the same places, and nothing is claimed of it.
+/// A mask of other origin, stored the other way round: outlined on the same places, and nothing is
+/// claimed of it.
 #[test]
 fn contour_of_a_foreign_mask_in_another_storage_order() {
     let trio = Trio::dicom(|_, _, _| ());
     let series = nasoseg::study::read(&[trio.path("t1c").into()], &Default::default()).unwrap();
     let [ni, nj, nk] = common::SIZE;
-    let voxels =
-        ndarray::Array3::from_shape_fn((nk, nj, ni), |(k, j, i)| u8::from(k == 2 && (20..30).contains(&j) && (40..45).contains(&i)));
+    let voxels = ndarray::Array3::from_shape_fn((nk, nj, ni), |(k, j, i)| {
+        u8::from(k == 2 && (20..30).contains(&j) && (40..45).contains(&i))
+    });
     let mut affine = series.grid().affine().unwrap();
-    let flipped = ndarray::Array3::from_shape_fn((nk, nj, ni), |(k, j, i)| voxels[[k, nj - 1 - j, i]]);
+    let flipped =
+        ndarray::Array3::from_shape_fn((nk, nj, ni), |(k, j, i)| voxels[[k, nj - 1 - j, i]]);
     for row in affine.iter_mut().take(3) {
         row[3] += row[1] * (nj - 1) as f64;
         row[1] = -row[1];
@@ -210,9 +282,14 @@ fn contour_of_a_foreign_mask_in_another_storage_order() {
         out
     };
     let (a, b) = (write("a.nii.gz", &voxels, series.grid()), write("b.nii.gz", &flipped, &grid));
-    assert_eq!(json(&a.join("contours.json"))["contours"], json(&b.join("contours.json"))["contours"]);
+    assert_eq!(
+        json(&a.join("contours.json"))["contours"],
+        json(&b.join("contours.json"))["contours"]
+    );
     let structure_set = dicom_object::open_file(a.join("rtstruct.dcm")).unwrap();
-    let region = structure_set.element(tags::STRUCTURE_SET_ROI_SEQUENCE).unwrap().items().unwrap()[0].clone();
+    let region = structure_set.element(tags::STRUCTURE_SET_ROI_SEQUENCE).unwrap().items().unwrap()
+        [0]
+    .clone();
     assert_eq!(region.element(tags::ROI_GENERATION_ALGORITHM).unwrap().to_str().unwrap(), "");
     assert_eq!(region.element(tags::ROI_NAME).unwrap().to_str().unwrap().trim(), "nasoseg_contour");
     // Nothing drawn is an empty structure, not an error.
@@ -229,7 +306,12 @@ fn an_interrupt_ends_a_run_and_leaves_nothing() {
     let out = trio.dir.path().join("out");
     let mut arguments = vec!["run".to_owned()];
     arguments.extend(trio.arguments(".nii.gz"));
-    arguments.extend(["--bundle".into(), common::micro().display().to_string(), "--out".into(), out.display().to_string()]);
+    arguments.extend([
+        "--bundle".into(),
+        common::micro().display().to_string(),
+        "--out".into(),
+        out.display().to_string(),
+    ]);
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_nasoseg"))
         .args(&arguments)
         .args(["--device", "cpu"])
@@ -255,7 +337,12 @@ fn prepare_info_and_doctor() {
     let npz = trio.dir.path().join("slices.npz");
     let mut arguments = vec!["prepare".to_owned()];
     arguments.extend(trio.arguments(".nii.gz"));
-    arguments.extend(["--bundle".into(), common::micro().display().to_string(), "--out".into(), npz.display().to_string()]);
+    arguments.extend([
+        "--bundle".into(),
+        common::micro().display().to_string(),
+        "--out".into(),
+        npz.display().to_string(),
+    ]);
     succeeded(&nasoseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>()));
     let mut reader = ndarray_npy::NpzReader::new(std::fs::File::open(&npz).unwrap()).unwrap();
     let images: ndarray::Array4<f32> = reader.by_name("images").unwrap();
@@ -265,32 +352,58 @@ fn prepare_info_and_doctor() {
     let info = nasoseg(&["info", &common::micro().display().to_string()]);
     succeeded(&info);
     assert!(text(&info.stdout).contains("DEMO, NOT FOR CLINICAL USE"));
-    let doctor = nasoseg(&["doctor", "--bundle", &common::micro().display().to_string(), "--device", "cpu"]);
+    let doctor =
+        nasoseg(&["doctor", "--bundle", &common::micro().display().to_string(), "--device", "cpu"]);
     succeeded(&doctor);
-    assert!(text(&doctor.stdout).contains("golden case   agrees on 2 slices"), "{}", text(&doctor.stdout));
+    assert!(
+        text(&doctor.stdout).contains("golden case   agrees on 2 slices"),
+        "{}",
+        text(&doctor.stdout)
+    );
     // A folder names the library in it, on every call.
     let folder = std::env::var("VIRTUAL_ENV").map(|v| {
         let folders = nasoseg::runtime::platform::wheel_folders(Path::new(&v));
         folders[0].display().to_string()
     });
     if let Ok(folder) = folder {
-        succeeded(&nasoseg(&["doctor", "--bundle", &common::micro().display().to_string(), "--device", "cpu", "--onnxruntime", &folder]));
+        succeeded(&nasoseg(&[
+            "doctor",
+            "--bundle",
+            &common::micro().display().to_string(),
+            "--device",
+            "cpu",
+            "--onnxruntime",
+            &folder,
+        ]));
     }
 }
 
-/// What training reads: volumes and mask in canonical order, whatever the mask's own; the folder is one patient's alone.
+/// What training reads: volumes and mask in canonical order, whatever the mask's own; the folder is
+/// one patient's alone.
 #[test]
 fn prepare_writes_volumes_and_mask() {
     let trio = Trio::nifti();
     let (mask, turned) = (trio.path("mask.nii.gz"), trio.path("turned.nii.gz"));
-    let grid = nasoseg::study::read(&[trio.path("t1c.nii.gz").into()], &Default::default()).unwrap().grid().clone();
-    let drawn = ndarray::Array3::from_shape_fn(grid.shape(), |(k, j, i)| u8::from(k > 0 && j > 20 && i > 30 && i < 50) * 3);
+    let grid = nasoseg::study::read(&[trio.path("t1c.nii.gz").into()], &Default::default())
+        .unwrap()
+        .grid()
+        .clone();
+    let drawn = ndarray::Array3::from_shape_fn(grid.shape(), |(k, j, i)| {
+        u8::from(k > 0 && j > 20 && i > 30 && i < 50) * 3
+    });
     nasoseg::export::nifti::write_nifti(Path::new(&mask), drawn.view(), &grid, "").unwrap();
     // The same, slices stored from the other end.
     let mut origins = grid.origins().to_vec();
     origins.reverse();
-    let reversed = nasoseg::study::Grid::new(grid.size(), grid.axis_i(), grid.axis_j(), origins).unwrap();
-    nasoseg::export::nifti::write_nifti(Path::new(&turned), drawn.slice(ndarray::s![..;-1, .., ..]), &reversed, "").unwrap();
+    let reversed =
+        nasoseg::study::Grid::new(grid.size(), grid.axis_i(), grid.axis_j(), origins).unwrap();
+    nasoseg::export::nifti::write_nifti(
+        Path::new(&turned),
+        drawn.slice(ndarray::s![..;-1, .., ..]),
+        &reversed,
+        "",
+    )
+    .unwrap();
 
     let prepare = |folder: &str, more: &[&str]| {
         let mut arguments = vec!["prepare".to_owned()];
@@ -303,19 +416,36 @@ fn prepare_writes_volumes_and_mask() {
     succeeded(&prepare("a", &["--mask", &mask]));
     succeeded(&prepare("b", &["--mask", &turned, "--label", "3", "--t1-mask", &mask]));
     let read = |name: &str| volume(trio.path(name));
-    let (t1c, truth, own) = (read("a/T1C.nii.gz"), read("a/truth.nii.gz"), read("t1c.nii.gz").sha256().to_owned());
-    assert_eq!((truth.sha256(), t1c.grid().size()), (read("b/truth.nii.gz").sha256(), truth.grid().size()));
+    let (t1c, truth, own) =
+        (read("a/T1C.nii.gz"), read("a/truth.nii.gz"), read("t1c.nii.gz").sha256().to_owned());
+    assert_eq!(
+        (truth.sha256(), t1c.grid().size()),
+        (read("b/truth.nii.gz").sha256(), truth.grid().size())
+    );
     let inside = drawn.iter().filter(|v| **v > 0).count();
     assert_eq!(truth.voxels().iter().filter(|v| **v == 1.0).count(), inside);
     // Patient axes: columns to the left, rows to the back, slices to the head.
-    assert!(t1c.grid().axis_i()[0] > 0.0 && t1c.grid().axis_j()[1] > 0.0 && t1c.grid().origins()[1][2] > t1c.grid().origins()[0][2]);
+    assert!(
+        t1c.grid().axis_i()[0] > 0.0
+            && t1c.grid().axis_j()[1] > 0.0
+            && t1c.grid().origins()[1][2] > t1c.grid().origins()[0][2]
+    );
     // A T1C that is stored from left to right and from back to front gives the same patient.
     let flipped = read("t1c.nii.gz").voxels().slice(ndarray::s![.., ..;-1, ..;-1]).to_owned();
     let [ni, nj, _] = grid.size();
     let back = |a: [f64; 3]| a.map(|v| -v);
-    let origins = (0..grid.size()[2]).map(|k| grid.point((ni - 1) as f64, (nj - 1) as f64, k)).collect();
-    let other = nasoseg::study::Grid::new(grid.size(), back(grid.axis_i()), back(grid.axis_j()), origins).unwrap();
-    nasoseg::export::nifti::write_nifti(Path::new(&trio.path("t1c.nii.gz")), flipped.view(), &other, "").unwrap();
+    let origins =
+        (0..grid.size()[2]).map(|k| grid.point((ni - 1) as f64, (nj - 1) as f64, k)).collect();
+    let other =
+        nasoseg::study::Grid::new(grid.size(), back(grid.axis_i()), back(grid.axis_j()), origins)
+            .unwrap();
+    nasoseg::export::nifti::write_nifti(
+        Path::new(&trio.path("t1c.nii.gz")),
+        flipped.view(),
+        &other,
+        "",
+    )
+    .unwrap();
     succeeded(&prepare("turned", &["--mask", &mask]));
     for name in ["T1", "T1C", "T2", "truth"] {
         let (a, b) = (read(&format!("a/{name}.nii.gz")), read(&format!("turned/{name}.nii.gz")));
@@ -324,7 +454,10 @@ fn prepare_writes_volumes_and_mask() {
     let record = json(Path::new(&trio.path("b/volumes.json")));
     assert_eq!(record["mask_voxels"], inside);
     assert_eq!(record["sequences"]["T1C"]["sha256"], own);
-    assert!(record["agreement"]["T1"]["dice"].as_f64().is_some() || record["agreement"]["T1"]["refused"].as_str().is_some());
+    assert!(
+        record["agreement"]["T1"]["dice"].as_f64().is_some()
+            || record["agreement"]["T1"]["refused"].as_str().is_some()
+    );
 
     for (folder, more, code, told) in [
         ("a", vec![], 2, "an empty or new folder was expected"),
@@ -335,7 +468,11 @@ fn prepare_writes_volumes_and_mask() {
         ("g", vec!["--mask", &trio.path("t2.nii.gz")], 2, "one whole number was expected"),
     ] {
         let output = prepare(folder, &more);
-        assert!(output.status.code() == Some(code) && text(&output.stderr).contains(told), "{folder}: {}", text(&output.stderr));
+        assert!(
+            output.status.code() == Some(code) && text(&output.stderr).contains(told),
+            "{folder}: {}",
+            text(&output.stderr)
+        );
     }
 }
 
@@ -405,9 +542,22 @@ fn the_real_trio() {
     let preview = std::fs::read(out.join("preview.png")).unwrap();
     assert_eq!(&preview[1..4], b"PNG");
 
-    // T2's anatomy lines up with T1C's: SimpleITK resamples to the same slices, and the heads cover each other.
+    // T2's anatomy lines up with T1C's: SimpleITK resamples to the same slices, and the heads cover
+    // each other.
     let npz = dir.path().join("slices.npz");
-    let prepared = nasoseg(&["prepare", "--t1", &t1, "--t1c", &t1c, "--t2", &t2, "--bundle", &bundle, "--out", &npz.display().to_string()]);
+    let prepared = nasoseg(&[
+        "prepare",
+        "--t1",
+        &t1,
+        "--t1c",
+        &t1c,
+        "--t2",
+        &t2,
+        "--bundle",
+        &bundle,
+        "--out",
+        &npz.display().to_string(),
+    ]);
     succeeded(&prepared);
     common::judge("aligned_slices.py", &[&npz.display().to_string(), &t1, &t1c, &t2]);
 

@@ -1,8 +1,10 @@
 #!/bin/sh
-# Installs the library, its headers, its CMake and pkg-config files and the program; `make install` calls it.
+# Installs the library, its headers, its CMake and pkg-config files and the program; `make install`
+# calls it.
 #
-# In: BUILT, the folder that cargo built into; PREFIX; optionally DESTDIR (a staging root), LIBDIR (relative to PREFIX; lib).
-# Out: $DESTDIR$PREFIX/{bin,include,LIBDIR}. Linux with GNU binutils. The installed tree may be moved.
+# In: BUILT, the folder that cargo built into; PREFIX; optionally DESTDIR (a staging root), LIBDIR
+# (relative to PREFIX; lib). Out: $DESTDIR$PREFIX/{bin,include,LIBDIR}. Linux with GNU binutils. The
+# installed tree may be moved.
 set -eu
 
 : "${BUILT:?}" "${PREFIX:?}"
@@ -17,7 +19,8 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -n 1)
 abi=$(sed -n 's/.*-soname,libnasoseg\.so\.\([0-9]*\).*/\1/p' "$root/build.rs")
 : "${version:?}" "${abi:?}"
 
-# A library that can fail on purpose (src/fault.rs) is for tests. The words are those of its failures.
+# A library that can fail on purpose (src/fault.rs) is for tests. The words are those of its
+# failures.
 for file in libnasoseg.so libnasoseg.a nasoseg; do
     if grep -q 'made to fail by fault-injection' "$BUILT/$file"; then
         echo "$BUILT/$file was built with the feature fault-injection and is not installed; build again without it" >&2
@@ -37,9 +40,10 @@ install -m 755 "$BUILT/libnasoseg.so" "$to/$LIBDIR/libnasoseg.so.$version"
 ln -sf "libnasoseg.so.$version" "$to/$LIBDIR/libnasoseg.so.$abi"
 ln -sf "libnasoseg.so.$abi" "$to/$LIBDIR/libnasoseg.so"
 
-# The static library: one object in which nasoseg_* alone is global. A host with its own OpenJPEG, CharLS or Rust must meet none of ours. The
-# linker resolves our own references before the names become local; groups are dissolved, or the host's copy of an inline C++ function
-# could displace one that only we can name.
+# The static library: one object in which nasoseg_* alone is global. A host with its own OpenJPEG,
+# CharLS or Rust must meet none of ours. The linker resolves our own references before the names
+# become local; groups are dissolved, or the host's copy of an inline C++ function could displace
+# one that only we can name.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 grep -o 'nasoseg_[a-z0-9_]*(' "$root/include/nasoseg.h" | tr -d '(' | sort -u > "$work/named"
@@ -47,7 +51,8 @@ nm --defined-only --extern-only "$BUILT/libnasoseg.a" 2> /dev/null | sed -n 's/.
 comm -12 "$work/named" "$work/defined" > "$work/symbols"
 sed 's/^/--undefined=/' "$work/symbols" > "$work/wanted"
 ld -r --strip-debug --force-group-allocation -o "$work/all.o" "@$work/wanted" "$BUILT/libnasoseg.a"
-# Rust's own objects carry LLVM bitcode for link-time optimisation; glued together it is none, and linkers' plug-ins stumble on it.
+# Rust's own objects carry LLVM bitcode for link-time optimisation; glued together it is none, and
+# linkers' plug-ins stumble on it.
 objcopy --keep-global-symbols="$work/symbols" --remove-section=.llvmbc --remove-section=.llvmcmd "$work/all.o" "$work/nasoseg.o"
 rm -f "$to/$LIBDIR/libnasoseg.a"
 ar rcsD "$to/$LIBDIR/libnasoseg.a" "$work/nasoseg.o"

@@ -1,8 +1,9 @@
 """What the wheel gets besides the Python files.
 
-In: NASOSEG_BUILT, the folder with the built library and program (by default target/release); include/nasoseg.h; models/demo; Cargo.toml. Out: a
-wheel for this platform that holds the library, the program, the declarations made from the header, and the demo bundle. auditwheel gives it a
-wider tag afterwards, where the files allow it (`make wheel`).
+In: NASOSEG_BUILT, the folder with the built library and program (by default target/release);
+include/nasoseg.h; models/demo; Cargo.toml. Out: a wheel for this platform that holds the library,
+the program, the declarations made from the header, and the demo bundle. auditwheel gives it a wider
+tag afterwards, where the files allow it (`make wheel`).
 """
 
 import importlib.util
@@ -35,7 +36,9 @@ class Build(BuildHookInterface):
 
     def initialize(self, version: str, build_data: dict) -> None:
         if self.target_name != "wheel" or version == "editable":
-            raise SystemExit("nasoseg: only wheels are built; `make wheel` in the repository builds one")
+            raise SystemExit(
+                "nasoseg: only wheels are built; `make wheel` in the repository builds one"
+            )
         repository = root(self.root)
         built = Path(os.environ.get("NASOSEG_BUILT") or repository / "target" / "release")
         library, program = {
@@ -44,10 +47,15 @@ class Build(BuildHookInterface):
         }.get(sys.platform, ("libnasoseg.so", "nasoseg"))
         for name in (library, program):
             if not (built / name).is_file():
-                raise SystemExit(f"{built / name} is missing; `make wheel` builds it, or set NASOSEG_BUILT to the folder that holds it")
+                raise SystemExit(
+                    f"{built / name} is missing; `make wheel` builds it, or set NASOSEG_BUILT to the folder that holds it"
+                )
         self.folder = tempfile.TemporaryDirectory()
         declarations = Path(self.folder.name) / "_abi.py"
-        declarations.write_text(self.declarations((repository / "include" / "nasoseg.h").read_text(encoding="utf-8")), encoding="utf-8")
+        declarations.write_text(
+            self.declarations((repository / "include" / "nasoseg.h").read_text(encoding="utf-8")),
+            encoding="utf-8",
+        )
         build_data["force_include"] |= {
             str(declarations): "nasoseg/_abi.py",
             str(built / library): f"nasoseg/_native/{library}",

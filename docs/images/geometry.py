@@ -6,7 +6,14 @@ usage: python docs/images/geometry.py     (plain Python, nothing to install)
 import math
 from pathlib import Path
 
-INK, FAINT, GRID, BLUE, YELLOW, RED = "#20262e", "#69737f", "#c3cad2", "#2563c9", "#c98a00", "#d2263f"
+INK, FAINT, GRID, BLUE, YELLOW, RED = (
+    "#20262e",
+    "#69737f",
+    "#c3cad2",
+    "#2563c9",
+    "#c98a00",
+    "#d2263f",
+)
 WIDTH, HEIGHT, GAP = 560, 400, 20
 
 
@@ -16,7 +23,9 @@ class Panel:
     def __init__(self, column, row, title):
         self.x, self.y = GAP + column * (WIDTH + GAP), GAP + row * (HEIGHT + GAP)
         self.shapes = []
-        self.add(f'<rect x="0" y="0" width="{WIDTH}" height="{HEIGHT}" rx="8" fill="#fff" stroke="{GRID}"/>')
+        self.add(
+            f'<rect x="0" y="0" width="{WIDTH}" height="{HEIGHT}" rx="8" fill="#fff" stroke="{GRID}"/>'
+        )
         self.text(20, 32, title, size=18, weight="bold")
 
     def add(self, shape):
@@ -24,10 +33,16 @@ class Panel:
 
     def text(self, x, y, words, size=14, colour=INK, anchor="start", weight="normal"):
         words = words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        self.add(f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" text-anchor="{anchor}" font-weight="{weight}">{words}</text>')
+        self.add(
+            f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" text-anchor="{anchor}" font-weight="{weight}">{words}</text>'
+        )
 
-    def line(self, points, colour=INK, width=1.5, closed=False, fill="none", dash=None, arrow=False):
-        path = " ".join(f"{'ML'[n > 0]}{x:.1f},{y:.1f}" for n, (x, y) in enumerate(points)) + (" Z" if closed else "")
+    def line(
+        self, points, colour=INK, width=1.5, closed=False, fill="none", dash=None, arrow=False
+    ):
+        path = " ".join(f"{'ML'[n > 0]}{x:.1f},{y:.1f}" for n, (x, y) in enumerate(points)) + (
+            " Z" if closed else ""
+        )
         more = f' stroke-dasharray="{dash}"' if dash else ""
         more += f' marker-end="url(#arrow-{colour[1:]})"' if arrow else ""
         self.add(f'<path d="{path}" fill="{fill}" stroke="{colour}" stroke-width="{width}"{more}/>')
@@ -55,14 +70,34 @@ def pixels(panel):
         panel.line([at(0, n), at(columns, n)], GRID, 1)
         panel.text(at(0, 0)[0] - 8, at(0, n)[1] + 4, str(n), 12, YELLOW, "end")
     for i in range(columns):
-        panel.text(at(i + 0.5, 0)[0], top - 8, f"i = {i}" if i == 0 else str(i), 12, FAINT, "middle")
+        panel.text(
+            at(i + 0.5, 0)[0], top - 8, f"i = {i}" if i == 0 else str(i), 12, FAINT, "middle"
+        )
         for j in range(rows):
             panel.dot(*at(i + 0.5, j + 0.5), colour=RED if (i, j) in inside else FAINT, radius=2.6)
     edges = [(1, 1), (4, 1), (4, 3), (3, 3), (3, 4), (2, 4), (2, 3), (1, 3)]
     panel.line([at(*p) for p in edges], RED, 1.4, closed=True, dash="5 3")
-    level = [(0.85, 1.5), (1.5, 0.8), (2.5, 0.72), (3.5, 0.9), (4.2, 1.5), (4.15, 2.5), (3.5, 3.2), (3.25, 3.5), (2.5, 4.1), (1.8, 3.5), (1.5, 3.1), (0.9, 2.5)]
+    level = [
+        (0.85, 1.5),
+        (1.5, 0.8),
+        (2.5, 0.72),
+        (3.5, 0.9),
+        (4.2, 1.5),
+        (4.15, 2.5),
+        (3.5, 3.2),
+        (3.25, 3.5),
+        (2.5, 4.1),
+        (1.8, 3.5),
+        (1.5, 3.1),
+        (0.9, 2.5),
+    ]
     panel.line([at(*p) for p in level], RED, 2.2, closed=True)
-    panel.line([at(*p) for p in [(0.4, 0.35), (5.3, 0.35), (5.3, 4.65), (0.4, 4.65)]], YELLOW, 2.2, closed=True)
+    panel.line(
+        [at(*p) for p in [(0.4, 0.35), (5.3, 0.35), (5.3, 4.65), (0.4, 4.65)]],
+        YELLOW,
+        2.2,
+        closed=True,
+    )
     x = left + columns * side + 22
     for n, (words, colour) in enumerate(
         [
@@ -78,8 +113,20 @@ def pixels(panel):
             ("edges of the mask", RED),
         ]
     ):
-        panel.text(x, top + 14 + 21 * n + 8 * (n > 0) + 8 * (n > 2) + 8 * (n > 4) + 8 * (n > 7), words, 13, colour)
-    panel.text(20, 384, "No ring passes through a centre; both hold exactly the centres of the mask.", 13, FAINT)
+        panel.text(
+            x,
+            top + 14 + 21 * n + 8 * (n > 0) + 8 * (n > 2) + 8 * (n > 4) + 8 * (n > 7),
+            words,
+            13,
+            colour,
+        )
+    panel.text(
+        20,
+        384,
+        "No ring passes through a centre; both hold exactly the centres of the mask.",
+        13,
+        FAINT,
+    )
 
 
 def patient(panel):
@@ -87,7 +134,12 @@ def patient(panel):
     cx, cy = 170, 205
     panel.add(f'<ellipse cx="{cx}" cy="{cy}" rx="92" ry="112" fill="#eef2f7" stroke="{FAINT}"/>')
     panel.line([(cx - 12, cy - 110), (cx, cy - 128), (cx + 12, cy - 110)], FAINT, 1.5)
-    for words, x, y in [("R", cx - 118, cy + 5), ("L", cx + 118, cy + 5), ("A", cx, cy - 136), ("P", cx, cy + 134)]:
+    for words, x, y in [
+        ("R", cx - 118, cy + 5),
+        ("L", cx + 118, cy + 5),
+        ("A", cx, cy - 136),
+        ("P", cx, cy + 134),
+    ]:
         panel.text(x, y, words, 16, INK, "middle", "bold")
     panel.line([(cx, cy), (cx + 66, cy)], BLUE, 2.4, arrow=True)
     panel.line([(cx, cy), (cx, cy + 66)], BLUE, 2.4, arrow=True)
@@ -100,28 +152,76 @@ def patient(panel):
     x, y = 350, 300
     for k in range(5):
         d = 38 * k
-        panel.line([(x, y - d), (x + 110, y - d), (x + 150, y - d - 26), (x + 40, y - d - 26)], INK if k in (0, 4) else FAINT, 1.4, True, "#eef2f7")
+        panel.line(
+            [(x, y - d), (x + 110, y - d), (x + 150, y - d - 26), (x + 40, y - d - 26)],
+            INK if k in (0, 4) else FAINT,
+            1.4,
+            True,
+            "#eef2f7",
+        )
         panel.text(x - 8, y - d + 2, f"k = {k}" if k == 0 else str(k), 13, INK, "end")
     panel.line([(x + 168, y), (x + 168, y - 176)], BLUE, 2.4, arrow=True)
     panel.text(x + 168, y + 18, "feet", 13, FAINT, "middle")
     panel.text(x + 168, y - 186, "head", 13, FAINT, "middle")
-    panel.text(20, 372, "LPS mm; a slice seen from the feet. Canonical: columns to L, rows to P,", 13, FAINT)
-    panel.text(20, 390, "slices to the head, whatever the storage. Slices count from 0 at the feet.", 13, FAINT)
+    panel.text(
+        20,
+        372,
+        "LPS mm; a slice seen from the feet. Canonical: columns to L, rows to P,",
+        13,
+        FAINT,
+    )
+    panel.text(
+        20,
+        390,
+        "slices to the head, whatever the storage. Slices count from 0 at the feet.",
+        13,
+        FAINT,
+    )
 
 
 def transforms(panel):
     """The way into the networks and back."""
+
     def block(x, y, w, h, title, *notes, fill="#eef2f7"):
-        panel.add(f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="6" fill="{fill}" stroke="{FAINT}"/>')
+        panel.add(
+            f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="6" fill="{fill}" stroke="{FAINT}"/>'
+        )
         panel.text(x + w / 2, y + 22, title, 14, INK, "middle", "bold")
         for n, words in enumerate(notes):
             panel.text(x + w / 2, y + 41 + 17 * n, words, 12.5, FAINT, "middle")
 
     block(20, 60, 150, 96, "storage", "any of 48 orders,", "oblique or not,", "an origin per slice")
-    block(205, 60, 150, 96, "canonical slices", "T1C's own voxels;", "T1, T2: one trilinear", "interpolation each")
+    block(
+        205,
+        60,
+        150,
+        96,
+        "canonical slices",
+        "T1C's own voxels;",
+        "T1, T2: one trilinear",
+        "interpolation each",
+    )
     block(390, 60, 150, 96, "model's grid", "G x G pixels", "fit: stretch, pad", "or mm per pixel")
-    block(390, 226, 150, 96, "crop", "C x C pixels of a box", "1.5 x the detector's,", "cut inside the graph")
-    block(20, 226, 150, 96, "T1C's voxels", "probability, mask,", "contours, RTSTRUCT,", "in storage order")
+    block(
+        390,
+        226,
+        150,
+        96,
+        "crop",
+        "C x C pixels of a box",
+        "1.5 x the detector's,",
+        "cut inside the graph",
+    )
+    block(
+        20,
+        226,
+        150,
+        96,
+        "T1C's voxels",
+        "probability, mask,",
+        "contours, RTSTRUCT,",
+        "in storage order",
+    )
     for x0, x1, words in [(170, 203, ""), (355, 388, "")]:
         panel.line([(x0, 108), (x1, 108)], BLUE, 2.2, arrow=True)
     panel.text(187, 178, "permute, flip:", 12.5, BLUE, "middle")
@@ -134,7 +234,13 @@ def transforms(panel):
     panel.text(281, 266, "slice transforms are composed,", 12.5, RED, "middle")
     panel.text(281, 296, "one bilinear interpolation of", 12.5, RED, "middle")
     panel.text(281, 312, "p at T1C's pixel centres", 12.5, RED, "middle")
-    panel.text(20, 356, "slice = (grid - G / 2) * scale + size / 2, x and y each, in pixel edges", 13, FAINT)
+    panel.text(
+        20,
+        356,
+        "slice = (grid - G / 2) * scale + size / 2, x and y each, in pixel edges",
+        13,
+        FAINT,
+    )
     panel.text(20, 376, "crop pixel u lies at x0 + (u + 0.5)(x1 - x0) / C on the grid", 13, FAINT)
 
 
@@ -178,8 +284,16 @@ def reslicing(panel):
             ("own planes", RED),
         ]
     ):
-        panel.text(x, 80 + 21 * n + 10 * (n > 0) + 10 * (n > 2) + 10 * (n > 4) + 10 * (n > 7), words, 13, colour)
-    panel.text(20, 384, "--reslice axial. In the plane p is still read from the crop itself.", 13, FAINT)
+        panel.text(
+            x,
+            80 + 21 * n + 10 * (n > 0) + 10 * (n > 2) + 10 * (n > 4) + 10 * (n > 7),
+            words,
+            13,
+            colour,
+        )
+    panel.text(
+        20, 384, "--reslice axial. In the plane p is still read from the crop itself.", 13, FAINT
+    )
 
 
 def main():
@@ -200,7 +314,9 @@ def main():
     text = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'font-family="DejaVu Sans, Helvetica, Arial, sans-serif">\n<defs>{markers}</defs>\n'
-        f'<rect width="{width}" height="{height}" fill="#f4f6f8"/>\n' + "\n".join(p.svg() for p in panels) + "\n</svg>\n"
+        f'<rect width="{width}" height="{height}" fill="#f4f6f8"/>\n'
+        + "\n".join(p.svg() for p in panels)
+        + "\n</svg>\n"
     )
     (Path(__file__).parent / "geometry.svg").write_text(text)
 

@@ -2,8 +2,9 @@
 //
 //     planning T1_FOLDER T1C_FOLDER T2_FOLDER BUNDLE OUTPUT.dcm
 //
-// The series are read by ITK, as a planning system has them in its own memory already; nasoseg sees its buffers. Ctrl-C stops within one model
-// run. Exit codes: 0 done, 1 failed, 2 wrong arguments, 130 stopped.
+// The series are read by ITK, as a planning system has them in its own memory already; nasoseg sees
+// its buffers. Ctrl-C stops within one model run. Exit codes: 0 done, 1 failed, 2 wrong arguments,
+// 130 stopped.
 
 #include <nasoseg/itk.hpp>
 
@@ -30,7 +31,8 @@ Series read(const std::string &folder) {
     names->SetDirectory(folder);
     const auto series = names->GetSeriesUIDs();
     if (series.size() != 1) {
-        throw std::runtime_error(folder + ": one DICOM series was expected, " + std::to_string(series.size()) + " were found");
+        throw std::runtime_error(folder + ": one DICOM series was expected, " +
+                                 std::to_string(series.size()) + " were found");
     }
     auto reader = itk::ImageSeriesReader<Image>::New();
     reader->SetImageIO(itk::GDCMImageIO::New());
@@ -50,7 +52,8 @@ void on_interrupt(int) { stop().cancel(); }
 // One line of the terminal per stage.
 bool show(const nasoseg::Progress &p) {
     const std::string stage(p.stage_name());
-    std::fprintf(stderr, "\r%-8s %3zu / %zu%s", stage.c_str(), p.done, p.total, p.done == p.total ? "\n" : "");
+    std::fprintf(stderr, "\r%-8s %3zu / %zu%s", stage.c_str(), p.done, p.total,
+                 p.done == p.total ? "\n" : "");
     std::fflush(stderr);
     return true;
 }
@@ -81,8 +84,8 @@ void print(const nasoseg::Segmentation &segmentation, const nasoseg::Contours &c
     for (std::size_t at = 0; at < segmentation.slice_count(); ++at) {
         const nasoseg::SegmentationSlice slice = segmentation.slice(at);
         if (slice.pixels > 0) {
-            std::printf("%5zu %8.1f %12.1f %23.1f\n", slice.slice, slice.position_mm, slice.area_mm2,
-                        largest_diameter(outlines[slice.storage_slice]));
+            std::printf("%5zu %8.1f %12.1f %23.1f\n", slice.slice, slice.position_mm,
+                        slice.area_mm2, largest_diameter(outlines[slice.storage_slice]));
         }
     }
     std::printf("volume: %.2f cm3\n", segmentation.volume_mm3() / 1000.0);
@@ -90,16 +93,20 @@ void print(const nasoseg::Segmentation &segmentation, const nasoseg::Contours &c
 
 int run(const std::vector<std::string> &arguments) {
     const nasoseg::Engine engine(arguments[3]);
-    std::cout << engine.model_name() << ' ' << engine.model_version() << " on " << engine.device() << '\n' << engine.intended_use() << '\n';
+    std::cout << engine.model_name() << ' ' << engine.model_version() << " on " << engine.device()
+              << '\n'
+              << engine.intended_use() << '\n';
 
     nasoseg::Run run;
     run.on_progress(show).cancelled_by(stop());
     nasoseg::Study study;
-    const nasoseg::Sequence sequences[3] = {nasoseg::Sequence::T1, nasoseg::Sequence::T1C, nasoseg::Sequence::T2};
+    const nasoseg::Sequence sequences[3] = {nasoseg::Sequence::T1, nasoseg::Sequence::T1C,
+                                            nasoseg::Sequence::T2};
     for (int at = 0; at < 3; ++at) {
         const Series series = read(arguments[static_cast<std::size_t>(at)]);
         study.set_volume(sequences[at], nasoseg::view(*series.image), {}, run);
-        // Names the patient and the images: identities are checked, and the structure set refers to them.
+        // Names the patient and the images: identities are checked, and the structure set refers to
+        // them.
         study.set_dicom_source(sequences[at], series.files, {}, run);
     }
     const nasoseg::Detection detection = engine.detect(study, {}, run);
@@ -113,7 +120,7 @@ int run(const std::vector<std::string> &arguments) {
     return 0;
 }
 
-}  // namespace
+} // namespace
 
 int main(int argc, char **argv) {
     if (argc != 6) {

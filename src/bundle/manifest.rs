@@ -1,6 +1,7 @@
 //! `bundle.json`: everything that a trained model depends on (docs/bundle.md).
 //!
-//! In: the manifest's bytes. Out: a checked [`Manifest`]; unknown keys, unknown kinds and values that make no sense are refused by name.
+//! In: the manifest's bytes. Out: a checked [`Manifest`]; unknown keys, unknown kinds and values
+//! that make no sense are refused by name.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +34,8 @@ pub struct Manifest {
     pub version: String,
     pub licence: String,
     pub intended_use: IntendedUse,
-    /// Whether slices without tumour were in the training set. Where not, a slice range is required.
+    /// Whether slices without tumour were in the training set. Where not, a slice range is
+    /// required.
     pub negatives_trained: bool,
     /// Free form, shown and never interpreted.
     #[serde(default)]
@@ -110,7 +112,8 @@ pub enum Detector {
     Whole {},
     /// An atlas box: the same on every slice.
     Fixed {
-        /// x0, y0, x1, y1 about the slice's centre, mm; x from the patient's right to left, y from anterior to posterior.
+        /// x0, y0, x1, y1 about the slice's centre, mm; x from the patient's right to left, y from
+        /// anterior to posterior.
         box_mm: [f64; 4],
     },
     /// The Q-learning agent of 3.1.
@@ -198,17 +201,41 @@ pub struct Window {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 enum SegmenterSection {
-    Crop { graph: String, context_factor: f64, crop: usize, threshold: f64 },
-    Volume { graph: String, patch: [usize; 3], spacing_mm: [f64; 3], overlap: f64, mirror: bool, threshold: f64, context_factor: f64 },
+    Crop {
+        graph: String,
+        context_factor: f64,
+        crop: usize,
+        threshold: f64,
+    },
+    Volume {
+        graph: String,
+        patch: [usize; 3],
+        spacing_mm: [f64; 3],
+        overlap: f64,
+        mirror: bool,
+        threshold: f64,
+        context_factor: f64,
+    },
 }
 
 impl From<SegmenterSection> for Segmenter {
     fn from(section: SegmenterSection) -> Self {
         match section {
-            SegmenterSection::Crop { graph, context_factor, crop, threshold } => {
-                Segmenter { graph, context_factor, threshold, kind: SegmenterKind::Crop { side: crop } }
-            }
-            SegmenterSection::Volume { graph, patch, spacing_mm, overlap, mirror, threshold, context_factor } => {
+            SegmenterSection::Crop { graph, context_factor, crop, threshold } => Segmenter {
+                graph,
+                context_factor,
+                threshold,
+                kind: SegmenterKind::Crop { side: crop },
+            },
+            SegmenterSection::Volume {
+                graph,
+                patch,
+                spacing_mm,
+                overlap,
+                mirror,
+                threshold,
+                context_factor,
+            } => {
                 let window = Window { patch, spacing_mm, overlap, mirror };
                 Segmenter { graph, context_factor, threshold, kind: SegmenterKind::Volume(window) }
             }
@@ -220,9 +247,19 @@ impl From<Segmenter> for SegmenterSection {
     fn from(segmenter: Segmenter) -> Self {
         let Segmenter { graph, context_factor, threshold, kind } = segmenter;
         match kind {
-            SegmenterKind::Crop { side } => SegmenterSection::Crop { graph, context_factor, crop: side, threshold },
+            SegmenterKind::Crop { side } => {
+                SegmenterSection::Crop { graph, context_factor, crop: side, threshold }
+            }
             SegmenterKind::Volume(Window { patch, spacing_mm, overlap, mirror }) => {
-                SegmenterSection::Volume { graph, patch, spacing_mm, overlap, mirror, threshold, context_factor }
+                SegmenterSection::Volume {
+                    graph,
+                    patch,
+                    spacing_mm,
+                    overlap,
+                    mirror,
+                    threshold,
+                    context_factor,
+                }
             }
         }
     }
@@ -258,7 +295,9 @@ impl Manifest {
             )));
         }
         let manifest: Manifest = serde_json::from_slice(bytes).map_err(wrong)?;
-        manifest.check().map_err(|what| Error::bundle(format!("{name}: {what}. The bundle must be exported again")))?;
+        manifest.check().map_err(|what| {
+            Error::bundle(format!("{name}: {what}. The bundle must be exported again"))
+        })?;
         Ok(manifest)
     }
 
@@ -271,33 +310,58 @@ impl Manifest {
                 Scaling::DatasetMax { value } => value.is_finite() && value > 0.0,
                 Scaling::StudyPercentile { percentile } => percentile > 0.0 && percentile <= 100.0,
             };
-            require(ok, "a channel's scaling must have a positive value, or a percentile in (0, 100]")?;
+            require(
+                ok,
+                "a channel's scaling must have a positive value, or a percentile in (0, 100]",
+            )?;
         }
         require((8..=4096).contains(&self.input.grid), "input.grid must lie between 8 and 4096")?;
         if let FitKind::Mm { pixel_mm } = self.input.fit {
-            require((0.01..=100.0).contains(&pixel_mm), "input.fit.pixel_mm must lie between 0.01 and 100")?;
+            require(
+                (0.01..=100.0).contains(&pixel_mm),
+                "input.fit.pixel_mm must lie between 0.01 and 100",
+            )?;
         }
         let grid = self.input.grid as f64;
         match &self.detector {
-            Detector::Whole {} => require(self.segmenter.context_factor == 1.0, "a `whole` detector wants segmenter.context_factor 1")?,
+            Detector::Whole {} => require(
+                self.segmenter.context_factor == 1.0,
+                "a `whole` detector wants segmenter.context_factor 1",
+            )?,
             Detector::Fixed { box_mm: [x0, y0, x1, y1] } => {
                 let near = [x0, y0, x1, y1].iter().all(|v| v.abs() <= FARTHEST_MM);
                 let ok = near && x1 - x0 >= SHORTEST_MM && y1 - y0 >= SHORTEST_MM;
                 let what = "detector.box_mm must be x0, y0, x1, y1 within";
-                require(ok, &format!("{what} {FARTHEST_MM} mm of the slice's centre, with sides of at least {SHORTEST_MM} mm"))?;
+                require(
+                    ok,
+                    &format!(
+                        "{what} {FARTHEST_MM} mm of the slice's centre, with sides of at least {SHORTEST_MM} mm"
+                    ),
+                )?;
             }
             Detector::Proposals(proposals) => proposals.check(grid)?,
             Detector::Agent(agent) => agent.check(grid)?,
         }
         let segmenter = &self.segmenter;
-        require(segmenter.context_factor >= 1.0 && segmenter.context_factor <= 10.0, "segmenter.context_factor must lie between 1 and 10")?;
+        require(
+            segmenter.context_factor >= 1.0 && segmenter.context_factor <= 10.0,
+            "segmenter.context_factor must lie between 1 and 10",
+        )?;
         match &segmenter.kind {
-            SegmenterKind::Crop { side } => require((8..=4096).contains(side), "segmenter.crop must lie between 8 and 4096")?,
+            SegmenterKind::Crop { side } => {
+                require((8..=4096).contains(side), "segmenter.crop must lie between 8 and 4096")?
+            }
             SegmenterKind::Volume(window) => window.check()?,
         }
-        require(segmenter.threshold > 0.0 && segmenter.threshold < 1.0, "segmenter.threshold must lie between 0 and 1")?;
+        require(
+            segmenter.threshold > 0.0 && segmenter.threshold < 1.0,
+            "segmenter.threshold must lie between 0 and 1",
+        )?;
         for file in self.graphs().into_iter().chain(self.golden.as_deref()) {
-            require(self.files.contains_key(file), &format!("{file} is used but has no SHA-256 in `files`"))?;
+            require(
+                self.files.contains_key(file),
+                &format!("{file} is used but has no SHA-256 in `files`"),
+            )?;
         }
         Ok(())
     }
@@ -326,8 +390,14 @@ impl Proposals {
     fn check(&self, grid: f64) -> std::result::Result<(), String> {
         let require = |ok: bool, what: &str| if ok { Ok(()) } else { Err(what.to_owned()) };
         // Entries that a graph does not use score 0.
-        require(self.score_threshold > 0.0 && self.score_threshold <= 1.0, "detector.score_threshold must be above 0, and 1 at most")?;
-        require(self.min_side > 0.0 && self.min_side <= grid, "detector.min_side must lie between 0 and the grid")
+        require(
+            self.score_threshold > 0.0 && self.score_threshold <= 1.0,
+            "detector.score_threshold must be above 0, and 1 at most",
+        )?;
+        require(
+            self.min_side > 0.0 && self.min_side <= grid,
+            "detector.min_side must lie between 0 and the grid",
+        )
     }
 }
 
@@ -336,7 +406,12 @@ impl Window {
         let require = |ok: bool, what: &str| if ok { Ok(()) } else { Err(what.to_owned()) };
         let voxels = self.patch.iter().try_fold(1usize, |all, side| all.checked_mul(*side));
         let small = voxels.is_some_and(|all| (1..=LARGEST_PATCH).contains(&all));
-        require(small, &format!("segmenter.patch must be slices, rows and columns of at least 1, and {LARGEST_PATCH} voxels at most"))?;
+        require(
+            small,
+            &format!(
+                "segmenter.patch must be slices, rows and columns of at least 1, and {LARGEST_PATCH} voxels at most"
+            ),
+        )?;
         let sensible = self.spacing_mm.iter().all(|mm| (0.1..=50.0).contains(mm));
         require(sensible, "segmenter.spacing_mm must be three distances from 0.1 to 50 mm")?;
         require((0.0..=0.9).contains(&self.overlap), "segmenter.overlap must lie between 0 and 0.9")
@@ -346,22 +421,51 @@ impl Window {
 impl Agent {
     fn check(&self, grid: f64) -> std::result::Result<(), String> {
         let require = |ok: bool, what: &str| if ok { Ok(()) } else { Err(what.to_owned()) };
-        require(self.features == Features::Crop, "detector.features `map` is reserved and not supported by this version")?;
+        require(
+            self.features == Features::Crop,
+            "detector.features `map` is reserved and not supported by this version",
+        )?;
         let [x0, y0, x1, y1] = self.initial_box;
-        require(0.0 <= x0 && x0 < x1 && x1 <= grid && 0.0 <= y0 && y0 < y1 && y1 <= grid, "detector.initial_box must lie inside the grid")?;
-        require((2..=1024).contains(&self.actions.len()), "detector.actions must name at least two actions")?;
-        require(self.terminal < self.actions.len(), "detector.terminal must be the index of an action")?;
+        require(
+            0.0 <= x0 && x0 < x1 && x1 <= grid && 0.0 <= y0 && y0 < y1 && y1 <= grid,
+            "detector.initial_box must lie inside the grid",
+        )?;
+        require(
+            (2..=1024).contains(&self.actions.len()),
+            "detector.actions must name at least two actions",
+        )?;
+        require(
+            self.terminal < self.actions.len(),
+            "detector.terminal must be the index of an action",
+        )?;
         for (index, action) in self.actions.iter().enumerate() {
             let ok = match action.transform {
                 None => index == self.terminal,
-                Some([a, b, c, d]) => index != self.terminal && [a, b, c, d].iter().all(|v| v.is_finite()) && a < c && b < d,
+                Some([a, b, c, d]) => {
+                    index != self.terminal
+                        && [a, b, c, d].iter().all(|v| v.is_finite())
+                        && a < c
+                        && b < d
+                }
             };
-            require(ok, "every action but the terminal one must have a `box` with positive width and height, and the terminal one null")?;
+            require(
+                ok,
+                "every action but the terminal one must have a `box` with positive width and height, and the terminal one null",
+            )?;
         }
-        require(self.max_steps >= 1 && self.max_steps <= 1000, "detector.max_steps must lie between 1 and 1000")?;
+        require(
+            self.max_steps >= 1 && self.max_steps <= 1000,
+            "detector.max_steps must lie between 1 and 1000",
+        )?;
         require(self.history <= 1000, "detector.history must be at most 1000")?;
-        require(self.feature_size >= 1 && self.feature_size <= 1 << 20, "detector.feature_size must be positive")?;
-        require(self.min_side > 0.0 && self.min_side <= grid, "detector.min_side must lie between 0 and the grid")
+        require(
+            self.feature_size >= 1 && self.feature_size <= 1 << 20,
+            "detector.feature_size must be positive",
+        )?;
+        require(
+            self.min_side > 0.0 && self.min_side <= grid,
+            "detector.min_side must lie between 0 and the grid",
+        )
     }
 }
 
@@ -420,14 +524,23 @@ mod tests {
     #[test]
     fn other_kinds_are_read_and_written_alike() {
         let fixed = serde_json::json!({"kind": "fixed", "box_mm": [-40.0, -30.5, 20.0, 31.0]});
-        for (pointer, section) in [("/detector", fixed), ("/detector", proposals()), ("/segmenter", volume())] {
+        for (pointer, section) in
+            [("/detector", fixed), ("/detector", proposals()), ("/segmenter", volume())]
+        {
             let manifest = parse(&with(pointer, section.clone())).unwrap();
             let written = serde_json::to_value(&manifest).unwrap();
             assert_eq!(*written.pointer(pointer).unwrap(), section);
             parse(&written).unwrap();
         }
-        let SegmenterKind::Volume(window) = parse(&with("/segmenter", volume())).unwrap().segmenter.kind else { panic!("a volume") };
-        assert_eq!(window, Window { patch: [8, 64, 48], spacing_mm: [3.0, 1.0, 1.5], overlap: 0.5, mirror: false });
+        let SegmenterKind::Volume(window) =
+            parse(&with("/segmenter", volume())).unwrap().segmenter.kind
+        else {
+            panic!("a volume")
+        };
+        assert_eq!(
+            window,
+            Window { patch: [8, 64, 48], spacing_mm: [3.0, 1.0, 1.5], overlap: 0.5, mirror: false }
+        );
     }
 
     #[test]
@@ -452,8 +565,16 @@ mod tests {
             ("/detector", fixed([10.0, -30.0, 10.5, 30.0]), "box_mm"),
             ("/detector", fixed([10.0, 30.0, -10.0, -30.0]), "box_mm"),
             ("/detector", fixed([-600.0, -30.0, 10.0, 30.0]), "box_mm"),
-            ("/detector", serde_json::json!({"kind": "fixed", "box_mm": [1.0, 2.0, 3.0]}), "length 3"),
-            ("/detector", serde_json::json!({"kind": "fixed", "box_mm": [0.0, 0.0, 9.0, 9.0], "graph": "t"}), "graph"),
+            (
+                "/detector",
+                serde_json::json!({"kind": "fixed", "box_mm": [1.0, 2.0, 3.0]}),
+                "length 3",
+            ),
+            (
+                "/detector",
+                serde_json::json!({"kind": "fixed", "box_mm": [0.0, 0.0, 9.0, 9.0], "graph": "t"}),
+                "graph",
+            ),
             ("/detector", changed(proposals(), "score_threshold", 0.0.into()), "score_threshold"),
             ("/detector", changed(proposals(), "score_threshold", 1.01.into()), "score_threshold"),
             ("/detector", changed(proposals(), "min_side", 0.0.into()), "min_side"),
@@ -464,11 +585,27 @@ mod tests {
             ("/segmenter/graph", "other".into(), "no SHA-256"),
             ("/segmenter/crop", 4.into(), "segmenter.crop"),
             ("/segmenter", changed(volume(), "patch", serde_json::json!([8, 0, 8])), "patch"),
-            ("/segmenter", changed(volume(), "patch", serde_json::json!([1024, 1024, 1024])), "patch"),
-            ("/segmenter", changed(volume(), "patch", serde_json::json!([u64::MAX, 2, 1])), "patch"),
+            (
+                "/segmenter",
+                changed(volume(), "patch", serde_json::json!([1024, 1024, 1024])),
+                "patch",
+            ),
+            (
+                "/segmenter",
+                changed(volume(), "patch", serde_json::json!([u64::MAX, 2, 1])),
+                "patch",
+            ),
             ("/segmenter", changed(volume(), "patch", serde_json::json!([8, 8])), "length 2"),
-            ("/segmenter", changed(volume(), "spacing_mm", serde_json::json!([3.0, 0.0, 1.0])), "spacing_mm"),
-            ("/segmenter", changed(volume(), "spacing_mm", serde_json::json!([3.0, 1.0, 51.0])), "spacing_mm"),
+            (
+                "/segmenter",
+                changed(volume(), "spacing_mm", serde_json::json!([3.0, 0.0, 1.0])),
+                "spacing_mm",
+            ),
+            (
+                "/segmenter",
+                changed(volume(), "spacing_mm", serde_json::json!([3.0, 1.0, 51.0])),
+                "spacing_mm",
+            ),
             ("/segmenter", changed(volume(), "overlap", 0.95.into()), "overlap"),
             ("/segmenter", changed(volume(), "overlap", (-0.1).into()), "overlap"),
             ("/segmenter", changed(volume(), "context_factor", 0.5.into()), "context_factor"),
@@ -476,7 +613,11 @@ mod tests {
             ("/segmenter", changed(volume(), "crop", 64.into()), "crop"),
             ("/segmenter", missing(volume(), "mirror"), "mirror"),
             ("/input/channels/0/sequence", "T2".into(), "T1, T1C, T2"),
-            ("/intended_use", serde_json::json!({"demo": true, "statement": "", "extra": 1}), "extra"),
+            (
+                "/intended_use",
+                serde_json::json!({"demo": true, "statement": "", "extra": 1}),
+                "extra",
+            ),
         ];
         for (pointer, value, expected) in cases {
             let error = parse(&with(pointer, value.clone())).unwrap_err();

@@ -1,7 +1,7 @@
 //! The model bundle: a directory with a manifest and the graphs it names (docs/bundle.md).
 //!
-//! In: a directory. Out: a [`Bundle`] whose files are those that the manifest's SHA-256 sums promise; each is read once, and what was
-//! checked is what runs.
+//! In: a directory. Out: a [`Bundle`] whose files are those that the manifest's SHA-256 sums
+//! promise; each is read once, and what was checked is what runs.
 
 pub mod golden;
 pub mod manifest;
@@ -15,7 +15,8 @@ use crate::error::{Error, Result};
 use crate::fault;
 pub use manifest::Manifest;
 
-/// No file of a bundle is larger than this (bytes): a manifest cannot make the library read without end.
+/// No file of a bundle is larger than this (bytes): a manifest cannot make the library read without
+/// end.
 const LARGEST_FILE: u64 = 4 << 30;
 
 /// A checked bundle.
@@ -34,17 +35,26 @@ impl Bundle {
     pub fn open(dir: &Path) -> Result<Self> {
         let path = dir.join("bundle.json");
         let mut bytes = Vec::new();
-        // One byte more than is allowed tells that there are more; a pipe or device in its place is read no further either.
+        // One byte more than is allowed tells that there are more; a pipe or device in its place is
+        // read no further either.
         let read = std::fs::metadata(&path).and_then(|meta| match meta.is_file() {
-            true => fault::counted(fault::open(&path)?).take(manifest::LONGEST as u64 + 1).read_to_end(&mut bytes),
+            true => fault::counted(fault::open(&path)?)
+                .take(manifest::LONGEST as u64 + 1)
+                .read_to_end(&mut bytes),
             false => Err(std::io::ErrorKind::InvalidInput.into()),
         });
         read.map_err(|source| Error::Bundle {
             message: match source.kind() {
                 std::io::ErrorKind::NotFound => {
-                    format!("{}: no model bundle here. A directory with bundle.json was expected", dir.display())
+                    format!(
+                        "{}: no model bundle here. A directory with bundle.json was expected",
+                        dir.display()
+                    )
                 }
-                _ => format!("{}: cannot be read. Check the model bundle and its permissions", path.display()),
+                _ => format!(
+                    "{}: cannot be read. Check the model bundle and its permissions",
+                    path.display()
+                ),
             },
             source: Some(Box::new(source)),
         })?;
@@ -70,15 +80,23 @@ impl Bundle {
     /// # Errors
     /// [`Error::Bundle`] where it is missing, changed, or not named.
     pub fn file(&self, name: &str) -> Result<Vec<u8>> {
-        let expected =
-            self.manifest.files.get(name).ok_or_else(|| Error::bundle(format!("{name} is not named in {}", self.place("bundle.json"))))?;
-        let plain = Path::new(name).components().all(|c| matches!(c, std::path::Component::Normal(_)));
+        let expected = self.manifest.files.get(name).ok_or_else(|| {
+            Error::bundle(format!("{name} is not named in {}", self.place("bundle.json")))
+        })?;
+        let plain =
+            Path::new(name).components().all(|c| matches!(c, std::path::Component::Normal(_)));
         if !plain {
-            return Err(Error::bundle(format!("{}: file name {name:?} leads out of the bundle", self.place("bundle.json"))));
+            return Err(Error::bundle(format!(
+                "{}: file name {name:?} leads out of the bundle",
+                self.place("bundle.json")
+            )));
         }
         let path = self.dir.join(name);
         let missing = |source: std::io::Error| Error::Bundle {
-            message: format!("{}: named in bundle.json but cannot be read. Copy the bundle again", path.display()),
+            message: format!(
+                "{}: named in bundle.json but cannot be read. Copy the bundle again",
+                path.display()
+            ),
             source: Some(Box::new(source)),
         };
         let meta = std::fs::metadata(&path).map_err(missing)?;
@@ -86,7 +104,10 @@ impl Bundle {
             return Err(missing(std::io::ErrorKind::InvalidInput.into()));
         }
         if meta.len() > LARGEST_FILE {
-            return Err(Error::bundle(format!("{}: larger than {LARGEST_FILE} bytes", path.display())));
+            return Err(Error::bundle(format!(
+                "{}: larger than {LARGEST_FILE} bytes",
+                path.display()
+            )));
         }
         let bytes = fault::bytes_of(&path).map_err(missing)?;
         let found = hex(&Sha256::digest(&bytes));

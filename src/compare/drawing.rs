@@ -1,7 +1,7 @@
 //! A region's contours on the slices of a series.
 //!
-//! In: the contours of a region, in patient millimetres. Out: rings on their slices, and the mask that they enclose together; or the reason why a
-//! contour belongs to no slice.
+//! In: the contours of a region, in patient millimetres. Out: rings on their slices, and the mask
+//! that they enclose together; or the reason why a contour belongs to no slice.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,13 +11,15 @@ use ndarray::{Array3, Axis};
 
 use super::object::text;
 use super::raster::{Span, count, shared, spans, toggle};
-use super::structure_set::{Region, RegionMask, SliceBy, StructureSet, decimals, geometric_type, items};
+use super::structure_set::{
+    Region, RegionMask, SliceBy, StructureSet, decimals, geometric_type, items,
+};
 use crate::error::{Error, Result};
 use crate::study::grid::{Grid, Point, dot, sub};
 use crate::study::volume::{DicomSeries, Volume};
 
-/// How far (mm) a contour's points may lie from the plane of their slice: planning systems round to hundredths or tenths. Never more than a quarter
-/// of the distance to the next slice.
+/// How far (mm) a contour's points may lie from the plane of their slice: planning systems round to
+/// hundredths or tenths. Never more than a quarter of the distance to the next slice.
 pub const PLANE_TOLERANCE_MM: f64 = 0.5;
 
 const CLOSED: &str = "CLOSED_PLANAR";
@@ -34,7 +36,12 @@ struct Ring {
 }
 
 /// The mask of a region, which belongs to the reference.
-pub(super) fn draw(set: &StructureSet, region: &Region, reference: &Volume, by: SliceBy) -> Result<RegionMask> {
+pub(super) fn draw(
+    set: &StructureSet,
+    region: &Region,
+    reference: &Volume,
+    by: SliceBy,
+) -> Result<RegionMask> {
     let grid = reference.grid();
     let mut drawing = Drawing { set, region, grid, reference, by, warnings: Vec::new() };
     let [ni, nj, nk] = grid.size();
@@ -91,22 +98,29 @@ impl Drawing<'_> {
             unnamed += usize::from(named.is_none());
             let slice = self.slice(&points, number, named, &planes)?;
             let points: Vec<[f64; 2]> = points.iter().map(|p| planes.index(*p, slice)).collect();
-            let outside = |[i, j]: &[f64; 2]| *i < -0.51 || *j < -0.51 || *i > ni - 0.49 || *j > nj - 0.49;
+            let outside =
+                |[i, j]: &[f64; 2]| *i < -0.51 || *j < -0.51 || *i > ni - 0.49 || *j > nj - 0.49;
             beyond += usize::from(points.iter().any(outside));
             rings.push(Ring { number, slice, points, xor: kind == XOR });
         }
         let place = format!("{}: {}", self.set.path().display(), self.region);
         if !skipped.is_empty() {
-            let list = skipped.iter().map(|(kind, n)| format!("{n} {kind}")).collect::<Vec<_>>().join(", ");
+            let list = skipped
+                .iter()
+                .map(|(kind, n)| format!("{n} {kind}"))
+                .collect::<Vec<_>>()
+                .join(", ");
             if rings.is_empty() {
                 return Err(Error::Unsupported(format!(
                     "{place}: its contours are {list}; closed planar contours ({CLOSED} or {XOR}) were expected. Export the region as closed contours"
                 )));
             }
-            self.warnings.push(format!("{place}: left out, as they enclose no area of a slice: {list}"));
+            self.warnings
+                .push(format!("{place}: left out, as they enclose no area of a slice: {list}"));
         }
         if flat > 0 {
-            self.warnings.push(format!("{place}: left out: {flat} contours of fewer than three points"));
+            self.warnings
+                .push(format!("{place}: left out: {flat} contours of fewer than three points"));
         }
         if unnamed > 0 {
             let why = match (self.by, images.is_empty()) {
@@ -114,7 +128,9 @@ impl Drawing<'_> {
                 (_, true) => "the reference is not DICOM",
                 (_, false) => "they name no image",
             };
-            self.warnings.push(format!("{place}: {unnamed} contours were told their slice by their plane alone: {why}"));
+            self.warnings.push(format!(
+                "{place}: {unnamed} contours were told their slice by their plane alone: {why}"
+            ));
         }
         if beyond > 0 {
             self.warnings.push(format!("{place}: {beyond} contours reach beyond the image; what lies outside is not counted"));
@@ -128,21 +144,37 @@ impl Drawing<'_> {
 
     fn points(&self, contour: &InMemDicomObject, number: usize) -> Result<Vec<Point>> {
         let values = decimals(contour, tags::CONTOUR_DATA);
-        let damaged = |what: &str| Error::read(format!("{}: {what}; the structure set is damaged. Export it again", self.wrong(number)));
-        let values = values.ok_or_else(|| damaged("its Contour Data holds something other than finite numbers"))?;
+        let damaged = |what: &str| {
+            Error::read(format!(
+                "{}: {what}; the structure set is damaged. Export it again",
+                self.wrong(number)
+            ))
+        };
+        let values = values
+            .ok_or_else(|| damaged("its Contour Data holds something other than finite numbers"))?;
         if values.len() % 3 != 0 {
             return Err(damaged(&format!("{} coordinates, which are no triplets", values.len())));
         }
         let promised = text(contour, tags::NUMBER_OF_CONTOUR_POINTS);
         if promised.parse::<usize>().is_ok_and(|n| n != values.len() / 3) {
-            return Err(damaged(&format!("{} points, but Number of Contour Points says {promised}", values.len() / 3)));
+            return Err(damaged(&format!(
+                "{} points, but Number of Contour Points says {promised}",
+                values.len() / 3
+            )));
         }
         Ok(values.chunks_exact(3).map(|v| [v[0], v[1], v[2]]).collect())
     }
 
     /// The slice whose image the contour names; `None` where it names none.
-    fn named(&self, contour: &InMemDicomObject, number: usize, images: &Images<'_>) -> Result<Option<usize>> {
-        let Some(image) = items(contour, tags::CONTOUR_IMAGE_SEQUENCE).first() else { return Ok(None) };
+    fn named(
+        &self,
+        contour: &InMemDicomObject,
+        number: usize,
+        images: &Images<'_>,
+    ) -> Result<Option<usize>> {
+        let Some(image) = items(contour, tags::CONTOUR_IMAGE_SEQUENCE).first() else {
+            return Ok(None);
+        };
         let uid = text(image, tags::REFERENCED_SOP_INSTANCE_UID);
         if uid.is_empty() {
             return Ok(None);
@@ -161,12 +193,20 @@ impl Drawing<'_> {
             ([(None, k)], _) => Some(*k),
             // A multi-frame image named as a whole: its planes tell the rest.
             (_, None) => None,
-            (frames, Some(_)) => Some(frames.iter().find(|(f, _)| *f == frame).ok_or_else(unknown)?.1),
+            (frames, Some(_)) => {
+                Some(frames.iter().find(|(f, _)| *f == frame).ok_or_else(unknown)?.1)
+            }
         })
     }
 
     /// The slice on whose plane the contour lies.
-    fn slice(&self, points: &[Point], number: usize, named: Option<usize>, planes: &Planes) -> Result<usize> {
+    fn slice(
+        &self,
+        points: &[Point],
+        number: usize,
+        named: Option<usize>,
+        planes: &Planes,
+    ) -> Result<usize> {
         let nearest = planes.nearest(points);
         let slice = named.unwrap_or(nearest);
         let off = planes.off(points, slice);
@@ -178,8 +218,12 @@ impl Drawing<'_> {
             Some(k) if planes.off(points, nearest) <= tolerance => format!(
                 "names the image of slice k {k}, but lies up to {off:.3} mm off its plane, on that of slice k {nearest} (--by-plane goes by planes alone)"
             ),
-            Some(k) => format!("names the image of slice k {k}, but lies up to {off:.3} mm off its plane"),
-            None => format!("lies on no slice: up to {off:.3} mm off the plane of the nearest, k {nearest}"),
+            Some(k) => {
+                format!("names the image of slice k {k}, but lies up to {off:.3} mm off its plane")
+            }
+            None => format!(
+                "lies on no slice: up to {off:.3} mm off the plane of the nearest, k {nearest}"
+            ),
         };
         Err(Error::Geometry(format!(
             "{} {found}; at most {tolerance:.3} mm were expected. Structures must be drawn on the reference series' own slices: export them on it, or \
@@ -249,7 +293,12 @@ impl<'a> Planes<'a> {
     fn new(grid: &'a Grid) -> Self {
         let positions = grid.positions();
         let step = positions.windows(2).map(|w| (w[1] - w[0]).abs()).fold(f64::INFINITY, f64::min);
-        Planes { grid, normal: grid.normal(), positions, tolerance: PLANE_TOLERANCE_MM.min(step / 4.0) }
+        Planes {
+            grid,
+            normal: grid.normal(),
+            positions,
+            tolerance: PLANE_TOLERANCE_MM.min(step / 4.0),
+        }
     }
 
     fn off(&self, points: &[Point], k: usize) -> f64 {
@@ -264,7 +313,8 @@ impl<'a> Planes<'a> {
 
     /// Continuous index (i, j) of a point on slice k.
     fn index(&self, point: Point, k: usize) -> [f64; 2] {
-        let (a, b, d) = (self.grid.axis_i(), self.grid.axis_j(), sub(point, self.grid.origins()[k]));
+        let (a, b, d) =
+            (self.grid.axis_i(), self.grid.axis_j(), sub(point, self.grid.origins()[k]));
         // Axes may be skewed: the normal equations.
         let (aa, ab, bb, u, v) = (dot(a, a), dot(a, b), dot(b, b), dot(d, a), dot(d, b));
         let det = aa * bb - ab * ab;

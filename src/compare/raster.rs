@@ -1,7 +1,8 @@
 //! Which voxels a closed ring encloses.
 //!
-//! In: rings as continuous voxel indices of one slice. Out: voxels whose centre lies inside. A centre on the line itself belongs to the ring's
-//! right or upper side, so that of two rings that share an edge exactly one has it.
+//! In: rings as continuous voxel indices of one slice. Out: voxels whose centre lies inside. A
+//! centre on the line itself belongs to the ring's right or upper side, so that of two rings that
+//! share an edge exactly one has it.
 
 use std::cmp::Ordering;
 
@@ -15,13 +16,15 @@ pub(super) struct Span {
     pub to: usize,
 }
 
-/// The voxels inside one ring by the even-odd rule, row by row; what lies beyond the image is cut off.
+/// The voxels inside one ring by the even-odd rule, row by row; what lies beyond the image is cut
+/// off.
 pub(super) fn spans(ring: &[[f64; 2]], ni: usize, nj: usize) -> Vec<Span> {
     // (row, first voxel to the right of the line)
     let mut crossings: Vec<(usize, usize)> = Vec::new();
     for (n, p) in ring.iter().enumerate() {
         let q = ring[(n + 1) % ring.len()];
-        let (low, high) = (p[1].min(q[1]).ceil().max(0.0), p[1].max(q[1]).floor().min(nj as f64 - 1.0));
+        let (low, high) =
+            (p[1].min(q[1]).ceil().max(0.0), p[1].max(q[1]).floor().min(nj as f64 - 1.0));
         let mut j = low;
         while j <= high {
             if (p[1] <= j) != (q[1] <= j) {
@@ -37,7 +40,8 @@ pub(super) fn spans(ring: &[[f64; 2]], ni: usize, nj: usize) -> Vec<Span> {
     pairs.map(|pair| Span { j: pair[0].0, from: pair[0].1, to: pair[1].1 }).collect()
 }
 
-/// Turns every voxel of the spans over: rings drawn one after the other follow the even-odd rule together.
+/// Turns every voxel of the spans over: rings drawn one after the other follow the even-odd rule
+/// together.
 pub(super) fn toggle(spans: &[Span], slice: &mut ArrayViewMut2<u8>) {
     for span in spans {
         for i in span.from..span.to {
@@ -77,12 +81,18 @@ mod tests {
         for ring in rings {
             toggle(&spans(ring, 6, 5), &mut image.view_mut());
         }
-        image.outer_iter().map(|row| row.iter().map(|v| if *v == 0 { '.' } else { '#' }).collect()).collect()
+        image
+            .outer_iter()
+            .map(|row| row.iter().map(|v| if *v == 0 { '.' } else { '#' }).collect())
+            .collect()
     }
 
     #[test]
     fn centres_decide() {
-        assert_eq!(drawn(&[&[[0.5, 0.5], [3.5, 0.5], [3.5, 2.5], [0.5, 2.5]]]), ["......", ".###..", ".###..", "......", "......"]);
+        assert_eq!(
+            drawn(&[&[[0.5, 0.5], [3.5, 0.5], [3.5, 2.5], [0.5, 2.5]]]),
+            ["......", ".###..", ".###..", "......", "......"]
+        );
         // A triangle, whichever way it runs; beyond the image it is cut off.
         let triangle = [[-3.0, 4.4], [9.0, 4.4], [2.5, -1.0]];
         let reversed: Vec<[f64; 2]> = triangle.iter().rev().copied().collect();
@@ -93,20 +103,35 @@ mod tests {
 
     #[test]
     fn a_line_through_centres_gives_them_to_one_side() {
-        let (left, right) = ([[0.0, 0.0], [2.0, 0.0], [2.0, 4.0], [0.0, 4.0]], [[2.0, 0.0], [5.0, 0.0], [5.0, 4.0], [2.0, 4.0]]);
+        let (left, right) = (
+            [[0.0, 0.0], [2.0, 0.0], [2.0, 4.0], [0.0, 4.0]],
+            [[2.0, 0.0], [5.0, 0.0], [5.0, 4.0], [2.0, 4.0]],
+        );
         assert_eq!(shared(&spans(&left, 6, 5), &spans(&right, 6, 5)), 0);
         assert_eq!(count(&spans(&left, 6, 5)) + count(&spans(&right, 6, 5)), 5 * 4);
     }
 
     #[test]
     fn a_ring_in_a_ring_is_a_hole_and_a_keyhole_the_same() {
-        let (outer, inner) = ([[0.5, 0.5], [5.5, 0.5], [5.5, 4.5], [0.5, 4.5]], [[1.5, 1.5], [4.5, 1.5], [4.5, 3.5], [1.5, 3.5]]);
+        let (outer, inner) = (
+            [[0.5, 0.5], [5.5, 0.5], [5.5, 4.5], [0.5, 4.5]],
+            [[1.5, 1.5], [4.5, 1.5], [4.5, 3.5], [1.5, 3.5]],
+        );
         let expected = ["......", ".#####", ".#...#", ".#...#", ".#####"];
         assert_eq!(drawn(&[&outer, &inner]), expected);
-        let keyhole: Vec<[f64; 2]> = [[0.5, 1.7], [1.5, 1.7], [1.5, 3.5], [4.5, 3.5], [4.5, 1.5], [1.5, 1.5], [1.5, 1.7], [0.5, 1.7]]
-            .into_iter()
-            .chain([[0.5, 4.5], [5.5, 4.5], [5.5, 0.5], [0.5, 0.5]])
-            .collect();
+        let keyhole: Vec<[f64; 2]> = [
+            [0.5, 1.7],
+            [1.5, 1.7],
+            [1.5, 3.5],
+            [4.5, 3.5],
+            [4.5, 1.5],
+            [1.5, 1.5],
+            [1.5, 1.7],
+            [0.5, 1.7],
+        ]
+        .into_iter()
+        .chain([[0.5, 4.5], [5.5, 4.5], [5.5, 0.5], [0.5, 0.5]])
+        .collect();
         assert_eq!(drawn(&[&keyhole]), expected);
         let (a, b) = (spans(&outer, 6, 5), spans(&inner, 6, 5));
         assert_eq!((count(&a), count(&b), shared(&a, &b), shared(&b, &a)), (20, 6, 6, 6));

@@ -1,10 +1,13 @@
 //! RT Structure Sets of other systems.
 //!
-//! In: a structure set file, one of its regions of interest, and the series that it was drawn on. Out: the region as a mask on the series' own grid.
+//! In: a structure set file, one of its regions of interest, and the series that it was drawn on.
+//! Out: the region as a mask on the series' own grid.
 //!
-//! A voxel belongs to the region where its centre lies inside the contours by the even-odd rule, all contours of a slice taken together: holes
-//! may be keyholes, CLOSEDPLANAR_XOR rings or CLOSED_PLANAR rings inside others. Contours are told their slice by the image that they name and
-//! must lie on its plane; where they name none, by their plane alone. Nothing is moved to the nearest slice in silence.
+//! A voxel belongs to the region where its centre lies inside the contours by the even-odd rule,
+//! all contours of a slice taken together: holes may be keyholes, CLOSEDPLANAR_XOR rings or
+//! CLOSED_PLANAR rings inside others. Contours are told their slice by the image that they name and
+//! must lie on its plane; where they name none, by their plane alone. Nothing is moved to the
+//! nearest slice in silence.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -45,7 +48,8 @@ pub struct Region {
 /// What tells a contour its slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SliceBy {
-    /// The image that the contour names, on whose plane it must lie; the plane alone where it names none.
+    /// The image that the contour names, on whose plane it must lie; the plane alone where it names
+    /// none.
     #[default]
     Image,
     /// The plane alone, whatever image the contour names: for writers that name the wrong one.
@@ -76,12 +80,16 @@ impl StructureSet {
                 text(&object, tags::MODALITY),
             )));
         }
-        let drawn: HashMap<String, &InMemDicomObject> =
-            items(&object, tags::ROI_CONTOUR_SEQUENCE).iter().map(|i| (text(i, tags::REFERENCED_ROI_NUMBER), i)).collect();
+        let drawn: HashMap<String, &InMemDicomObject> = items(&object, tags::ROI_CONTOUR_SEQUENCE)
+            .iter()
+            .map(|i| (text(i, tags::REFERENCED_ROI_NUMBER), i))
+            .collect();
         let region = |item: &InMemDicomObject| {
             let number = text(item, tags::ROI_NUMBER);
             let mut contours = BTreeMap::new();
-            for contour in drawn.get(&number).map(|i| items(i, tags::CONTOUR_SEQUENCE)).unwrap_or_default() {
+            for contour in
+                drawn.get(&number).map(|i| items(i, tags::CONTOUR_SEQUENCE)).unwrap_or_default()
+            {
                 *contours.entry(geometric_type(contour)).or_default() += 1;
             }
             Region {
@@ -106,7 +114,8 @@ impl StructureSet {
         &self.regions
     }
 
-    /// The region that is meant: by its name, or else by its number; the only one where nothing is said.
+    /// The region that is meant: by its name, or else by its number; the only one where nothing is
+    /// said.
     ///
     /// # Errors
     /// [`Error::Argument`], with the list of regions, where none or several fit.
@@ -114,21 +123,34 @@ impl StructureSet {
         let listing = self.regions.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let refused = |what: String| {
             let listing = if listing.is_empty() { "none".into() } else { listing.clone() };
-            Err(Error::Argument(format!("{}: {what}. Regions in the file: {listing}", self.path.display())))
+            Err(Error::Argument(format!(
+                "{}: {what}. Regions in the file: {listing}",
+                self.path.display()
+            )))
         };
         let Some(choice) = choice else {
             return match &self.regions[..] {
                 [one] => Ok(one),
                 [] => refused("the structure set has no region; one was expected".into()),
-                _ => refused(format!("the structure set has {} regions; choose one by its name or number", self.regions.len())),
+                _ => refused(format!(
+                    "the structure set has {} regions; choose one by its name or number",
+                    self.regions.len()
+                )),
             };
         };
-        let by = |key: fn(&Region) -> &str| self.regions.iter().filter(|r| key(r) == choice.trim()).collect::<Vec<_>>();
+        let by = |key: fn(&Region) -> &str| {
+            self.regions.iter().filter(|r| key(r) == choice.trim()).collect::<Vec<_>>()
+        };
         let named = by(|r| &r.name);
         match (&named[..], &by(|r| &r.number)[..]) {
             ([one], _) | ([], [one]) => Ok(one),
-            ([], _) => refused(format!("no region has the name or number '{choice}'; choose another")),
-            _ => refused(format!("{} regions have the name '{choice}'; choose one by its number", named.len())),
+            ([], _) => {
+                refused(format!("no region has the name or number '{choice}'; choose another"))
+            }
+            _ => refused(format!(
+                "{} regions have the name '{choice}'; choose one by its number",
+                named.len()
+            )),
         }
     }
 
@@ -136,8 +158,8 @@ impl StructureSet {
     ///
     /// # Errors
     /// - [`Error::Identity`] where the structure set is of another patient;
-    /// - [`Error::Geometry`] where it has another frame of reference, names images that are not the reference's, or a contour lies off the plane of its
-    ///   slice or of every slice;
+    /// - [`Error::Geometry`] where it has another frame of reference, names images that are not the
+    ///   reference's, or a contour lies off the plane of its slice or of every slice;
     /// - [`Error::Unsupported`] where the region has no closed planar contour but others;
     /// - [`Error::Read`] where a contour is damaged.
     pub fn mask(&self, region: &Region, reference: &Volume, by: SliceBy) -> Result<RegionMask> {
@@ -148,9 +170,10 @@ impl StructureSet {
     /// The same patient, the same frame of reference.
     fn belongs(&self, region: &Region, reference: &Volume) -> Result<()> {
         let Some(series) = reference.dicom() else { return Ok(()) };
-        for (what, tag, theirs) in
-            [("patient ID", tags::PATIENT_ID, &series.patient_id), ("birth date", tags::PATIENT_BIRTH_DATE, &series.patient_birth_date)]
-        {
+        for (what, tag, theirs) in [
+            ("patient ID", tags::PATIENT_ID, &series.patient_id),
+            ("birth date", tags::PATIENT_BIRTH_DATE, &series.patient_birth_date),
+        ] {
             let (ours, theirs) = (text(&self.object, tag), theirs.trim());
             if !ours.is_empty() && !theirs.is_empty() && ours != theirs {
                 return Err(Error::Identity(format!(
@@ -161,12 +184,16 @@ impl StructureSet {
             }
         }
         match &series.frame_of_reference_uid {
-            Some(frame) if !region.frame_of_reference.is_empty() && *frame != region.frame_of_reference => Err(Error::Geometry(format!(
-                "{}: {region} has the frame of reference {}, but the reference series has {frame}, so their positions cannot be compared. {}",
-                self.path.display(),
-                region.frame_of_reference,
-                self.own_series()
-            ))),
+            Some(frame)
+                if !region.frame_of_reference.is_empty() && *frame != region.frame_of_reference =>
+            {
+                Err(Error::Geometry(format!(
+                    "{}: {region} has the frame of reference {}, but the reference series has {frame}, so their positions cannot be compared. {}",
+                    self.path.display(),
+                    region.frame_of_reference,
+                    self.own_series()
+                )))
+            }
             _ => Ok(()),
         }
     }
@@ -176,12 +203,18 @@ impl StructureSet {
         let mut found = Vec::new();
         for frame in items(&self.object, tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE) {
             for study in items(frame, tags::RT_REFERENCED_STUDY_SEQUENCE) {
-                found.extend(items(study, tags::RT_REFERENCED_SERIES_SEQUENCE).iter().map(|s| text(s, tags::SERIES_INSTANCE_UID)));
+                found.extend(
+                    items(study, tags::RT_REFERENCED_SERIES_SEQUENCE)
+                        .iter()
+                        .map(|s| text(s, tags::SERIES_INSTANCE_UID)),
+                );
             }
         }
         match found.is_empty() {
             true => "Give the series that the structures were drawn on".into(),
-            false => format!("Give the series that the structures were drawn on: {}", found.join(", ")),
+            false => {
+                format!("Give the series that the structures were drawn on: {}", found.join(", "))
+            }
         }
     }
 
@@ -194,7 +227,8 @@ impl StructureSet {
 
 impl std::fmt::Display for Region {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let contours: Vec<String> = self.contours.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+        let contours: Vec<String> =
+            self.contours.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
         let contours = if contours.is_empty() { "no contour".into() } else { contours.join(", ") };
         write!(f, "ROI {} \"{}\" ({contours})", self.number, self.name)
     }
@@ -211,11 +245,14 @@ pub(super) fn geometric_type(contour: &InMemDicomObject) -> String {
     }
 }
 
-/// Decimal strings as numbers; `None` where one is none. Long contour data in explicit VR are of unknown VR: bytes that hold the same text.
+/// Decimal strings as numbers; `None` where one is none. Long contour data in explicit VR are of
+/// unknown VR: bytes that hold the same text.
 pub(super) fn decimals(object: &InMemDicomObject, tag: Tag) -> Option<Vec<f64>> {
     let Some(element) = object.get(tag).filter(|e| !e.is_empty()) else { return Some(Vec::new()) };
     match element.value().primitive()? {
-        PrimitiveValue::U8(bytes) => std::str::from_utf8(bytes).ok()?.split('\\').map(decimal).collect(),
+        PrimitiveValue::U8(bytes) => {
+            std::str::from_utf8(bytes).ok()?.split('\\').map(decimal).collect()
+        }
         _ => element.to_multi_str().ok()?.iter().map(|s| decimal(s)).collect(),
     }
 }

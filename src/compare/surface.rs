@@ -1,11 +1,13 @@
 //! The boundary of a mask as small pieces, and how far the pieces of two masks lie apart.
 //!
-//! In: masks on a grid. Out: [`Surface`]: a length (within a slice) or an area (between slices) at every place where inside meets outside;
-//! [`Agreement`] of two of them.
+//! In: masks on a grid. Out: [`Surface`]: a length (within a slice) or an area (between slices) at
+//! every place where inside meets outside; [`Agreement`] of two of them.
 //!
-//! The piece of a boundary within a cell of 2 x 2 (or 2 x 2 x 2) neighbouring voxel centres is what marching squares (cubes) draws there,
-//! half-way between centres; it is counted at the middle of its cell. This is how Nikolov et al. (Clinically applicable segmentation of head and neck
-//! anatomy for radiotherapy, J Med Internet Res 2021;23:e26151) define the surface Dice. What lies beyond the image is outside.
+//! The piece of a boundary within a cell of 2 x 2 (or 2 x 2 x 2) neighbouring voxel centres is what
+//! marching squares (cubes) draws there, half-way between centres; it is counted at the middle of
+//! its cell. This is how Nikolov et al. (Clinically applicable segmentation of head and neck
+//! anatomy for radiotherapy, J Med Internet Res 2021;23:e26151) define the surface Dice. What lies
+//! beyond the image is outside.
 
 use ndarray::{ArrayView2, ArrayView3};
 use rayon::prelude::*;
@@ -28,7 +30,8 @@ pub(super) struct Agreement {
     pub total: f64,
     /// The part of it that lies within the tolerance of the other boundary.
     pub within: f64,
-    /// The distance that 95 % of a boundary does not exceed, from the one or from the other, whichever is larger; `None` where one is missing.
+    /// The distance that 95 % of a boundary does not exceed, from the one or from the other,
+    /// whichever is larger; `None` where one is missing.
     pub hausdorff95_mm: Option<f64>,
 }
 
@@ -40,7 +43,11 @@ impl Agreement {
 }
 
 /// Compares boundaries; a piece counts as agreeing up to `tolerance` (mm).
-pub(super) fn agreement<const N: usize>(a: &Surface<N>, b: &Surface<N>, tolerance: f64) -> Agreement {
+pub(super) fn agreement<const N: usize>(
+    a: &Surface<N>,
+    b: &Surface<N>,
+    tolerance: f64,
+) -> Agreement {
     // Summed as below, so that full agreement is 1 to the last bit.
     let total = a.sizes.iter().sum::<f64>() + b.sizes.iter().sum::<f64>();
     if a.places.is_empty() || b.places.is_empty() {
@@ -49,15 +56,24 @@ pub(super) fn agreement<const N: usize>(a: &Surface<N>, b: &Surface<N>, toleranc
     let (from_a, from_b) = (a.distances(b), b.distances(a));
     let within = |surface: &Surface<N>, distances: &[f64]| {
         // From 0: the sum of nothing is -0.
-        distances.iter().zip(&surface.sizes).filter(|(d, _)| **d <= tolerance).fold(0.0, |sum, (_, size)| sum + size)
+        distances
+            .iter()
+            .zip(&surface.sizes)
+            .filter(|(d, _)| **d <= tolerance)
+            .fold(0.0, |sum, (_, size)| sum + size)
     };
     let farthest = percentile(&from_a, &a.sizes).max(percentile(&from_b, &b.sizes));
-    Agreement { total, within: within(a, &from_a) + within(b, &from_b), hausdorff95_mm: Some(farthest) }
+    Agreement {
+        total,
+        within: within(a, &from_a) + within(b, &from_b),
+        hausdorff95_mm: Some(farthest),
+    }
 }
 
 /// The smallest distance that at least 95 % of the boundary does not exceed.
 fn percentile(distances: &[f64], sizes: &[f64]) -> f64 {
-    let mut sorted: Vec<(f64, f64)> = distances.iter().copied().zip(sizes.iter().copied()).collect();
+    let mut sorted: Vec<(f64, f64)> =
+        distances.iter().copied().zip(sizes.iter().copied()).collect();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let enough = 0.95 * sizes.iter().sum::<f64>();
     let mut sum = 0.0;
@@ -76,7 +92,9 @@ impl<const N: usize> Surface<N> {
         let tree = RTree::bulk_load(other.places.clone());
         let distance = |p: &[f64; N]| {
             let nearest = tree.nearest_neighbor(p);
-            nearest.map_or(f64::INFINITY, |q| p.iter().zip(q).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt())
+            nearest.map_or(f64::INFINITY, |q| {
+                p.iter().zip(q).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()
+            })
         };
         self.places.par_iter().map(distance).collect()
     }
@@ -94,7 +112,8 @@ pub(super) fn outline(mask: ArrayView2<u8>, grid: &Grid) -> Surface<2> {
     let half = |s: Point| norm(s) / 2.0;
     let (rising, falling) = (half(sub(a, b)), half(add(a, b)));
     let length = |code: usize| match code {
-        // Corners in the order (0,0) (1,0) (0,1) (1,1): the line around (0,0) or (1,1) runs along a - b.
+        // Corners in the order (0,0) (1,0) (0,1) (1,1): the line around (0,0) or (1,1) runs along a
+        // - b.
         0b0001 | 0b0111 | 0b1000 | 0b1110 => rising,
         0b0010 | 0b0100 | 0b1011 | 0b1101 => falling,
         0b0011 | 0b1100 => norm(a),
@@ -104,14 +123,20 @@ pub(super) fn outline(mask: ArrayView2<u8>, grid: &Grid) -> Surface<2> {
         _ => 0.0,
     };
     let mut surface = Surface::default();
-    let Some(([left, right], [bottom, top])) = extent(mask.indexed_iter().filter(|(_, v)| **v != 0).map(|((j, i), _)| (i, j))) else {
+    let Some(([left, right], [bottom, top])) =
+        extent(mask.indexed_iter().filter(|(_, v)| **v != 0).map(|((j, i), _)| (i, j)))
+    else {
         return surface;
     };
     // Cell (i, j) has its lower corner at voxel (i - 1, j - 1).
-    let inside = |i: usize, j: usize| (1..=ni).contains(&i) && (1..=nj).contains(&j) && mask[[j - 1, i - 1]] != 0;
+    let inside = |i: usize, j: usize| {
+        (1..=ni).contains(&i) && (1..=nj).contains(&j) && mask[[j - 1, i - 1]] != 0
+    };
     for j in bottom..=top + 1 {
         for i in left..=right + 1 {
-            let code = (0..4).filter(|c| inside(i + (c & 1), j + (c >> 1))).fold(0, |code, c| code | 1 << c);
+            let code = (0..4)
+                .filter(|c| inside(i + (c & 1), j + (c >> 1)))
+                .fold(0, |code, c| code | 1 << c);
             let size = length(code);
             if size > 0.0 {
                 surface.places.push(place(i as f64 - 0.5, j as f64 - 0.5));
@@ -147,11 +172,19 @@ pub(super) fn hull(mask: ArrayView3<u8>, grid: &Grid) -> Option<Surface<3>> {
         let (below, above) = (origin(k), origin(k + 1));
         let axes = [grid.axis_i(), grid.axis_j(), sub(above, below)];
         let inside = |i: usize, j: usize, k: usize| {
-            (1..=ni).contains(&i) && (1..=nj).contains(&j) && (1..=nk).contains(&k) && mask[[k - 1, j - 1, i - 1]] != 0
+            (1..=ni).contains(&i)
+                && (1..=nj).contains(&j)
+                && (1..=nk).contains(&k)
+                && mask[[k - 1, j - 1, i - 1]] != 0
         };
         let mut surface = Surface::default();
-        let slices = [k, k + 1].into_iter().filter(|k| (1..=nk).contains(k)).map(|k| mask.index_axis(ndarray::Axis(0), k - 1));
-        let set = slices.flat_map(|s| s.indexed_iter().filter(|(_, v)| **v != 0).map(|((j, i), _)| (i, j)).collect::<Vec<_>>());
+        let slices = [k, k + 1]
+            .into_iter()
+            .filter(|k| (1..=nk).contains(k))
+            .map(|k| mask.index_axis(ndarray::Axis(0), k - 1));
+        let set = slices.flat_map(|s| {
+            s.indexed_iter().filter(|(_, v)| **v != 0).map(|((j, i), _)| (i, j)).collect::<Vec<_>>()
+        });
         let Some(([left, right], [bottom, top])) = extent(set) else { return surface };
         let mut areas = [None; 256];
         let middle = scale(add(below, above), 0.5);
@@ -162,7 +195,8 @@ pub(super) fn hull(mask: ArrayView3<u8>, grid: &Grid) -> Option<Surface<3>> {
                 if code == 0 || code == 255 {
                     continue;
                 }
-                let size = *areas[code].get_or_insert_with(|| polygons[code].iter().map(|p| area(p, axes)).sum());
+                let size = *areas[code]
+                    .get_or_insert_with(|| polygons[code].iter().map(|p| area(p, axes)).sum());
                 let (x, y) = (i as f64 - 0.5, j as f64 - 0.5);
                 surface.places.push(add(middle, add(scale(axes[0], x), scale(axes[1], y))));
                 surface.sizes.push(size);
@@ -181,10 +215,11 @@ pub(super) fn hull(mask: ArrayView3<u8>, grid: &Grid) -> Option<Surface<3>> {
 /// A closed polygon in a unit cell.
 type Polygon = Vec<[f64; 3]>;
 
-/// What marching cubes draws in a cell, for every set of inside corners. Bit c of the set is the corner (c & 1, c >> 1 & 1, c >> 2).
+/// What marching cubes draws in a cell, for every set of inside corners. Bit c of the set is the
+/// corner (c & 1, c >> 1 & 1, c >> 2).
 ///
-/// On every face, each inside corner whose neighbours on the face are outside is cut off by itself, so cells fit together. The lines of the faces
-/// close to polygons.
+/// On every face, each inside corner whose neighbours on the face are outside is cut off by itself,
+/// so cells fit together. The lines of the faces close to polygons.
 fn polygons() -> Vec<Vec<Polygon>> {
     (0..256).map(loops).collect()
 }
@@ -198,16 +233,20 @@ fn loops(code: usize) -> Vec<Polygon> {
         let (u, v) = (1 << ((axis + 1) % 3), 1 << ((axis + 2) % 3));
         for side in [0, 1 << axis] {
             let around = [side, side + u, side + u + v, side + v];
-            let crossed: Vec<usize> = (0..4).filter(|n| inside(around[*n]) != inside(around[(n + 1) % 4])).collect();
+            let crossed: Vec<usize> =
+                (0..4).filter(|n| inside(around[*n]) != inside(around[(n + 1) % 4])).collect();
             let at = |n: usize| edge(around[n % 4], around[(n + 1) % 4]);
             match crossed[..] {
                 [a, b] => lines.push((at(a), at(b))),
-                [_, _, _, _] => lines.extend((0..4).filter(|n| inside(around[*n])).map(|n| (at(n + 3), at(n)))),
+                [_, _, _, _] => {
+                    lines.extend((0..4).filter(|n| inside(around[*n])).map(|n| (at(n + 3), at(n))))
+                }
                 _ => {}
             }
         }
     }
-    let middle = |(a, b): (usize, usize)| [0, 1, 2].map(|n| ((a >> n & 1) + (b >> n & 1)) as f64 / 2.0);
+    let middle =
+        |(a, b): (usize, usize)| [0, 1, 2].map(|n| ((a >> n & 1) + (b >> n & 1)) as f64 / 2.0);
     let mut polygons = Vec::new();
     while let Some((start, mut end)) = lines.pop() {
         let mut polygon = vec![middle(start)];
@@ -223,12 +262,17 @@ fn loops(code: usize) -> Vec<Polygon> {
     polygons
 }
 
-/// Area of a polygon, taken apart into triangles around its centre: the same in every turn of the cell.
+/// Area of a polygon, taken apart into triangles around its centre: the same in every turn of the
+/// cell.
 fn area(polygon: &[[f64; 3]], axes: [Point; 3]) -> f64 {
-    let place = |p: &[f64; 3]| add(scale(axes[0], p[0]), add(scale(axes[1], p[1]), scale(axes[2], p[2])));
+    let place =
+        |p: &[f64; 3]| add(scale(axes[0], p[0]), add(scale(axes[1], p[1]), scale(axes[2], p[2])));
     let points: Vec<Point> = polygon.iter().map(place).collect();
-    let centre = scale(points.iter().fold([0.0; 3], |sum, p| add(sum, *p)), 1.0 / points.len() as f64);
-    let triangle = |n: usize| norm(cross(sub(points[n], centre), sub(points[(n + 1) % points.len()], centre))) / 2.0;
+    let centre =
+        scale(points.iter().fold([0.0; 3], |sum, p| add(sum, *p)), 1.0 / points.len() as f64);
+    let triangle = |n: usize| {
+        norm(cross(sub(points[n], centre), sub(points[(n + 1) % points.len()], centre))) / 2.0
+    };
     (0..points.len()).map(triangle).sum()
 }
 
@@ -250,8 +294,11 @@ mod tests {
     #[test]
     fn the_outline_of_a_rectangle_has_its_length() {
         let grid = grid([9, 7, 1], [2.0, 3.0, 1.0]);
-        // 5 x 4 pixels: sides between the centres' half-way lines, less the four corners, which are cut off.
-        let mask = Array2::from_shape_fn((7, 9), |(j, i)| u8::from((2..7).contains(&i) && (1..5).contains(&j)));
+        // 5 x 4 pixels: sides between the centres' half-way lines, less the four corners, which are
+        // cut off.
+        let mask = Array2::from_shape_fn((7, 9), |(j, i)| {
+            u8::from((2..7).contains(&i) && (1..5).contains(&j))
+        });
         let outline = outline(mask.view(), &grid);
         let diagonal = (1.0f64 + 2.25).sqrt();
         close(outline.sizes.iter().sum(), 2.0 * (4.0 * 2.0 + 3.0 * 3.0) + 4.0 * diagonal);
@@ -264,16 +311,23 @@ mod tests {
     #[test]
     fn the_surface_of_a_box_has_its_area() {
         let grid = grid([8, 8, 8], [1.0, 2.0, 3.0]);
-        let mask =
-            Array3::from_shape_fn((8, 8, 8), |(k, j, i)| u8::from((1..6).contains(&i) && (2..6).contains(&j) && (3..6).contains(&k)));
+        let mask = Array3::from_shape_fn((8, 8, 8), |(k, j, i)| {
+            u8::from((1..6).contains(&i) && (2..6).contains(&j) && (3..6).contains(&k))
+        });
         let hull = hull(mask.view(), &grid).unwrap();
         let (x, y, z) = (4.0, 3.0 * 2.0, 2.0 * 3.0);
         let faces = 2.0 * (x * y + y * z + x * z);
         // Edges are cut at 45 degrees of the cell, corners by one triangle.
-        let edges = 4.0 * (x * (1.0f64 + 2.25).sqrt() + y * (0.25f64 + 2.25).sqrt() + z * (0.25f64 + 1.0).sqrt());
+        let edges = 4.0
+            * (x * (1.0f64 + 2.25).sqrt()
+                + y * (0.25f64 + 2.25).sqrt()
+                + z * (0.25f64 + 1.0).sqrt());
         let triangle = 0.5 * norm(cross([-0.5, 1.0, 0.0], [-0.5, 0.0, 1.5]));
         close(hull.sizes.iter().sum(), faces + edges + 8.0 * triangle);
-        assert!(super::hull(Array3::<u8>::ones((1, 3, 3)).view(), &self::grid([3, 3, 1], [1.0; 3])).is_none());
+        assert!(
+            super::hull(Array3::<u8>::ones((1, 3, 3)).view(), &self::grid([3, 3, 1], [1.0; 3]))
+                .is_none()
+        );
     }
 
     #[test]
@@ -281,13 +335,16 @@ mod tests {
         let axes = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
         let sum = |code: usize| loops(code).iter().map(|p| area(p, axes)).sum::<f64>();
         for code in 1..255usize {
-            let crossed = (0..8usize).flat_map(|c| [1, 2, 4].map(|bit| (c, c | bit))).filter(|(a, b)| a != b);
+            let crossed =
+                (0..8usize).flat_map(|c| [1, 2, 4].map(|bit| (c, c | bit))).filter(|(a, b)| a != b);
             let crossed = crossed.filter(|(a, b)| code >> a & 1 != code >> b & 1).count();
             assert_eq!(loops(code).iter().map(Vec::len).sum::<usize>(), crossed, "{code:08b}");
             assert!(loops(code).iter().all(|p| p.len() >= 3));
             // Turned about one axis, and mirrored.
             let turn = |c: usize| (c & 1) << 1 | (c >> 1 & 1 ^ 1) | (c & 4);
-            let moved = |f: &dyn Fn(usize) -> usize| (0..8).filter(|c| code >> c & 1 == 1).fold(0, |m, c| m | 1 << f(c));
+            let moved = |f: &dyn Fn(usize) -> usize| {
+                (0..8).filter(|c| code >> c & 1 == 1).fold(0, |m, c| m | 1 << f(c))
+            };
             close(sum(code), sum(moved(&turn)));
             close(sum(code), sum(moved(&|c| c ^ 4)));
             close(sum(code), sum(moved(&|c| (c << 1 | c >> 2) & 7)));
@@ -297,15 +354,18 @@ mod tests {
     #[test]
     fn a_shift_is_its_own_distance() {
         let grid = grid([30, 30, 1], [1.5, 1.5, 1.0]);
-        let square =
-            |from: usize| Array2::from_shape_fn((30, 30), |(j, i)| u8::from((from..from + 10).contains(&i) && (5..15).contains(&j)));
+        let square = |from: usize| {
+            Array2::from_shape_fn((30, 30), |(j, i)| {
+                u8::from((from..from + 10).contains(&i) && (5..15).contains(&j))
+            })
+        };
         let (a, b) = (outline(square(5).view(), &grid), outline(square(7).view(), &grid));
         let same = agreement(&a, &a, 0.0);
         assert_eq!((same.dice(), same.hausdorff95_mm), (Some(1.0), Some(0.0)));
         let moved = agreement(&a, &b, 3.0);
         assert_eq!((moved.dice(), moved.hausdorff95_mm), (Some(1.0), Some(3.0)));
-        // At 1 mm, what lies on the same line above and below agrees; both upright sides (9 cells each), the two corners and the first whole
-        // cell beside each of them do not.
+        // At 1 mm, what lies on the same line above and below agrees; both upright sides (9 cells
+        // each), the two corners and the first whole cell beside each of them do not.
         let part = agreement(&a, &b, 1.0);
         close(part.total - part.within, 2.0 * (18.0 * 1.5 + 2.0 * 0.5f64.sqrt() * 1.5 + 2.0 * 1.5));
         assert_eq!(agreement(&a, &Surface::default(), 1.0).dice(), Some(0.0));

@@ -1,12 +1,15 @@
 //! One ring around a region with holes.
 //!
-//! In: an outer ring and its holes. Out: a single ring that runs to every hole and back along the same cut line, for readers that know
-//! no holes. The two sides of a cut coincide point for point, so area and even-odd fill stay what they were.
+//! In: an outer ring and its holes. Out: a single ring that runs to every hole and back along the
+//! same cut line, for readers that know no holes. The two sides of a cut coincide point for point,
+//! so area and even-odd fill stay what they were.
 //!
-//! Every hole is cut free along a line of constant j just above its lowest point, from the hole to the ring that lies next to its left: no
-//! other ring can lie in between, so a cut crosses nothing. That ring begins no higher than the hole, or, at the same height,
-//! lies to its left; so the cuts form a tree with the outer ring at its root, whatever the shapes. The line is laid through the
-//! middle of the widest gap between the points and voxel centres of its neighbourhood, so that it meets none of them.
+//! Every hole is cut free along a line of constant j just above its lowest point, from the hole to
+//! the ring that lies next to its left: no other ring can lie in between, so a cut crosses nothing.
+//! That ring begins no higher than the hole, or, at the same height, lies to its left; so the cuts
+//! form a tree with the outer ring at its root, whatever the shapes. The line is laid through the
+//! middle of the widest gap between the points and voxel centres of its neighbourhood, so that it
+//! meets none of them.
 
 /// A ring edge: ring number and edge number (from point n to point n + 1).
 type Edge = (usize, usize);
@@ -24,8 +27,9 @@ struct Cut {
 /// Lowest points that lie this close (index units) count as equally low.
 const SAME_HEIGHT: f64 = 1e-9;
 
-/// Joins the `holes` of an `outer` ring to it. Rings are as in [`Contours`](super::Contours): simple, touching at most in corners, outer
-/// counter-clockwise and holes clockwise (i right, j up), in index units.
+/// Joins the `holes` of an `outer` ring to it. Rings are as in [`Contours`](super::Contours):
+/// simple, touching at most in corners, outer counter-clockwise and holes clockwise (i right, j
+/// up), in index units.
 ///
 /// A hole that lies outside the outer ring is left out.
 pub fn keyhole(outer: &[[f64; 2]], holes: &[&[[f64; 2]]]) -> Vec<[f64; 2]> {
@@ -34,7 +38,10 @@ pub fn keyhole(outer: &[[f64; 2]], holes: &[&[[f64; 2]]]) -> Vec<[f64; 2]> {
     }
     let rings: Vec<&[[f64; 2]]> = std::iter::once(outer).chain(holes.iter().copied()).collect();
     let rows = Rows::new(&rings);
-    let extent = |ring: &[[f64; 2]]| ring.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), p| (lo.min(p[1]), hi.max(p[1])));
+    let extent = |ring: &[[f64; 2]]| {
+        ring.iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), p| (lo.min(p[1]), hi.max(p[1])))
+    };
     let extents: Vec<_> = rings.iter().map(|ring| extent(ring)).collect();
 
     let mut order: Vec<usize> = (1..rings.len()).filter(|n| rings[*n].len() >= 3).collect();
@@ -43,7 +50,9 @@ pub fn keyhole(outer: &[[f64; 2]], holes: &[&[[f64; 2]]]) -> Vec<[f64; 2]> {
     let mut first = 0;
     while first < order.len() {
         // Holes that begin at one height share one line.
-        let after = (first + 1..order.len()).find(|n| extents[order[*n]].0 - extents[order[*n - 1]].0 > SAME_HEIGHT).unwrap_or(order.len());
+        let after = (first + 1..order.len())
+            .find(|n| extents[order[*n]].0 - extents[order[*n - 1]].0 > SAME_HEIGHT)
+            .unwrap_or(order.len());
         let group = &order[first..after];
         let bottom = extents[order[after - 1]].0;
         let mut top = order.get(after).map_or(f64::INFINITY, |n| extents[*n].0).min(bottom + 1.0);
@@ -70,17 +79,23 @@ fn cut(crossings: &[(f64, Edge)], hole: usize, line: f64) -> Option<(usize, Cut)
 
 /// All points in order, from the outer ring into every hole and back.
 fn walk(rings: &[&[[f64; 2]]], cuts: Vec<Vec<Cut>>) -> Vec<[f64; 2]> {
-    // The ends of the cuts become points of their rings; the end on a hole is where its walk begins.
+    // The ends of the cuts become points of their rings; the end on a hole is where its walk
+    // begins.
     let mut ends: Vec<Vec<(usize, Node)>> = vec![Vec::new(); rings.len()];
     for (ring, cuts) in cuts.into_iter().enumerate() {
         for cut in cuts {
-            ends[ring].push((cut.from_edge, Node { point: cut.from, hole: Some(cut.hole), entry: false }));
+            ends[ring].push((
+                cut.from_edge,
+                Node { point: cut.from, hole: Some(cut.hole), entry: false },
+            ));
             ends[cut.hole].push((cut.to_edge, Node { point: cut.to, hole: None, entry: true }));
         }
     }
-    let nodes: Vec<Vec<Node>> = rings.iter().zip(ends).map(|(ring, ends)| with_ends(ring, ends)).collect();
+    let nodes: Vec<Vec<Node>> =
+        rings.iter().zip(ends).map(|(ring, ends)| with_ends(ring, ends)).collect();
 
-    // A ring on the way: the node to visit next, how many are left, and where the cut that led here began.
+    // A ring on the way: the node to visit next, how many are left, and where the cut that led here
+    // began.
     let mut stack = vec![(0, 0, nodes[0].len(), None)];
     let mut points: Vec<[f64; 2]> = Vec::with_capacity(nodes.iter().map(|n| n.len() + 2).sum());
     while let Some((ring, next, left, back)) = stack.last_mut() {
@@ -105,7 +120,8 @@ fn walk(rings: &[&[[f64; 2]]], cuts: Vec<Vec<Cut>>) -> Vec<[f64; 2]> {
     points
 }
 
-/// A point of a ring; `hole` is the hole that a cut leads to from here, `entry` marks where the cut to this ring ends.
+/// A point of a ring; `hole` is the hole that a cut leads to from here, `entry` marks where the cut
+/// to this ring ends.
 #[derive(Debug, Clone, Copy)]
 struct Node {
     point: [f64; 2],
@@ -145,7 +161,8 @@ impl Rows {
         let lowest = all().map(|p| floor(p[1])).min().unwrap_or(0);
         let highest = all().map(|p| floor(p[1])).max().unwrap_or(0);
         let count = (highest - lowest + 1) as usize;
-        let mut rows = Rows { lowest, edges: vec![Vec::new(); count], heights: vec![Vec::new(); count] };
+        let mut rows =
+            Rows { lowest, edges: vec![Vec::new(); count], heights: vec![Vec::new(); count] };
         for (number, ring) in rings.iter().enumerate() {
             for (edge, p) in ring.iter().enumerate() {
                 let q = ring[(edge + 1) % ring.len()];
@@ -162,7 +179,8 @@ impl Rows {
     /// The middle of the widest gap in (bottom, top) between points and the rows of voxel centres.
     fn free_line(&self, bottom: f64, top: f64) -> f64 {
         let mut heights = vec![bottom, top];
-        for row in (bottom.floor() as i64 - self.lowest).max(0)..=(top.floor() as i64 - self.lowest) {
+        for row in (bottom.floor() as i64 - self.lowest).max(0)..=(top.floor() as i64 - self.lowest)
+        {
             if let Some(row) = self.heights.get(row as usize) {
                 heights.extend(row.iter().filter(|h| **h > bottom && **h < top));
             }
@@ -186,11 +204,14 @@ impl Rows {
     fn crossings(&self, rings: &[&[[f64; 2]]], line: f64) -> Vec<(f64, Edge)> {
         let mut crossings = Vec::new();
         let row = line.floor() as i64 - self.lowest;
-        for &(ring, edge) in usize::try_from(row).ok().and_then(|r| self.edges.get(r)).into_iter().flatten() {
+        for &(ring, edge) in
+            usize::try_from(row).ok().and_then(|r| self.edges.get(r)).into_iter().flatten()
+        {
             let points = rings[ring];
             let (p, q) = (points[edge], points[(edge + 1) % points.len()]);
             if (p[1] <= line) != (q[1] <= line) {
-                crossings.push((p[0] + (q[0] - p[0]) * ((line - p[1]) / (q[1] - p[1])), (ring, edge)));
+                crossings
+                    .push((p[0] + (q[0] - p[0]) * ((line - p[1]) / (q[1] - p[1])), (ring, edge)));
             }
         }
         crossings.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -1,13 +1,17 @@
 //! The level of a probability at the threshold.
 //!
-//! In: a probability on the reference grid and the threshold of the mask. Out: rings with one point on every grid line between an inside
-//! and an outside voxel centre, where the linearly interpolated probability equals the threshold (marching squares).
+//! In: a probability on the reference grid and the threshold of the mask. Out: rings with one point
+//! on every grid line between an inside and an outside voxel centre, where the linearly
+//! interpolated probability equals the threshold (marching squares).
 //!
-//! - Inside is probability >= threshold: the mask's own rule. Beyond the image's border the probability is 0, so rings close there.
-//! - A point keeps at least [`CLEARANCE_MM`] from both centres. So a centre exactly at the threshold still lies inside, and coordinates
-//!   rounded to 0.001 mm put every centre on its own side.
-//! - Where two inside voxels meet in a corner (a saddle), the region hangs together if the mean of the four probabilities reaches the
-//!   threshold. Each grid line carries one point at most, so no ring touches itself or another.
+//! - Inside is probability >= threshold: the mask's own rule. Beyond the image's border the
+//!   probability is 0, so rings close there.
+//! - A point keeps at least [`CLEARANCE_MM`] from both centres. So a centre exactly at the
+//!   threshold still lies inside, and coordinates rounded to 0.001 mm put every centre on its own
+//!   side.
+//! - Where two inside voxels meet in a corner (a saddle), the region hangs together if the mean of
+//!   the four probabilities reaches the threshold. Each grid line carries one point at most, so no
+//!   ring touches itself or another.
 
 use ndarray::{ArrayView2, ArrayView3, Axis};
 use rayon::prelude::*;
@@ -17,17 +21,25 @@ use super::{ContourKind, Contours, Ring, check_shape};
 use crate::error::{Error, Result};
 use crate::study::grid::Grid;
 
-/// How near (mm) a contour's point may come to a voxel's centre along a grid line; a quarter of the voxel if that is less.
+/// How near (mm) a contour's point may come to a voxel's centre along a grid line; a quarter of the
+/// voxel if that is less.
 pub const CLEARANCE_MM: f64 = 0.003;
 
 /// Contours at the `threshold` of `probability` ([k, j, i], storage order of `grid`).
 ///
-/// `mask`, where given, replaces the rule probability >= threshold (a mask that was cleaned or edited after thresholding): the rings then
-/// follow the mask, at the probability's level where it passes the threshold between two voxels and half-way between them where it does not.
+/// `mask`, where given, replaces the rule probability >= threshold (a mask that was cleaned or
+/// edited after thresholding): the rings then follow the mask, at the probability's level where it
+/// passes the threshold between two voxels and half-way between them where it does not.
 ///
 /// # Errors
-/// [`Error::Argument`] where a shape is not the grid's, the threshold is not above 0 and at most 1, or a probability is not finite.
-pub fn contours_of_level(probability: ArrayView3<f32>, grid: &Grid, threshold: f32, mask: Option<ArrayView3<u8>>) -> Result<Contours> {
+/// [`Error::Argument`] where a shape is not the grid's, the threshold is not above 0 and at most 1,
+/// or a probability is not finite.
+pub fn contours_of_level(
+    probability: ArrayView3<f32>,
+    grid: &Grid,
+    threshold: f32,
+    mask: Option<ArrayView3<u8>>,
+) -> Result<Contours> {
     check_shape("probability", probability.dim(), grid)?;
     if let Some(mask) = &mask {
         check_shape("mask", mask.dim(), grid)?;
@@ -57,7 +69,12 @@ pub fn contours_of_level(probability: ArrayView3<f32>, grid: &Grid, threshold: f
     Ok(Contours::from_rings(ContourKind::Level, Some(threshold), 0.0, grid, rings))
 }
 
-fn rings_of_slice(probability: ArrayView2<f32>, threshold: f32, mask: Option<ArrayView2<u8>>, clearance: [f64; 2]) -> Vec<Ring> {
+fn rings_of_slice(
+    probability: ArrayView2<f32>,
+    threshold: f32,
+    mask: Option<ArrayView2<u8>>,
+    clearance: [f64; 2],
+) -> Vec<Ring> {
     let (nj, ni) = probability.dim();
     let patch = match (&mask, probability.as_slice()) {
         (Some(mask), _) => Patch::new(ni, nj, |i, j| mask[[j, i]] != 0),
@@ -84,7 +101,11 @@ fn rings_of_slice(probability: ArrayView2<f32>, threshold: f32, mask: Option<Arr
         let mix = |a: usize, b: usize| a as f64 + (b as f64 - a as f64) * t;
         patch.index(mix(inside.0, outside.0), mix(inside.1, outside.1))
     };
-    let ring = |walk: Walk| Ring { indices: walk.steps.iter().map(point).collect(), hole: walk.hole, parent: walk.parent };
+    let ring = |walk: Walk| Ring {
+        indices: walk.steps.iter().map(point).collect(),
+        hole: walk.hole,
+        parent: walk.parent,
+    };
     patch.walks(Some(&joined)).into_iter().map(ring).collect()
 }
 
@@ -98,7 +119,8 @@ mod tests {
 
     fn contours(probability: &Array3<f32>, threshold: f32) -> Contours {
         let (_, nj, ni) = probability.dim();
-        let contours = contours_of_level(probability.view(), &unit_grid(ni, nj, 1), threshold, None).unwrap();
+        let contours =
+            contours_of_level(probability.view(), &unit_grid(ni, nj, 1), threshold, None).unwrap();
         let mask: Array2<u8> = probability.index_axis(Axis(0), 0).map(|p| (*p >= threshold) as u8);
         check(&mask, &contours);
         contours
@@ -113,9 +135,11 @@ mod tests {
             assert_eq!(signed_area(&ring.indices) < 0.0, ring.hole);
             assert_eq!(ring.hole, ring.parent.is_some());
             if !ring.hole {
-                let holes: Vec<&[[f64; 2]]> = contours.holes_of(n).map(|c| &c.indices[..]).collect();
+                let holes: Vec<&[[f64; 2]]> =
+                    contours.holes_of(n).map(|c| &c.indices[..]).collect();
                 let one = keyhole(&ring.indices, &holes);
-                let expected = signed_area(&ring.indices) + holes.iter().map(|h| signed_area(h)).sum::<f64>();
+                let expected =
+                    signed_area(&ring.indices) + holes.iter().map(|h| signed_area(h)).sum::<f64>();
                 assert!((signed_area(&one) - expected).abs() < 1e-9);
                 joined.push(one);
             }
@@ -143,7 +167,11 @@ mod tests {
         let mut probability = Array3::zeros((1, 3, 3));
         probability[[0, 1, 1]] = 0.5;
         let c = contours(&probability, 0.5);
-        let nearest = c.all()[0].indices.iter().map(|p| (p[0] - 1.0).hypot(p[1] - 1.0)).fold(f64::INFINITY, f64::min);
+        let nearest = c.all()[0]
+            .indices
+            .iter()
+            .map(|p| (p[0] - 1.0).hypot(p[1] - 1.0))
+            .fold(f64::INFINITY, f64::min);
         assert!((nearest - CLEARANCE_MM).abs() < 1e-12);
     }
 
@@ -151,12 +179,16 @@ mod tests {
     fn the_whole_image_closes_outside_its_border() {
         let c = contours(&Array3::ones((1, 3, 4)), 0.5);
         assert_eq!(c.len(), 1);
-        assert!(c.all()[0].indices.iter().any(|p| p[0] == -0.5) && c.all()[0].indices.iter().any(|p| p[0] == 3.5));
+        assert!(
+            c.all()[0].indices.iter().any(|p| p[0] == -0.5)
+                && c.all()[0].indices.iter().any(|p| p[0] == 3.5)
+        );
     }
 
     #[test]
     fn saddles_hang_together_by_their_mean() {
-        let saddle = |other: f32| Array3::from_shape_vec((1, 2, 2), vec![0.9, other, other, 0.9]).unwrap();
+        let saddle =
+            |other: f32| Array3::from_shape_vec((1, 2, 2), vec![0.9, other, other, 0.9]).unwrap();
         assert_eq!(contours(&saddle(0.3), 0.5).len(), 1);
         assert_eq!(contours(&saddle(0.05), 0.5).len(), 2);
     }
@@ -165,10 +197,13 @@ mod tests {
     fn random_probabilities_come_back_exactly() {
         let mut random = Random(77);
         for _ in 0..300 {
-            let (ni, nj) = (1 + (random.unit() * 13.0) as usize, 1 + (random.unit() * 13.0) as usize);
+            let (ni, nj) =
+                (1 + (random.unit() * 13.0) as usize, 1 + (random.unit() * 13.0) as usize);
             let levels = 1.0 + (random.unit() * 20.0).floor();
             // Few levels: many centres exactly at the threshold.
-            let probability = Array3::from_shape_fn((1, nj, ni), |_| ((random.unit() * levels).round() / levels) as f32);
+            let probability = Array3::from_shape_fn((1, nj, ni), |_| {
+                ((random.unit() * levels).round() / levels) as f32
+            });
             contours(&probability, (1.0 / levels) as f32);
         }
     }
@@ -177,10 +212,15 @@ mod tests {
     fn smooth_fields_with_holes_and_islands() {
         let mut random = Random(8);
         for _ in 0..20 {
-            let waves: Vec<[f64; 4]> =
-                (0..6).map(|_| [random.unit() - 0.5, random.unit() - 0.5, 6.3 * random.unit(), random.unit()]).collect();
+            let waves: Vec<[f64; 4]> = (0..6)
+                .map(|_| {
+                    [random.unit() - 0.5, random.unit() - 0.5, 6.3 * random.unit(), random.unit()]
+                })
+                .collect();
             let probability = Array3::from_shape_fn((1, 48, 56), |(_, j, i)| {
-                let wave = |w: &[f64; 4]| w[3] * (w[0] * 1.5 * i as f64 + w[1] * 1.5 * j as f64 + w[2]).sin();
+                let wave = |w: &[f64; 4]| {
+                    w[3] * (w[0] * 1.5 * i as f64 + w[1] * 1.5 * j as f64 + w[2]).sin()
+                };
                 (1.0 / (1.0 + (-2.0 * waves.iter().map(wave).sum::<f64>()).exp())) as f32
             });
             contours(&probability, 0.45);
@@ -193,7 +233,9 @@ mod tests {
         for _ in 0..50 {
             let probability = Array3::from_shape_fn((1, 9, 8), |_| random.unit() as f32);
             let mask = Array3::from_shape_fn((1, 9, 8), |_| (random.unit() < 0.5) as u8);
-            let c = contours_of_level(probability.view(), &unit_grid(8, 9, 1), 0.5, Some(mask.view())).unwrap();
+            let c =
+                contours_of_level(probability.view(), &unit_grid(8, 9, 1), 0.5, Some(mask.view()))
+                    .unwrap();
             check(&mask.index_axis(Axis(0), 0).to_owned(), &c);
         }
     }

@@ -1,18 +1,24 @@
 //! Closed outlines of a region, slice by slice.
 //!
-//! In: a probability volume and its threshold, or a mask, on the reference grid. Out: [`Contours`]: simple closed rings in slice
-//! planes, outer rings and holes told apart, as continuous voxel indices and as patient millimetres (LPS).
+//! In: a probability volume and its threshold, or a mask, on the reference grid. Out: [`Contours`]:
+//! simple closed rings in slice planes, outer rings and holes told apart, as continuous voxel
+//! indices and as patient millimetres (LPS).
 //!
 //! Two kinds of line ([`ContourKind`]):
-//! - **Level** ([`contours_of_level`]): the line where the probability passes the threshold, interpolated between voxel centres.
+//! - **Level** ([`contours_of_level`]): the line where the probability passes the threshold,
+//!   interpolated between voxel centres.
 //! - **Voxel** ([`contours_of_mask`]): the edges of the mask's voxels (half-integer indices).
 //!
 //! Both hold these promises, whatever the input:
-//! - a voxel's centre lies inside the rings (even-odd rule) exactly where the mask is set, and no ring passes through a voxel's centre;
-//! - rings are simple: none crosses or touches itself, none crosses another (two may touch in a corner, Voxel only);
-//! - in the index plane with i to the right and j **upwards**, outer rings run counter-clockwise and holes clockwise: the region always
-//!   lies to the left. (On a screen, where j grows downwards, an outer ring is seen to run clockwise.)
-//! - a hole's parent is the outer ring around it; an island inside a hole is an outer ring of its own.
+//! - a voxel's centre lies inside the rings (even-odd rule) exactly where the mask is set, and no
+//!   ring passes through a voxel's centre;
+//! - rings are simple: none crosses or touches itself, none crosses another (two may touch in a
+//!   corner, Voxel only);
+//! - in the index plane with i to the right and j **upwards**, outer rings run counter-clockwise
+//!   and holes clockwise: the region always lies to the left. (On a screen, where j grows
+//!   downwards, an outer ring is seen to run clockwise.)
+//! - a hole's parent is the outer ring around it; an island inside a hole is an outer ring of its
+//!   own.
 
 mod keyhole;
 mod level;
@@ -31,7 +37,9 @@ use crate::error::{Error, Result};
 use crate::study::grid::{Grid, Point, cross, norm};
 
 /// What line a contour follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum ContourKind {
     /// The probability's level at the threshold, between voxel centres.
@@ -62,7 +70,8 @@ pub struct Contour {
     pub indices: Vec<[f64; 2]>,
     /// Bounds a hole of the region rather than the region.
     pub hole: bool,
-    /// For a hole: index, in [`Contours::all`], of the outer ring around it. `None` for an outer ring.
+    /// For a hole: index, in [`Contours::all`], of the outer ring around it. `None` for an outer
+    /// ring.
     pub parent: Option<usize>,
     /// Area inside the ring, mm2; never negative, holes not subtracted.
     pub area_mm2: f64,
@@ -75,7 +84,8 @@ pub struct Contours {
     threshold: Option<f32>,
     tolerance_mm: f64,
     grid: Grid,
-    /// The model that made them and whether a person edited its boxes; `None` for contours of a mask of other origin.
+    /// The model that made them and whether a person edited its boxes; `None` for contours of a
+    /// mask of other origin.
     model: Option<(Provenance, bool)>,
     contours: Vec<Contour>,
     /// contours[starts[k]..starts[k + 1]] lie on slice k.
@@ -91,8 +101,15 @@ pub(crate) struct Ring {
 }
 
 impl Contours {
-    /// From the rings of every slice k, outer rings before their holes. Rings without area are dropped (with the holes of a dropped ring).
-    pub(crate) fn from_rings(kind: ContourKind, threshold: Option<f32>, tolerance_mm: f64, grid: &Grid, rings: Vec<Vec<Ring>>) -> Self {
+    /// From the rings of every slice k, outer rings before their holes. Rings without area are
+    /// dropped (with the holes of a dropped ring).
+    pub(crate) fn from_rings(
+        kind: ContourKind,
+        threshold: Option<f32>,
+        tolerance_mm: f64,
+        grid: &Grid,
+        rings: Vec<Vec<Ring>>,
+    ) -> Self {
         let pixel_mm2 = norm(cross(grid.axis_i(), grid.axis_j()));
         let mut contours = Vec::with_capacity(rings.iter().map(Vec::len).sum());
         let mut starts = Vec::with_capacity(rings.len() + 1);
@@ -109,11 +126,26 @@ impl Contours {
                 place.push(Some(contours.len()));
                 let points = ring.indices.iter().map(|[i, j]| grid.point(*i, *j, slice)).collect();
                 let (indices, hole) = (ring.indices, ring.hole);
-                contours.push(Contour { slice, points, indices, hole, parent: parent.flatten(), area_mm2: area });
+                contours.push(Contour {
+                    slice,
+                    points,
+                    indices,
+                    hole,
+                    parent: parent.flatten(),
+                    area_mm2: area,
+                });
             }
         }
         starts.push(contours.len());
-        Contours { kind, threshold, tolerance_mm, grid: grid.clone(), model: None, contours, starts }
+        Contours {
+            kind,
+            threshold,
+            tolerance_mm,
+            grid: grid.clone(),
+            model: None,
+            contours,
+            starts,
+        }
     }
 
     /// Says that a model made these, with or without edited boxes.
@@ -188,7 +220,8 @@ impl Contours {
     }
 }
 
-/// Area by the shoelace formula, in squared index units: positive where the ring runs counter-clockwise (i right, j up).
+/// Area by the shoelace formula, in squared index units: positive where the ring runs
+/// counter-clockwise (i right, j up).
 pub(crate) fn signed_area(ring: &[[f64; 2]]) -> f64 {
     let Some(first) = ring.first() else { return 0.0 };
     // Relative to the first point, so that large indices cost no digits.

@@ -1,10 +1,12 @@
 //! The region of one slice as a lattice of voxels, and the walk around it.
 //!
-//! In: which voxels of a slice are inside. Out: closed walks along the cracks between inside and outside voxels, holes told apart and
-//! assigned to the outer walk around them. Both kinds of contour are drawn from these walks, so both have the same topology rules.
+//! In: which voxels of a slice are inside. Out: closed walks along the cracks between inside and
+//! outside voxels, holes told apart and assigned to the outer walk around them. Both kinds of
+//! contour are drawn from these walks, so both have the same topology rules.
 //!
-//! The patch is the bounding box of the region with one voxel of outside around it. Voxel (x, y) of the patch occupies the lattice
-//! corners x..x+1, y..y+1; a walk keeps the region on its left (x right, y up).
+//! The patch is the bounding box of the region with one voxel of outside around it. Voxel (x, y) of
+//! the patch occupies the lattice corners x..x+1, y..y+1; a walk keeps the region on its left (x
+//! right, y up).
 
 use std::collections::HashMap;
 
@@ -74,7 +76,8 @@ pub(super) struct Patch {
 }
 
 impl Patch {
-    /// `inside(i, j)` tells the region on a slice of `ni` x `nj` voxels. `None` where the region is empty.
+    /// `inside(i, j)` tells the region on a slice of `ni` x `nj` voxels. `None` where the region is
+    /// empty.
     pub fn new(ni: usize, nj: usize, inside: impl Fn(usize, usize) -> bool) -> Option<Self> {
         let (mut left, mut right, mut bottom, mut top) = (usize::MAX, 0, usize::MAX, 0);
         for j in 0..nj {
@@ -109,8 +112,9 @@ impl Patch {
 
     /// All walks around the region, every outer walk followed by its holes.
     ///
-    /// Where two inside voxels touch in the corner (x, y) alone, `joined(x, y)` tells whether the region hangs together there. Without
-    /// a rule it never does, and a walk that comes back to a corner is split there, so that no walk touches itself.
+    /// Where two inside voxels touch in the corner (x, y) alone, `joined(x, y)` tells whether the
+    /// region hangs together there. Without a rule it never does, and a walk that comes back to a
+    /// corner is split there, so that no walk touches itself.
     pub fn walks(&self, joined: Option<&dyn Fn(usize, usize) -> bool>) -> Vec<Walk> {
         // The walk that owns the vertical crack to the left of voxel (x, y).
         let mut owner = vec![u32::MAX; self.width * self.height];
@@ -121,13 +125,18 @@ impl Patch {
                 if before == here || owner[y * self.width + x] != u32::MAX {
                     continue;
                 }
-                let start = if here { Step { x, y: y + 1, direction: DOWN } } else { Step { x, y, direction: UP } };
+                let start = if here {
+                    Step { x, y: y + 1, direction: DOWN }
+                } else {
+                    Step { x, y, direction: UP }
+                };
                 for steps in self.closed_walks(start, joined) {
                     // The integral of x dy is the area: negative for a hole.
                     let mut area = 0i64;
                     for step in &steps {
                         if let Some(row) = step.row() {
-                            area += if step.direction == UP { step.x as i64 } else { -(step.x as i64) };
+                            area +=
+                                if step.direction == UP { step.x as i64 } else { -(step.x as i64) };
                             owner[row * self.width + step.x] = walks.len() as u32;
                         }
                     }
@@ -139,8 +148,13 @@ impl Patch {
         in_families(walks)
     }
 
-    /// The closed walk from `start`; without a rule for saddles, cut at the corners that it visits twice.
-    fn closed_walks(&self, start: Step, joined: Option<&dyn Fn(usize, usize) -> bool>) -> Vec<Vec<Step>> {
+    /// The closed walk from `start`; without a rule for saddles, cut at the corners that it visits
+    /// twice.
+    fn closed_walks(
+        &self,
+        start: Step,
+        joined: Option<&dyn Fn(usize, usize) -> bool>,
+    ) -> Vec<Vec<Step>> {
         let mut found = Vec::new();
         let mut steps: Vec<Step> = Vec::new();
         // Where in `steps` a saddle corner was left; stale entries are told by looking.
@@ -153,7 +167,9 @@ impl Patch {
             steps.push(step);
             if saddle && joined.is_none() {
                 match left_at.get(&(x, y)) {
-                    Some(&at) if steps.get(at).is_some_and(|s| (s.x, s.y) == (x, y)) => found.push(steps.split_off(at)),
+                    Some(&at) if steps.get(at).is_some_and(|s| (s.x, s.y) == (x, y)) => {
+                        found.push(steps.split_off(at))
+                    }
                     _ => {}
                 }
                 left_at.insert((x, y), steps.len());
@@ -171,13 +187,23 @@ impl Patch {
 
     fn is_saddle(&self, x: usize, y: usize) -> bool {
         let diagonal = self.inside(x, y);
-        diagonal == self.inside(x - 1, y - 1) && diagonal != self.inside(x - 1, y) && diagonal != self.inside(x, y - 1)
+        diagonal == self.inside(x - 1, y - 1)
+            && diagonal != self.inside(x - 1, y)
+            && diagonal != self.inside(x, y - 1)
     }
 
     /// The direction after `step` has come to the corner (x, y).
-    fn turn(&self, step: Step, x: usize, y: usize, saddle: bool, joined: Option<&dyn Fn(usize, usize) -> bool>) -> u8 {
+    fn turn(
+        &self,
+        step: Step,
+        x: usize,
+        y: usize,
+        saddle: bool,
+        joined: Option<&dyn Fn(usize, usize) -> bool>,
+    ) -> u8 {
         if saddle {
-            return (step.direction + if joined.is_some_and(|rule| rule(x, y)) { 3 } else { 1 }) % 4;
+            return (step.direction + if joined.is_some_and(|rule| rule(x, y)) { 3 } else { 1 })
+                % 4;
         }
         // The two voxels ahead of the step, left and right of it.
         let (ahead_left, ahead_right) = match step.direction {
@@ -193,16 +219,29 @@ impl Patch {
         }
     }
 
-    /// To the left of a hole's lowest, leftmost crack lies a run of inside voxels; the walk at the run's other end is either the outer
-    /// walk itself or another hole of the same region, met before.
+    /// To the left of a hole's lowest, leftmost crack lies a run of inside voxels; the walk at the
+    /// run's other end is either the outer walk itself or another hole of the same region, met
+    /// before.
     fn assign_parents(&self, walks: &mut [Walk], owner: &[u32]) {
-        let first_crack = |walk: &Walk| walk.steps.iter().filter_map(|s| s.row().map(|row| (row, s.x))).min().unwrap_or_default();
-        let mut holes: Vec<_> = walks.iter().enumerate().filter(|(_, w)| w.hole).map(|(n, w)| (first_crack(w), n)).collect();
+        let first_crack = |walk: &Walk| {
+            walk.steps
+                .iter()
+                .filter_map(|s| s.row().map(|row| (row, s.x)))
+                .min()
+                .unwrap_or_default()
+        };
+        let mut holes: Vec<_> = walks
+            .iter()
+            .enumerate()
+            .filter(|(_, w)| w.hole)
+            .map(|(n, w)| (first_crack(w), n))
+            .collect();
         holes.sort_unstable();
         for ((row, column), hole) in holes {
             let run_start = (1..column).rev().find(|x| owner[row * self.width + x] != u32::MAX);
             let neighbour = run_start.map(|x| owner[row * self.width + x] as usize);
-            walks[hole].parent = neighbour.and_then(|n| if walks[n].hole { walks[n].parent } else { Some(n) });
+            walks[hole].parent =
+                neighbour.and_then(|n| if walks[n].hole { walks[n].parent } else { Some(n) });
         }
     }
 }

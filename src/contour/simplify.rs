@@ -1,10 +1,12 @@
 //! Fewer points within a tolerance.
 //!
-//! In: exact contours and a tolerance in mm. Out: contours through a subset of the points, such that the old and the new line lie no farther
-//! apart than the tolerance anywhere (Hausdorff distance), still simple, every hole still inside its own outer ring.
+//! In: exact contours and a tolerance in mm. Out: contours through a subset of the points, such
+//! that the old and the new line lie no farther apart than the tolerance anywhere (Hausdorff
+//! distance), still simple, every hole still inside its own outer ring.
 //!
-//! Each ring is simplified by itself (Douglas-Peucker). Where the result meets itself or a neighbour, turns inside out or changes what lies
-//! inside what, the rings concerned are done again with half their tolerance, at last with none: the exact rings fit together.
+//! Each ring is simplified by itself (Douglas-Peucker). Where the result meets itself or a
+//! neighbour, turns inside out or changes what lies inside what, the rings concerned are done again
+//! with half their tolerance, at last with none: the exact rings fit together.
 
 use std::collections::{HashMap, HashSet};
 
@@ -36,14 +38,24 @@ impl Contours {
             .into_par_iter()
             .map(|k| {
                 let first = self.starts[k];
-                let exact: Vec<&[[f64; 2]]> = self.slice(k).iter().map(|c| &c.indices[..]).collect();
+                let exact: Vec<&[[f64; 2]]> =
+                    self.slice(k).iter().map(|c| &c.indices[..]).collect();
                 let rings = simplify_slice(&exact, &plane, tolerance_mm);
-                let with =
-                    |(indices, c): (Vec<[f64; 2]>, &super::Contour)| Ring { indices, hole: c.hole, parent: c.parent.map(|p| p - first) };
+                let with = |(indices, c): (Vec<[f64; 2]>, &super::Contour)| Ring {
+                    indices,
+                    hole: c.hole,
+                    parent: c.parent.map(|p| p - first),
+                };
                 rings.into_iter().zip(self.slice(k)).map(with).collect()
             })
             .collect();
-        let simple = Contours::from_rings(self.kind, self.threshold, self.tolerance_mm + tolerance_mm, &self.grid, rings);
+        let simple = Contours::from_rings(
+            self.kind,
+            self.threshold,
+            self.tolerance_mm + tolerance_mm,
+            &self.grid,
+            rings,
+        );
         Ok(Contours { model: self.model.clone(), ..simple })
     }
 }
@@ -70,7 +82,11 @@ impl PlaneMm {
     fn distance(&self, p: [f64; 2], a: [f64; 2], b: [f64; 2]) -> f64 {
         let (ab, ap) = (self.of(a, b), self.of(a, p));
         let square = ab[0] * ab[0] + ab[1] * ab[1];
-        let t = if square > 0.0 { ((ab[0] * ap[0] + ab[1] * ap[1]) / square).clamp(0.0, 1.0) } else { 0.0 };
+        let t = if square > 0.0 {
+            ((ab[0] * ap[0] + ab[1] * ap[1]) / square).clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
         (ap[0] - t * ab[0]).hypot(ap[1] - t * ab[1])
     }
 }
@@ -80,12 +96,15 @@ fn simplify_slice(exact: &[&[[f64; 2]]], plane: &PlaneMm, tolerance: f64) -> Vec
     let inside = containers(exact);
     let mut halvings = vec![0; exact.len()];
     let redo = |n: usize, halvings: i32| {
-        let tolerance = if halvings < HALVINGS { tolerance / f64::from(1 << halvings) } else { 0.0 };
+        let tolerance =
+            if halvings < HALVINGS { tolerance / f64::from(1 << halvings) } else { 0.0 };
         simplify_ring(exact[n], &kept, plane, tolerance)
     };
     let mut rings: Vec<_> = (0..exact.len()).map(|n| redo(n, 0)).collect();
     loop {
-        let mut bad: HashSet<usize> = (0..rings.len()).filter(|n| signed_area(&rings[*n]) * signed_area(exact[*n]) <= 0.0).collect();
+        let mut bad: HashSet<usize> = (0..rings.len())
+            .filter(|n| signed_area(&rings[*n]) * signed_area(exact[*n]) <= 0.0)
+            .collect();
         let views: Vec<&[[f64; 2]]> = rings.iter().map(|r| &r[..]).collect();
         bad.extend(meetings(&views));
         if bad.is_empty() {
@@ -112,7 +131,8 @@ fn bits(p: [f64; 2]) -> [u64; 2] {
     p.map(f64::to_bits)
 }
 
-/// Corners that rings share, and the points next to them: they stay, so that rings which touch go on touching and do not cross.
+/// Corners that rings share, and the points next to them: they stay, so that rings which touch go
+/// on touching and do not cross.
 fn touching_corners(rings: &[&[[f64; 2]]]) -> HashSet<[u64; 2]> {
     let mut count: HashMap<[u64; 2], usize> = HashMap::new();
     for p in rings.iter().flat_map(|r| r.iter()) {
@@ -122,7 +142,8 @@ fn touching_corners(rings: &[&[[f64; 2]]]) -> HashSet<[u64; 2]> {
     for ring in rings {
         for (n, p) in ring.iter().enumerate() {
             if count[&bits(*p)] > 1 {
-                let around = [ring[(n + ring.len() - 1) % ring.len()], *p, ring[(n + 1) % ring.len()]];
+                let around =
+                    [ring[(n + ring.len() - 1) % ring.len()], *p, ring[(n + 1) % ring.len()]];
                 kept.extend(around.map(bits));
             }
         }
@@ -131,7 +152,12 @@ fn touching_corners(rings: &[&[[f64; 2]]]) -> HashSet<[u64; 2]> {
 }
 
 /// Douglas-Peucker between the points that are kept in any case.
-fn simplify_ring(ring: &[[f64; 2]], kept: &HashSet<[u64; 2]>, plane: &PlaneMm, tolerance: f64) -> Vec<[f64; 2]> {
+fn simplify_ring(
+    ring: &[[f64; 2]],
+    kept: &HashSet<[u64; 2]>,
+    plane: &PlaneMm,
+    tolerance: f64,
+) -> Vec<[f64; 2]> {
     if ring.len() <= 3 || tolerance <= 0.0 {
         return ring.to_vec();
     }
@@ -139,8 +165,12 @@ fn simplify_ring(ring: &[[f64; 2]], kept: &HashSet<[u64; 2]>, plane: &PlaneMm, t
     let mut keep: Vec<bool> = ring.iter().map(|p| kept.contains(&bits(*p))).collect();
     // An extreme point and the one farthest from it: on the ring whatever its first point is.
     let length = |a: [f64; 2], b: [f64; 2]| plane.distance(b, a, a);
-    let first = (0..n).min_by(|a, b| ring[*a].partial_cmp(&ring[*b]).unwrap_or(std::cmp::Ordering::Equal)).unwrap_or(0);
-    let far = (0..n).max_by(|a, b| length(ring[first], ring[*a]).total_cmp(&length(ring[first], ring[*b]))).unwrap_or(0);
+    let first = (0..n)
+        .min_by(|a, b| ring[*a].partial_cmp(&ring[*b]).unwrap_or(std::cmp::Ordering::Equal))
+        .unwrap_or(0);
+    let far = (0..n)
+        .max_by(|a, b| length(ring[first], ring[*a]).total_cmp(&length(ring[first], ring[*b])))
+        .unwrap_or(0);
     keep[first] = true;
     keep[far] = true;
     let anchors: Vec<usize> = (0..n).filter(|p| keep[*p]).collect();
@@ -171,9 +201,10 @@ fn containers(rings: &[&[[f64; 2]]]) -> Vec<HashSet<usize>> {
     let boxes: Vec<[f64; 4]> = rings
         .iter()
         .map(|r| {
-            r.iter().fold([f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY], |b, p| {
-                [b[0].min(p[0]), b[1].min(p[1]), b[2].max(p[0]), b[3].max(p[1])]
-            })
+            r.iter().fold(
+                [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY],
+                |b, p| [b[0].min(p[0]), b[1].min(p[1]), b[2].max(p[0]), b[3].max(p[1])],
+            )
         })
         .collect();
     let within = |n: usize, other: usize| {
@@ -182,7 +213,12 @@ fn containers(rings: &[&[[f64; 2]]]) -> Vec<HashSet<usize>> {
         let (Some(a), Some(b)) = (ring.first(), ring.get(1)) else { return false };
         let [x, y] = [(a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0];
         let [left, bottom, right, top] = boxes[other];
-        n != other && x > left && x < right && y > bottom && y < top && super::encloses(rings[other], [x, y])
+        n != other
+            && x > left
+            && x < right
+            && y > bottom
+            && y < top
+            && super::encloses(rings[other], [x, y])
     };
     (0..rings.len()).map(|n| (0..rings.len()).filter(|other| within(n, *other)).collect()).collect()
 }
@@ -204,7 +240,9 @@ fn meetings(rings: &[&[[f64; 2]]]) -> HashSet<usize> {
         edges.sort_by(|a, b| a.0.total_cmp(&b.0));
         for (place, &(_, right, ring, edge)) in edges.iter().enumerate() {
             for &(_, _, other, second) in edges[place + 1..].iter().take_while(|e| e.0 <= right) {
-                if (!found.contains(&ring) || !found.contains(&other)) && meet(rings[ring], edge, rings[other], second) {
+                if (!found.contains(&ring) || !found.contains(&other))
+                    && meet(rings[ring], edge, rings[other], second)
+                {
                     found.extend([ring, other]);
                 }
             }
@@ -217,7 +255,9 @@ fn meetings(rings: &[&[[f64; 2]]]) -> HashSet<usize> {
 fn meet(ring: &[[f64; 2]], edge: usize, other: &[[f64; 2]], second: usize) -> bool {
     let (a, b) = (ring[edge], ring[(edge + 1) % ring.len()]);
     let (c, d) = (other[second], other[(second + 1) % other.len()]);
-    let side = |a: [f64; 2], b: [f64; 2], p: [f64; 2]| (b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0]);
+    let side = |a: [f64; 2], b: [f64; 2], p: [f64; 2]| {
+        (b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0])
+    };
     let (s1, s2, s3, s4) = (side(a, b, c), side(a, b, d), side(c, d, a), side(c, d, b));
     if s1 * s2 < 0.0 && s3 * s4 < 0.0 {
         return true;
@@ -228,7 +268,8 @@ fn meet(ring: &[[f64; 2]], edge: usize, other: &[[f64; 2]], second: usize) -> bo
         s == 0.0 && p != a && p != b && between(0) && between(1)
     };
     // The same edge twice has only common ends.
-    let twice = (a == d && b == c) || (a == c && b == d && (ring.as_ptr() != other.as_ptr() || edge != second));
+    let twice = (a == d && b == c)
+        || (a == c && b == d && (ring.as_ptr() != other.as_ptr() || edge != second));
     twice || on(s1, c, a, b) || on(s2, d, a, b) || on(s3, a, c, d) || on(s4, b, c, d)
 }
 
@@ -240,7 +281,8 @@ mod tests {
     use crate::contour::testing::{Random, assert_simple, unit_grid};
     use crate::contour::{contours_of_level, contours_of_mask, keyhole};
 
-    /// Largest distance of a point of `line`'s edges (ends and between) from the ring `other`, unit voxels.
+    /// Largest distance of a point of `line`'s edges (ends and between) from the ring `other`, unit
+    /// voxels.
     fn off(line: &[[f64; 2]], other: &[[f64; 2]]) -> f64 {
         let plane = PlaneMm::new(&unit_grid(2, 2, 1));
         let mut farthest: f64 = 0.0;
@@ -249,7 +291,8 @@ mod tests {
             for step in 0..8 {
                 let t = f64::from(step) / 8.0;
                 let p = [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t];
-                let nearest = (0..other.len()).map(|m| plane.distance(p, other[m], other[(m + 1) % other.len()]));
+                let nearest = (0..other.len())
+                    .map(|m| plane.distance(p, other[m], other[(m + 1) % other.len()]));
                 farthest = farthest.max(nearest.fold(f64::INFINITY, f64::min));
             }
         }
@@ -263,18 +306,25 @@ mod tests {
             assert_eq!((a.slice, a.hole, a.parent), (b.slice, b.hole, b.parent));
             assert!(b.indices.len() <= a.indices.len());
             assert_eq!(signed_area(&b.indices) < 0.0, b.hole);
-            assert!(off(&a.indices, &b.indices) <= tolerance + 1e-9 && off(&b.indices, &a.indices) <= tolerance + 1e-9);
+            assert!(
+                off(&a.indices, &b.indices) <= tolerance + 1e-9
+                    && off(&b.indices, &a.indices) <= tolerance + 1e-9
+            );
         }
         for (n, outer) in fewer.all().iter().enumerate().filter(|(_, c)| !c.hole) {
             let holes: Vec<&[[f64; 2]]> = fewer.holes_of(n).map(|c| &c.indices[..]).collect();
-            let expected = signed_area(&outer.indices) + holes.iter().map(|h| signed_area(h)).sum::<f64>();
+            let expected =
+                signed_area(&outer.indices) + holes.iter().map(|h| signed_area(h)).sum::<f64>();
             assert!((signed_area(&keyhole(&outer.indices, &holes)) - expected).abs() < 1e-9);
         }
         for k in exact.slices() {
             assert_simple(fewer.slice(k), false);
-            let rings = |c: &Contours| c.slice(k).iter().map(|c| c.indices.clone()).collect::<Vec<_>>();
+            let rings =
+                |c: &Contours| c.slice(k).iter().map(|c| c.indices.clone()).collect::<Vec<_>>();
             let (before, after) = (rings(exact), rings(&fewer));
-            let views = |rings: &[Vec<[f64; 2]>]| containers(&rings.iter().map(|r| &r[..]).collect::<Vec<_>>());
+            let views = |rings: &[Vec<[f64; 2]>]| {
+                containers(&rings.iter().map(|r| &r[..]).collect::<Vec<_>>())
+            };
             assert_eq!(views(&before), views(&after));
         }
         fewer
@@ -285,7 +335,8 @@ mod tests {
         let probability = Array3::from_shape_fn((1, 60, 60), |(_, j, i)| {
             (0.5 + (22.3 - (i as f64 - 29.7).hypot(j as f64 - 30.2)) / 60.0).clamp(0.0, 1.0) as f32
         });
-        let exact = contours_of_level(probability.view(), &unit_grid(60, 60, 1), 0.5, None).unwrap();
+        let exact =
+            contours_of_level(probability.view(), &unit_grid(60, 60, 1), 0.5, None).unwrap();
         let fewer = check(&exact, 0.1);
         assert!(fewer.all()[0].indices.len() * 3 < exact.all()[0].indices.len());
         assert_eq!(fewer.tolerance_mm(), 0.1);
@@ -297,13 +348,18 @@ mod tests {
     fn crowded_rings_stay_apart_whatever_the_tolerance() {
         let mut random = Random(4);
         for _ in 0..60 {
-            let (ni, nj) = (4 + (random.unit() * 12.0) as usize, 4 + (random.unit() * 12.0) as usize);
+            let (ni, nj) =
+                (4 + (random.unit() * 12.0) as usize, 4 + (random.unit() * 12.0) as usize);
             let share = random.unit();
             let mask = Array3::from_shape_fn((1, nj, ni), |_| u8::from(random.unit() < share));
             let probability = Array3::from_shape_fn((1, nj, ni), |_| random.unit() as f32);
             for tolerance in [0.05, 0.4, 1.0, 3.0] {
                 check(&contours_of_mask(mask.view(), &unit_grid(ni, nj, 1)).unwrap(), tolerance);
-                check(&contours_of_level(probability.view(), &unit_grid(ni, nj, 1), 0.5, None).unwrap(), tolerance);
+                check(
+                    &contours_of_level(probability.view(), &unit_grid(ni, nj, 1), 0.5, None)
+                        .unwrap(),
+                    tolerance,
+                );
             }
         }
     }

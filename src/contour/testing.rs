@@ -1,4 +1,5 @@
-//! Helpers of the contour tests: seeded randomness, even-odd rasterisation, the test for simple rings.
+//! Helpers of the contour tests: seeded randomness, even-odd rasterisation, the test for simple
+//! rings.
 
 use ndarray::{Array2, Axis};
 
@@ -25,7 +26,11 @@ pub(super) fn unit_grid(ni: usize, nj: usize, nk: usize) -> Grid {
 }
 
 /// Even-odd rule at voxel centres, on one slice.
-pub(super) fn rasterise<'a>(rings: impl IntoIterator<Item = &'a [[f64; 2]]>, ni: usize, nj: usize) -> Array2<u8> {
+pub(super) fn rasterise<'a>(
+    rings: impl IntoIterator<Item = &'a [[f64; 2]]>,
+    ni: usize,
+    nj: usize,
+) -> Array2<u8> {
     let mask = rings_mask(rings.into_iter().map(|ring| (0, ring)), &unit_grid(ni, nj, 1)).unwrap();
     mask.index_axis_move(Axis(0), 0)
 }
@@ -41,13 +46,20 @@ fn meet(a: [f64; 2], b: [f64; 2], c: [f64; 2], d: [f64; 2], touch: bool) -> bool
         return true;
     }
     let on = |p: [f64; 2], q: [f64; 2], r: [f64; 2]| {
-        r[0] >= p[0].min(q[0]) && r[0] <= p[0].max(q[0]) && r[1] >= p[1].min(q[1]) && r[1] <= p[1].max(q[1])
+        r[0] >= p[0].min(q[0])
+            && r[0] <= p[0].max(q[0])
+            && r[1] >= p[1].min(q[1])
+            && r[1] <= p[1].max(q[1])
     };
-    let touching = (o1 == 0.0 && on(a, b, c)) || (o2 == 0.0 && on(a, b, d)) || (o3 == 0.0 && on(c, d, a)) || (o4 == 0.0 && on(c, d, b));
+    let touching = (o1 == 0.0 && on(a, b, c))
+        || (o2 == 0.0 && on(a, b, d))
+        || (o3 == 0.0 && on(c, d, a))
+        || (o4 == 0.0 && on(c, d, b));
     touch && touching
 }
 
-/// No ring meets itself; no ring crosses another, nor touches it where `touch` is set. Quadratic: for small images.
+/// No ring meets itself; no ring crosses another, nor touches it where `touch` is set. Quadratic:
+/// for small images.
 pub(super) fn assert_simple(contours: &[Contour], touch: bool) {
     for (number, contour) in contours.iter().enumerate() {
         let ring = &contour.indices;
@@ -60,13 +72,21 @@ pub(super) fn assert_simple(contours: &[Contour], touch: bool) {
                 if (t + 1) % n == s {
                     continue;
                 }
-                assert!(!meet(a, b, ring[t], ring[(t + 1) % n], true), "ring {number} meets itself: {ring:?}");
+                assert!(
+                    !meet(a, b, ring[t], ring[(t + 1) % n], true),
+                    "ring {number} meets itself: {ring:?}"
+                );
             }
             for (other, second) in contours.iter().enumerate().skip(number + 1) {
                 let m = second.indices.len();
                 for t in 0..m {
                     let (c, d) = (second.indices[t], second.indices[(t + 1) % m]);
-                    assert!(!meet(a, b, c, d, touch), "rings {number} and {other} meet: {:?} {:?}", contour.indices, second.indices);
+                    assert!(
+                        !meet(a, b, c, d, touch),
+                        "rings {number} and {other} meet: {:?} {:?}",
+                        contour.indices,
+                        second.indices
+                    );
                 }
             }
         }

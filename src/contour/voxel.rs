@@ -1,10 +1,11 @@
 //! The edges of a mask's voxels.
 //!
-//! In: a mask on the reference grid. Out: rings along voxel edges (half-integer indices), collinear points merged, so that the area
-//! inside the rings is exactly the area of the voxels.
+//! In: a mask on the reference grid. Out: rings along voxel edges (half-integer indices), collinear
+//! points merged, so that the area inside the rings is exactly the area of the voxels.
 //!
-//! Voxels that touch in a corner only do not hang together there: each has its own ring, and the two rings touch in that corner. A ring
-//! that would touch itself in a corner is split there into simple rings.
+//! Voxels that touch in a corner only do not hang together there: each has its own ring, and the
+//! two rings touch in that corner. A ring that would touch itself in a corner is split there into
+//! simple rings.
 
 use ndarray::{ArrayView3, Axis};
 use rayon::prelude::*;
@@ -14,7 +15,8 @@ use super::{ContourKind, Contours, Ring, check_shape};
 use crate::error::Result;
 use crate::study::grid::Grid;
 
-/// Contours along the voxel edges of `mask` ([k, j, i], storage order of `grid`; any non-zero value is inside).
+/// Contours along the voxel edges of `mask` ([k, j, i], storage order of `grid`; any non-zero value
+/// is inside).
 ///
 /// # Errors
 /// [`Error::Argument`](crate::Error::Argument) where the mask's shape is not the grid's.
@@ -59,7 +61,9 @@ mod tests {
 
     /// Rows of the text are j = 0, 1, ...; `#` is inside.
     fn draw(rows: &[&str]) -> Array3<u8> {
-        Array3::from_shape_fn((1, rows.len(), rows[0].len()), |(_, j, i)| (rows[j].as_bytes()[i] == b'#') as u8)
+        Array3::from_shape_fn((1, rows.len(), rows[0].len()), |(_, j, i)| {
+            (rows[j].as_bytes()[i] == b'#') as u8
+        })
     }
 
     fn contours(mask: &Array3<u8>) -> Contours {
@@ -87,10 +91,15 @@ mod tests {
                     assert!(!contours.all()[ring.parent.unwrap()].hole);
                     continue;
                 }
-                let holes: Vec<&[[f64; 2]]> = contours.holes_of(n).map(|c| &c.indices[..]).collect();
+                let holes: Vec<&[[f64; 2]]> =
+                    contours.holes_of(n).map(|c| &c.indices[..]).collect();
                 let one = keyhole(&ring.indices, &holes);
                 let expected = area + holes.iter().map(|h| signed_area(h)).sum::<f64>();
-                assert!((signed_area(&one) - expected).abs() < 1e-9, "{} {expected}", signed_area(&one));
+                assert!(
+                    (signed_area(&one) - expected).abs() < 1e-9,
+                    "{} {expected}",
+                    signed_area(&one)
+                );
                 joined.push(one);
             }
             assert_eq!(rasterise(joined.iter().map(|r| &r[..]), ni, nj), slice);
@@ -134,7 +143,9 @@ mod tests {
 
     #[test]
     fn an_island_in_a_hole_is_an_outer_ring() {
-        let c = contours(&draw(&["#####", "#...#", "#.#.#", "#...#", "#####", ".....", "###..", "#.#..", "###.."]));
+        let c = contours(&draw(&[
+            "#####", "#...#", "#.#.#", "#...#", "#####", ".....", "###..", "#.#..", "###..",
+        ]));
         let kinds: Vec<_> = c.all().iter().map(|c| (c.hole, c.parent)).collect();
         assert_eq!(kinds.iter().filter(|k| k.0).count(), 2);
         assert_eq!(kinds.iter().filter(|k| !k.0).count(), 3);
@@ -145,8 +156,23 @@ mod tests {
 
     #[test]
     fn several_holes_one_behind_the_other() {
-        contours(&draw(&["##########", "#.#.#.##.#", "#.#.#..#.#", "#.###.##.#", "#...#.##.#", "##########"]));
-        contours(&draw(&["#########", "#.......#", "#.#####.#", "#.#.#.#.#", "#.#####.#", "#...#...#", "#########"]));
+        contours(&draw(&[
+            "##########",
+            "#.#.#.##.#",
+            "#.#.#..#.#",
+            "#.###.##.#",
+            "#...#.##.#",
+            "##########",
+        ]));
+        contours(&draw(&[
+            "#########",
+            "#.......#",
+            "#.#####.#",
+            "#.#.#.#.#",
+            "#.#####.#",
+            "#...#...#",
+            "#########",
+        ]));
     }
 
     #[test]
@@ -163,7 +189,8 @@ mod tests {
     fn random_masks_come_back_exactly() {
         let mut random = Random(11);
         for _ in 0..300 {
-            let (ni, nj) = (1 + (random.unit() * 14.0) as usize, 1 + (random.unit() * 14.0) as usize);
+            let (ni, nj) =
+                (1 + (random.unit() * 14.0) as usize, 1 + (random.unit() * 14.0) as usize);
             let share = random.unit();
             let mask = Array3::from_shape_fn((2, nj, ni), |_| (random.unit() < share) as u8);
             contours(&mask);
@@ -183,7 +210,8 @@ mod tests {
 
     #[test]
     fn a_mask_of_another_shape_is_refused() {
-        let error = contours_of_mask(Array3::zeros((1, 2, 3)).view(), &unit_grid(2, 3, 1)).unwrap_err();
+        let error =
+            contours_of_mask(Array3::zeros((1, 2, 3)).view(), &unit_grid(2, 3, 1)).unwrap_err();
         assert!(error.to_string().contains("the mask has the shape (1, 2, 3)"), "{error}");
     }
 
@@ -193,7 +221,10 @@ mod tests {
         let mask = Array3::from_shape_fn((1, 768, 768), |_| (random.unit() < 0.6) as u8);
         let start = std::time::Instant::now();
         let c = contours_of_mask(mask.view(), &unit_grid(768, 768, 1)).unwrap();
-        let outer = (0..c.len()).filter(|n| !c.all()[*n].hole).max_by_key(|n| c.holes_of(*n).count()).unwrap();
+        let outer = (0..c.len())
+            .filter(|n| !c.all()[*n].hole)
+            .max_by_key(|n| c.holes_of(*n).count())
+            .unwrap();
         let holes: Vec<&[[f64; 2]]> = c.holes_of(outer).map(|h| &h.indices[..]).collect();
         assert!(holes.len() > 1000);
         keyhole(&c.all()[outer].indices, &holes);

@@ -1,7 +1,8 @@
 //! The agent of 3.1: all slices in step.
 //!
-//! In: prepared slices [S, 3, G, G], the bundle's agent, the graphs. Out: one [`Trajectory`] per slice asked for. The active set shrinks as
-//! slices terminate; a feature depends on (slice, box) alone, so the trunk runs once for each distinct pair.
+//! In: prepared slices [S, 3, G, G], the bundle's agent, the graphs. Out: one [`Trajectory`] per
+//! slice asked for. The active set shrinks as slices terminate; a feature depends on (slice, box)
+//! alone, so the trunk runs once for each distinct pair.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,17 +18,20 @@ use crate::runtime::networks::Graphs;
 /// Rows of one trunk call on the CPU: more gains 2 % and costs memory.
 pub const TRUNK_ROWS: usize = 8;
 
-/// Features by (row of `images`, bits of the box as the graph sees it: two walks may differ in the last bit of a float64 and meet there).
+/// Features by (row of `images`, bits of the box as the graph sees it: two walks may differ in the
+/// last bit of a float64 and meet there).
 type Cache = HashMap<(usize, [u32; 4]), Vec<f32>>;
 
 fn key(row: usize, bounding_box: BoundingBox) -> (usize, [u32; 4]) {
     (row, bounding_box.to_f32().map(f32::to_bits))
 }
 
-/// Runs the agent on the slices `rows` of `images`. The trajectories come back in the order of `rows`.
+/// Runs the agent on the slices `rows` of `images`. The trajectories come back in the order of
+/// `rows`.
 ///
 /// # Errors
-/// [`Error::Runtime`] where a graph fails or gives a Q value that is no number; [`Error::Cancelled`].
+/// [`Error::Runtime`] where a graph fails or gives a Q value that is no number;
+/// [`Error::Cancelled`].
 pub fn run_agent(
     graphs: &dyn Graphs,
     agent: &Agent,
@@ -51,11 +55,15 @@ pub fn run_agent(
         if active.is_empty() {
             break;
         }
-        let locals: Vec<(usize, BoundingBox)> = active.iter().map(|at| (rows[*at], trajectories[*at].last())).collect();
-        fill(&mut cache, graphs, images, &locals, &mut || run.tick(Stage::Detect, finished, rows.len()))?;
+        let locals: Vec<(usize, BoundingBox)> =
+            active.iter().map(|at| (rows[*at], trajectories[*at].last())).collect();
+        fill(&mut cache, graphs, images, &locals, &mut || {
+            run.tick(Stage::Detect, finished, rows.len())
+        })?;
 
         let n = active.len();
-        let (mut global, mut local) = (Array2::zeros((n, agent.feature_size)), Array2::zeros((n, agent.feature_size)));
+        let (mut global, mut local) =
+            (Array2::zeros((n, agent.feature_size)), Array2::zeros((n, agent.feature_size)));
         let mut history = Array2::zeros((n, agent.history * agent.actions.len()));
         for (line, (row, bounding_box)) in locals.iter().enumerate() {
             copy(&cache, *row, whole, global.row_mut(line))?;
@@ -73,7 +81,9 @@ pub fn run_agent(
             })?;
             let trajectory = &mut trajectories[at];
             let next = match agent.actions[action].transform {
-                Some(transform) => trajectory.last().transformed(transform).kept_inside(grid, agent.min_side),
+                Some(transform) => {
+                    trajectory.last().transformed(transform).kept_inside(grid, agent.min_side)
+                }
                 None => trajectory.last(),
             };
             trajectory.push(action, values, next, action == agent.terminal);
@@ -109,8 +119,11 @@ fn fill(
     tick: &mut dyn FnMut() -> Result<()>,
 ) -> Result<()> {
     let mut asked = HashSet::new();
-    let missing: Vec<(usize, BoundingBox)> =
-        pairs.iter().copied().filter(|(row, b)| !cache.contains_key(&key(*row, *b)) && asked.insert(key(*row, *b))).collect();
+    let missing: Vec<(usize, BoundingBox)> = pairs
+        .iter()
+        .copied()
+        .filter(|(row, b)| !cache.contains_key(&key(*row, *b)) && asked.insert(key(*row, *b)))
+        .collect();
     for chunk in missing.chunks(TRUNK_ROWS) {
         let boxes: Vec<[f32; 4]> = chunk.iter().map(|(_, b)| b.to_f32()).collect();
         let index: Vec<i64> = chunk.iter().map(|(row, _)| *row as i64).collect();
@@ -123,8 +136,15 @@ fn fill(
     Ok(())
 }
 
-fn copy(cache: &Cache, row: usize, bounding_box: BoundingBox, mut out: ndarray::ArrayViewMut1<'_, f32>) -> Result<()> {
-    let feature = cache.get(&key(row, bounding_box)).ok_or_else(|| Error::Internal("a feature is missing from the cache".into()))?;
+fn copy(
+    cache: &Cache,
+    row: usize,
+    bounding_box: BoundingBox,
+    mut out: ndarray::ArrayViewMut1<'_, f32>,
+) -> Result<()> {
+    let feature = cache
+        .get(&key(row, bounding_box))
+        .ok_or_else(|| Error::Internal("a feature is missing from the cache".into()))?;
     out.assign(&ndarray::ArrayView1::from(feature.as_slice()));
     Ok(())
 }

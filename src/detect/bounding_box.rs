@@ -1,6 +1,7 @@
 //! A box on the bundle's grid.
 //!
-//! In and out: pixel edges (x0, y0, x1, y1) in float64, 0 .. grid; x along columns (patient right to left), y along rows (anterior to posterior).
+//! In and out: pixel edges (x0, y0, x1, y1) in float64, 0 .. grid; x along columns (patient right
+//! to left), y along rows (anterior to posterior).
 
 /// An axis-aligned box in pixel-edge coordinates.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -13,10 +14,12 @@ impl BoundingBox {
         BoundingBox([0.0, 0.0, grid as f64, grid as f64])
     }
 
-    /// A box in mm about the grid's centre, kept inside; `pixel_mm` is the size of a pixel along x and y.
+    /// A box in mm about the grid's centre, kept inside; `pixel_mm` is the size of a pixel along x
+    /// and y.
     pub fn from_mm(box_mm: [f64; 4], pixel_mm: [f64; 2], grid: usize) -> Self {
         let half = grid as f64 / 2.0;
-        BoundingBox(std::array::from_fn(|edge| half + box_mm[edge] / pixel_mm[edge % 2])).kept_inside(grid, 0.0)
+        BoundingBox(std::array::from_fn(|edge| half + box_mm[edge] / pixel_mm[edge % 2]))
+            .kept_inside(grid, 0.0)
     }
 
     pub fn width(&self) -> f64 {
@@ -31,7 +34,13 @@ impl BoundingBox {
     pub fn is_valid(&self, grid: usize) -> bool {
         let [x0, y0, x1, y1] = self.0;
         let g = grid as f64;
-        self.0.iter().all(|v| v.is_finite()) && x0 >= 0.0 && y0 >= 0.0 && x1 <= g && y1 <= g && x1 > x0 && y1 > y0
+        self.0.iter().all(|v| v.is_finite())
+            && x0 >= 0.0
+            && y0 >= 0.0
+            && x1 <= g
+            && y1 <= g
+            && x1 > x0
+            && y1 > y0
     }
 
     /// The affine transform of an action: new edges in units of the current box (docs/bundle.md).
@@ -41,7 +50,8 @@ impl BoundingBox {
         BoundingBox([x0 + a * w, y0 + b * h, x0 + c * w, y0 + d * h])
     }
 
-    /// Grown to `min_side` about its centre, capped at the grid, translated back inside: never squashed.
+    /// Grown to `min_side` about its centre, capped at the grid, translated back inside: never
+    /// squashed.
     pub fn kept_inside(&self, grid: usize, min_side: f64) -> Self {
         let [x0, y0, x1, y1] = self.0;
         let (ax, bx) = inside(x0, x1, grid as f64, min_side);
@@ -49,7 +59,8 @@ impl BoundingBox {
         BoundingBox([ax, ay, bx, by])
     }
 
-    /// The segmenter's box (4.2.3): each side times `factor` about the centre, capped at the grid, translated inside.
+    /// The segmenter's box (4.2.3): each side times `factor` about the centre, capped at the grid,
+    /// translated inside.
     pub fn enlarged(&self, factor: f64, grid: usize) -> Self {
         let [x0, y0, x1, y1] = self.0;
         let (cx, cy) = ((x0 + x1) / 2.0, (y0 + y1) / 2.0);
@@ -95,9 +106,13 @@ mod tests {
 
     #[test]
     fn shift_out_of_the_image_translates_back_and_keeps_the_size() {
-        let b = BoundingBox([10.0, 10.0, 110.0, 60.0]).transformed([-0.25, 0.0, 0.75, 1.0]).kept_inside(384, 16.0);
+        let b = BoundingBox([10.0, 10.0, 110.0, 60.0])
+            .transformed([-0.25, 0.0, 0.75, 1.0])
+            .kept_inside(384, 16.0);
         assert_eq!(b.0, [0.0, 10.0, 100.0, 60.0]);
-        let b = BoundingBox([300.0, 10.0, 380.0, 60.0]).transformed([0.25, 0.0, 1.25, 1.0]).kept_inside(384, 16.0);
+        let b = BoundingBox([300.0, 10.0, 380.0, 60.0])
+            .transformed([0.25, 0.0, 1.25, 1.0])
+            .kept_inside(384, 16.0);
         assert_eq!(b.0, [304.0, 10.0, 384.0, 60.0]);
     }
 
@@ -119,7 +134,13 @@ mod tests {
 
     #[test]
     fn enlargement_is_capped_and_translated() {
-        assert_eq!(BoundingBox([100.0, 100.0, 140.0, 120.0]).enlarged(1.5, 384).0, [90.0, 95.0, 150.0, 125.0]);
-        assert_eq!(BoundingBox([0.0, 0.0, 300.0, 20.0]).enlarged(1.5, 384).0, [0.0, 0.0, 384.0, 30.0]);
+        assert_eq!(
+            BoundingBox([100.0, 100.0, 140.0, 120.0]).enlarged(1.5, 384).0,
+            [90.0, 95.0, 150.0, 125.0]
+        );
+        assert_eq!(
+            BoundingBox([0.0, 0.0, 300.0, 20.0]).enlarged(1.5, 384).0,
+            [0.0, 0.0, 384.0, 30.0]
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! Detections as JSON: written for people and programs, read back after an edit.
 //!
-//! In: a [`Detection`] and its provenance, or a file's text. Out: the other. Of an edited file only `box` of each slice counts: another box
-//! replaces the detector's, `null` says that the slice holds no lesion. Statuses are asked of the study again, never of the file.
+//! In: a [`Detection`] and its provenance, or a file's text. Out: the other. Of an edited file only
+//! `box` of each slice counts: another box replaces the detector's, `null` says that the slice
+//! holds no lesion. Statuses are asked of the study again, never of the file.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -30,7 +31,8 @@ struct File {
     axes: String,
     /// Identity of T1, T1C and T2.
     sequences_sha256: Vec<String>,
-    /// The axial slices that T1C was resampled to, on which the boxes lie; `None` where they lie on T1C's own.
+    /// The axial slices that T1C was resampled to, on which the boxes lie; `None` where they lie on
+    /// T1C's own.
     #[serde(default)]
     resliced: Option<ReslicedAs>,
     grid: usize,
@@ -52,7 +54,8 @@ struct Slice {
     #[serde(rename = "box", deserialize_with = "present")]
     bounding_box: Option<BoundingBox>,
     edited: bool,
-    /// The box's corners in the patient (LPS, mm), in the order (x0, y0), (x1, y0), (x1, y1), (x0, y1); for other programs, not read back.
+    /// The box's corners in the patient (LPS, mm), in the order (x0, y0), (x1, y0), (x1, y1), (x0,
+    /// y1); for other programs, not read back.
     corners_mm: Option<[Point; 4]>,
     trajectory: Option<Trajectory>,
     /// What a detector of boxes with scores found; no key where there is none.
@@ -60,7 +63,9 @@ struct Slice {
     proposal: Option<Proposal>,
 }
 
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<BoundingBox>, D::Error> {
+fn present<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<BoundingBox>, D::Error> {
     Option::deserialize(deserializer)
 }
 
@@ -72,7 +77,13 @@ fn identity(study: &Study) -> Vec<String> {
 ///
 /// # Errors
 /// [`Error::Internal`] only.
-pub fn to_json(detection: &Detection, study: &Study, manifest: &Manifest, provenance: &Provenance, device: &DeviceUsed) -> Result<String> {
+pub fn to_json(
+    detection: &Detection,
+    study: &Study,
+    manifest: &Manifest,
+    provenance: &Provenance,
+    device: &DeviceUsed,
+) -> Result<String> {
     let slices = detection
         .slices()
         .iter()
@@ -110,7 +121,12 @@ pub fn to_json(detection: &Detection, study: &Study, manifest: &Manifest, proven
 }
 
 /// Corners (x0, y0), (x1, y0), (x1, y1), (x0, y1) of a box in the patient, LPS mm.
-pub(crate) fn corners(bounding_box: &BoundingBox, fit: &Fit, study: &Study, slice: usize) -> [Point; 4] {
+pub(crate) fn corners(
+    bounding_box: &BoundingBox,
+    fit: &Fit,
+    study: &Study,
+    slice: usize,
+) -> [Point; 4] {
     let [x0, y0, x1, y1] = bounding_box.0;
     [(x0, y0), (x1, y0), (x1, y1), (x0, y1)].map(|(x, y)| {
         let [i, j] = fit.to_slice(x, y);
@@ -121,8 +137,15 @@ pub(crate) fn corners(bounding_box: &BoundingBox, fit: &Fit, study: &Study, slic
 /// Reads a detection back for the same study and model; `name` stands for the file in messages.
 ///
 /// # Errors
-/// [`Error::Read`] for a text that is no detection; [`Error::Argument`] where it belongs to another study or model, or a box lies outside the grid.
-pub fn from_json(text: &str, name: &str, study: &Study, manifest: &Manifest, provenance: &Provenance) -> Result<Detection> {
+/// [`Error::Read`] for a text that is no detection; [`Error::Argument`] where it belongs to another
+/// study or model, or a box lies outside the grid.
+pub fn from_json(
+    text: &str,
+    name: &str,
+    study: &Study,
+    manifest: &Manifest,
+    provenance: &Provenance,
+) -> Result<Detection> {
     let file: File = serde_json::from_str(text).map_err(|e| Error::Read {
         message: format!("{name}: not a detection. A detection.json written by nasoseg, with edited boxes, was expected"),
         source: Some(Box::new(e)),
@@ -130,10 +153,18 @@ pub fn from_json(text: &str, name: &str, study: &Study, manifest: &Manifest, pro
     detection(file, study, manifest, provenance).map_err(|e| e.within(name))
 }
 
-fn detection(file: File, study: &Study, manifest: &Manifest, provenance: &Provenance) -> Result<Detection> {
+fn detection(
+    file: File,
+    study: &Study,
+    manifest: &Manifest,
+    provenance: &Provenance,
+) -> Result<Detection> {
     let wrong = |what: String| Err(Error::Argument(what));
     if file.format != FORMAT || file.format_version != VERSION {
-        return wrong(format!("format {} {}, but {FORMAT} {VERSION} was expected", file.format, file.format_version));
+        return wrong(format!(
+            "format {} {}, but {FORMAT} {VERSION} was expected",
+            file.format, file.format_version
+        ));
     }
     if file.provenance.model_hash != provenance.model_hash {
         return wrong(format!(
@@ -155,7 +186,9 @@ fn detection(file: File, study: &Study, manifest: &Manifest, provenance: &Proven
     let here = study.resliced().map(|r| &r.summary);
     if file.resliced.as_ref() != here {
         let words = |r: Option<&ReslicedAs>| {
-            r.map_or("T1C's own slices".into(), |r| format!("{} axial slices {} mm apart", r.size[2], r.step_mm[2]))
+            r.map_or("T1C's own slices".into(), |r| {
+                format!("{} axial slices {} mm apart", r.size[2], r.step_mm[2])
+            })
         };
         return wrong(format!(
             "its boxes lie on {}, this study's on {}. Use --reslice as it was used then, or detect again",
@@ -163,9 +196,13 @@ fn detection(file: File, study: &Study, manifest: &Manifest, provenance: &Proven
             words(here)
         ));
     }
-    let (Some(first), Some(last)) = (file.slices.first(), file.slices.last()) else { return wrong("it holds no slices".into()) };
+    let (Some(first), Some(last)) = (file.slices.first(), file.slices.last()) else {
+        return wrong("it holds no slices".into());
+    };
     let range = study.check_slices(Some(first.slice..last.slice.saturating_add(1)))?;
-    if file.slices.len() != range.len() || file.slices.iter().zip(range.clone()).any(|(s, k)| s.slice != k) {
+    if file.slices.len() != range.len()
+        || file.slices.iter().zip(range.clone()).any(|(s, k)| s.slice != k)
+    {
         return wrong("its slices must follow one another without a gap".into());
     }
     let grid = manifest.input.grid;
@@ -175,7 +212,8 @@ fn detection(file: File, study: &Study, manifest: &Manifest, provenance: &Proven
     for slice in file.slices {
         if let Some(trajectory) = &slice.trajectory {
             let steps = trajectory.actions.len();
-            // Callers of C are lent these numbers by their counts, and boxes go to the graph as they are.
+            // Callers of C are lent these numbers by their counts, and boxes go to the graph as
+            // they are.
             let sound = manifest.agent().is_some_and(|agent| {
                 let names = agent.actions.len();
                 trajectory.boxes.len() == steps + 1
@@ -185,17 +223,25 @@ fn detection(file: File, study: &Study, manifest: &Manifest, provenance: &Proven
                     && trajectory.boxes.iter().all(|b| b.is_valid(grid))
             });
             if !sound {
-                return wrong(format!("the trajectory of slice {} is damaged: edit only `box`", slice.slice));
+                return wrong(format!(
+                    "the trajectory of slice {} is damaged: edit only `box`",
+                    slice.slice
+                ));
             }
         }
         let covered = file.force_coverage || study.is_covered(slice.slice);
         let whole = match (&manifest.detector, slice.proposal) {
-            (Detector::Proposals(numbers), Some(proposal)) => covered && proposal.is_valid(numbers, grid),
+            (Detector::Proposals(numbers), Some(proposal)) => {
+                covered && proposal.is_valid(numbers, grid)
+            }
             (Detector::Proposals(_), None) => !covered,
             (_, proposal) => proposal.is_none(),
         };
         if !whole {
-            return wrong(format!("the proposal of slice {} is damaged: edit only `box`", slice.slice));
+            return wrong(format!(
+                "the proposal of slice {} is damaged: edit only `box`",
+                slice.slice
+            ));
         }
         // What the detector itself would have left here; anything else is a person's.
         let looked_at = match &manifest.detector {

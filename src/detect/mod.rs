@@ -1,7 +1,7 @@
 //! Stage one: a box around the tumour on every slice (3.1).
 //!
-//! In: a study, a bundle's networks. Out: a [`Detection`]: per slice a box, what the detector did to find it, and statuses. The caller may
-//! replace or clear any box before segmentation.
+//! In: a study, a bundle's networks. Out: a [`Detection`]: per slice a box, what the detector did
+//! to find it, and statuses. The caller may replace or clear any box before segmentation.
 
 pub mod action;
 pub mod agent;
@@ -27,7 +27,8 @@ pub use trajectory::Trajectory;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct DetectOptions {
-    /// Canonical slices, half open; `None` is all of them, which a bundle trained without tumour-free slices refuses.
+    /// Canonical slices, half open; `None` is all of them, which a bundle trained without
+    /// tumour-free slices refuses.
     pub slices: Option<Range<usize>>,
     /// Detect and segment slices with incomplete coverage too.
     pub force_coverage: bool,
@@ -59,7 +60,8 @@ pub struct SliceDetection {
     pub proposal: Option<Proposal>,
 }
 
-/// How a detector came to its box on a slice: nothing where it was not looked at, or where every slice gets the same box.
+/// How a detector came to its box on a slice: nothing where it was not looked at, or where every
+/// slice gets the same box.
 #[derive(Debug, Clone, Default)]
 struct Search {
     trajectory: Option<Trajectory>,
@@ -68,17 +70,27 @@ struct Search {
 
 impl SliceDetection {
     /// A slice with the detector's own box.
-    fn new(study: &Study, manifest: &Manifest, fit: &Fit, slice: usize, looked_at: bool, search: Search) -> Self {
+    fn new(
+        study: &Study,
+        manifest: &Manifest,
+        fit: &Fit,
+        slice: usize,
+        looked_at: bool,
+        search: Search,
+    ) -> Self {
         let Search { trajectory, proposal } = search;
         let bounding_box = match &manifest.detector {
             _ if !looked_at => None,
             Detector::Whole {} => Some(BoundingBox::whole(fit.grid)),
-            Detector::Fixed { box_mm } => Some(BoundingBox::from_mm(*box_mm, fit.pixel_mm(study.grid()), fit.grid)),
+            Detector::Fixed { box_mm } => {
+                Some(BoundingBox::from_mm(*box_mm, fit.pixel_mm(study.grid()), fit.grid))
+            }
             Detector::Agent(_) => trajectory.as_ref().map(Trajectory::last),
             Detector::Proposals(_) => proposal.and_then(|p| p.bounding_box),
         };
         let spacing = study.grid().slice_spacing_mm();
-        let outside = |[low, high]: [f64; 2]| spacing.is_some_and(|s| s < low - 1e-3 || s > high + 1e-3);
+        let outside =
+            |[low, high]: [f64; 2]| spacing.is_some_and(|s| s < low - 1e-3 || s > high + 1e-3);
         // The whole grid ends at its edges and tells nothing by it.
         let whole = matches!(manifest.detector, Detector::Whole {});
         let statuses = [
@@ -86,10 +98,21 @@ impl SliceDetection {
             (!study.is_covered(slice), Status::IncompleteCoverage),
             (looked_at && bounding_box.is_none(), Status::NoLesion),
             (trajectory.as_ref().is_some_and(|t| !t.stopped), Status::StepLimitReached),
-            (!whole && bounding_box.is_some_and(|b| b.touches_edge(fit.grid)), Status::BoxAtImageEdge),
+            (
+                !whole && bounding_box.is_some_and(|b| b.touches_edge(fit.grid)),
+                Status::BoxAtImageEdge,
+            ),
         ];
-        let statuses = statuses.into_iter().filter_map(|(holds, status)| holds.then_some(status)).collect();
-        SliceDetection { info: study.slice_info(slice), statuses, bounding_box, edited: false, trajectory, proposal }
+        let statuses =
+            statuses.into_iter().filter_map(|(holds, status)| holds.then_some(status)).collect();
+        SliceDetection {
+            info: study.slice_info(slice),
+            statuses,
+            bounding_box,
+            edited: false,
+            trajectory,
+            proposal,
+        }
     }
 }
 
@@ -127,7 +150,8 @@ impl Detection {
     /// Replaces the box of a canonical slice, pixel edges on the model's grid.
     ///
     /// # Errors
-    /// [`Error::Argument`] where the slice is not part of the detection or the box does not lie inside the grid.
+    /// [`Error::Argument`] where the slice is not part of the detection or the box does not lie
+    /// inside the grid.
     pub fn set_box(&mut self, slice: usize, bounding_box: BoundingBox) -> Result<()> {
         let grid = self.grid;
         if !bounding_box.is_valid(grid) {
@@ -139,7 +163,9 @@ impl Detection {
         let entry = self.entry(slice)?;
         entry.bounding_box = Some(bounding_box);
         entry.edited = true;
-        entry.statuses.retain(|s| *s == Status::SpacingOutsideTraining || *s == Status::IncompleteCoverage);
+        entry
+            .statuses
+            .retain(|s| *s == Status::SpacingOutsideTraining || *s == Status::IncompleteCoverage);
         if bounding_box.touches_edge(grid) {
             entry.statuses.push(Status::BoxAtImageEdge);
         }
@@ -154,25 +180,36 @@ impl Detection {
         let entry = self.entry(slice)?;
         entry.bounding_box = None;
         entry.edited = true;
-        entry.statuses.retain(|s| *s == Status::SpacingOutsideTraining || *s == Status::IncompleteCoverage);
+        entry
+            .statuses
+            .retain(|s| *s == Status::SpacingOutsideTraining || *s == Status::IncompleteCoverage);
         entry.statuses.push(Status::NoLesion);
         Ok(())
     }
 
     fn entry(&mut self, slice: usize) -> Result<&mut SliceDetection> {
         let range = self.range.clone();
-        self.slices
-            .iter_mut()
-            .find(|s| s.info.slice == slice)
-            .ok_or_else(|| Error::Argument(format!("slice {slice} is not part of this detection ({}:{})", range.start, range.end)))
+        self.slices.iter_mut().find(|s| s.info.slice == slice).ok_or_else(|| {
+            Error::Argument(format!(
+                "slice {slice} is not part of this detection ({}:{})",
+                range.start, range.end
+            ))
+        })
     }
 }
 
 /// Finds a box on every slice of the range.
 ///
 /// # Errors
-/// [`Error::Argument`] for a range outside the study, or none where the bundle needs one; what preparing and running give; [`Error::Cancelled`].
-pub fn detect(study: &Study, manifest: &Manifest, graphs: &dyn Graphs, options: &DetectOptions, run: &Run<'_>) -> Result<Detection> {
+/// [`Error::Argument`] for a range outside the study, or none where the bundle needs one; what
+/// preparing and running give; [`Error::Cancelled`].
+pub fn detect(
+    study: &Study,
+    manifest: &Manifest,
+    graphs: &dyn Graphs,
+    options: &DetectOptions,
+    run: &Run<'_>,
+) -> Result<Detection> {
     if options.slices.is_none() && !manifest.negatives_trained {
         return Err(Error::Argument(format!(
             "model {} was not trained with tumour-free slices: name the slices that hold the tumour (T1C has 0:{})",
@@ -183,7 +220,8 @@ pub fn detect(study: &Study, manifest: &Manifest, graphs: &dyn Graphs, options: 
     let range = study.check_slices(options.slices.clone())?;
     let prepared = study.prepared(&manifest.input, range.clone(), run)?;
 
-    let included: Vec<usize> = range.clone().filter(|k| options.force_coverage || study.is_covered(*k)).collect();
+    let included: Vec<usize> =
+        range.clone().filter(|k| options.force_coverage || study.is_covered(*k)).collect();
     let rows: Vec<usize> = included.iter().map(|k| k - range.start).collect();
     let images = prepared.images.view();
     let searches: Vec<Search> = match &manifest.detector {
@@ -193,7 +231,10 @@ pub fn detect(study: &Study, manifest: &Manifest, graphs: &dyn Graphs, options: 
         }
         Detector::Proposals(numbers) => {
             let search = |proposal| Search { proposal: Some(proposal), ..Search::default() };
-            proposals::run_proposals(graphs, numbers, images, &rows, run)?.into_iter().map(search).collect()
+            proposals::run_proposals(graphs, numbers, images, &rows, run)?
+                .into_iter()
+                .map(search)
+                .collect()
         }
         Detector::Whole {} | Detector::Fixed { .. } => {
             run.tick(Stage::Detect, rows.len(), rows.len())?;
@@ -205,9 +246,16 @@ pub fn detect(study: &Study, manifest: &Manifest, graphs: &dyn Graphs, options: 
         .clone()
         .map(|k| {
             let looked_at = included.binary_search(&k).is_ok();
-            let search = if looked_at { searches.next().unwrap_or_default() } else { Search::default() };
+            let search =
+                if looked_at { searches.next().unwrap_or_default() } else { Search::default() };
             SliceDetection::new(study, manifest, &prepared.fit, k, looked_at, search)
         })
         .collect();
-    Ok(Detection { slices, range, grid: manifest.input.grid, fit: prepared.fit, force_coverage: options.force_coverage })
+    Ok(Detection {
+        slices,
+        range,
+        grid: manifest.input.grid,
+        fit: prepared.fit,
+        force_coverage: options.force_coverage,
+    })
 }

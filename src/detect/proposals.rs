@@ -1,6 +1,7 @@
 //! A detector that proposes boxes, each with a score (docs/bundle.md, detector kind `proposals`).
 //!
-//! In: prepared slices, the graph. Out: one [`Proposal`] per slice: the box of the highest score, where that is high enough.
+//! In: prepared slices, the graph. Out: one [`Proposal`] per slice: the box of the highest score,
+//! where that is high enough.
 
 use ndarray::{ArrayView1, ArrayView2, ArrayView4, s};
 
@@ -32,10 +33,12 @@ impl Proposal {
     }
 }
 
-/// Runs the detector on the slices `rows` of `images`, one at a time. The proposals come back in the order of `rows`.
+/// Runs the detector on the slices `rows` of `images`, one at a time. The proposals come back in
+/// the order of `rows`.
 ///
 /// # Errors
-/// [`Error::Bundle`] or [`Error::Runtime`] where the graph fails or gives what it must not; [`Error::Cancelled`].
+/// [`Error::Bundle`] or [`Error::Runtime`] where the graph fails or gives what it must not;
+/// [`Error::Cancelled`].
 pub fn run_proposals(
     graphs: &dyn Graphs,
     proposals: &Proposals,
@@ -64,15 +67,24 @@ pub fn run_proposals(
 }
 
 /// The box of the highest score, the first among equals, brought inside the grid.
-fn choose(boxes: ArrayView2<'_, f32>, scores: ArrayView1<'_, f32>, proposals: &Proposals, grid: usize) -> Result<Proposal> {
+fn choose(
+    boxes: ArrayView2<'_, f32>,
+    scores: ArrayView1<'_, f32>,
+    proposals: &Proposals,
+    grid: usize,
+) -> Result<Proposal> {
     let wrong = |what: String| Error::Runtime {
-        message: format!("the detector gave {what}. The bundle's weights are damaged or the device miscalculates"),
+        message: format!(
+            "the detector gave {what}. The bundle's weights are damaged or the device miscalculates"
+        ),
         source: None,
     };
     if let Some(score) = scores.iter().find(|score| !(0.0..=1.0).contains(*score)) {
         return Err(wrong(format!("the score {score}, where scores from 0 to 1 were expected")));
     }
-    if let Some(entry) = boxes.rows().into_iter().find(|entry| entry.iter().any(|edge| !edge.is_finite())) {
+    if let Some(entry) =
+        boxes.rows().into_iter().find(|entry| entry.iter().any(|edge| !edge.is_finite()))
+    {
         return Err(wrong(format!("the box {:?}, where numbers were expected", entry.to_vec())));
     }
     let at = best(&scores.to_vec()).ok_or_else(|| Error::Internal("scores were checked".into()))?;
@@ -81,10 +93,14 @@ fn choose(boxes: ArrayView2<'_, f32>, scores: ArrayView1<'_, f32>, proposals: &P
         return Ok(Proposal { score, bounding_box: None });
     }
     // What lies outside the slice is not there.
-    let inside = BoundingBox(std::array::from_fn(|edge| f64::from(boxes[[at, edge]]).clamp(0.0, grid as f64)));
+    let inside = BoundingBox(std::array::from_fn(|edge| {
+        f64::from(boxes[[at, edge]]).clamp(0.0, grid as f64)
+    }));
     if !inside.is_valid(grid) {
         let edges = boxes.row(at).to_vec();
-        return Err(wrong(format!("the box {edges:?}, which has no size inside 0 .. {grid} (x0, y0, x1, y1 in pixel edges of the grid)")));
+        return Err(wrong(format!(
+            "the box {edges:?}, which has no size inside 0 .. {grid} (x0, y0, x1, y1 in pixel edges of the grid)"
+        )));
     }
     Ok(Proposal { score, bounding_box: Some(inside.kept_inside(grid, proposals.min_side)) })
 }
@@ -109,16 +125,28 @@ mod tests {
             of(&boxes, &[0.6, 0.8, 0.8, 0.0]).unwrap(),
             Proposal { score: 0.8, bounding_box: Some(BoundingBox([4.0, 5.0, 20.0, 21.5])) }
         );
-        assert_eq!(of(&boxes, &[0.5, 0.1, 0.0, 0.0]).unwrap().bounding_box, Some(BoundingBox([0.0, 0.0, 8.0, 8.0])));
-        assert_eq!(of(&boxes, &[0.4, 0.1, 0.49, 0.0]).unwrap(), Proposal { score: 0.49, bounding_box: None });
+        assert_eq!(
+            of(&boxes, &[0.5, 0.1, 0.0, 0.0]).unwrap().bounding_box,
+            Some(BoundingBox([0.0, 0.0, 8.0, 8.0]))
+        );
+        assert_eq!(
+            of(&boxes, &[0.4, 0.1, 0.49, 0.0]).unwrap(),
+            Proposal { score: 0.49, bounding_box: None }
+        );
         // A box that is not used need not have a size.
         assert_eq!(of(&[[0.0; 4]], &[0.0]).unwrap(), Proposal { score: 0.0, bounding_box: None });
     }
 
     #[test]
     fn boxes_are_cut_at_the_edge_and_kept_large_enough() {
-        assert_eq!(of(&[[-5.0, 3.0, 12.0, 40.0]], &[1.0]).unwrap().bounding_box, Some(BoundingBox([0.0, 3.0, 12.0, 32.0])));
-        assert_eq!(of(&[[31.0, 10.0, 40.0, 11.0]], &[1.0]).unwrap().bounding_box, Some(BoundingBox([28.0, 8.5, 32.0, 12.5])));
+        assert_eq!(
+            of(&[[-5.0, 3.0, 12.0, 40.0]], &[1.0]).unwrap().bounding_box,
+            Some(BoundingBox([0.0, 3.0, 12.0, 32.0]))
+        );
+        assert_eq!(
+            of(&[[31.0, 10.0, 40.0, 11.0]], &[1.0]).unwrap().bounding_box,
+            Some(BoundingBox([28.0, 8.5, 32.0, 12.5]))
+        );
     }
 
     #[test]
@@ -135,17 +163,25 @@ mod tests {
             ([[40.0, 2.0, 50.0, 8.0], good], [0.9, 0.6], "has no size inside 0 .. 32"),
         ] {
             let error = of(&boxes, &scores).unwrap_err();
-            assert!(matches!(error, Error::Runtime { .. }) && error.to_string().contains(expected), "{boxes:?} {scores:?}: {error}");
+            assert!(
+                matches!(error, Error::Runtime { .. }) && error.to_string().contains(expected),
+                "{boxes:?} {scores:?}: {error}"
+            );
         }
     }
 
     #[test]
     fn a_proposal_that_was_changed_is_not_valid() {
         let of = |score: f32, bounding_box: Option<[f64; 4]>| {
-            Proposal { score, bounding_box: bounding_box.map(BoundingBox) }.is_valid(&proposals(), 32)
+            Proposal { score, bounding_box: bounding_box.map(BoundingBox) }
+                .is_valid(&proposals(), 32)
         };
         assert!(of(0.5, Some([0.0, 0.0, 32.0, 32.0])) && of(0.4, None));
-        assert!(!of(0.5, None) && !of(0.4, Some([0.0, 0.0, 8.0, 8.0])) && !of(0.9, Some([0.0, 0.0, 33.0, 8.0])));
+        assert!(
+            !of(0.5, None)
+                && !of(0.4, Some([0.0, 0.0, 8.0, 8.0]))
+                && !of(0.9, Some([0.0, 0.0, 33.0, 8.0]))
+        );
         assert!(!of(1.1, Some([0.0, 0.0, 8.0, 8.0])) && !of(f32::NAN, None));
     }
 }

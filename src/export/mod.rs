@@ -1,6 +1,7 @@
 //! Results as files.
 //!
-//! In: a study and what was found on it. Out: RT Structure Set, NIfTI, preview, run record; each appears whole or not at all.
+//! In: a study and what was found on it. Out: RT Structure Set, NIfTI, preview, run record; each
+//! appears whole or not at all.
 
 pub mod nifti;
 pub mod preview;

@@ -1,7 +1,7 @@
 //! Masks and probabilities as NIfTI-1.
 //!
-//! In: an array [k, j, i] on T1C's storage grid. Out: a `.nii.gz` with the same geometry (sform; qform where the axes are orthogonal), written
-//! beside its target and renamed.
+//! In: an array [k, j, i] on T1C's storage grid. Out: a `.nii.gz` with the same geometry (sform;
+//! qform where the axes are orthogonal), written beside its target and renamed.
 
 use std::path::Path;
 
@@ -18,8 +18,14 @@ use crate::study::nifti::ras_to_lps;
 /// Writes `voxels` [k, j, i] on `grid`; `description` stands in the header (cut at 79 bytes).
 ///
 /// # Errors
-/// [`Error::Unsupported`] where the slices are unevenly spaced: NIfTI has one affine only. [`Error::Write`].
-pub fn write_nifti<T>(path: &Path, voxels: ArrayView3<'_, T>, grid: &Grid, description: &str) -> Result<()>
+/// [`Error::Unsupported`] where the slices are unevenly spaced: NIfTI has one affine only.
+/// [`Error::Write`].
+pub fn write_nifti<T>(
+    path: &Path,
+    voxels: ArrayView3<'_, T>,
+    grid: &Grid,
+    description: &str,
+) -> Result<()>
 where
     T: DataElement + bytemuck::Pod,
 {
@@ -62,7 +68,8 @@ fn header(grid: &Grid, description: &str) -> Result<NiftiHeader> {
     let mut text: Vec<u8> = description.bytes().take(79).collect();
     text.resize(80, 0);
     header.descrip = text;
-    header.pixdim = [1.0, lengths[0] as f32, lengths[1] as f32, lengths[2] as f32, 0.0, 0.0, 0.0, 0.0];
+    header.pixdim =
+        [1.0, lengths[0] as f32, lengths[1] as f32, lengths[2] as f32, 0.0, 0.0, 0.0, 0.0];
     let unit = [0, 1, 2].map(|c| scale(column(c), 1.0 / lengths[c]));
     if [(0, 1), (0, 2), (1, 2)].iter().all(|(a, b)| dot(unit[*a], unit[*b]).abs() < 1e-5) {
         let left_handed = dot(cross(unit[0], unit[1]), unit[2]) < 0.0;
@@ -72,7 +79,8 @@ fn header(grid: &Grid, description: &str) -> Result<NiftiHeader> {
         header.quatern_b = b as f32;
         header.quatern_c = c as f32;
         header.quatern_d = d as f32;
-        (header.quatern_x, header.quatern_y, header.quatern_z) = (affine[0][3] as f32, affine[1][3] as f32, affine[2][3] as f32);
+        (header.quatern_x, header.quatern_y, header.quatern_z) =
+            (affine[0][3] as f32, affine[1][3] as f32, affine[2][3] as f32);
         header.pixdim[0] = if left_handed { -1.0 } else { 1.0 };
     }
     Ok(header)
@@ -81,7 +89,12 @@ fn header(grid: &Grid, description: &str) -> Result<NiftiHeader> {
 /// Quaternion (a, b, c, d) with a >= 0 of a rotation given by its columns.
 fn quaternion([x, y, z]: [[f64; 3]; 3]) -> [f64; 4] {
     // Four times each squared component; the largest is safe to divide by.
-    let squares = [1.0 + x[0] + y[1] + z[2], 1.0 + x[0] - y[1] - z[2], 1.0 - x[0] + y[1] - z[2], 1.0 - x[0] - y[1] + z[2]];
+    let squares = [
+        1.0 + x[0] + y[1] + z[2],
+        1.0 + x[0] - y[1] - z[2],
+        1.0 - x[0] + y[1] - z[2],
+        1.0 - x[0] - y[1] + z[2],
+    ];
     let largest = (1..4).fold(0, |best, at| if squares[at] > squares[best] { at } else { best });
     let s = 2.0 * squares[largest].max(0.0).sqrt();
     let q = match largest {
@@ -114,7 +127,12 @@ mod tests {
             seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             (seed >> 33) as f64 / (1u64 << 31) as f64 - 0.5
         };
-        let mut cases = vec![[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
+        let mut cases = vec![
+            [1.0, 0.0, 0.0, 0.0],
+            [0.0, 1.0, 0.0, 0.0],
+            [0.0, 0.0, 1.0, 0.0],
+            [0.0, 0.0, 0.0, 1.0],
+        ];
         cases.extend((0..200).map(|_| [random(), random(), random(), random()]));
         for q in cases {
             let n = q.iter().map(|v| v * v).sum::<f64>().sqrt();

@@ -1,13 +1,16 @@
 //! A picture that a physician can check a run by.
 //!
-//! In: the prepared slices, the detection, the segmentation, the contours. Out: a PNG: one cell per slice in range with T1, T1C and T2 side by
-//! side (patient's right on the left), the agent's walk and final box on T1C, the contour on all three, a caption, and the model's name.
+//! In: the prepared slices, the detection, the segmentation, the contours. Out: a PNG: one cell per
+//! slice in range with T1, T1C and T2 side by side (patient's right on the left), the agent's walk
+//! and final box on T1C, the contour on all three, a caption, and the model's name.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use ndarray::ArrayView2;
-use tiny_skia::{Color, Paint, PathBuilder, Pixmap, PremultipliedColorU8, Rect, Stroke, StrokeDash, Transform};
+use tiny_skia::{
+    Color, Paint, PathBuilder, Pixmap, PremultipliedColorU8, Rect, Stroke, StrokeDash, Transform,
+};
 
 use crate::contour::{Contours, contours_of_level};
 use crate::detect::{BoundingBox, Detection, SliceDetection};
@@ -57,7 +60,9 @@ pub struct Preview<'a> {
 /// # Errors
 /// [`Error::Write`].
 pub fn write_preview(path: &Path, preview: &Preview<'_>) -> Result<()> {
-    let png = draw(preview)?.encode_png().map_err(|e| Error::Internal(format!("the preview cannot be encoded: {e}")))?;
+    let png = draw(preview)?
+        .encode_png()
+        .map_err(|e| Error::Internal(format!("the preview cannot be encoded: {e}")))?;
     write_atomically(path, |file| std::io::Write::write_all(file, &png))
 }
 
@@ -71,7 +76,8 @@ fn draw(preview: &Preview<'_>) -> Result<Pixmap> {
     let notes = notes(preview, &text, (width - 2 * MARGIN) as f32);
     let header = MARGIN + LINE * notes.len() as u32 + MARGIN / 2;
     let height = header + rows * (cell_height + MARGIN) + MARGIN;
-    let mut canvas = Pixmap::new(width, height).ok_or_else(|| Error::Internal("the preview is too large".into()))?;
+    let mut canvas = Pixmap::new(width, height)
+        .ok_or_else(|| Error::Internal("the preview is too large".into()))?;
     canvas.fill(rgb(BACKGROUND));
     draw_notes(&mut canvas, &text, &notes);
     let window = window(preview);
@@ -79,7 +85,15 @@ fn draw(preview: &Preview<'_>) -> Result<Pixmap> {
     for (at, slice) in slices.iter().enumerate() {
         let x = MARGIN + (at as u32 % columns) * (cell_width + MARGIN);
         let y = header + (at as u32 / columns) * (cell_height + MARGIN);
-        cell(&mut canvas, &text, preview, slice, outlines.get(&slice.info.slice).map_or(&[], Vec::as_slice), &window, [x, y]);
+        cell(
+            &mut canvas,
+            &text,
+            preview,
+            slice,
+            outlines.get(&slice.info.slice).map_or(&[], Vec::as_slice),
+            &window,
+            [x, y],
+        );
     }
     Ok(canvas)
 }
@@ -100,7 +114,8 @@ struct Window {
     side: usize,
 }
 
-/// The smallest square with the head and every box of all slices, so that neither is shown smaller than need be.
+/// The smallest square with the head and every box of all slices, so that neither is shown smaller
+/// than need be.
 fn window(preview: &Preview<'_>) -> Window {
     let grid = preview.detection.grid();
     let (mut low, mut high) = ([grid as f64; 2], [0.0f64; 2]);
@@ -138,7 +153,9 @@ fn outlines(preview: &Preview<'_>) -> Result<BTreeMap<usize, Vec<Vec<[f64; 2]>>>
     let Preview { study, segmentation, .. } = preview;
     // The contours of a resliced T1C lie on other planes than the slices shown here.
     let axial = match &segmentation.axial {
-        Some(axial) => Some(contours_of_level(axial.view(), study.grid(), segmentation.threshold, None)?),
+        Some(axial) => {
+            Some(contours_of_level(axial.view(), study.grid(), segmentation.threshold, None)?)
+        }
         None => None,
     };
     let contours = axial.as_ref().unwrap_or(preview.contours);
@@ -171,13 +188,21 @@ fn notes(preview: &Preview<'_>, text: &Text, width: f32) -> Vec<Vec<Note>> {
     let volume = preview.segmentation.volume_mm3 / 1000.0;
     let warning = p.warning().unwrap_or_else(|| format!("Not a medical device. {}", p.statement));
     let mut lines = Vec::new();
-    let resliced = preview
-        .study
-        .resliced()
-        .map(|r| (format!("{}. The contour shown here is the one on the axial slices.", r.summary.words()), WARNING));
+    let resliced = preview.study.resliced().map(|r| {
+        (
+            format!(
+                "{}. The contour shown here is the one on the axial slices.",
+                r.summary.words()
+            ),
+            WARNING,
+        )
+    });
     for (words, colour) in [
         (
-            format!("nasoseg {}   model {} {} ({hash})   volume {volume:.1} cm\u{b3}", p.library_version, p.model_name, p.model_version),
+            format!(
+                "nasoseg {}   model {} {} ({hash})   volume {volume:.1} cm\u{b3}",
+                p.library_version, p.model_name, p.model_version
+            ),
             WORDS,
         ),
         (warning, WARNING),
@@ -185,7 +210,11 @@ fn notes(preview: &Preview<'_>, text: &Text, width: f32) -> Vec<Vec<Note>> {
     .into_iter()
     .chain(resliced)
     {
-        lines.extend(text.wrapped(&words, NOTE, width).into_iter().map(|words| vec![Note { words, colour, swatch: None }]));
+        lines.extend(
+            text.wrapped(&words, NOTE, width)
+                .into_iter()
+                .map(|words| vec![Note { words, colour, swatch: None }]),
+        );
     }
     // Other detectors than the agent walk nowhere.
     let walked = preview.detection.slices().iter().any(|slice| slice.trajectory.is_some());
@@ -244,7 +273,10 @@ fn cell(
         let plane = preview.prepared.images.index_axis(ndarray::Axis(0), row);
         paint(canvas, plane.index_axis(ndarray::Axis(0), channel).slice(shown), [left, y]);
         let place = |[px, py]: [f64; 2]| {
-            ((f64::from(left) + (px - window.x as f64) * scale) as f32, (f64::from(y) + (py - window.y as f64) * scale) as f32)
+            (
+                (f64::from(left) + (px - window.x as f64) * scale) as f32,
+                (f64::from(y) + (py - window.y as f64) * scale) as f32,
+            )
         };
         if channel == 1 {
             if let Some(trajectory) = &slice.trajectory {
@@ -254,11 +286,23 @@ fn cell(
                     let alpha = 70 + (150 * step / n.max(1)) as u8;
                     outline(canvas, b, place, WALK, alpha, 1.0, None);
                 }
-                let centres: Vec<_> = trajectory.boxes.iter().map(|b| place([(b.0[0] + b.0[2]) / 2.0, (b.0[1] + b.0[3]) / 2.0])).collect();
+                let centres: Vec<_> = trajectory
+                    .boxes
+                    .iter()
+                    .map(|b| place([(b.0[0] + b.0[2]) / 2.0, (b.0[1] + b.0[3]) / 2.0]))
+                    .collect();
                 line(canvas, &centres, false, WALK, 220, 1.2, None);
             }
             if let Some(b) = slice.bounding_box {
-                outline(canvas, &b.enlarged(preview.context_factor, grid), place, CROP_BOX, 230, 1.0, StrokeDash::new(vec![3.0, 3.0], 0.0));
+                outline(
+                    canvas,
+                    &b.enlarged(preview.context_factor, grid),
+                    place,
+                    CROP_BOX,
+                    230,
+                    1.0,
+                    StrokeDash::new(vec![3.0, 3.0], 0.0),
+                );
                 outline(canvas, &b, place, FINAL_BOX, 255, 1.4, None);
             }
         }
@@ -287,7 +331,14 @@ fn cell(
     let baseline = (y + PANEL) as f32 + 14.0;
     text.draw(canvas, &caption, x as f32, baseline, 11.0, WORDS);
     if !statuses.is_empty() {
-        text.draw(canvas, &Status::list(statuses), x as f32 + text.width(&caption, 11.0) + 14.0, baseline, 11.0, WARNING);
+        text.draw(
+            canvas,
+            &Status::list(statuses),
+            x as f32 + text.width(&caption, 11.0) + 14.0,
+            baseline,
+            11.0,
+            WARNING,
+        );
     }
 }
 
@@ -327,7 +378,15 @@ fn outline(
     line(canvas, &corners, true, colour, alpha, width, dash);
 }
 
-fn line(canvas: &mut Pixmap, points: &[(f32, f32)], closed: bool, colour: [u8; 3], alpha: u8, width: f32, dash: Option<StrokeDash>) {
+fn line(
+    canvas: &mut Pixmap,
+    points: &[(f32, f32)],
+    closed: bool,
+    colour: [u8; 3],
+    alpha: u8,
+    width: f32,
+    dash: Option<StrokeDash>,
+) {
     let Some((first, rest)) = points.split_first() else { return };
     let mut builder = PathBuilder::new();
     builder.move_to(first.0, first.1);

@@ -28,7 +28,8 @@ pub struct Record {
     pub device: DeviceUsed,
     pub options: serde_json::Value,
     pub inputs: Vec<InputRecord>,
-    /// The axial slices that T1C was resampled to for the model: `slices` lists these. `None` where the model saw T1C's own slices.
+    /// The axial slices that T1C was resampled to for the model: `slices` lists these. `None` where
+    /// the model saw T1C's own slices.
     pub resliced: Option<ReslicedAs>,
     pub warnings: Vec<String>,
     /// Wall time of each stage, in order.
@@ -129,7 +130,10 @@ impl Record {
             format_version: 1,
             finished: String::new(),
             provenance: engine.provenance(),
-            onnxruntime: RuntimeRecord { version: engine.runtime().version().into(), path: engine.runtime().path().display().to_string() },
+            onnxruntime: RuntimeRecord {
+                version: engine.runtime().version().into(),
+                path: engine.runtime().path().display().to_string(),
+            },
             device: engine.device().clone(),
             options,
             inputs: Sequence::ALL.iter().map(|s| InputRecord::new(*s, study.volume(*s))).collect(),
@@ -146,7 +150,12 @@ impl Record {
     }
 
     /// Takes over the figures of a segmentation and of the detection that it was made from.
-    pub fn take_segmentation(&mut self, segmentation: &Segmentation, study: &Study, detection: &Detection) {
+    pub fn take_segmentation(
+        &mut self,
+        segmentation: &Segmentation,
+        study: &Study,
+        detection: &Detection,
+    ) {
         self.volume_mm3 = Some(segmentation.volume_mm3);
         self.edited = segmentation.edited;
         self.slices = segmentation
@@ -171,7 +180,8 @@ impl Record {
         self.finished = time::OffsetDateTime::now_utc()
             .format(&time::format_description::well_known::Rfc3339)
             .map_err(|e| Error::Internal(e.to_string()))?;
-        let text = serde_json::to_string_pretty(self).map_err(|e| Error::Internal(e.to_string()))?;
+        let text =
+            serde_json::to_string_pretty(self).map_err(|e| Error::Internal(e.to_string()))?;
         write_atomically(path, |f| std::io::Write::write_all(f, text.as_bytes()))
     }
 }

@@ -1,11 +1,13 @@
 //! RT Structure Set: contours that a planning system imports onto its images.
 //!
-//! In: [`Contours`] on the grid of a reference [`Volume`] that came from DICOM, and [`RtStructOptions`]. Out: one RT Structure Set with one
-//! region of interest, which names the reference's patient, study, frame of reference and images; the file appears whole or not at all.
+//! In: [`Contours`] on the grid of a reference [`Volume`] that came from DICOM, and
+//! [`RtStructOptions`]. Out: one RT Structure Set with one region of interest, which names the
+//! reference's patient, study, frame of reference and images; the file appears whole or not at all.
 //!
-//! Patient and study are copied byte for byte, in their own character set. Points lie on the exact plane of their slice, in LPS mm with
-//! three decimals. Where nothing was found, the structure set holds the region without contours: planning systems show it as an empty structure,
-//! and a file that says "looked, found nothing" is not mistaken for one that is missing.
+//! Patient and study are copied byte for byte, in their own character set. Points lie on the exact
+//! plane of their slice, in LPS mm with three decimals. Where nothing was found, the structure set
+//! holds the region without contours: planning systems show it as an empty structure, and a file
+//! that says "looked, found nothing" is not mistaken for one that is missing.
 
 mod header;
 mod plane;
@@ -30,9 +32,11 @@ use crate::study::volume::{DicomSeries, DicomSlice, Volume};
 pub const DEMO_NAME: &str = "DEMO_NOT_CLIN";
 
 /// What a demonstration model's structure set says.
-pub const DEMO_WARNING: &str = "DEMONSTRATION MODEL, NOT FOR CLINICAL USE: this outline is not a target volume.";
+pub const DEMO_WARNING: &str =
+    "DEMONSTRATION MODEL, NOT FOR CLINICAL USE: this outline is not a target volume.";
 
-/// Most characters of ROI name, structure set label and observation label: VR SH, and what planning systems show.
+/// Most characters of ROI name, structure set label and observation label: VR SH, and what planning
+/// systems show.
 pub const LONGEST_LABEL: usize = 16;
 
 /// Most bytes of one contour's data where value representations are explicit.
@@ -52,17 +56,21 @@ pub struct RtStructOptions {
     pub roi_name: String,
     /// Structure Set Label, at most 16 ASCII characters.
     pub structure_set_label: String,
-    /// Added to the ROI Description; may be empty. Characters beyond ASCII are replaced: the file keeps the patient's character set.
+    /// Added to the ROI Description; may be empty. Characters beyond ASCII are replaced: the file
+    /// keeps the patient's character set.
     pub description: String,
     /// How holes are written.
     pub holes: HoleMode,
     /// A person changed a box or the mask: SEMIAUTOMATIC instead of AUTOMATIC.
     pub edited: bool,
-    /// The model is a demonstration: named [`DEMO_NAME`], without a target type, with [`DEMO_WARNING`]. Overrides the names above.
+    /// The model is a demonstration: named [`DEMO_NAME`], without a target type, with
+    /// [`DEMO_WARNING`]. Overrides the names above.
     pub demo: bool,
-    /// The contours come from a mask of unknown origin: no generation algorithm, no interpreted type and no codes are claimed.
+    /// The contours come from a mask of unknown origin: no generation algorithm, no interpreted
+    /// type and no codes are claimed.
     pub from_mask: bool,
-    /// The bundle's name, version and sha256 in hexadecimal digits; its first 12 digits are written.
+    /// The bundle's name, version and sha256 in hexadecimal digits; its first 12 digits are
+    /// written.
     pub model_name: String,
     pub model_version: String,
     pub model_hash: String,
@@ -99,8 +107,17 @@ impl Default for RtStructOptions {
 
 impl RtStructOptions {
     /// Defaults for the contours of a model.
-    pub fn for_model(name: impl Into<String>, version: impl Into<String>, hash: impl Into<String>) -> Self {
-        RtStructOptions { model_name: name.into(), model_version: version.into(), model_hash: hash.into(), ..Self::default() }
+    pub fn for_model(
+        name: impl Into<String>,
+        version: impl Into<String>,
+        hash: impl Into<String>,
+    ) -> Self {
+        RtStructOptions {
+            model_name: name.into(),
+            model_version: version.into(),
+            model_hash: hash.into(),
+            ..Self::default()
+        }
     }
 
     #[must_use]
@@ -145,7 +162,8 @@ impl RtStructOptions {
         self
     }
 
-    /// What the contours themselves know of their origin goes before what the caller says: a demo result cannot be made a target.
+    /// What the contours themselves know of their origin goes before what the caller says: a demo
+    /// result cannot be made a target.
     fn of(mut self, contours: &Contours) -> Self {
         if let Some((provenance, edited)) = contours.model() {
             self.demo = provenance.demo;
@@ -184,18 +202,31 @@ impl RtStructOptions {
 ///
 /// # Errors
 /// As [`build_rtstruct`]; [`Error::Write`] where `path` cannot be written.
-pub fn write_rtstruct(path: &Path, contours: &Contours, reference: &Volume, options: &RtStructOptions) -> Result<()> {
+pub fn write_rtstruct(
+    path: &Path,
+    contours: &Contours,
+    reference: &Volume,
+    options: &RtStructOptions,
+) -> Result<()> {
     let object = build_rtstruct(contours, reference, options)?;
     write_atomically(path, |writer| object.write_all(writer).map_err(Box::new))
 }
 
-/// The structure set as a DICOM object. Elements copied from the images hold raw bytes, not decoded text.
+/// The structure set as a DICOM object. Elements copied from the images hold raw bytes, not decoded
+/// text.
 ///
 /// # Errors
-/// - [`Error::Unsupported`] where the reference is not DICOM or names no frame of reference, or a contour is too long for explicit VR;
-/// - [`Error::Argument`] where the contours lie on another grid or a label is too long or not ASCII;
-/// - [`Error::Read`] where the reference's header file has gone or changed; [`Error::Geometry`] where its slices are not the grid's.
-pub fn build_rtstruct(contours: &Contours, reference: &Volume, options: &RtStructOptions) -> Result<FileDicomObject<InMemDicomObject>> {
+/// - [`Error::Unsupported`] where the reference is not DICOM or names no frame of reference, or a
+///   contour is too long for explicit VR;
+/// - [`Error::Argument`] where the contours lie on another grid or a label is too long or not
+///   ASCII;
+/// - [`Error::Read`] where the reference's header file has gone or changed; [`Error::Geometry`]
+///   where its slices are not the grid's.
+pub fn build_rtstruct(
+    contours: &Contours,
+    reference: &Volume,
+    options: &RtStructOptions,
+) -> Result<FileDicomObject<InMemDicomObject>> {
     let options = &options.clone().of(contours);
     options.check()?;
     let Some(series) = reference.dicom() else {
@@ -205,7 +236,9 @@ pub fn build_rtstruct(contours: &Contours, reference: &Volume, options: &RtStruc
                 .into(),
         ));
     };
-    let Some(frame_of_reference) = series.frame_of_reference_uid.as_deref().filter(|uid| !uid.is_empty()) else {
+    let Some(frame_of_reference) =
+        series.frame_of_reference_uid.as_deref().filter(|uid| !uid.is_empty())
+    else {
         return Err(Error::Unsupported(format!(
             "series {}: its images carry no Frame of Reference UID (0020,0052), without which a planning system cannot place contours; export \
              the series again from the scanner or archive with its frame of reference, or write the mask as NIfTI instead",
@@ -214,7 +247,11 @@ pub fn build_rtstruct(contours: &Contours, reference: &Volume, options: &RtStruc
     };
     let grid = reference.grid();
     if series.slices.len() != grid.size()[2] {
-        return Err(Error::Internal(format!("a series of {} slices on a grid of {}", series.slices.len(), grid.size()[2])));
+        return Err(Error::Internal(format!(
+            "a series of {} slices on a grid of {}",
+            series.slices.len(),
+            grid.size()[2]
+        )));
     }
     if contours.grid().corner_distance(grid) > 0.01 {
         return Err(Error::Argument(format!(
@@ -258,8 +295,13 @@ pub fn build_rtstruct(contours: &Contours, reference: &Volume, options: &RtStruc
     put(&mut set, tags::OPERATORS_NAME, VR::PN, "");
     put(&mut set, tags::MANUFACTURER, VR::LO, "nasoseg");
     put(&mut set, tags::MANUFACTURER_MODEL_NAME, VR::LO, "nasoseg");
-    let versions: Vec<String> = [version, &model].into_iter().filter(|v| !v.is_empty()).map(str::to_owned).collect();
-    set.put(DataElement::new(tags::SOFTWARE_VERSIONS, VR::LO, PrimitiveValue::Strs(versions.into_iter().collect())));
+    let versions: Vec<String> =
+        [version, &model].into_iter().filter(|v| !v.is_empty()).map(str::to_owned).collect();
+    set.put(DataElement::new(
+        tags::SOFTWARE_VERSIONS,
+        VR::LO,
+        PrimitiveValue::Strs(versions.into_iter().collect()),
+    ));
     put(&mut set, tags::FRAME_OF_REFERENCE_UID, VR::UI, frame_of_reference);
     put(&mut set, tags::POSITION_REFERENCE_INDICATOR, VR::LO, "");
     put(&mut set, tags::STRUCTURE_SET_LABEL, VR::SH, &name(&options.structure_set_label));
@@ -269,25 +311,48 @@ pub fn build_rtstruct(contours: &Contours, reference: &Volume, options: &RtStruc
         put(&mut set, tags::STRUCTURE_SET_DESCRIPTION, VR::ST, DEMO_WARNING);
     }
     put(&mut set, tags::APPROVAL_STATUS, VR::CS, "UNAPPROVED");
-    sequence(&mut set, tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE, vec![referenced_frame(series, frame_of_reference)]);
-    sequence(&mut set, tags::STRUCTURE_SET_ROI_SEQUENCE, vec![region(contours, frame_of_reference, &name(&options.roi_name), options)]);
-    sequence(&mut set, tags::ROI_CONTOUR_SEQUENCE, vec![region_contours(contours, reference, series, options)?]);
-    sequence(&mut set, tags::RTROI_OBSERVATIONS_SEQUENCE, vec![observation(&name(&options.roi_name), options)]);
+    sequence(
+        &mut set,
+        tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE,
+        vec![referenced_frame(series, frame_of_reference)],
+    );
+    sequence(
+        &mut set,
+        tags::STRUCTURE_SET_ROI_SEQUENCE,
+        vec![region(contours, frame_of_reference, &name(&options.roi_name), options)],
+    );
+    sequence(
+        &mut set,
+        tags::ROI_CONTOUR_SEQUENCE,
+        vec![region_contours(contours, reference, series, options)?],
+    );
+    sequence(
+        &mut set,
+        tags::RTROI_OBSERVATIONS_SEQUENCE,
+        vec![observation(&name(&options.roi_name), options)],
+    );
 
-    let syntax = if options.explicit_vr { uids::EXPLICIT_VR_LITTLE_ENDIAN } else { uids::IMPLICIT_VR_LITTLE_ENDIAN };
+    let syntax = if options.explicit_vr {
+        uids::EXPLICIT_VR_LITTLE_ENDIAN
+    } else {
+        uids::IMPLICIT_VR_LITTLE_ENDIAN
+    };
     let meta = FileMetaTableBuilder::new()
         .media_storage_sop_class_uid(uids::RT_STRUCTURE_SET_STORAGE)
         .media_storage_sop_instance_uid(&sop_instance_uid)
         .transfer_syntax(syntax)
         .implementation_class_uid(IMPLEMENTATION_CLASS_UID)
         .implementation_version_name(concat!("NASOSEG_", env!("CARGO_PKG_VERSION")));
-    set.with_meta(meta).map_err(|e| Error::Internal(format!("the structure set's file meta information: {e}")))
+    set.with_meta(meta)
+        .map_err(|e| Error::Internal(format!("the structure set's file meta information: {e}")))
 }
 
 /// The Patient and Study modules of the images.
 fn copy_header(set: &mut InMemDicomObject, series: &DicomSeries) -> Result<()> {
     let found = header::read(&series.header_file)?;
-    let study = found.get(&tags::STUDY_INSTANCE_UID).map(|uid| String::from_utf8_lossy(uid).trim_end_matches(['\0', ' ']).to_owned());
+    let study = found
+        .get(&tags::STUDY_INSTANCE_UID)
+        .map(|uid| String::from_utf8_lossy(uid).trim_end_matches(['\0', ' ']).to_owned());
     if study.as_deref() != Some(series.study_instance_uid.trim_end_matches(['\0', ' '])) {
         return Err(Error::read(format!(
             "{}: the image's study is {}, but {} was expected: the file has changed since the series was read. Read the series again",
@@ -299,7 +364,9 @@ fn copy_header(set: &mut InMemDicomObject, series: &DicomSeries) -> Result<()> {
     for (tag, vr, required) in header::COPIED {
         match found.get(&tag) {
             // Decimal strings are ASCII; as bytes they would be taken for numbers.
-            Some(bytes) if vr == VR::DS => put(set, tag, vr, String::from_utf8_lossy(bytes).trim_end_matches(['\0', ' '])),
+            Some(bytes) if vr == VR::DS => {
+                put(set, tag, vr, String::from_utf8_lossy(bytes).trim_end_matches(['\0', ' ']))
+            }
             Some(bytes) => {
                 set.put(DataElement::new(tag, vr, PrimitiveValue::U8(bytes.as_slice().into())));
             }
@@ -333,7 +400,12 @@ fn referenced_frame(series: &DicomSeries, frame_of_reference: &str) -> InMemDico
 }
 
 /// The item of the Structure Set ROI Sequence.
-fn region(contours: &Contours, frame_of_reference: &str, name: &str, options: &RtStructOptions) -> InMemDicomObject {
+fn region(
+    contours: &Contours,
+    frame_of_reference: &str,
+    name: &str,
+    options: &RtStructOptions,
+) -> InMemDicomObject {
     let hash: String = options.model_hash.chars().take(12).collect();
     let model = match (options.model_name.is_empty(), hash.is_empty()) {
         (true, true) => String::new(),
@@ -345,7 +417,13 @@ fn region(contours: &Contours, frame_of_reference: &str, name: &str, options: &R
         None => "Contour along voxel edges.".into(),
     };
     let nothing = if contours.is_empty() { "Nothing was found: no contour." } else { "" };
-    let parts = [if options.demo { DEMO_WARNING } else { "" }, &options.description, &model, &line, nothing];
+    let parts = [
+        if options.demo { DEMO_WARNING } else { "" },
+        &options.description,
+        &model,
+        &line,
+        nothing,
+    ];
     let description: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
 
     let mut region = InMemDicomObject::new_empty();
@@ -363,7 +441,12 @@ fn region(contours: &Contours, frame_of_reference: &str, name: &str, options: &R
 }
 
 /// The item of the ROI Contour Sequence; without Contour Sequence where there is nothing to draw.
-fn region_contours(contours: &Contours, reference: &Volume, series: &DicomSeries, options: &RtStructOptions) -> Result<InMemDicomObject> {
+fn region_contours(
+    contours: &Contours,
+    reference: &Volume,
+    series: &DicomSeries,
+    options: &RtStructOptions,
+) -> Result<InMemDicomObject> {
     let mut items = Vec::new();
     for k in contours.slices() {
         let slice = &series.slices[k];
@@ -382,7 +465,11 @@ fn region_contours(contours: &Contours, reference: &Volume, series: &DicomSeries
             put(&mut item, tags::CONTOUR_GEOMETRIC_TYPE, VR::CS, options.holes.geometric_type());
             put(&mut item, tags::NUMBER_OF_CONTOUR_POINTS, VR::IS, &(data.len() / 3).to_string());
             put(&mut item, tags::CONTOUR_NUMBER, VR::IS, &(items.len() + 1).to_string());
-            item.put(DataElement::new(tags::CONTOUR_DATA, VR::DS, PrimitiveValue::Strs(data.into())));
+            item.put(DataElement::new(
+                tags::CONTOUR_DATA,
+                VR::DS,
+                PrimitiveValue::Strs(data.into()),
+            ));
             items.push(item);
         }
     }
@@ -406,13 +493,21 @@ fn observation(name: &str, options: &RtStructOptions) -> InMemDicomObject {
     put(&mut observation, tags::RTROI_INTERPRETED_TYPE, VR::CS, if target { "GTV" } else { "" });
     put(&mut observation, tags::ROI_INTERPRETER, VR::PN, "");
     if target {
-        sequence(&mut observation, tags::ANATOMIC_REGION_SEQUENCE, vec![code("360955006", "Nasopharynx")]);
+        sequence(
+            &mut observation,
+            tags::ANATOMIC_REGION_SEQUENCE,
+            vec![code("360955006", "Nasopharynx")],
+        );
         sequence(
             &mut observation,
             tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE,
             vec![code("49755003", "Morphologically Abnormal Structure")],
         );
-        sequence(&mut observation, tags::RTROI_IDENTIFICATION_CODE_SEQUENCE, vec![code("86049000", "Neoplasm, Primary")]);
+        sequence(
+            &mut observation,
+            tags::RTROI_IDENTIFICATION_CODE_SEQUENCE,
+            vec![code("86049000", "Neoplasm, Primary")],
+        );
     }
     observation
 }

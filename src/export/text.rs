@@ -14,7 +14,8 @@ impl Text {
     /// # Errors
     /// [`Error::Internal`] where the built-in font is damaged.
     pub fn new() -> Result<Self> {
-        let font = FontRef::try_from_slice(dejavu::sans::regular()).map_err(|e| Error::Internal(format!("the built-in font: {e}")))?;
+        let font = FontRef::try_from_slice(dejavu::sans::regular())
+            .map_err(|e| Error::Internal(format!("the built-in font: {e}")))?;
         Ok(Text { font })
     }
 
@@ -29,7 +30,11 @@ impl Text {
         let mut lines = vec![String::new()];
         for word in words.split(' ') {
             let last = lines.len() - 1;
-            let longer = if lines[last].is_empty() { word.to_owned() } else { format!("{} {word}", lines[last]) };
+            let longer = if lines[last].is_empty() {
+                word.to_owned()
+            } else {
+                format!("{} {word}", lines[last])
+            };
             if self.width(&longer, size) <= width || lines[last].is_empty() {
                 lines[last] = longer;
             } else {
@@ -39,8 +44,17 @@ impl Text {
         lines
     }
 
-    /// Draws `words` with the baseline at `y`, beginning at `x`; what lies outside the canvas is cut.
-    pub fn draw(&self, canvas: &mut Pixmap, words: &str, x: f32, y: f32, size: f32, colour: [u8; 3]) {
+    /// Draws `words` with the baseline at `y`, beginning at `x`; what lies outside the canvas is
+    /// cut.
+    pub fn draw(
+        &self,
+        canvas: &mut Pixmap,
+        words: &str,
+        x: f32,
+        y: f32,
+        size: f32,
+        colour: [u8; 3],
+    ) {
         let scale = PxScale::from(size);
         let font = self.font.as_scaled(scale);
         let (width, height) = (canvas.width() as i32, canvas.height() as i32);
@@ -58,7 +72,11 @@ impl Text {
                     return;
                 }
                 let pixel = &mut pixels[(py * width + px) as usize];
-                let mix = |below: u8, ink: u8| (f32::from(below) + (f32::from(ink) - f32::from(below)) * coverage.clamp(0.0, 1.0)) as u8;
+                let mix = |below: u8, ink: u8| {
+                    (f32::from(below)
+                        + (f32::from(ink) - f32::from(below)) * coverage.clamp(0.0, 1.0))
+                        as u8
+                };
                 let mixed = PremultipliedColorU8::from_rgba(
                     mix(pixel.red(), colour[0]),
                     mix(pixel.green(), colour[1]),

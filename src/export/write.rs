@@ -1,7 +1,7 @@
 //! A file that appears whole or not at all.
 //!
-//! In: a path and what to write. Out: the file, written beside its target and renamed once it is complete; a run that is killed or fails
-//! leaves an older file of that name as it was.
+//! In: a path and what to write. Out: the file, written beside its target and renamed once it is
+//! complete; a run that is killed or fails leaves an older file of that name as it was.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -10,18 +10,30 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::fault::{self, Counted};
 
-/// Calls `write` with a buffered, seekable writer to a new file beside `path`, and renames that file to `path`.
+/// Calls `write` with a buffered, seekable writer to a new file beside `path`, and renames that
+/// file to `path`.
 ///
-/// The writer is flushed here. A failing `write` leaves nothing behind; where its error is a nasoseg [`Error`], it comes back as it is.
+/// The writer is flushed here. A failing `write` leaves nothing behind; where its error is a
+/// nasoseg [`Error`], it comes back as it is.
 ///
 /// # Errors
-/// [`Error::Write`], naming `path`, where the folder is missing or not writable, the disk is full, or `write` fails.
-pub fn write_atomically<E>(path: &Path, write: impl FnOnce(&mut BufWriter<Counted<&mut File>>) -> std::result::Result<(), E>) -> Result<()>
+/// [`Error::Write`], naming `path`, where the folder is missing or not writable, the disk is full,
+/// or `write` fails.
+pub fn write_atomically<E>(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<Counted<&mut File>>) -> std::result::Result<(), E>,
+) -> Result<()>
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut file = sibling(path, ".part")?;
-    let failed = |e| Error::write_caused(path, "writing failed; check that the disk has space left and try again", e);
+    let failed = |e| {
+        Error::write_caused(
+            path,
+            "writing failed; check that the disk has space left and try again",
+            e,
+        )
+    };
     let mut writer = BufWriter::new(fault::counted(file.as_file_mut()));
     if let Err(error) = write(&mut writer) {
         return Err(match error.into().downcast::<Error>() {
@@ -37,12 +49,23 @@ where
     Ok(())
 }
 
-/// As [`write_atomically`], for libraries that open a path of their own; the sibling's name ends in `suffix`.
+/// As [`write_atomically`], for libraries that open a path of their own; the sibling's name ends in
+/// `suffix`.
 ///
 /// # Errors
 /// As there.
-pub fn rename_into_place(path: &Path, suffix: &str, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
-    let failed = |e| Error::write_caused(path, "writing failed; check that the disk has space left and try again", e);
+pub fn rename_into_place(
+    path: &Path,
+    suffix: &str,
+    write: impl FnOnce(&Path) -> std::io::Result<()>,
+) -> Result<()> {
+    let failed = |e| {
+        Error::write_caused(
+            path,
+            "writing failed; check that the disk has space left and try again",
+            e,
+        )
+    };
     let sibling = sibling(path, suffix)?.into_temp_path();
     write(&sibling).map_err(failed)?;
     File::open(&sibling).and_then(|file| sync(&file)).map_err(failed)?;
@@ -59,10 +82,16 @@ fn sync(file: &File) -> std::io::Result<()> {
 /// A new file beside `path`, removed again unless it is renamed.
 fn sibling(path: &Path, suffix: &str) -> Result<tempfile::NamedTempFile> {
     let Some(name) = path.file_name() else {
-        return Err(Error::Argument(format!("'{}' is not the name of a file to write; give a folder and a file name", path.display())));
+        return Err(Error::Argument(format!(
+            "'{}' is not the name of a file to write; give a folder and a file name",
+            path.display()
+        )));
     };
     if path.is_dir() {
-        return Err(Error::Argument(format!("{}: this is a folder, but the name of a file to write was expected", path.display())));
+        return Err(Error::Argument(format!(
+            "{}: this is a folder, but the name of a file to write was expected",
+            path.display()
+        )));
     }
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -72,7 +101,8 @@ fn sibling(path: &Path, suffix: &str) -> Result<tempfile::NamedTempFile> {
     prefix.push(name);
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(suffix);
-    // Temporary files are private by default; this one becomes the result, so it gets the usual permissions (less the umask).
+    // Temporary files are private by default; this one becomes the result, so it gets the usual
+    // permissions (less the umask).
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     fault::write().and_then(|()| builder.tempfile_in(folder)).map_err(|e| {
@@ -98,18 +128,36 @@ mod tests {
             Err::<(), _>(std::io::Error::other("disk full"))
         })
         .unwrap_err();
-        assert!(error.chain().contains("mask.nii.gz: writing failed: disk full"), "{}", error.chain());
+        assert!(
+            error.chain().contains("mask.nii.gz: writing failed: disk full"),
+            "{}",
+            error.chain()
+        );
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert!(matches!(write_atomically(&path, |_| Err(Error::Cancelled)), Err(Error::Cancelled)));
+        assert!(matches!(
+            write_atomically(&path, |_| Err(Error::Cancelled)),
+            Err(Error::Cancelled)
+        ));
     }
 
     #[test]
     fn a_missing_folder_is_named() {
-        let error = write_atomically(Path::new("/no/such/folder/a.json"), |w| w.write_all(b"x")).unwrap_err();
-        assert!(error.to_string().starts_with("/no/such/folder/a.json: cannot be written; the folder must exist"), "{error}");
+        let error = write_atomically(Path::new("/no/such/folder/a.json"), |w| w.write_all(b"x"))
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("/no/such/folder/a.json: cannot be written; the folder must exist"),
+            "{error}"
+        );
         let folder = tempfile::tempdir().unwrap();
-        assert!(write_atomically(folder.path(), |w| w.write_all(b"x")).unwrap_err().to_string().contains("this is a folder"));
+        assert!(
+            write_atomically(folder.path(), |w| w.write_all(b"x"))
+                .unwrap_err()
+                .to_string()
+                .contains("this is a folder")
+        );
     }
 
     #[cfg(unix)]

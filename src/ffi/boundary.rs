@@ -1,4 +1,5 @@
-//! What every call across the boundary shares: panics stop here, pointers are checked here, errors become handles here.
+//! What every call across the boundary shares: panics stop here, pointers are checked here, errors
+//! become handles here.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, c_char};
@@ -42,12 +43,16 @@ macro_rules! guarded {
 }
 pub(crate) use guarded;
 
-/// Runs `body`: refuses poisoned handles, turns errors into a handle at `error` (where it is not null) and a panic into INTERNAL, after
-/// which every handle in `handles` answers POISONED.
+/// Runs `body`: refuses poisoned handles, turns errors into a handle at `error` (where it is not
+/// null) and a panic into INTERNAL, after which every handle in `handles` answers POISONED.
 ///
 /// # Safety
 /// `error` is null or points to writable memory for one pointer.
-pub unsafe fn call(error: *mut *mut nasoseg_error, handles: &[Option<&dyn Poison>], body: impl FnOnce() -> Result<()>) -> u32 {
+pub unsafe fn call(
+    error: *mut *mut nasoseg_error,
+    handles: &[Option<&dyn Poison>],
+    body: impl FnOnce() -> Result<()>,
+) -> u32 {
     let handles: Vec<&dyn Poison> = handles.iter().flatten().copied().collect();
     if !error.is_null() {
         // SAFETY: the caller's promise.
@@ -76,7 +81,8 @@ pub unsafe fn call(error: *mut *mut nasoseg_error, handles: &[Option<&dyn Poison
 }
 
 thread_local! {
-    /// How many calls this thread is in (a callback may make one of its own), and where the last panic in one came from.
+    /// How many calls this thread is in (a callback may make one of its own), and where the last
+    /// panic in one came from.
     static CALLS: Cell<usize> = const { Cell::new(0) };
     static PANICKED_AT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
@@ -88,7 +94,9 @@ fn caught<T>(body: impl FnOnce() -> T) -> std::result::Result<T, String> {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             if CALLS.get() > 0 {
-                PANICKED_AT.set(panic.location().map(|place| format!(" ({}:{})", place.file(), place.line())));
+                PANICKED_AT.set(
+                    panic.location().map(|place| format!(" ({}:{})", place.file(), place.line())),
+                );
             } else {
                 // A Rust program's own panics, where the library is linked into one.
                 before(panic);
@@ -99,7 +107,10 @@ fn caught<T>(body: impl FnOnce() -> T) -> std::result::Result<T, String> {
     let outcome = catch_unwind(AssertUnwindSafe(body));
     CALLS.set(CALLS.get() - 1);
     outcome.map_err(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+        let text = panic
+            .downcast_ref::<&str>()
+            .map(|s| (*s).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned());
         text.unwrap_or_else(|| "a panic".into()) + &PANICKED_AT.take().unwrap_or_default()
     })
 }
@@ -151,7 +162,9 @@ pub unsafe fn slice<'a, T>(pointer: *const T, count: usize, name: &str) -> Resul
     }
     let fits = count.checked_mul(size_of::<T>()).is_some_and(|bytes| bytes <= isize::MAX as usize);
     if !fits || !pointer.is_aligned() {
-        return Err(Error::Argument(format!("{name}: {count} elements at {pointer:p} are no array")));
+        return Err(Error::Argument(format!(
+            "{name}: {count} elements at {pointer:p} are no array"
+        )));
     }
     // SAFETY: the caller's promise; null, size and alignment are checked.
     Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
@@ -166,7 +179,9 @@ pub unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str> {
         return Err(null(name));
     }
     // SAFETY: the caller's promise.
-    unsafe { CStr::from_ptr(pointer) }.to_str().map_err(|_| Error::Argument(format!("{name}: UTF-8 was expected")))
+    unsafe { CStr::from_ptr(pointer) }
+        .to_str()
+        .map_err(|_| Error::Argument(format!("{name}: UTF-8 was expected")))
 }
 
 /// A UTF-8 path.
@@ -177,7 +192,9 @@ pub unsafe fn path(pointer: *const c_char, name: &str) -> Result<PathBuf> {
     // SAFETY: the caller's promise.
     let text = unsafe { text(pointer, name) }?;
     if text.is_empty() {
-        return Err(Error::Argument(format!("{name}: a path was expected, but the string is empty")));
+        return Err(Error::Argument(format!(
+            "{name}: a path was expected, but the string is empty"
+        )));
     }
     Ok(PathBuf::from(text))
 }
@@ -192,12 +209,12 @@ pub fn c_string(text: impl Into<String>) -> CString {
     CString::new(text).unwrap_or_default()
 }
 
-/// Copies the part of `value` that the caller's struct has room for. Both begin with `struct_size`; `known` is the smallest size ever
-/// published.
+/// Copies the part of `value` that the caller's struct has room for. Both begin with `struct_size`;
+/// `known` is the smallest size ever published.
 ///
 /// # Safety
-/// `out` is null or points to a struct whose first field, `struct_size`, tells how many bytes may be written; T is a plain C struct whose
-/// first field is a `usize` too.
+/// `out` is null or points to a struct whose first field, `struct_size`, tells how many bytes may
+/// be written; T is a plain C struct whose first field is a `usize` too.
 pub unsafe fn fill<T: Copy>(out: *mut T, value: T, known: usize, name: &str) -> Result<()> {
     if out.is_null() {
         return Err(null(name));
@@ -205,13 +222,19 @@ pub unsafe fn fill<T: Copy>(out: *mut T, value: T, known: usize, name: &str) -> 
     // SAFETY: the caller's promise; the first field is read as the caller's own size.
     let size = unsafe { out.cast::<usize>().read() };
     if size < known || size > 1 << 16 {
-        return Err(Error::Argument(format!("{name}: struct_size is {size}; set it to sizeof the struct before the call")));
+        return Err(Error::Argument(format!(
+            "{name}: struct_size is {size}; set it to sizeof the struct before the call"
+        )));
     }
     let bytes = size.min(size_of::<T>());
     // SAFETY: `bytes` fits both structs; struct_size itself is left as the caller set it.
     unsafe {
         let skip = size_of::<usize>();
-        std::ptr::copy_nonoverlapping((&raw const value).cast::<u8>().add(skip), out.cast::<u8>().add(skip), bytes - skip);
+        std::ptr::copy_nonoverlapping(
+            (&raw const value).cast::<u8>().add(skip),
+            out.cast::<u8>().add(skip),
+            bytes - skip,
+        );
     }
     Ok(())
 }
@@ -253,7 +276,8 @@ mod tests {
         let filled = |struct_size: usize, known: usize| {
             let mut out = Now { struct_size, first: 77, second: 77 };
             // SAFETY: `out` is a whole struct.
-            unsafe { fill(&mut out, value, known, "out") }.map(|()| (out.struct_size, out.first, out.second))
+            unsafe { fill(&mut out, value, known, "out") }
+                .map(|()| (out.struct_size, out.first, out.second))
         };
         // A program that was built before `second` was appended.
         assert_eq!(filled(first, first).unwrap(), (first, 1, 77));

@@ -12,22 +12,25 @@ use crate::ffi::run::{nasoseg_run, with};
 use crate::ffi::segmentation::nasoseg_segmentation;
 use crate::study::Study;
 
-/// The outlines of a segmentation. They never change: safe to read from many threads at once. They carry what writing an RT Structure Set needs.
+/// The outlines of a segmentation. They never change: safe to read from many threads at once. They
+/// carry what writing an RT Structure Set needs.
 #[allow(non_camel_case_types)]
 pub struct nasoseg_contours {
     pub(crate) handle: Handle<Contours>,
     pub(crate) study: Arc<Study>,
 }
 
-/// One closed line on one slice; the last point joins the first and is not repeated. Seen in the plane with i to the right and j upwards, outer
-/// lines run counter-clockwise and holes clockwise. Borrowed: valid until the contours are freed. Later versions may append fields.
+/// One closed line on one slice; the last point joins the first and is not repeated. Seen in the
+/// plane with i to the right and j upwards, outer lines run counter-clockwise and holes clockwise.
+/// Borrowed: valid until the contours are freed. Later versions may append fields.
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
 pub struct nasoseg_contour_line {
     /// sizeof(nasoseg_contour_line) of the caller.
     pub struct_size: usize,
-    /// Index along T1C's storage slice axis (of the canonical axial slices, where T1C's storage is not axial).
+    /// Index along T1C's storage slice axis (of the canonical axial slices, where T1C's storage is
+    /// not axial).
     pub storage_slice: usize,
     /// Number of points.
     pub point_count: usize,
@@ -43,10 +46,12 @@ pub struct nasoseg_contour_line {
     pub area_mm2: f64,
 }
 
-/// Outlines a segmentation. Free the contours with nasoseg_contours_free. Options: contour_kind. Progress: contour.
+/// Outlines a segmentation. Free the contours with nasoseg_contours_free. Options: contour_kind.
+/// Progress: contour.
 ///
 /// # Safety
-/// `segmentation` is a live handle; `options` and `run` are NULL or live; `contours` points to writable memory; `error` is NULL or does.
+/// `segmentation` is a live handle; `options` and `run` are NULL or live; `contours` points to
+/// writable memory; `error` is NULL or does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_contour(
     segmentation: *const nasoseg_segmentation,
@@ -65,7 +70,10 @@ pub unsafe extern "C" fn nasoseg_contour(
             with(run, |run| {
                 let kind = ContourOptions { kind: options.contour_kind };
                 let found = contour(&source.study, &source.handle.value, &kind, run)?;
-                *out = Box::into_raw(Box::new(nasoseg_contours { handle: Handle::new(found), study: source.study.clone() }));
+                *out = Box::into_raw(Box::new(nasoseg_contours {
+                    handle: Handle::new(found),
+                    study: source.study.clone(),
+                }));
                 Ok(())
             })
         })
@@ -97,7 +105,8 @@ pub unsafe extern "C" fn nasoseg_contours_count(contours: *const nasoseg_contour
 /// Lends line `index`, 0 to count - 1.
 ///
 /// # Safety
-/// `contours` is a live handle; `line` points to a struct whose struct_size is set; `error` is NULL or writable.
+/// `contours` is a live handle; `line` points to a struct whose struct_size is set; `error` is NULL
+/// or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_contours_get_line(
     contours: *const nasoseg_contours,
@@ -109,7 +118,9 @@ pub unsafe extern "C" fn nasoseg_contours_get_line(
     unsafe {
         call(error, &[guarded!(contours)], || {
             let all = borrow(contours, "contours")?.handle.value.all();
-            let c = all.get(index).ok_or_else(|| Error::Argument(format!("line index {index}: there are {} lines", all.len())))?;
+            let c = all.get(index).ok_or_else(|| {
+                Error::Argument(format!("line index {index}: there are {} lines", all.len()))
+            })?;
             let size = size_of::<nasoseg_contour_line>();
             let value = nasoseg_contour_line {
                 struct_size: size,

@@ -11,7 +11,9 @@ use once_cell::sync::OnceCell;
 use crate::detect::{self, BoundingBox, DetectOptions, Detection, SliceDetection};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::ffi::boundary::{Handle, borrow, c_string, call, clear, fill, guarded, path, place, quiet};
+use crate::ffi::boundary::{
+    Handle, borrow, c_string, call, clear, fill, guarded, path, place, quiet,
+};
 use crate::ffi::engine::nasoseg_engine;
 use crate::ffi::error::nasoseg_error;
 use crate::ffi::options::{Options, nasoseg_options};
@@ -56,8 +58,9 @@ pub(crate) fn bits(statuses: &[Status]) -> u32 {
     })
 }
 
-/// A box per slice, editable, with the agent's trajectory. Reading is safe from many threads at once; nasoseg_detection_set_box and
-/// nasoseg_detection_clear_box want no other call on the detection at the same time.
+/// A box per slice, editable, with the agent's trajectory. Reading is safe from many threads at
+/// once; nasoseg_detection_set_box and nasoseg_detection_clear_box want no other call on the
+/// detection at the same time.
 #[allow(non_camel_case_types)]
 pub struct nasoseg_detection {
     pub(crate) handle: Handle<RwLock<Detection>>,
@@ -79,8 +82,8 @@ struct Flat {
     q: Vec<f32>,
 }
 
-/// A box on the model's grid, pixel edges: index i is the centre of pixel i and its edges are i and i + 1. x runs along columns (patient right to
-/// left), y along rows (anterior to posterior).
+/// A box on the model's grid, pixel edges: index i is the centre of pixel i and its edges are i and
+/// i + 1. x runs along columns (patient right to left), y along rows (anterior to posterior).
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -100,11 +103,13 @@ pub struct nasoseg_detection_slice {
     pub struct_size: usize,
     /// Canonical number: 0-based, from inferior to superior.
     pub slice: usize,
-    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially. SIZE_MAX where T1C was resliced.
+    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image
+    /// stored axially. SIZE_MAX where T1C was resliced.
     pub storage_slice: usize,
     /// z (LPS, mm) of the slice's centre.
     pub position_mm: f64,
-    /// SOP Instance UID of a DICOM slice, "" otherwise. Borrowed: valid until the detection is freed.
+    /// SOP Instance UID of a DICOM slice, "" otherwise. Borrowed: valid until the detection is
+    /// freed.
     pub sop_instance_uid: *const c_char,
     /// Original 1-based frame of a multi-frame image; 0 otherwise.
     pub frame: u32,
@@ -116,14 +121,17 @@ pub struct nasoseg_detection_slice {
     pub edited: bool,
     /// The box, where there is one.
     pub bounding_box: nasoseg_box,
-    /// The box's corners (x0, y0), (x1, y0), (x1, y1), (x0, y1) in the patient: x, y, z each, LPS mm.
+    /// The box's corners (x0, y0), (x1, y0), (x1, y1), (x0, y1) in the patient: x, y, z each, LPS
+    /// mm.
     pub corners_mm: [f64; 12],
-    /// The corners of the model's grid on this slice, box or not, in the same order: they tell where a point of the grid lies in the patient,
-    /// and which point of the grid belongs to one of the slice.
+    /// The corners of the model's grid on this slice, box or not, in the same order: they tell
+    /// where a point of the grid lies in the patient, and which point of the grid belongs to one of
+    /// the slice.
     pub grid_corners_mm: [f64; 12],
 }
 
-/// What the model sees of one slice. Borrowed: valid until the detection is freed. Later versions may append fields.
+/// What the model sees of one slice. Borrowed: valid until the detection is freed. Later versions
+/// may append fields.
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
@@ -132,11 +140,13 @@ pub struct nasoseg_slice_image {
     pub struct_size: usize,
     /// Side of the model's square grid, pixels.
     pub grid: usize,
-    /// 3 * `grid` * `grid` numbers in 0 .. 1: T1, T1C and T2, scaled and fitted to the grid, rows from anterior to posterior.
+    /// 3 * `grid` * `grid` numbers in 0 .. 1: T1, T1C and T2, scaled and fitted to the grid, rows
+    /// from anterior to posterior.
     pub pixels: *const f32,
 }
 
-/// The agent's walk on one slice. Borrowed: valid until the detection is freed. Later versions may append fields.
+/// The agent's walk on one slice. Borrowed: valid until the detection is freed. Later versions may
+/// append fields.
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
@@ -149,8 +159,9 @@ pub struct nasoseg_trajectory {
     pub action_count: usize,
     /// `steps` indices of actions.
     pub actions: *const u32,
-    /// 4 * (`steps` + 1) numbers: x0, y0, x1, y1 of the initial box, then of the box after every action. Without an agent:
-    /// the slice's box when the detection was made or read, 0 where it had none. No edit changes them.
+    /// 4 * (`steps` + 1) numbers: x0, y0, x1, y1 of the initial box, then of the box after every
+    /// action. Without an agent: the slice's box when the detection was made or read, 0 where it
+    /// had none. No edit changes them.
     pub boxes: *const f64,
     /// `steps` * `action_count` Q values, step by step.
     pub q: *const f32,
@@ -164,7 +175,9 @@ impl Flat {
         let own = || slice.bounding_box.map(|b| b.0).unwrap_or_default().to_vec();
         Flat {
             sop_instance_uid: c_string(slice.info.sop_instance_uid.as_deref().unwrap_or_default()),
-            actions: trajectory.map(|t| t.actions.iter().map(|a| *a as u32).collect()).unwrap_or_default(),
+            actions: trajectory
+                .map(|t| t.actions.iter().map(|a| *a as u32).collect())
+                .unwrap_or_default(),
             boxes: trajectory.map_or_else(own, |t| t.boxes.iter().flat_map(|b| b.0).collect()),
             q: trajectory.map(|t| t.q.concat()).unwrap_or_default(),
         }
@@ -172,10 +185,22 @@ impl Flat {
 }
 
 impl nasoseg_detection {
-    fn into_raw(detection: Detection, study: Arc<Study>, engine: Arc<Engine>, seconds: f64) -> *mut nasoseg_detection {
+    fn into_raw(
+        detection: Detection,
+        study: Arc<Study>,
+        engine: Arc<Engine>,
+        seconds: f64,
+    ) -> *mut nasoseg_detection {
         let flat = detection.slices().iter().map(Flat::new).collect();
         let handle = Handle::new(RwLock::new(detection));
-        Box::into_raw(Box::new(nasoseg_detection { handle, study, engine, seconds, flat, prepared: OnceCell::new() }))
+        Box::into_raw(Box::new(nasoseg_detection {
+            handle,
+            study,
+            engine,
+            seconds,
+            flat,
+            prepared: OnceCell::new(),
+        }))
     }
 
     pub(crate) fn read(&self) -> std::sync::RwLockReadGuard<'_, Detection> {
@@ -183,11 +208,13 @@ impl nasoseg_detection {
     }
 }
 
-/// Stage one (3.1 of the paper): brings the study together, where it is not yet, and finds a box on every slice. Free the detection with
-/// nasoseg_detection_free. Options: slices, force_geometry, force_coverage, reslice. Progress: align, prepare, detect.
+/// Stage one (3.1 of the paper): brings the study together, where it is not yet, and finds a box on
+/// every slice. Free the detection with nasoseg_detection_free. Options: slices, force_geometry,
+/// force_coverage, reslice. Progress: align, prepare, detect.
 ///
 /// # Safety
-/// `engine` and `study` are live handles; `options` and `run` are NULL or live; `detection` points to writable memory; `error` is NULL or does.
+/// `engine` and `study` are live handles; `options` and `run` are NULL or live; `detection` points
+/// to writable memory; `error` is NULL or does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_detect(
     engine: *const nasoseg_engine,
@@ -207,10 +234,18 @@ pub unsafe extern "C" fn nasoseg_detect(
             with(run, |run| {
                 let together = study::together(study, &options, run)?;
                 let start = Instant::now();
-                let detect_options = DetectOptions { slices: options.range(&together)?, force_coverage: options.force_coverage };
+                let detect_options = DetectOptions {
+                    slices: options.range(&together)?,
+                    force_coverage: options.force_coverage,
+                };
                 let found = engine.handle.value.detect(&together, &detect_options, run)?;
                 let seconds = start.elapsed().as_secs_f64();
-                *out = nasoseg_detection::into_raw(found, together, engine.handle.value.clone(), seconds);
+                *out = nasoseg_detection::into_raw(
+                    found,
+                    together,
+                    engine.handle.value.clone(),
+                    seconds,
+                );
                 Ok(())
             })
         })
@@ -234,7 +269,9 @@ pub unsafe extern "C" fn nasoseg_detection_free(detection: *mut nasoseg_detectio
 /// # Safety
 /// `detection` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_detection_slice_count(detection: *const nasoseg_detection) -> usize {
+pub unsafe extern "C" fn nasoseg_detection_slice_count(
+    detection: *const nasoseg_detection,
+) -> usize {
     // SAFETY: the caller's promise.
     quiet(0, || unsafe { detection.as_ref() }.map(|d| d.flat.len()))
 }
@@ -242,7 +279,8 @@ pub unsafe extern "C" fn nasoseg_detection_slice_count(detection: *const nasoseg
 /// Describes slice `index`, 0 to count - 1, in canonical order.
 ///
 /// # Safety
-/// `detection` is a live handle; `slice` points to a struct whose struct_size is set; `error` is NULL or writable.
+/// `detection` is a live handle; `slice` points to a struct whose struct_size is set; `error` is
+/// NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_detection_get_slice(
     detection: *const nasoseg_detection,
@@ -260,7 +298,10 @@ pub unsafe extern "C" fn nasoseg_detection_get_slice(
             let [x0, y0, x1, y1] = entry.bounding_box.map(|b| b.0).unwrap_or_default();
             let corners = |b: BoundingBox| {
                 let mut flat = [0.0; 12];
-                flat.copy_from_slice(detect::file::corners(&b, detection.fit(), &handle.study, entry.info.slice).as_flattened());
+                flat.copy_from_slice(
+                    detect::file::corners(&b, detection.fit(), &handle.study, entry.info.slice)
+                        .as_flattened(),
+                );
                 flat
             };
             let grid = detection.grid() as f64;
@@ -300,7 +341,8 @@ pub unsafe extern "C" fn nasoseg_detection_get_trajectory(
         call(error, &[guarded!(detection)], || {
             let handle = borrow(detection, "detection")?;
             let flat = at(handle, index)?;
-            let stopped = handle.read().slices()[index].trajectory.as_ref().is_some_and(|t| t.stopped);
+            let stopped =
+                handle.read().slices()[index].trajectory.as_ref().is_some_and(|t| t.stopped);
             let size = size_of::<nasoseg_trajectory>();
             let value = nasoseg_trajectory {
                 struct_size: size,
@@ -333,10 +375,16 @@ pub unsafe extern "C" fn nasoseg_detection_get_image(
             let handle = borrow(detection, "detection")?;
             at(handle, index)?;
             let (input, range) = (&handle.engine.manifest().input, handle.read().range());
-            let prepared = handle.prepared.get_or_try_init(|| handle.study.prepared(input, range, &Run::default()))?;
+            let prepared = handle
+                .prepared
+                .get_or_try_init(|| handle.study.prepared(input, range, &Run::default()))?;
             let plane = prepared.images.index_axis(Axis(0), index);
             let size = size_of::<nasoseg_slice_image>();
-            let value = nasoseg_slice_image { struct_size: size, grid: prepared.fit.grid, pixels: plane.as_ptr() };
+            let value = nasoseg_slice_image {
+                struct_size: size,
+                grid: prepared.fit.grid,
+                pixels: plane.as_ptr(),
+            };
             fill(image, value, size, "image")
         })
     }
@@ -344,16 +392,20 @@ pub unsafe extern "C" fn nasoseg_detection_get_image(
 
 fn at(detection: &nasoseg_detection, index: usize) -> Result<&Flat> {
     let count = detection.flat.len();
-    detection
-        .flat
-        .get(index)
-        .ok_or_else(|| Error::Argument(format!("slice index {index}: the detection has {count} slices, 0 to {}", count - 1)))
+    detection.flat.get(index).ok_or_else(|| {
+        Error::Argument(format!(
+            "slice index {index}: the detection has {count} slices, 0 to {}",
+            count - 1
+        ))
+    })
 }
 
-/// Replaces the box of slice `index`; segment again to see the effect. `bounding_box` lies inside 0 .. nasoseg_engine_grid.
+/// Replaces the box of slice `index`; segment again to see the effect. `bounding_box` lies inside 0
+/// .. nasoseg_engine_grid.
 ///
 /// # Safety
-/// `detection` is a live handle that no other thread uses; `bounding_box` is valid; `error` is NULL or writable.
+/// `detection` is a live handle that no other thread uses; `bounding_box` is valid; `error` is NULL
+/// or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_detection_set_box(
     detection: *mut nasoseg_detection,
@@ -375,7 +427,11 @@ pub unsafe extern "C" fn nasoseg_detection_set_box(
 /// # Safety
 /// `detection` is a live handle that no other thread uses; `error` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_detection_clear_box(detection: *mut nasoseg_detection, index: usize, error: *mut *mut nasoseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_detection_clear_box(
+    detection: *mut nasoseg_detection,
+    index: usize,
+    error: *mut *mut nasoseg_error,
+) -> u32 {
     // SAFETY: the caller's promise.
     unsafe { edit(detection, index, error, Detection::clear_box) }
 }
@@ -400,10 +456,12 @@ unsafe fn edit(
     }
 }
 
-/// Writes the detection as JSON (UTF-8 path), the form that `nasoseg segment` and nasoseg_detection_read take back.
+/// Writes the detection as JSON (UTF-8 path), the form that `nasoseg segment` and
+/// nasoseg_detection_read take back.
 ///
 /// # Safety
-/// `detection` is a live handle; `file` is a string; `options` and `run` are NULL or live; `error` is NULL or writable.
+/// `detection` is a live handle; `file` is a string; `options` and `run` are NULL or live; `error`
+/// is NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_detection_write(
     detection: *const nasoseg_detection,
@@ -422,16 +480,24 @@ pub unsafe extern "C" fn nasoseg_detection_write(
                 run.tick(crate::run::Stage::Export, 0, 1)?;
                 let json = detect::file::to_json;
                 let (engine, provenance) = (&handle.engine, handle.engine.provenance());
-                let text = json(&handle.read(), &handle.study, engine.manifest(), &provenance, engine.device())?;
-                crate::export::write_atomically(&file, |f| std::io::Write::write_all(f, text.as_bytes()))?;
+                let text = json(
+                    &handle.read(),
+                    &handle.study,
+                    engine.manifest(),
+                    &provenance,
+                    engine.device(),
+                )?;
+                crate::export::write_atomically(&file, |f| {
+                    std::io::Write::write_all(f, text.as_bytes())
+                })?;
                 run.tick(crate::run::Stage::Export, 1, 1)
             })
         })
     }
 }
 
-/// Reads a (possibly edited) detection back, for the same study and model; free it with nasoseg_detection_free. Options: force_geometry, reslice.
-/// Progress: read, align.
+/// Reads a (possibly edited) detection back, for the same study and model; free it with
+/// nasoseg_detection_free. Options: force_geometry, reslice. Progress: read, align.
 ///
 /// # Safety
 /// As nasoseg_detect; `file` is a string.
@@ -454,12 +520,19 @@ pub unsafe extern "C" fn nasoseg_detection_read(
             let (file, options) = (path(file, "file")?, Options::of(options));
             with(run, |run| {
                 run.tick(crate::run::Stage::Read, 0, 1)?;
-                let text = crate::fault::text_of(&file).map_err(|e| Error::read_caused(&file, "the detection cannot be read", e))?;
+                let text = crate::fault::text_of(&file)
+                    .map_err(|e| Error::read_caused(&file, "the detection cannot be read", e))?;
                 run.tick(crate::run::Stage::Read, 1, 1)?;
                 let together = study::together(study, &options, run)?;
                 let engine = engine.handle.value.clone();
                 let name = file.display().to_string();
-                let found = detect::file::from_json(&text, &name, &together, engine.manifest(), &engine.provenance())?;
+                let found = detect::file::from_json(
+                    &text,
+                    &name,
+                    &together,
+                    engine.manifest(),
+                    &engine.provenance(),
+                )?;
                 *out = nasoseg_detection::into_raw(found, together, engine, 0.0);
                 Ok(())
             })

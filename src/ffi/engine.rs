@@ -4,14 +4,17 @@ use std::ffi::{CString, c_char};
 use std::sync::Arc;
 
 use crate::engine::{Engine, EngineOptions};
-use crate::ffi::boundary::{Handle, borrow, c_string, call, clear, fill, guarded, path, place, quiet};
+use crate::ffi::boundary::{
+    Handle, borrow, c_string, call, clear, fill, guarded, path, place, quiet,
+};
 use crate::ffi::error::nasoseg_error;
 use crate::ffi::options::{Options, nasoseg_options};
 use crate::ffi::run::{nasoseg_run, with};
 use crate::runtime::Runtime;
 
-/// A model bundle, opened on a device. An engine may be shared by any number of threads; its model runs go one at a time unless
-/// nasoseg_options_set_concurrent_runs said otherwise, and results do not depend on that.
+/// A model bundle, opened on a device. An engine may be shared by any number of threads; its model
+/// runs go one at a time unless nasoseg_options_set_concurrent_runs said otherwise, and results do
+/// not depend on that.
 #[allow(non_camel_case_types)]
 pub struct nasoseg_engine {
     pub(crate) handle: Handle<Arc<Engine>>,
@@ -29,12 +32,14 @@ struct Text {
     actions: Vec<CString>,
 }
 
-/// Opens the model bundle in `bundle_dir` (UTF-8, borrowed); free the engine with nasoseg_engine_free. Takes a second or so: the model's files
-/// are checked against their sums and the graphs are loaded; a cancel takes effect between the two. Options: device, onnxruntime, threads,
-/// concurrent runs.
+/// Opens the model bundle in `bundle_dir` (UTF-8, borrowed); free the engine with
+/// nasoseg_engine_free. Takes a second or so: the model's files are checked against their sums and
+/// the graphs are loaded; a cancel takes effect between the two. Options: device, onnxruntime,
+/// threads, concurrent runs.
 ///
 /// # Safety
-/// `bundle_dir` is a string; `options` and `run` are NULL or live handles; `engine` points to writable memory; `error` is NULL or does too.
+/// `bundle_dir` is a string; `options` and `run` are NULL or live handles; `engine` points to
+/// writable memory; `error` is NULL or does too.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_engine_new(
     bundle_dir: *const c_char,
@@ -72,7 +77,10 @@ pub unsafe extern "C" fn nasoseg_engine_new(
                     .map(|a| a.actions.iter().map(|x| c_string(x.name.as_str())).collect())
                     .unwrap_or_default(),
             };
-            *out = Box::into_raw(Box::new(nasoseg_engine { handle: Handle::new(Arc::new(opened)), text }));
+            *out = Box::into_raw(Box::new(nasoseg_engine {
+                handle: Handle::new(Arc::new(opened)),
+                text,
+            }));
             Ok(())
         })
     }
@@ -92,12 +100,16 @@ pub unsafe extern "C" fn nasoseg_engine_free(engine: *mut nasoseg_engine) {
 
 /// # Safety
 /// `engine` is null or a live handle.
-unsafe fn lend(engine: *const nasoseg_engine, which: impl FnOnce(&Text) -> &CString) -> *const c_char {
+unsafe fn lend(
+    engine: *const nasoseg_engine,
+    which: impl FnOnce(&Text) -> &CString,
+) -> *const c_char {
     // SAFETY: the caller's promise.
     quiet(c"".as_ptr(), || unsafe { engine.as_ref() }.map(|e| which(&e.text).as_ptr()))
 }
 
-/// The model's name. This and the strings below are UTF-8 and borrowed: valid until the engine is freed. "" for NULL.
+/// The model's name. This and the strings below are UTF-8 and borrowed: valid until the engine is
+/// freed. "" for NULL.
 ///
 /// # Safety
 /// `engine` is NULL or a live handle.
@@ -112,7 +124,9 @@ pub unsafe extern "C" fn nasoseg_engine_model_name(engine: *const nasoseg_engine
 /// # Safety
 /// `engine` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_engine_model_version(engine: *const nasoseg_engine) -> *const c_char {
+pub unsafe extern "C" fn nasoseg_engine_model_version(
+    engine: *const nasoseg_engine,
+) -> *const c_char {
     // SAFETY: the caller's promise.
     unsafe { lend(engine, |t| &t.model_version) }
 }
@@ -132,7 +146,9 @@ pub unsafe extern "C" fn nasoseg_engine_model_hash(engine: *const nasoseg_engine
 /// # Safety
 /// `engine` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_engine_intended_use(engine: *const nasoseg_engine) -> *const c_char {
+pub unsafe extern "C" fn nasoseg_engine_intended_use(
+    engine: *const nasoseg_engine,
+) -> *const c_char {
     // SAFETY: the caller's promise.
     unsafe { lend(engine, |t| &t.intended_use) }
 }
@@ -162,7 +178,9 @@ pub unsafe extern "C" fn nasoseg_engine_device(engine: *const nasoseg_engine) ->
 /// # Safety
 /// `engine` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_engine_device_fallback(engine: *const nasoseg_engine) -> *const c_char {
+pub unsafe extern "C" fn nasoseg_engine_device_fallback(
+    engine: *const nasoseg_engine,
+) -> *const c_char {
     // SAFETY: the caller's promise.
     unsafe { lend(engine, |t| &t.fallback) }
 }
@@ -184,17 +202,25 @@ pub unsafe extern "C" fn nasoseg_engine_grid(engine: *const nasoseg_engine) -> u
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_engine_action_count(engine: *const nasoseg_engine) -> usize {
     // SAFETY: the caller's promise.
-    quiet(0, || unsafe { engine.as_ref() }?.handle.value.manifest().agent().map(|a| a.actions.len()))
+    quiet(0, || {
+        unsafe { engine.as_ref() }?.handle.value.manifest().agent().map(|a| a.actions.len())
+    })
 }
 
-/// The name of one of the agent's actions, for example "zoom width". Borrowed: valid until the engine is freed. "" beyond the last, or for NULL.
+/// The name of one of the agent's actions, for example "zoom width". Borrowed: valid until the
+/// engine is freed. "" beyond the last, or for NULL.
 ///
 /// # Safety
 /// `engine` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_engine_action_name(engine: *const nasoseg_engine, action: usize) -> *const c_char {
+pub unsafe extern "C" fn nasoseg_engine_action_name(
+    engine: *const nasoseg_engine,
+    action: usize,
+) -> *const c_char {
     // SAFETY: the caller's promise.
-    quiet(c"".as_ptr(), || unsafe { engine.as_ref() }?.text.actions.get(action).map(|name| name.as_ptr()))
+    quiet(c"".as_ptr(), || {
+        unsafe { engine.as_ref() }?.text.actions.get(action).map(|name| name.as_ptr())
+    })
 }
 
 /// What an engine has run so far. Later versions may append fields.
@@ -215,7 +241,8 @@ pub struct nasoseg_work {
 /// Tells the model runs of an engine since it was made: for measuring.
 ///
 /// # Safety
-/// `engine` is a live handle; `work` points to a struct whose struct_size is set; `error` is NULL or writable.
+/// `engine` is a live handle; `work` points to a struct whose struct_size is set; `error` is NULL
+/// or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_engine_get_work(
     engine: *const nasoseg_engine,
@@ -256,7 +283,8 @@ pub struct nasoseg_runtime_info {
 /// Loads ONNX Runtime, where it is not loaded yet, and tells which it is. Option: onnxruntime.
 ///
 /// # Safety
-/// `options` is NULL or a live handle; `info` points to a struct whose struct_size is set; `error` is NULL or writable.
+/// `options` is NULL or a live handle; `info` points to a struct whose struct_size is set; `error`
+/// is NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_runtime_info_get(
     options: *const nasoseg_options,
@@ -267,11 +295,18 @@ pub unsafe extern "C" fn nasoseg_runtime_info_get(
     unsafe {
         call(error, &[], || {
             let runtime = Runtime::get(Options::of(options).onnxruntime.as_deref())?;
-            static TEXT: once_cell::sync::OnceCell<(CString, CString)> = once_cell::sync::OnceCell::new();
-            let (version, path) = TEXT.get_or_init(|| (c_string(runtime.version()), c_string(runtime.path().display().to_string())));
+            static TEXT: once_cell::sync::OnceCell<(CString, CString)> =
+                once_cell::sync::OnceCell::new();
+            let (version, path) = TEXT.get_or_init(|| {
+                (c_string(runtime.version()), c_string(runtime.path().display().to_string()))
+            });
             let size = size_of::<nasoseg_runtime_info>();
-            let value =
-                nasoseg_runtime_info { struct_size: size, version: version.as_ptr(), path: path.as_ptr(), has_cuda: runtime.has_cuda() };
+            let value = nasoseg_runtime_info {
+                struct_size: size,
+                version: version.as_ptr(),
+                path: path.as_ptr(),
+                has_cuda: runtime.has_cuda(),
+            };
             fill(info, value, size, "info")
         })
     }

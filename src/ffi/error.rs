@@ -39,8 +39,8 @@ pub enum nasoseg_status {
     NASOSEG_ERROR_POISONED = 13,
 }
 
-/// What went wrong: a status code and one paragraph that names the input, what was expected and what to do.
-/// It belongs to no thread; free it with nasoseg_error_free.
+/// What went wrong: a status code and one paragraph that names the input, what was expected and
+/// what to do. It belongs to no thread; free it with nasoseg_error_free.
 #[allow(non_camel_case_types)]
 pub struct nasoseg_error {
     pub(crate) code: u32,
@@ -57,7 +57,8 @@ pub unsafe extern "C" fn nasoseg_error_code(error: *const nasoseg_error) -> u32 
     quiet(0, || unsafe { error.as_ref() }.map(|e| e.code))
 }
 
-/// The message with its whole chain of causes, UTF-8, one paragraph. Borrowed: valid until the error is freed. "" for NULL.
+/// The message with its whole chain of causes, UTF-8, one paragraph. Borrowed: valid until the
+/// error is freed. "" for NULL.
 ///
 /// # Safety
 /// `error` is NULL or a live error handle.

@@ -15,11 +15,13 @@ use crate::ffi::run::{nasoseg_run, with};
 use crate::ffi::segmentation::nasoseg_segmentation;
 use crate::run::Stage;
 
-/// Writes an RT Structure Set on the images that T1C came from: DICOM files, or a volume in memory with nasoseg_study_set_dicom_source;
-/// NASOSEG_ERROR_UNSUPPORTED otherwise. The file appears whole or not at all. Options: holes, simplify_mm, roi_name, structure_set_label.
+/// Writes an RT Structure Set on the images that T1C came from: DICOM files, or a volume in memory
+/// with nasoseg_study_set_dicom_source; NASOSEG_ERROR_UNSUPPORTED otherwise. The file appears whole
+/// or not at all. Options: holes, simplify_mm, roi_name, structure_set_label.
 ///
 /// # Safety
-/// `contours` is a live handle; `file` is a string (UTF-8, borrowed); `options` and `run` are NULL or live; `error` is NULL or writable.
+/// `contours` is a live handle; `file` is a string (UTF-8, borrowed); `options` and `run` are NULL
+/// or live; `error` is NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_contours_write_rtstruct(
     contours: *const nasoseg_contours,
@@ -36,7 +38,9 @@ pub unsafe extern "C" fn nasoseg_contours_write_rtstruct(
             with(run, |run| {
                 run.tick(Stage::Export, 0, 1)?;
                 // The contours carry their model, its demo flag and whether boxes were edited.
-                let mut rt = RtStructOptions::default().with_holes(options.holes).with_simplify_mm(options.simplify_mm);
+                let mut rt = RtStructOptions::default()
+                    .with_holes(options.holes)
+                    .with_simplify_mm(options.simplify_mm);
                 if let Some(name) = options.roi_name {
                     rt = rt.with_roi_name(name);
                 }
@@ -50,7 +54,8 @@ pub unsafe extern "C" fn nasoseg_contours_write_rtstruct(
     }
 }
 
-/// Writes the mask as NIfTI-1 (.nii.gz) on T1C's grid. NASOSEG_ERROR_UNSUPPORTED for unevenly spaced slices, which NIfTI cannot hold.
+/// Writes the mask as NIfTI-1 (.nii.gz) on T1C's grid. NASOSEG_ERROR_UNSUPPORTED for unevenly
+/// spaced slices, which NIfTI cannot hold.
 ///
 /// # Safety
 /// `segmentation` is a live handle; the rest as nasoseg_contours_write_rtstruct.
@@ -100,7 +105,8 @@ unsafe fn write_volume(
             let file = path(file, "file")?;
             with(run, |run| {
                 run.tick(Stage::Export, 0, 1)?;
-                let (grid, description) = (source.study.reference().grid(), source.handle.value.provenance.short());
+                let (grid, description) =
+                    (source.study.reference().grid(), source.handle.value.provenance.short());
                 let s = &source.handle.value;
                 match mask {
                     true => write_nifti(&file, s.mask.view(), grid, &description)?,
@@ -112,10 +118,12 @@ unsafe fn write_volume(
     }
 }
 
-/// Writes the preview: a PNG with the three sequences, the agent's walk, the final box and the contour of every slice in range.
+/// Writes the preview: a PNG with the three sequences, the agent's walk, the final box and the
+/// contour of every slice in range.
 ///
 /// # Safety
-/// `detection`, `segmentation` and `contours` are live handles of one study; the rest as nasoseg_contours_write_rtstruct.
+/// `detection`, `segmentation` and `contours` are live handles of one study; the rest as
+/// nasoseg_contours_write_rtstruct.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_write_preview(
     detection: *const nasoseg_detection,
@@ -130,8 +138,11 @@ pub unsafe extern "C" fn nasoseg_write_preview(
     // SAFETY: the caller's promise.
     unsafe {
         call(error, &[guarded!(detection), guarded!(segmentation), guarded!(contours)], || {
-            let (boxes, source, lines) =
-                (borrow(detection, "detection")?, borrow(segmentation, "segmentation")?, borrow(contours, "contours")?);
+            let (boxes, source, lines) = (
+                borrow(detection, "detection")?,
+                borrow(segmentation, "segmentation")?,
+                borrow(contours, "contours")?,
+            );
             let file = path(file, "file")?;
             with(run, |run| {
                 let detection = boxes.read();
@@ -155,7 +166,8 @@ pub unsafe extern "C" fn nasoseg_write_preview(
     }
 }
 
-/// Writes the run record: versions, model hash, device, seconds of detection and segmentation, warnings, statuses, identity of the inputs (JSON).
+/// Writes the run record: versions, model hash, device, seconds of detection and segmentation,
+/// warnings, statuses, identity of the inputs (JSON).
 ///
 /// # Safety
 /// As nasoseg_segmentation_write_mask.
@@ -177,12 +189,20 @@ pub unsafe extern "C" fn nasoseg_segmentation_write_record(
                 run.tick(Stage::Export, 0, 1)?;
                 let mut record = Record::new(&source.study, &source.engine, serde_json::json!({}));
                 record.take_segmentation(&source.handle.value, &source.study, &source.detection);
-                record
-                    .warnings
-                    .extend(source.engine.device().fallback.iter().map(|why| format!("device auto fell back to the CPU: {why}")));
+                record.warnings.extend(
+                    source
+                        .engine
+                        .device()
+                        .fallback
+                        .iter()
+                        .map(|why| format!("device auto fell back to the CPU: {why}")),
+                );
                 record.model_runs = source.engine.work();
-                record.timings =
-                    ["detect", "segment"].into_iter().zip(source.seconds).map(|(stage, seconds)| Timing { stage, seconds }).collect();
+                record.timings = ["detect", "segment"]
+                    .into_iter()
+                    .zip(source.seconds)
+                    .map(|(stage, seconds)| Timing { stage, seconds })
+                    .collect();
                 record.write(&file)?;
                 run.tick(Stage::Export, 1, 1)
             })

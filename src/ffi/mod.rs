@@ -1,7 +1,8 @@
 //! The C ABI: handles, options, borrowed views; no logic of its own.
 //!
-//! In: C pointers, checked here. Out: status codes, error handles, and handles that own Rust values. `include/nasoseg.h` is generated from
-//! this module by cbindgen; a test fails when it drifts. Every fallible function goes through [`boundary::call`]: one place for null checks,
+//! In: C pointers, checked here. Out: status codes, error handles, and handles that own Rust
+//! values. `include/nasoseg.h` is generated from this module by cbindgen; a test fails when it
+//! drifts. Every fallible function goes through [`boundary::call`]: one place for null checks,
 //! panics, poisoned handles and errors.
 
 mod boundary;

@@ -13,8 +13,9 @@ use crate::ffi::error::nasoseg_error;
 use crate::runtime::Device;
 use crate::study::{ReadOptions, Reslice, Study};
 
-/// Options of any call; each call reads those that concern it. Everywhere NULL stands for the defaults.
-/// An options object may be used by many threads at once; a setter changes it for the calls that begin afterwards.
+/// Options of any call; each call reads those that concern it. Everywhere NULL stands for the
+/// defaults. An options object may be used by many threads at once; a setter changes it for the
+/// calls that begin afterwards.
 #[allow(non_camel_case_types)]
 pub struct nasoseg_options {
     pub(crate) handle: Handle<Mutex<Options>>,
@@ -36,7 +37,8 @@ pub enum nasoseg_contour_kind {
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum nasoseg_holes {
-    /// One closed line that enters the hole through a cut of no width: every planning system imports it.
+    /// One closed line that enters the hole through a cut of no width: every planning system
+    /// imports it.
     NASOSEG_HOLES_KEYHOLE = 0,
     /// Geometric type CLOSEDPLANAR_XOR.
     NASOSEG_HOLES_XOR = 1,
@@ -51,9 +53,11 @@ pub enum nasoseg_holes {
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum nasoseg_reslice {
-    /// T1C along the storage axes nearest to the patient's; a DICOM T1C that is not axial is refused.
+    /// T1C along the storage axes nearest to the patient's; a DICOM T1C that is not axial is
+    /// refused.
     NASOSEG_RESLICE_NEVER = 0,
-    /// Axial slices resampled from T1C, unless its own are axial to within 1 degree. The result is brought back onto T1C's own voxels.
+    /// Axial slices resampled from T1C, unless its own are axial to within 1 degree. The result is
+    /// brought back onto T1C's own voxels.
     NASOSEG_RESLICE_AXIAL = 1,
 }
 
@@ -104,7 +108,10 @@ impl Options {
 /// # Safety
 /// `options` points to writable memory; `error` is NULL or does too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_options_new(options: *mut *mut nasoseg_options, error: *mut *mut nasoseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_options_new(
+    options: *mut *mut nasoseg_options,
+    error: *mut *mut nasoseg_error,
+) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         call(error, &[], || {
@@ -129,7 +136,11 @@ pub unsafe extern "C" fn nasoseg_options_free(options: *mut nasoseg_options) {
 
 /// # Safety
 /// As the functions below.
-unsafe fn set(options: *mut nasoseg_options, error: *mut *mut nasoseg_error, change: impl FnOnce(&mut Options) -> Result<()>) -> u32 {
+unsafe fn set(
+    options: *mut nasoseg_options,
+    error: *mut *mut nasoseg_error,
+    change: impl FnOnce(&mut Options) -> Result<()>,
+) -> u32 {
     // SAFETY: the caller's promise; a shared reference is enough, the mutex guards the rest.
     unsafe {
         call(error, &[guarded!(options)], || {
@@ -139,8 +150,9 @@ unsafe fn set(options: *mut nasoseg_options, error: *mut *mut nasoseg_error, cha
     }
 }
 
-/// nasoseg_engine_new: where the model runs: "cpu", "cuda", "cuda:N" or "auto" (default). A device that is named and cannot start is an error;
-/// "auto" falls back to the CPU and says so (nasoseg_engine_device_fallback).
+/// nasoseg_engine_new: where the model runs: "cpu", "cuda", "cuda:N" or "auto" (default). A device
+/// that is named and cannot start is an error; "auto" falls back to the CPU and says so
+/// (nasoseg_engine_device_fallback).
 ///
 /// # Safety
 /// `options` is a live handle, `device` a string; both are borrowed for the call.
@@ -159,8 +171,9 @@ pub unsafe extern "C" fn nasoseg_options_set_device(
     }
 }
 
-/// nasoseg_engine_new: the path of ONNX Runtime's shared library, or its folder. Default: the environment variable NASOSEG_ORT_DYLIB, then beside
-/// this library, then the active virtual environment's onnxruntime wheel. A process can use one ONNX Runtime only.
+/// nasoseg_engine_new: the path of ONNX Runtime's shared library, or its folder. Default: the
+/// environment variable NASOSEG_ORT_DYLIB, then beside this library, then the active virtual
+/// environment's onnxruntime wheel. A process can use one ONNX Runtime only.
 ///
 /// # Safety
 /// `options` is a live handle, `path` a string; both are borrowed for the call.
@@ -184,12 +197,18 @@ pub unsafe extern "C" fn nasoseg_options_set_onnxruntime(
 /// # Safety
 /// `options` is a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_options_set_threads(options: *mut nasoseg_options, threads: u32, error: *mut *mut nasoseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_options_set_threads(
+    options: *mut nasoseg_options,
+    threads: u32,
+    error: *mut *mut nasoseg_error,
+) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         set(options, error, |o| {
             if threads > 1024 {
-                return Err(Error::Argument(format!("threads: {threads}; 0 (all cores) to 1024 were expected")));
+                return Err(Error::Argument(format!(
+                    "threads: {threads}; 0 (all cores) to 1024 were expected"
+                )));
             }
             o.threads = threads as usize;
             Ok(())
@@ -197,18 +216,24 @@ pub unsafe extern "C" fn nasoseg_options_set_threads(options: *mut nasoseg_optio
     }
 }
 
-/// nasoseg_engine_new: how many model runs of one engine may go at once, 1 (default) to 64. Every further one costs another copy of the model's
-/// weights and of its working memory.
+/// nasoseg_engine_new: how many model runs of one engine may go at once, 1 (default) to 64. Every
+/// further one costs another copy of the model's weights and of its working memory.
 ///
 /// # Safety
 /// `options` is a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_options_set_concurrent_runs(options: *mut nasoseg_options, runs: u32, error: *mut *mut nasoseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_options_set_concurrent_runs(
+    options: *mut nasoseg_options,
+    runs: u32,
+    error: *mut *mut nasoseg_error,
+) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         set(options, error, |o| {
             if !(1..=64).contains(&runs) {
-                return Err(Error::Argument(format!("concurrent runs: {runs}; 1 to 64 were expected")));
+                return Err(Error::Argument(format!(
+                    "concurrent runs: {runs}; 1 to 64 were expected"
+                )));
             }
             o.concurrent_runs = runs as usize;
             Ok(())
@@ -216,8 +241,9 @@ pub unsafe extern "C" fn nasoseg_options_set_concurrent_runs(options: *mut nasos
     }
 }
 
-/// nasoseg_detect: the slices `first` up to, but not including, `end`, in canonical order (0-based, from inferior to superior).
-/// Default: all, which a model trained without tumour-free slices refuses.
+/// nasoseg_detect: the slices `first` up to, but not including, `end`, in canonical order (0-based,
+/// from inferior to superior). Default: all, which a model trained without tumour-free slices
+/// refuses.
 ///
 /// # Safety
 /// `options` is a live handle.
@@ -232,7 +258,9 @@ pub unsafe extern "C" fn nasoseg_options_set_slices(
     unsafe {
         set(options, error, |o| {
             if first >= end {
-                return Err(Error::Argument(format!("slices {first}:{end}: first < end was expected (half open)")));
+                return Err(Error::Argument(format!(
+                    "slices {first}:{end}: first < end was expected (half open)"
+                )));
             }
             o.slices = Some(first..end);
             o.slices_mm = None;
@@ -241,7 +269,8 @@ pub unsafe extern "C" fn nasoseg_options_set_slices(
     }
 }
 
-/// nasoseg_detect: the slices whose centre has z (LPS, mm) from `low` up to, but not including, `high`.
+/// nasoseg_detect: the slices whose centre has z (LPS, mm) from `low` up to, but not including,
+/// `high`.
 ///
 /// # Safety
 /// `options` is a live handle.
@@ -256,7 +285,9 @@ pub unsafe extern "C" fn nasoseg_options_set_slices_mm(
     unsafe {
         set(options, error, |o| {
             if !(low.is_finite() && high.is_finite() && low < high) {
-                return Err(Error::Argument(format!("slices from {low} to {high} mm: two numbers with low < high were expected")));
+                return Err(Error::Argument(format!(
+                    "slices from {low} to {high} mm: two numbers with low < high were expected"
+                )));
             }
             o.slices_mm = Some((low, high));
             o.slices = None;
@@ -265,7 +296,8 @@ pub unsafe extern "C" fn nasoseg_options_set_slices_mm(
     }
 }
 
-/// nasoseg_detect: go on where the sequences' frames of reference differ; recorded as a warning. Another patient is never forced.
+/// nasoseg_detect: go on where the sequences' frames of reference differ; recorded as a warning.
+/// Another patient is never forced.
 ///
 /// # Safety
 /// `options` is a live handle.
@@ -303,10 +335,12 @@ pub unsafe extern "C" fn nasoseg_options_set_force_coverage(
     }
 }
 
-/// nasoseg_detect, nasoseg_detection_read: what the model sees of a T1C whose own slices are not axial (nasoseg_reslice). `step_mm`: distance
-/// between the axial slices, 0.5 to 10 mm, or 0 for the default of 3 mm. Default NASOSEG_RESLICE_NEVER. Numbers of slices, positions, boxes and
-/// areas per slice are then those of the axial slices; mask, probability, volume and contours lie on T1C's own. A warning of the study tells
-/// it. Another value brings the study together anew: detections made before fit it no more.
+/// nasoseg_detect, nasoseg_detection_read: what the model sees of a T1C whose own slices are not
+/// axial (nasoseg_reslice). `step_mm`: distance between the axial slices, 0.5 to 10 mm, or 0 for
+/// the default of 3 mm. Default NASOSEG_RESLICE_NEVER. Numbers of slices, positions, boxes and
+/// areas per slice are then those of the axial slices; mask, probability, volume and contours lie
+/// on T1C's own. A warning of the study tells it. Another value brings the study together anew:
+/// detections made before fit it no more.
 ///
 /// # Safety
 /// `options` is a live handle.
@@ -335,12 +369,17 @@ pub unsafe extern "C" fn nasoseg_options_set_reslice(
     }
 }
 
-/// nasoseg_contour: the line that contours follow (nasoseg_contour_kind). Default NASOSEG_CONTOUR_LEVEL.
+/// nasoseg_contour: the line that contours follow (nasoseg_contour_kind). Default
+/// NASOSEG_CONTOUR_LEVEL.
 ///
 /// # Safety
 /// `options` is a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_options_set_contour_kind(options: *mut nasoseg_options, kind: u32, error: *mut *mut nasoseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_options_set_contour_kind(
+    options: *mut nasoseg_options,
+    kind: u32,
+    error: *mut *mut nasoseg_error,
+) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         set(options, error, |o| {
@@ -358,12 +397,17 @@ pub unsafe extern "C" fn nasoseg_options_set_contour_kind(options: *mut nasoseg_
     }
 }
 
-/// nasoseg_contours_write_rtstruct: how holes are written (nasoseg_holes). Default NASOSEG_HOLES_KEYHOLE.
+/// nasoseg_contours_write_rtstruct: how holes are written (nasoseg_holes). Default
+/// NASOSEG_HOLES_KEYHOLE.
 ///
 /// # Safety
 /// `options` is a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_options_set_holes(options: *mut nasoseg_options, holes: u32, error: *mut *mut nasoseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_options_set_holes(
+    options: *mut nasoseg_options,
+    holes: u32,
+    error: *mut *mut nasoseg_error,
+) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         set(options, error, |o| {
@@ -372,14 +416,19 @@ pub unsafe extern "C" fn nasoseg_options_set_holes(options: *mut nasoseg_options
                 1 => HoleMode::Xor,
                 2 => HoleMode::Plain,
                 3 => HoleMode::Fill,
-                _ => return Err(Error::Argument(format!("holes {holes}: a nasoseg_holes from 0 to 3 was expected"))),
+                _ => {
+                    return Err(Error::Argument(format!(
+                        "holes {holes}: a nasoseg_holes from 0 to 3 was expected"
+                    )));
+                }
             };
             Ok(())
         })
     }
 }
 
-/// nasoseg_contours_write_rtstruct: how far (mm) the line may be moved to spare points; 0 (default) writes the exact line.
+/// nasoseg_contours_write_rtstruct: how far (mm) the line may be moved to spare points; 0 (default)
+/// writes the exact line.
 ///
 /// # Safety
 /// `options` is a live handle.
@@ -393,7 +442,9 @@ pub unsafe extern "C" fn nasoseg_options_set_simplify_mm(
     unsafe {
         set(options, error, |o| {
             if !(tolerance_mm.is_finite() && tolerance_mm >= 0.0) {
-                return Err(Error::Argument(format!("simplification by {tolerance_mm} mm: 0 or more was expected")));
+                return Err(Error::Argument(format!(
+                    "simplification by {tolerance_mm} mm: 0 or more was expected"
+                )));
             }
             o.simplify_mm = tolerance_mm;
             Ok(())
@@ -401,8 +452,8 @@ pub unsafe extern "C" fn nasoseg_options_set_simplify_mm(
     }
 }
 
-/// nasoseg_contours_write_rtstruct: the ROI's name, at most 16 characters. Default "GTVp_SeqSeg"; a demo model's result is always called
-/// "DEMO_NOT_CLIN".
+/// nasoseg_contours_write_rtstruct: the ROI's name, at most 16 characters. Default "GTVp_SeqSeg"; a
+/// demo model's result is always called "DEMO_NOT_CLIN".
 ///
 /// # Safety
 /// `options` is a live handle, `name` a string; both are borrowed for the call.
@@ -421,7 +472,8 @@ pub unsafe extern "C" fn nasoseg_options_set_roi_name(
     }
 }
 
-/// nasoseg_contours_write_rtstruct: the structure set's label, at most 16 characters. Default "nasoseg".
+/// nasoseg_contours_write_rtstruct: the structure set's label, at most 16 characters. Default
+/// "nasoseg".
 ///
 /// # Safety
 /// `options` is a live handle, `label` a string; both are borrowed for the call.
@@ -440,7 +492,8 @@ pub unsafe extern "C" fn nasoseg_options_set_structure_set_label(
     }
 }
 
-/// nasoseg_study_load, nasoseg_study_set_dicom_source: which series to take where the files hold several (SeriesInstanceUID).
+/// nasoseg_study_load, nasoseg_study_set_dicom_source: which series to take where the files hold
+/// several (SeriesInstanceUID).
 ///
 /// # Safety
 /// `options` is a live handle, `uid` a string; both are borrowed for the call.
@@ -459,13 +512,18 @@ pub unsafe extern "C" fn nasoseg_options_set_series_uid(
     }
 }
 
-/// nasoseg_study_load, nasoseg_study_set_dicom_source: which images to take where a series holds several echoes, b-values, time points or
-/// stacks: "NAME=VALUE" as the refusal lists them, several parted by semicolons ("Echo Time=80").
+/// nasoseg_study_load, nasoseg_study_set_dicom_source: which images to take where a series holds
+/// several echoes, b-values, time points or stacks: "NAME=VALUE" as the refusal lists them, several
+/// parted by semicolons ("Echo Time=80").
 ///
 /// # Safety
 /// `options` is a live handle, `pick` a string; both are borrowed for the call.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_options_set_pick(options: *mut nasoseg_options, pick: *const c_char, error: *mut *mut nasoseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_options_set_pick(
+    options: *mut nasoseg_options,
+    pick: *const c_char,
+    error: *mut *mut nasoseg_error,
+) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         set(options, error, |o| {
@@ -475,13 +533,17 @@ pub unsafe extern "C" fn nasoseg_options_set_pick(options: *mut nasoseg_options,
     }
 }
 
-/// nasoseg_study_load, nasoseg_study_set_dicom_source: take a series in which slices are missing. Their distances are kept, and a warning
-/// (nasoseg_study_warning) says where.
+/// nasoseg_study_load, nasoseg_study_set_dicom_source: take a series in which slices are missing.
+/// Their distances are kept, and a warning (nasoseg_study_warning) says where.
 ///
 /// # Safety
 /// `options` is a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_options_set_allow_gaps(options: *mut nasoseg_options, allow: bool, error: *mut *mut nasoseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_options_set_allow_gaps(
+    options: *mut nasoseg_options,
+    allow: bool,
+    error: *mut *mut nasoseg_error,
+) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         set(options, error, |o| {

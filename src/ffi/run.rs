@@ -21,7 +21,8 @@ pub enum nasoseg_stage {
     NASOSEG_STAGE_EXPORT = 6,
 }
 
-/// How far a stage is. `done` of `total` never decreases within a stage of one call. Later versions may append fields.
+/// How far a stage is. `done` of `total` never decreases within a stage of one call. Later versions
+/// may append fields.
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
@@ -36,13 +37,15 @@ pub struct nasoseg_progress {
     pub total: usize,
 }
 
-/// Called on the thread that made the call, between two model runs; `progress` is borrowed for the call. Return false to cancel. It may not
-/// unwind (throw) into the library, and may not make calls on the handles of the call that reports: the study's lock is held. Cancel tokens
-/// may be used.
+/// Called on the thread that made the call, between two model runs; `progress` is borrowed for the
+/// call. Return false to cancel. It may not unwind (throw) into the library, and may not make calls
+/// on the handles of the call that reports: the study's lock is held. Cancel tokens may be used.
 #[allow(non_camel_case_types)]
-pub type nasoseg_progress_callback = Option<unsafe extern "C" fn(progress: *const nasoseg_progress, user_data: *mut c_void) -> bool>;
+pub type nasoseg_progress_callback =
+    Option<unsafe extern "C" fn(progress: *const nasoseg_progress, user_data: *mut c_void) -> bool>;
 
-/// A flag that cancels calls. Any thread, or a signal handler, may set it. It stays set until it is reset.
+/// A flag that cancels calls. Any thread, or a signal handler, may set it. It stays set until it is
+/// reset.
 #[allow(non_camel_case_types)]
 pub struct nasoseg_cancel_token {
     token: CancelToken,
@@ -61,7 +64,10 @@ pub struct nasoseg_run {
 /// # Safety
 /// `token` points to writable memory; `error` is NULL or does too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_cancel_token_new(token: *mut *mut nasoseg_cancel_token, error: *mut *mut nasoseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_cancel_token_new(
+    token: *mut *mut nasoseg_cancel_token,
+    error: *mut *mut nasoseg_error,
+) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         call(error, &[], || {
@@ -84,8 +90,8 @@ pub unsafe extern "C" fn nasoseg_cancel_token_free(token: *mut nasoseg_cancel_to
     }
 }
 
-/// Cancels every call whose run has this token, within one model run. Safe from any thread and from a signal handler: it stores one atomic
-/// flag. NULL is ignored.
+/// Cancels every call whose run has this token, within one model run. Safe from any thread and from
+/// a signal handler: it stores one atomic flag. NULL is ignored.
 ///
 /// # Safety
 /// `token` is NULL or a live handle.
@@ -102,7 +108,9 @@ pub unsafe extern "C" fn nasoseg_cancel_token_cancel(token: *const nasoseg_cance
 /// # Safety
 /// `token` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_cancel_token_is_cancelled(token: *const nasoseg_cancel_token) -> bool {
+pub unsafe extern "C" fn nasoseg_cancel_token_is_cancelled(
+    token: *const nasoseg_cancel_token,
+) -> bool {
     // SAFETY: the caller's promise.
     unsafe { token.as_ref() }.is_some_and(|t| t.token.is_cancelled())
 }
@@ -124,7 +132,10 @@ pub unsafe extern "C" fn nasoseg_cancel_token_reset(token: *const nasoseg_cancel
 /// # Safety
 /// `run` points to writable memory; `error` is NULL or does too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_run_new(run: *mut *mut nasoseg_run, error: *mut *mut nasoseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_run_new(
+    run: *mut *mut nasoseg_run,
+    error: *mut *mut nasoseg_error,
+) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         call(error, &[], || {
@@ -151,7 +162,8 @@ pub unsafe extern "C" fn nasoseg_run_free(run: *mut nasoseg_run) {
 /// Sets the progress callback; NULL takes it away. `user_data` is handed to it untouched.
 ///
 /// # Safety
-/// `run` is a live handle that no call is using; `callback` and `user_data` stay valid while calls use the run.
+/// `run` is a live handle that no call is using; `callback` and `user_data` stay valid while calls
+/// use the run.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_run_set_progress(
     run: *mut nasoseg_run,
@@ -170,10 +182,12 @@ pub unsafe extern "C" fn nasoseg_run_set_progress(
     }
 }
 
-/// Sets the cancel token; NULL takes it away. The token may be freed afterwards, though then nobody can set it.
+/// Sets the cancel token; NULL takes it away. The token may be freed afterwards, though then nobody
+/// can set it.
 ///
 /// # Safety
-/// `run` is a live handle that no call is using; `token` is NULL or a live handle, borrowed for the call.
+/// `run` is a live handle that no call is using; `token` is NULL or a live handle, borrowed for the
+/// call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_run_set_cancel(
     run: *mut nasoseg_run,
@@ -193,13 +207,20 @@ pub unsafe extern "C" fn nasoseg_run_set_cancel(
 ///
 /// # Safety
 /// `run` is null or a live handle; its callback and user data are valid.
-pub(crate) unsafe fn with<T>(run: *const nasoseg_run, work: impl FnOnce(&Run<'_>) -> Result<T>) -> Result<T> {
+pub(crate) unsafe fn with<T>(
+    run: *const nasoseg_run,
+    work: impl FnOnce(&Run<'_>) -> Result<T>,
+) -> Result<T> {
     // SAFETY: the caller's promise.
     let Ok(run) = (unsafe { borrow(run, "run") }) else { return work(&Run::default()) };
     let report = |p: Progress| {
         let Some(callback) = run.callback else { return true };
-        let progress =
-            nasoseg_progress { struct_size: size_of::<nasoseg_progress>(), stage: stage(p.stage) as u32, done: p.done, total: p.total };
+        let progress = nasoseg_progress {
+            struct_size: size_of::<nasoseg_progress>(),
+            stage: stage(p.stage) as u32,
+            done: p.done,
+            total: p.total,
+        };
         // SAFETY: the caller's promise about callback and user data.
         unsafe { callback(&progress, run.user_data) }
     };
@@ -221,6 +242,7 @@ fn stage(stage: Stage) -> nasoseg_stage {
 /// A stage's name in words, for example "detect". Static. "" for a number that is no stage.
 #[unsafe(no_mangle)]
 pub extern "C" fn nasoseg_stage_name(stage: u32) -> *const std::ffi::c_char {
-    const NAMES: [&std::ffi::CStr; 7] = [c"read", c"align", c"prepare", c"detect", c"segment", c"contour", c"export"];
+    const NAMES: [&std::ffi::CStr; 7] =
+        [c"read", c"align", c"prepare", c"detect", c"segment", c"contour", c"export"];
     quiet(c"".as_ptr(), || NAMES.get(stage as usize).map(|n| n.as_ptr()))
 }

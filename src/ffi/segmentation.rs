@@ -16,8 +16,8 @@ use crate::ffi::study::{self, nasoseg_study};
 use crate::segment::Segmentation;
 use crate::study::Study;
 
-/// Mask and probability on T1C's own grid, with statistics. It never changes: safe to read from many threads at once. It carries what writing
-/// needs: model, hash, edited boxes, device.
+/// Mask and probability on T1C's own grid, with statistics. It never changes: safe to read from
+/// many threads at once. It carries what writing needs: model, hash, edited boxes, device.
 #[allow(non_camel_case_types)]
 pub struct nasoseg_segmentation {
     pub(crate) handle: Handle<Segmentation>,
@@ -28,8 +28,8 @@ pub struct nasoseg_segmentation {
     pub(crate) seconds: [f64; 2],
 }
 
-/// The arrays of a segmentation, in T1C's storage order: i fastest, then j, then k, without gaps. Borrowed: valid until the segmentation is
-/// freed. Later versions may append fields.
+/// The arrays of a segmentation, in T1C's storage order: i fastest, then j, then k, without gaps.
+/// Borrowed: valid until the segmentation is freed. Later versions may append fields.
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,8 @@ pub struct nasoseg_segmentation_view {
     pub struct_size: usize,
     /// Voxels along i, j and k.
     pub size: [usize; 3],
-    /// size[0] * size[1] * size[2] bytes: 1 where the probability is at least the threshold, else 0.
+    /// size[0] * size[1] * size[2] bytes: 1 where the probability is at least the threshold, else
+    /// 0.
     pub mask: *const u8,
     /// As many numbers in 0 .. 1; 0 where nothing was looked at.
     pub probability: *const f32,
@@ -46,7 +47,8 @@ pub struct nasoseg_segmentation_view {
     pub threshold: f32,
     /// Volume of the mask, mm3.
     pub volume_mm3: f64,
-    /// Row-major 4 x 4 matrix (i, j, k, 1) to LPS mm; for unevenly spaced slices all zero (see `origins`).
+    /// Row-major 4 x 4 matrix (i, j, k, 1) to LPS mm; for unevenly spaced slices all zero (see
+    /// `origins`).
     pub affine: [f64; 16],
     /// Centre of voxel (0, 0, k) for every k, LPS mm: 3 * size[2] numbers.
     pub origins: *const f64,
@@ -66,7 +68,8 @@ pub struct nasoseg_segmentation_slice {
     pub struct_size: usize,
     /// Canonical number: 0-based, from inferior to superior.
     pub slice: usize,
-    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially. SIZE_MAX where T1C was resliced.
+    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image
+    /// stored axially. SIZE_MAX where T1C was resliced.
     pub storage_slice: usize,
     /// z (LPS, mm) of the slice's centre.
     pub position_mm: f64,
@@ -78,12 +81,13 @@ pub struct nasoseg_segmentation_slice {
     pub area_mm2: f64,
 }
 
-/// Stage two (3.2 of the paper): segments every slice of the detection that has a box. Free the segmentation with nasoseg_segmentation_free.
-/// The study and engine must be those that made the detection. Progress: prepare, segment.
+/// Stage two (3.2 of the paper): segments every slice of the detection that has a box. Free the
+/// segmentation with nasoseg_segmentation_free. The study and engine must be those that made the
+/// detection. Progress: prepare, segment.
 ///
 /// # Safety
-/// `engine`, `study` and `detection` are live handles; `options` and `run` are NULL or live; `segmentation` points to writable memory; `error`
-/// is NULL or does.
+/// `engine`, `study` and `detection` are live handles; `options` and `run` are NULL or live;
+/// `segmentation` points to writable memory; `error` is NULL or does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_segment(
     engine: *const nasoseg_engine,
@@ -98,12 +102,18 @@ pub unsafe extern "C" fn nasoseg_segment(
     unsafe {
         clear(segmentation);
         call(error, &[guarded!(engine), guarded!(study), guarded!(detection)], || {
-            let (engine, study, detection) = (borrow(engine, "engine")?, borrow(study, "study")?, borrow(detection, "detection")?);
+            let (engine, study, detection) = (
+                borrow(engine, "engine")?,
+                borrow(study, "study")?,
+                borrow(detection, "detection")?,
+            );
             let out = place(segmentation, "segmentation")?;
             let options = crate::ffi::options::Options::of(options);
             with(run, |run| {
                 let together = study::as_it_is(study, &options, run)?;
-                if !Arc::ptr_eq(&together, &detection.study) || !Arc::ptr_eq(&engine.handle.value, &detection.engine) {
+                if !Arc::ptr_eq(&together, &detection.study)
+                    || !Arc::ptr_eq(&engine.handle.value, &detection.engine)
+                {
                     return Err(Error::Argument(
                         "the detection was made from another study or engine, or a sequence was set since; detect again, then segment"
                             .into(),
@@ -142,7 +152,8 @@ pub unsafe extern "C" fn nasoseg_segmentation_free(segmentation: *mut nasoseg_se
 /// Lends the arrays of a segmentation.
 ///
 /// # Safety
-/// `segmentation` is a live handle; `view` points to a struct whose struct_size is set; `error` is NULL or writable.
+/// `segmentation` is a live handle; `view` points to a struct whose struct_size is set; `error` is
+/// NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_segmentation_get_view(
     segmentation: *const nasoseg_segmentation,
@@ -184,7 +195,9 @@ pub unsafe extern "C" fn nasoseg_segmentation_get_view(
 /// # Safety
 /// `segmentation` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_segmentation_slice_count(segmentation: *const nasoseg_segmentation) -> usize {
+pub unsafe extern "C" fn nasoseg_segmentation_slice_count(
+    segmentation: *const nasoseg_segmentation,
+) -> usize {
     // SAFETY: the caller's promise.
     quiet(0, || unsafe { segmentation.as_ref() }.map(|s| s.handle.value.slices.len()))
 }
@@ -192,7 +205,8 @@ pub unsafe extern "C" fn nasoseg_segmentation_slice_count(segmentation: *const n
 /// Describes slice `index`, 0 to count - 1, in canonical order.
 ///
 /// # Safety
-/// `segmentation` is a live handle; `slice` points to a struct whose struct_size is set; `error` is NULL or writable.
+/// `segmentation` is a live handle; `slice` points to a struct whose struct_size is set; `error` is
+/// NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_segmentation_get_slice(
     segmentation: *const nasoseg_segmentation,
@@ -204,9 +218,12 @@ pub unsafe extern "C" fn nasoseg_segmentation_get_slice(
     unsafe {
         call(error, &[guarded!(segmentation)], || {
             let slices = &borrow(segmentation, "segmentation")?.handle.value.slices;
-            let entry = slices
-                .get(index)
-                .ok_or_else(|| Error::Argument(format!("slice index {index}: the segmentation has {} slices", slices.len())))?;
+            let entry = slices.get(index).ok_or_else(|| {
+                Error::Argument(format!(
+                    "slice index {index}: the segmentation has {} slices",
+                    slices.len()
+                ))
+            })?;
             let size = size_of::<nasoseg_segmentation_slice>();
             let value = nasoseg_segmentation_slice {
                 struct_size: size,

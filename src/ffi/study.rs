@@ -26,9 +26,10 @@ pub enum nasoseg_sequence {
     NASOSEG_SEQUENCE_T2 = 2,
 }
 
-/// The three MR sequences of one patient. Sequences are copied in; the study is brought together (checked, aligned, prepared) by the first
-/// nasoseg_detect, under a lock of its own, and kept. A study may be used by many threads at once; setting a sequence while another thread
-/// works on the study affects later calls only.
+/// The three MR sequences of one patient. Sequences are copied in; the study is brought together
+/// (checked, aligned, prepared) by the first nasoseg_detect, under a lock of its own, and kept. A
+/// study may be used by many threads at once; setting a sequence while another thread works on the
+/// study affects later calls only.
 #[allow(non_camel_case_types)]
 pub struct nasoseg_study {
     pub(crate) handle: Handle<Mutex<State>>,
@@ -42,9 +43,12 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// The study, brought together where it is not, or was with another `reslice`; `as_it_is` takes it with any.
+    /// The study, brought together where it is not, or was with another `reslice`; `as_it_is` takes
+    /// it with any.
     fn together(&mut self, options: &Options, as_it_is: bool, run: &Run<'_>) -> Result<Arc<Study>> {
-        if let Some((_, study)) = self.together.as_ref().filter(|(reslice, _)| as_it_is || *reslice == options.reslice) {
+        if let Some((_, study)) =
+            self.together.as_ref().filter(|(reslice, _)| as_it_is || *reslice == options.reslice)
+        {
             return Ok(study.clone());
         }
         let volume = |sequence: Sequence| {
@@ -55,9 +59,11 @@ impl State {
             })
         };
         let volumes = [volume(Sequence::T1)?, volume(Sequence::T1C)?, volume(Sequence::T2)?];
-        let study_options = StudyOptions { force_geometry: options.force_geometry, reslice: options.reslice };
+        let study_options =
+            StudyOptions { force_geometry: options.force_geometry, reslice: options.reslice };
         let study = Arc::new(Study::new(volumes, &study_options, run)?);
-        self.warnings = study.warnings().iter().map(|w| super::boundary::c_string(w.as_str())).collect();
+        self.warnings =
+            study.warnings().iter().map(|w| super::boundary::c_string(w.as_str())).collect();
         self.together = Some((options.reslice, study.clone()));
         Ok(study)
     }
@@ -73,7 +79,11 @@ impl State {
 ///
 /// # Safety
 /// `study` is a live handle.
-pub(crate) fn together(study: &nasoseg_study, options: &Options, run: &Run<'_>) -> Result<Arc<Study>> {
+pub(crate) fn together(
+    study: &nasoseg_study,
+    options: &Options,
+    run: &Run<'_>,
+) -> Result<Arc<Study>> {
     study.handle.value.lock().unwrap_or_else(|p| p.into_inner()).together(options, false, run)
 }
 
@@ -81,15 +91,20 @@ pub(crate) fn together(study: &nasoseg_study, options: &Options, run: &Run<'_>) 
 ///
 /// # Safety
 /// `study` is a live handle.
-pub(crate) fn as_it_is(study: &nasoseg_study, options: &Options, run: &Run<'_>) -> Result<Arc<Study>> {
+pub(crate) fn as_it_is(
+    study: &nasoseg_study,
+    options: &Options,
+    run: &Run<'_>,
+) -> Result<Arc<Study>> {
     study.handle.value.lock().unwrap_or_else(|p| p.into_inner()).together(options, true, run)
 }
 
 fn sequence(number: u32) -> Result<Sequence> {
-    Sequence::ALL
-        .get(number as usize)
-        .copied()
-        .ok_or_else(|| Error::Argument(format!("sequence {number}: NASOSEG_SEQUENCE_T1 (0), T1C (1) or T2 (2) was expected")))
+    Sequence::ALL.get(number as usize).copied().ok_or_else(|| {
+        Error::Argument(format!(
+            "sequence {number}: NASOSEG_SEQUENCE_T1 (0), T1C (1) or T2 (2) was expected"
+        ))
+    })
 }
 
 /// Makes an empty study; free it with nasoseg_study_free.
@@ -97,7 +112,10 @@ fn sequence(number: u32) -> Result<Sequence> {
 /// # Safety
 /// `study` points to writable memory; `error` is NULL or does too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_study_new(study: *mut *mut nasoseg_study, error: *mut *mut nasoseg_error) -> u32 {
+pub unsafe extern "C" fn nasoseg_study_new(
+    study: *mut *mut nasoseg_study,
+    error: *mut *mut nasoseg_error,
+) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         call(error, &[], || {
@@ -120,11 +138,13 @@ pub unsafe extern "C" fn nasoseg_study_free(study: *mut nasoseg_study) {
     }
 }
 
-/// Copies a sequence from the caller's memory. `sequence` is a nasoseg_sequence; a second call replaces the first. Voxels must be
-/// finite; a sequence whose voxels are all equal is refused by nasoseg_detect. The view is borrowed for the call and never written to.
+/// Copies a sequence from the caller's memory. `sequence` is a nasoseg_sequence; a second call
+/// replaces the first. Voxels must be finite; a sequence whose voxels are all equal is refused by
+/// nasoseg_detect. The view is borrowed for the call and never written to.
 ///
 /// # Safety
-/// `study` is a live handle; `view` is valid as nasoseg_volume_view says; `options` and `run` are NULL or live handles.
+/// `study` is a live handle; `view` is valid as nasoseg_volume_view says; `options` and `run` are
+/// NULL or live handles.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_study_set_volume(
     study: *mut nasoseg_study,
@@ -152,11 +172,13 @@ pub unsafe extern "C" fn nasoseg_study_set_volume(
     }
 }
 
-/// Reads a sequence from files: one DICOM folder, one NIfTI-1 or NRRD file, or the `count` DICOM files of one series. `paths` are UTF-8,
-/// borrowed for the call. Options: series UID, pick, allow gaps.
+/// Reads a sequence from files: one DICOM folder, one NIfTI-1 or NRRD file, or the `count` DICOM
+/// files of one series. `paths` are UTF-8, borrowed for the call. Options: series UID, pick, allow
+/// gaps.
 ///
 /// # Safety
-/// `study` is a live handle; `paths` holds `count` strings; `options` and `run` are NULL or live handles.
+/// `study` is a live handle; `paths` holds `count` strings; `options` and `run` are NULL or live
+/// handles.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_study_load(
     study: *mut nasoseg_study,
@@ -179,9 +201,10 @@ pub unsafe extern "C" fn nasoseg_study_load(
     }
 }
 
-/// Says which DICOM files a sequence in memory came from, so that a viewer's own buffer still yields an RT Structure Set on the original
-/// images. Sizes must be equal and every slice must lie within 0.01 mm of the files' (the slices may run the other way); otherwise the call
-/// fails and the sequence stays as it was. Options: series UID, pick, allow gaps.
+/// Says which DICOM files a sequence in memory came from, so that a viewer's own buffer still
+/// yields an RT Structure Set on the original images. Sizes must be equal and every slice must lie
+/// within 0.01 mm of the files' (the slices may run the other way); otherwise the call fails and
+/// the sequence stays as it was. Options: series UID, pick, allow gaps.
 ///
 /// # Safety
 /// As nasoseg_study_load.
@@ -200,8 +223,14 @@ pub unsafe extern "C" fn nasoseg_study_set_dicom_source(
         call(error, &[guarded!(study)], || {
             let handle = borrow(study, "study")?;
             let sequence = self::sequence(sequence)?;
-            let missing = || Error::Argument(format!("the study has no {sequence} yet; call nasoseg_study_set_volume first"));
-            let current = handle.handle.value.lock().unwrap_or_else(|p| p.into_inner()).volumes[sequence as usize].clone();
+            let missing = || {
+                Error::Argument(format!(
+                    "the study has no {sequence} yet; call nasoseg_study_set_volume first"
+                ))
+            };
+            let current = handle.handle.value.lock().unwrap_or_else(|p| p.into_inner()).volumes
+                [sequence as usize]
+                .clone();
             let current = current.ok_or_else(missing)?;
             let series = read_files(paths, count, options, run)?;
             let volume = Volume::clone(&current).with_dicom(&series, sequence.name())?;
@@ -213,10 +242,18 @@ pub unsafe extern "C" fn nasoseg_study_set_dicom_source(
 
 /// # Safety
 /// As [`nasoseg_study_load`].
-unsafe fn read_files(paths: *const *const c_char, count: usize, options: *const nasoseg_options, run: *const nasoseg_run) -> Result<Volume> {
+unsafe fn read_files(
+    paths: *const *const c_char,
+    count: usize,
+    options: *const nasoseg_options,
+    run: *const nasoseg_run,
+) -> Result<Volume> {
     // SAFETY: the caller's promise.
     unsafe {
-        let paths = slice(paths, count, "paths")?.iter().map(|p| path(*p, "paths")).collect::<Result<Vec<PathBuf>>>()?;
+        let paths = slice(paths, count, "paths")?
+            .iter()
+            .map(|p| path(*p, "paths"))
+            .collect::<Result<Vec<PathBuf>>>()?;
         let options = Options::of(options);
         with(run, |run| {
             run.tick(Stage::Read, 0, 1)?;
@@ -227,23 +264,31 @@ unsafe fn read_files(paths: *const *const c_char, count: usize, options: *const 
     }
 }
 
-/// Number of warnings that the user should see (sequences that look swapped, incomplete coverage, forced geometry, a tilt, reslicing), known
-/// once the study was brought together by nasoseg_detect. 0 for NULL.
+/// Number of warnings that the user should see (sequences that look swapped, incomplete coverage,
+/// forced geometry, a tilt, reslicing), known once the study was brought together by
+/// nasoseg_detect. 0 for NULL.
 ///
 /// # Safety
 /// `study` is NULL or a live handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_study_warning_count(study: *const nasoseg_study) -> usize {
     // SAFETY: the caller's promise.
-    quiet(0, || unsafe { study.as_ref() }.map(|s| s.handle.value.lock().unwrap_or_else(|p| p.into_inner()).warnings.len()))
+    quiet(0, || {
+        unsafe { study.as_ref() }
+            .map(|s| s.handle.value.lock().unwrap_or_else(|p| p.into_inner()).warnings.len())
+    })
 }
 
-/// A warning, UTF-8. Borrowed: valid until a sequence is set or the study is freed. "" beyond the last.
+/// A warning, UTF-8. Borrowed: valid until a sequence is set or the study is freed. "" beyond the
+/// last.
 ///
 /// # Safety
 /// `study` is NULL or a live handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_study_warning(study: *const nasoseg_study, index: usize) -> *const c_char {
+pub unsafe extern "C" fn nasoseg_study_warning(
+    study: *const nasoseg_study,
+    index: usize,
+) -> *const c_char {
     quiet(c"".as_ptr(), || {
         // SAFETY: the caller's promise.
         let study = unsafe { study.as_ref() }?;

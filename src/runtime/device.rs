@@ -1,6 +1,7 @@
 //! Where the graphs run.
 //!
-//! In: `cpu`, `cuda[:n]` or `auto`. Out: a [`Device`]; what was really used, and why, is a [`DeviceUsed`].
+//! In: `cpu`, `cuda[:n]` or `auto`. Out: a [`Device`]; what was really used, and why, is a
+//! [`DeviceUsed`].
 
 use std::str::FromStr;
 
@@ -29,7 +30,9 @@ impl FromStr for Device {
             "cuda" => Some(Device::Cuda(0)),
             _ => text.strip_prefix("cuda:").and_then(cuda),
         };
-        device.ok_or_else(|| Error::Argument(format!("device {text:?}: cpu, cuda, cuda:N or auto was expected")))
+        device.ok_or_else(|| {
+            Error::Argument(format!("device {text:?}: cpu, cuda, cuda:N or auto was expected"))
+        })
     }
 }
 
@@ -61,7 +64,12 @@ mod tests {
 
     #[test]
     fn names() {
-        for (text, device) in [("cpu", Device::Cpu), ("cuda", Device::Cuda(0)), ("cuda:3", Device::Cuda(3)), ("auto", Device::Auto)] {
+        for (text, device) in [
+            ("cpu", Device::Cpu),
+            ("cuda", Device::Cuda(0)),
+            ("cuda:3", Device::Cuda(3)),
+            ("auto", Device::Auto),
+        ] {
             assert_eq!(text.parse::<Device>().unwrap(), device);
         }
         for text in ["", "gpu", "cuda:", "cuda:-1", "CPU"] {

@@ -1,7 +1,8 @@
 //! ONNX Runtime, found and loaded at run time, once per process.
 //!
-//! In: an explicit path or the places that [`search`] lists. Out: the process's one [`Runtime`], kept for ever: ONNX Runtime can neither be
-//! unloaded nor replaced, so a second, different path is refused.
+//! In: an explicit path or the places that [`search`] lists. Out: the process's one [`Runtime`],
+//! kept for ever: ONNX Runtime can neither be unloaded nor replaced, so a second, different path is
+//! refused.
 
 pub mod device;
 pub mod networks;
@@ -40,8 +41,8 @@ impl Runtime {
     /// The process's ONNX Runtime, loaded on first use. `explicit` comes before all other places.
     ///
     /// # Errors
-    /// [`Error::Runtime`] where nothing usable is found (every place looked in is named), where the library is older than 1.23 or not ONNX
-    /// Runtime, or where another one is loaded already.
+    /// [`Error::Runtime`] where nothing usable is found (every place looked in is named), where the
+    /// library is older than 1.23 or not ONNX Runtime, or where another one is loaded already.
     pub fn get(explicit: Option<&Path>) -> Result<&'static Runtime> {
         let _guard = LOADING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(runtime) = RUNTIME.get() {
@@ -90,7 +91,8 @@ impl Runtime {
 /// Where ONNX Runtime is looked for, in order, and what was there.
 pub fn search(explicit: Option<&Path>) -> Vec<(String, Option<PathBuf>)> {
     let named = |path: &Path| {
-        let found = if path.is_dir() { in_folder(path) } else { path.is_file().then(|| path.to_owned()) };
+        let found =
+            if path.is_dir() { in_folder(path) } else { path.is_file().then(|| path.to_owned()) };
         found.map(|p| canonical(&p))
     };
     if let Some(path) = explicit {
@@ -111,14 +113,21 @@ pub fn search(explicit: Option<&Path>) -> Vec<(String, Option<PathBuf>)> {
         Some(environment) => {
             let folders = platform::wheel_folders(&environment);
             if folders.is_empty() {
-                places.push((format!("the active virtual environment: {} (no Python there)", environment.display()), None));
+                places.push((
+                    format!(
+                        "the active virtual environment: {} (no Python there)",
+                        environment.display()
+                    ),
+                    None,
+                ));
             }
             for path in folders {
                 let found = in_folder(&path).map(|p| canonical(&p));
                 places.push((format!("the active virtual environment: {}", path.display()), found));
             }
         }
-        None => places.push(("the active virtual environment: none (VIRTUAL_ENV is not set)".into(), None)),
+        None => places
+            .push(("the active virtual environment: none (VIRTUAL_ENV is not set)".into(), None)),
     }
     places
 }
@@ -159,13 +168,20 @@ fn version_of(path: &Path) -> Result<String> {
         get_api: *const libc::c_void,
         get_version_string: Option<unsafe extern "C" fn() -> *const libc::c_char>,
     }
-    let foreign =
-        || wrong(format!("{}: not ONNX Runtime (no OrtGetApiBase in it). Give the path of onnxruntime's shared library", path.display()));
-    // SAFETY: the caller asked for this library to be loaded; its initialisers run as they would in any program that links it.
-    let library = unsafe { libloading::Library::new(path) }
-        .map_err(|e| caused(format!("{}: cannot be loaded as a shared library", path.display()), e))?;
+    let foreign = || {
+        wrong(format!(
+            "{}: not ONNX Runtime (no OrtGetApiBase in it). Give the path of onnxruntime's shared library",
+            path.display()
+        ))
+    };
+    // SAFETY: the caller asked for this library to be loaded; its initialisers run as they would in
+    // any program that links it.
+    let library = unsafe { libloading::Library::new(path) }.map_err(|e| {
+        caused(format!("{}: cannot be loaded as a shared library", path.display()), e)
+    })?;
     let version = {
-        // SAFETY: OrtGetApiBase is ONNX Runtime's documented entry; the struct's first two members are fixed by its ABI.
+        // SAFETY: OrtGetApiBase is ONNX Runtime's documented entry; the struct's first two members
+        // are fixed by its ABI.
         let entry: libloading::Symbol<'_, unsafe extern "C" fn() -> *const ApiBase> =
             unsafe { library.get(b"OrtGetApiBase\0") }.map_err(|_| foreign())?;
         // SAFETY: as above; null is checked, the string is static.
@@ -183,7 +199,10 @@ fn version_of(path: &Path) -> Result<String> {
     let mut numbers = version.split('.').map(|n| n.parse::<u32>().unwrap_or(0));
     let (major, minor) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if (major, minor) < (1, OLDEST_MINOR) {
-        return Err(wrong(format!("{}: ONNX Runtime {version}; 1.{OLDEST_MINOR} or later is needed. Update it", path.display())));
+        return Err(wrong(format!(
+            "{}: ONNX Runtime {version}; 1.{OLDEST_MINOR} or later is needed. Update it",
+            path.display()
+        )));
     }
     Ok(version)
 }

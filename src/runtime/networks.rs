@@ -1,8 +1,9 @@
 //! The bundle's graphs, opened, checked and run.
 //!
-//! In: a [`Bundle`] and a [`Device`]. Out: [`Networks`], whose runs take slices [S, 3, G, G] and boxes, or patches of a volume, and give features,
-//! Q values, proposed boxes and probabilities. A session runs one call at a time (a mutex each, held for one model run); more sessions, each with its own copy of the
-//! weights, only where the options ask for them.
+//! In: a [`Bundle`] and a [`Device`]. Out: [`Networks`], whose runs take slices [S, 3, G, G] and
+//! boxes, or patches of a volume, and give features, Q values, proposed boxes and probabilities. A
+//! session runs one call at a time (a mutex each, held for one model run); more sessions, each with
+//! its own copy of the weights, only where the options ask for them.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
@@ -21,14 +22,31 @@ use crate::runtime::{Device, DeviceUsed, Runtime, Watch, platform};
 /// The graphs as detection and segmentation see them.
 pub trait Graphs {
     /// Features [N, F] of `boxes` on the slices that `index` names; images [S, 3, G, G].
-    fn trunk(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array2<f32>>;
+    fn trunk(
+        &self,
+        images: ArrayView4<'_, f32>,
+        boxes: &[[f32; 4]],
+        index: &[i64],
+    ) -> Result<Array2<f32>>;
     /// Q values [N, A] from global and local features [N, F] and history [N, h * A].
-    fn q_head(&self, global: ArrayView2<'_, f32>, local: ArrayView2<'_, f32>, history: ArrayView2<'_, f32>) -> Result<Array2<f32>>;
-    /// Boxes [S, K, 4] and scores [S, K] of slices [S, 3, G, G]; a graph may be made for S = 1 only.
+    fn q_head(
+        &self,
+        global: ArrayView2<'_, f32>,
+        local: ArrayView2<'_, f32>,
+        history: ArrayView2<'_, f32>,
+    ) -> Result<Array2<f32>>;
+    /// Boxes [S, K, 4] and scores [S, K] of slices [S, 3, G, G]; a graph may be made for S = 1
+    /// only.
     fn proposals(&self, images: ArrayView4<'_, f32>) -> Result<(Array3<f32>, Array2<f32>)>;
     /// Probabilities [N, 1, C, C].
-    fn segmenter(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array4<f32>>;
-    /// Probabilities [N, 1, D, H, W] of patches [N, 3, D, H, W]; a graph may be made for N = 1 only.
+    fn segmenter(
+        &self,
+        images: ArrayView4<'_, f32>,
+        boxes: &[[f32; 4]],
+        index: &[i64],
+    ) -> Result<Array4<f32>>;
+    /// Probabilities [N, 1, D, H, W] of patches [N, 3, D, H, W]; a graph may be made for N = 1
+    /// only.
     fn volume(&self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>>;
 }
 
@@ -51,7 +69,11 @@ pub struct GraphWork {
 impl GraphWork {
     /// The work done since an earlier snapshot.
     pub fn since(self, earlier: GraphWork) -> GraphWork {
-        GraphWork { runs: self.runs - earlier.runs, rows: self.rows - earlier.rows, seconds: self.seconds - earlier.seconds }
+        GraphWork {
+            runs: self.runs - earlier.runs,
+            rows: self.rows - earlier.rows,
+            seconds: self.seconds - earlier.seconds,
+        }
     }
 }
 
@@ -79,7 +101,10 @@ impl Work {
 
     /// Seconds inside ONNX Runtime.
     pub fn seconds(&self) -> f64 {
-        [self.trunk, self.q_head, self.proposals, self.segmenter].iter().map(|graph| graph.seconds).sum()
+        [self.trunk, self.q_head, self.proposals, self.segmenter]
+            .iter()
+            .map(|graph| graph.seconds)
+            .sum()
     }
 }
 
@@ -111,7 +136,8 @@ pub struct NetworkOptions {
     pub device: Device,
     /// Threads inside one model run; 0 lets ONNX Runtime decide (all cores).
     pub threads: usize,
-    /// Model runs that may go at once; 0 and 1 are one. Each costs a copy of the weights and its working memory.
+    /// Model runs that may go at once; 0 and 1 are one. Each costs a copy of the weights and its
+    /// working memory.
     pub concurrent_runs: usize,
 }
 
@@ -119,39 +145,62 @@ impl Networks {
     /// Opens the bundle's graphs and checks their signatures.
     ///
     /// # Errors
-    /// [`Error::Bundle`] for a damaged file or a graph of another signature, [`Error::Device`] for a named device that cannot start,
-    /// [`Error::Runtime`] where ONNX Runtime refuses a graph.
-    pub fn open(runtime: &'static Runtime, bundle: &Bundle, options: &NetworkOptions) -> Result<Self> {
+    /// [`Error::Bundle`] for a damaged file or a graph of another signature, [`Error::Device`] for
+    /// a named device that cannot start, [`Error::Runtime`] where ONNX Runtime refuses a graph.
+    pub fn open(
+        runtime: &'static Runtime,
+        bundle: &Bundle,
+        options: &NetworkOptions,
+    ) -> Result<Self> {
         let requested = options.device.to_string();
-        let used =
-            |device: Device, fallback: Option<String>| DeviceUsed { requested: requested.clone(), used: device.to_string(), fallback };
+        let used = |device: Device, fallback: Option<String>| DeviceUsed {
+            requested: requested.clone(),
+            used: device.to_string(),
+            fallback,
+        };
         let networks = match options.device {
-            Device::Auto if runtime.has_cuda() => match Self::open_on(runtime, bundle, options, Device::Cuda(0)) {
-                Ok(graphs) => Networks { graphs, device: used(Device::Cuda(0), None) },
-                Err(error @ Error::Device { .. }) => {
-                    let graphs = Self::open_on(runtime, bundle, options, Device::Cpu)?;
-                    Networks { graphs, device: used(Device::Cpu, Some(error.chain())) }
+            Device::Auto if runtime.has_cuda() => {
+                match Self::open_on(runtime, bundle, options, Device::Cuda(0)) {
+                    Ok(graphs) => Networks { graphs, device: used(Device::Cuda(0), None) },
+                    Err(error @ Error::Device { .. }) => {
+                        let graphs = Self::open_on(runtime, bundle, options, Device::Cpu)?;
+                        Networks { graphs, device: used(Device::Cpu, Some(error.chain())) }
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
-            },
+            }
             Device::Auto => {
                 let graphs = Self::open_on(runtime, bundle, options, Device::Cpu)?;
-                let reason = format!("this ONNX Runtime ({}) was built without CUDA", runtime.path().display());
+                let reason = format!(
+                    "this ONNX Runtime ({}) was built without CUDA",
+                    runtime.path().display()
+                );
                 Networks { graphs, device: used(Device::Cpu, Some(reason)) }
             }
-            device => Networks { graphs: Self::open_on(runtime, bundle, options, device)?, device: used(device, None) },
+            device => Networks {
+                graphs: Self::open_on(runtime, bundle, options, device)?,
+                device: used(device, None),
+            },
         };
         platform::trim_memory();
         Ok(networks)
     }
 
-    fn open_on(runtime: &'static Runtime, bundle: &Bundle, options: &NetworkOptions, device: Device) -> Result<Opened> {
+    fn open_on(
+        runtime: &'static Runtime,
+        bundle: &Bundle,
+        options: &NetworkOptions,
+        device: Device,
+    ) -> Result<Opened> {
         let manifest = bundle.manifest();
         let grid = manifest.input.grid as i64;
         let open = |file: &str| Graph::open(runtime, bundle, file, options, device);
         let float = |name, shape: &[i64]| Port::new(name, TensorElementType::Float32, shape);
-        let on_boxes =
-            [float("images", &[ANY, 3, grid, grid]), float("boxes", &[ANY, 4]), Port::new("image_index", TensorElementType::Int64, &[ANY])];
+        let on_boxes = [
+            float("images", &[ANY, 3, grid, grid]),
+            float("boxes", &[ANY, 4]),
+            Port::new("image_index", TensorElementType::Int64, &[ANY]),
+        ];
         let (mut agent, mut proposals) = (None, None);
         match &manifest.detector {
             Detector::Whole {} | Detector::Fixed { .. } => (),
@@ -162,7 +211,11 @@ impl Networks {
                 let head = open(&numbers.q_head)?;
                 let history = numbers.history as i64 * a;
                 head.check(
-                    &[float("global", &[ANY, f]), float("local", &[ANY, f]), float("history", &[ANY, history])],
+                    &[
+                        float("global", &[ANY, f]),
+                        float("local", &[ANY, f]),
+                        float("history", &[ANY, history]),
+                    ],
                     &[float("q", &[ANY, a])],
                 )?;
                 agent = Some((trunk, head));
@@ -170,7 +223,10 @@ impl Networks {
             Detector::Proposals(numbers) => {
                 let graph = open(&numbers.graph)?;
                 // One slice at a time: a graph made for one only will do.
-                graph.check(&[float("images", &[1, 3, grid, grid])], &[float("boxes", &[1, SOME, 4]), float("scores", &[1, SOME])])?;
+                graph.check(
+                    &[float("images", &[1, 3, grid, grid])],
+                    &[float("boxes", &[1, SOME, 4]), float("scores", &[1, SOME])],
+                )?;
                 proposals = Some(graph);
             }
         }
@@ -183,7 +239,10 @@ impl Networks {
             SegmenterKind::Volume(window) => {
                 let [d, h, w] = window.patch.map(|side| side as i64);
                 // One patch at a time, likewise.
-                segmenter.check(&[float("volume", &[1, 3, d, h, w])], &[float("probability", &[1, 1, d, h, w])])?;
+                segmenter.check(
+                    &[float("volume", &[1, 3, d, h, w])],
+                    &[float("probability", &[1, 1, d, h, w])],
+                )?;
             }
         }
         Ok(Opened { agent, proposals, segmenter })
@@ -213,11 +272,21 @@ impl Networks {
 }
 
 impl Graphs for Networks {
-    fn trunk(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array2<f32>> {
+    fn trunk(
+        &self,
+        images: ArrayView4<'_, f32>,
+        boxes: &[[f32; 4]],
+        index: &[i64],
+    ) -> Result<Array2<f32>> {
         self.watched(&Watch::default()).trunk(images, boxes, index)
     }
 
-    fn q_head(&self, global: ArrayView2<'_, f32>, local: ArrayView2<'_, f32>, history: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+    fn q_head(
+        &self,
+        global: ArrayView2<'_, f32>,
+        local: ArrayView2<'_, f32>,
+        history: ArrayView2<'_, f32>,
+    ) -> Result<Array2<f32>> {
         self.watched(&Watch::default()).q_head(global, local, history)
     }
 
@@ -225,7 +294,12 @@ impl Graphs for Networks {
         self.watched(&Watch::default()).proposals(images)
     }
 
-    fn segmenter(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array4<f32>> {
+    fn segmenter(
+        &self,
+        images: ArrayView4<'_, f32>,
+        boxes: &[[f32; 4]],
+        index: &[i64],
+    ) -> Result<Array4<f32>> {
         self.watched(&Watch::default()).segmenter(images, boxes, index)
     }
 
@@ -241,11 +315,21 @@ pub struct Watched<'a> {
 }
 
 impl Graphs for Watched<'_> {
-    fn trunk(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array2<f32>> {
+    fn trunk(
+        &self,
+        images: ArrayView4<'_, f32>,
+        boxes: &[[f32; 4]],
+        index: &[i64],
+    ) -> Result<Array2<f32>> {
         self.networks.agent()?.0.run_on_boxes(self.watch, images, boxes, index, "features")
     }
 
-    fn q_head(&self, global: ArrayView2<'_, f32>, local: ArrayView2<'_, f32>, history: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+    fn q_head(
+        &self,
+        global: ArrayView2<'_, f32>,
+        local: ArrayView2<'_, f32>,
+        history: ArrayView2<'_, f32>,
+    ) -> Result<Array2<f32>> {
         let graph = &self.networks.agent()?.1;
         graph.timed(self.watch, global.nrows(), |session, options| {
             let inputs = ort::inputs! {
@@ -258,7 +342,12 @@ impl Graphs for Watched<'_> {
     }
 
     fn proposals(&self, images: ArrayView4<'_, f32>) -> Result<(Array3<f32>, Array2<f32>)> {
-        let graph = self.networks.graphs.proposals.as_ref().ok_or_else(|| Error::Internal("this bundle proposes no boxes".into()))?;
+        let graph = self
+            .networks
+            .graphs
+            .proposals
+            .as_ref()
+            .ok_or_else(|| Error::Internal("this bundle proposes no boxes".into()))?;
         graph.timed(self.watch, images.shape()[0], |session, options| {
             let inputs = ort::inputs! { "images" => TensorRef::from_array_view(images)? };
             let outputs = run(session, options, inputs)?;
@@ -266,7 +355,12 @@ impl Graphs for Watched<'_> {
         })
     }
 
-    fn segmenter(&self, images: ArrayView4<'_, f32>, boxes: &[[f32; 4]], index: &[i64]) -> Result<Array4<f32>> {
+    fn segmenter(
+        &self,
+        images: ArrayView4<'_, f32>,
+        boxes: &[[f32; 4]],
+        index: &[i64],
+    ) -> Result<Array4<f32>> {
         self.networks.graphs.segmenter.run_on_boxes(self.watch, images, boxes, index, "probability")
     }
 
@@ -279,7 +373,10 @@ impl Graphs for Watched<'_> {
 }
 
 /// An output by its name.
-fn array<D: ndarray::Dimension>(outputs: &SessionOutputs<'_>, name: &str) -> std::result::Result<ndarray::Array<f32, D>, RunError> {
+fn array<D: ndarray::Dimension>(
+    outputs: &SessionOutputs<'_>,
+    name: &str,
+) -> std::result::Result<ndarray::Array<f32, D>, RunError> {
     Ok(outputs[name].try_extract_array::<f32>()?.into_dimensionality::<D>()?.to_owned())
 }
 
@@ -298,13 +395,23 @@ fn run<'o, 'i, 'v: 'i, const N: usize>(
 type RunError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Graph {
-    fn open(runtime: &'static Runtime, bundle: &Bundle, file: &str, options: &NetworkOptions, device: Device) -> Result<Self> {
+    fn open(
+        runtime: &'static Runtime,
+        bundle: &Bundle,
+        file: &str,
+        options: &NetworkOptions,
+        device: Device,
+    ) -> Result<Self> {
         let bytes = bundle.file(file)?;
         let name = bundle.dir().join(file).display().to_string();
-        let refused =
-            |e: &dyn std::fmt::Display| Error::Runtime { message: format!("{name}: ONNX Runtime refuses this graph: {e}"), source: None };
+        let refused = |e: &dyn std::fmt::Display| Error::Runtime {
+            message: format!("{name}: ONNX Runtime refuses this graph: {e}"),
+            source: None,
+        };
         let session = || Self::session(runtime, &bytes, options.threads, device, &refused);
-        let sessions = (0..options.concurrent_runs.max(1)).map(|_| session().map(Mutex::new)).collect::<Result<Vec<_>>>()?;
+        let sessions = (0..options.concurrent_runs.max(1))
+            .map(|_| session().map(Mutex::new))
+            .collect::<Result<Vec<_>>>()?;
         Ok(Graph { name, sessions, next: AtomicUsize::new(0), counter: Counter::default() })
     }
 
@@ -320,7 +427,8 @@ impl Graph {
             builder = builder.with_intra_threads(threads).map_err(|e| refused(&e))?;
         }
         if device == Device::Cpu {
-            // A pattern is a block planned for each number of rows, beside the memory that is there: a sixth more in all, no time saved.
+            // A pattern is a block planned for each number of rows, beside the memory that is
+            // there: a sixth more in all, no time saved.
             builder = builder.with_memory_pattern(false).map_err(|e| refused(&e))?;
         }
         if let Device::Cuda(n) = device {
@@ -332,7 +440,9 @@ impl Graph {
                 .with_tf32(false)
                 .build()
                 .error_on_failure();
-            builder = builder.with_execution_providers([provider]).map_err(|e| no_cuda(n, runtime, &e))?;
+            builder = builder
+                .with_execution_providers([provider])
+                .map_err(|e| no_cuda(n, runtime, &e))?;
         }
         match (builder.commit_from_memory(bytes), device) {
             (Ok(session), _) => Ok(session),
@@ -356,7 +466,8 @@ impl Graph {
 
     fn check(&self, inputs: &[Port], outputs: &[Port]) -> Result<()> {
         let session = self.acquire();
-        let list = |ports: &[Port]| ports.iter().map(|p| p.to_string()).collect::<Vec<_>>().join(", ");
+        let list =
+            |ports: &[Port]| ports.iter().map(|p| p.to_string()).collect::<Vec<_>>().join(", ");
         let mismatch = |found: String| {
             Error::bundle(format!(
                 "{}: the graph's signature is {found}, but inputs {} and outputs {} were expected (docs/bundle.md). Export the bundle again",
@@ -367,13 +478,21 @@ impl Graph {
         };
         let describe = || {
             let ports = |outlets: &[ort::value::Outlet]| -> String {
-                outlets.iter().map(|o| format!("{} {}", o.name(), o.dtype())).collect::<Vec<_>>().join(", ")
+                outlets
+                    .iter()
+                    .map(|o| format!("{} {}", o.name(), o.dtype()))
+                    .collect::<Vec<_>>()
+                    .join(", ")
             };
             format!("inputs {}; outputs {}", ports(session.inputs()), ports(session.outputs()))
         };
         let same = session.inputs().len() == inputs.len()
-            && inputs.iter().all(|port| session.inputs().iter().any(|o| port.fits(o.name(), o.dtype())))
-            && outputs.iter().all(|port| session.outputs().iter().any(|o| port.fits(o.name(), o.dtype())));
+            && inputs
+                .iter()
+                .all(|port| session.inputs().iter().any(|o| port.fits(o.name(), o.dtype())))
+            && outputs
+                .iter()
+                .all(|port| session.outputs().iter().any(|o| port.fits(o.name(), o.dtype())));
         if same { Ok(()) } else { Err(mismatch(describe())) }
     }
 
@@ -404,10 +523,15 @@ impl Graph {
     ) -> Result<T> {
         let mut session = self.acquire();
         let start = Instant::now();
-        let (out, cancelled) = watch.run(|options| fault::model_run().map_err(RunError::from).and_then(|()| run(&mut session, options)));
+        let (out, cancelled) = watch.run(|options| {
+            fault::model_run().map_err(RunError::from).and_then(|()| run(&mut session, options))
+        });
         let out = out.map_err(|source| match cancelled {
             true => Error::Cancelled,
-            false => Error::Runtime { message: format!("{}: a model run failed", self.name), source: Some(source) },
+            false => Error::Runtime {
+                message: format!("{}: a model run failed", self.name),
+                source: Some(source),
+            },
         })?;
         self.counter.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
         self.counter.runs.fetch_add(1, Ordering::Relaxed);

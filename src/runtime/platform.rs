@@ -1,10 +1,12 @@
-//! The one place that knows operating systems: library names, where a Python wheel keeps them, where this library lies, memory given back.
+//! The one place that knows operating systems: library names, where a Python wheel keeps them,
+//! where this library lies, memory given back.
 //!
 //! Linux is tested; macOS and Windows follow their documented conventions.
 
 use std::path::{Path, PathBuf};
 
-/// Whether a file name is ONNX Runtime's shared library: `libonnxruntime.so[.1.x.y]`, `libonnxruntime[.1.x.y].dylib`, `onnxruntime.dll`.
+/// Whether a file name is ONNX Runtime's shared library: `libonnxruntime.so[.1.x.y]`,
+/// `libonnxruntime[.1.x.y].dylib`, `onnxruntime.dll`.
 pub fn is_onnxruntime(name: &str) -> bool {
     if cfg!(windows) {
         name.eq_ignore_ascii_case("onnxruntime.dll")
@@ -35,12 +37,14 @@ pub fn wheel_folders(environment: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// The file that this code was loaded from: the shared library, or the executable where it is linked in.
+/// The file that this code was loaded from: the shared library, or the executable where it is
+/// linked in.
 pub fn own_file() -> Option<PathBuf> {
     #[cfg(unix)]
     {
         use std::os::unix::ffi::OsStrExt;
-        // SAFETY: dladdr fills `info` for an address of this very module; the name it gives outlives the module.
+        // SAFETY: dladdr fills `info` for an address of this very module; the name it gives
+        // outlives the module.
         unsafe {
             let mut info: libc::Dl_info = std::mem::zeroed();
             let address = own_file as fn() -> Option<PathBuf> as *const libc::c_void;

@@ -1,8 +1,9 @@
 //! A cancel that does not wait for a long model run to end.
 //!
-//! In: the cancel token of a call. Out: ONNX Runtime's terminate flag, set for the run under way within [`EVERY`] after the token. The token
-//! stays a plain flag, which a signal handler may set, so that a thread has to look at it: it lives as long as the call, and only where the
-//! call has a token.
+//! In: the cancel token of a call. Out: ONNX Runtime's terminate flag, set for the run under way
+//! within [`EVERY`] after the token. The token stays a plain flag, which a signal handler may set,
+//! so that a thread has to look at it: it lives as long as the call, and only where the call has a
+//! token.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -32,12 +33,15 @@ struct State {
 }
 
 impl Watch {
-    /// Calls `body` with a watch over `token`. Where no thread can be had, a cancel takes effect when the run ends.
+    /// Calls `body` with a watch over `token`. Where no thread can be had, a cancel takes effect
+    /// when the run ends.
     pub fn over<T>(token: Option<&CancelToken>, body: impl FnOnce(&Watch) -> T) -> T {
         let watch = Watch::default();
         let Some(token) = token else { return body(&watch) };
         std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("nasoseg-cancel".into()).spawn_scoped(scope, || watch.look(token));
+            let thread = std::thread::Builder::new()
+                .name("nasoseg-cancel".into())
+                .spawn_scoped(scope, || watch.look(token));
             watch.lock().watched = thread.is_ok();
             // Ends the thread when `body` is left, by a panic too.
             let _end = End(&watch);
@@ -45,7 +49,8 @@ impl Watch {
         })
     }
 
-    /// Makes one model run. Gives its outcome, and whether the token ended it: that is the token's to say, not an error code's.
+    /// Makes one model run. Gives its outcome, and whether the token ended it: that is the token's
+    /// to say, not an error code's.
     pub fn run<T>(&self, body: impl FnOnce(Option<&RunOptions>) -> T) -> (T, bool) {
         if !self.lock().watched {
             return (body(None), false);
@@ -99,7 +104,10 @@ mod tests {
     fn the_thread_ends_with_the_call_whatever_ends_that() {
         let token = CancelToken::new();
         assert_eq!(Watch::over(Some(&token), |_| 7), 7);
-        assert_eq!(Watch::over(None, |watch| watch.run(|options| options.is_none())), (true, false));
+        assert_eq!(
+            Watch::over(None, |watch| watch.run(|options| options.is_none())),
+            (true, false)
+        );
         let panic = std::panic::catch_unwind(|| Watch::over(Some(&token), |_| panic!("test")));
         assert!(panic.is_err());
     }

@@ -1,8 +1,10 @@
 //! The probability on a slice, and between slices.
 //!
-//! In: what the segmenter gave around its box, one [`Crop`] per slice. Out: the probability at any place: bilinear between the crop's pixel
-//! centres, its border pixels held beyond them, 0 outside the box; linear from slice to slice where T1C was resliced. Crop, grid and slice
-//! transforms are composed, so every probability is interpolated once in the plane, from the segmenter's own pixels.
+//! In: what the segmenter gave around its box, one [`Crop`] per slice. Out: the probability at any
+//! place: bilinear between the crop's pixel centres, its border pixels held beyond them, 0 outside
+//! the box; linear from slice to slice where T1C was resliced. Crop, grid and slice transforms are
+//! composed, so every probability is interpolated once in the plane, from the segmenter's own
+//! pixels.
 
 use std::ops::Range;
 
@@ -20,16 +22,21 @@ use crate::study::prepare::Fit;
 pub struct Crop {
     pub slice: usize,
     pub probability: Array2<f32>,
-    /// x0, y0, x1, y1 that the probability's pixels fill: pixel u is centred at x0 + (u + 0.5)(x1 - x0) / columns.
+    /// x0, y0, x1, y1 that the probability's pixels fill: pixel u is centred at x0 + (u + 0.5)(x1 -
+    /// x0) / columns.
     pub extent: [f64; 4],
     /// Outside of it there is nothing: the extent itself, or a part of it.
     pub bounding_box: BoundingBox,
 }
 
 impl Crop {
-    /// Continuous index of the crop's pixels at a coordinate of the grid along `axis` (0: columns, 1: rows); `None` outside the box.
+    /// Continuous index of the crop's pixels at a coordinate of the grid along `axis` (0: columns,
+    /// 1: rows); `None` outside the box.
     fn index(&self, axis: usize, g: f64) -> Option<f64> {
-        let (inside, [low, high]) = (self.bounding_box.0[axis]..=self.bounding_box.0[axis + 2], [self.extent[axis], self.extent[axis + 2]]);
+        let (inside, [low, high]) = (
+            self.bounding_box.0[axis]..=self.bounding_box.0[axis + 2],
+            [self.extent[axis], self.extent[axis + 2]],
+        );
         inside.contains(&g).then(|| (g - low) * self.size(axis) as f64 / (high - low) - 0.5)
     }
 
@@ -37,11 +44,13 @@ impl Crop {
         self.probability.shape()[1 - axis]
     }
 
-    /// Samples the probability at a slice's pixel centres; what lies outside the box is left as it is. Gives the rows and columns of the slice
-    /// that lie inside.
+    /// Samples the probability at a slice's pixel centres; what lies outside the box is left as it
+    /// is. Gives the rows and columns of the slice that lie inside.
     pub fn sample(&self, fit: &Fit, plane: ArrayViewMut2<'_, f32>) -> [Range<usize>; 2] {
         let taps = |axis: usize, count: usize| {
-            Taps::new(count, self.size(axis), |at| self.index(axis, fit.to_grid(at as f64 + 0.5, at as f64 + 0.5)[axis]))
+            Taps::new(count, self.size(axis), |at| {
+                self.index(axis, fit.to_grid(at as f64 + 0.5, at as f64 + 0.5)[axis])
+            })
         };
         let rows = taps(1, plane.nrows());
         let columns = taps(0, plane.ncols());
@@ -54,7 +63,13 @@ impl Crop {
         let [x, y] = fit.to_grid(i + 0.5, j + 0.5);
         let (Some(u), Some(v)) = (self.index(0, x), self.index(1, y)) else { return 0.0 };
         let (across, down) = (Tap::new(u, self.size(0)), Tap::new(v, self.size(1)));
-        let row = |v: usize| mix(self.probability[[v, across.low]], self.probability[[v, across.high]], across.weight);
+        let row = |v: usize| {
+            mix(
+                self.probability[[v, across.low]],
+                self.probability[[v, across.high]],
+                across.weight,
+            )
+        };
         mix(row(down.low), row(down.high), down.weight)
     }
 
@@ -64,17 +79,22 @@ impl Crop {
             let [low, high] = [self.extent[axis], self.extent[axis + 2]];
             let pixel = (high - low) / self.size(axis) as f64;
             let inside = self.bounding_box.0[axis]..=self.bounding_box.0[axis + 2];
-            let mut all = (0..self.size(axis)).filter(|n| inside.contains(&(low + (*n as f64 + 0.5) * pixel)));
+            let mut all = (0..self.size(axis))
+                .filter(|n| inside.contains(&(low + (*n as f64 + 0.5) * pixel)));
             let first = all.next()?;
             Some((first, all.next_back().unwrap_or(first)))
         };
-        let (Some((left, right)), Some((top, bottom))) = (centred(0), centred(1)) else { return false };
+        let (Some((left, right)), Some((top, bottom))) = (centred(0), centred(1)) else {
+            return false;
+        };
         let over = |v: usize, u: usize| self.probability[[v, u]] >= threshold;
-        (left..=right).any(|u| over(top, u) || over(bottom, u)) || (top..=bottom).any(|v| over(v, left) || over(v, right))
+        (left..=right).any(|u| over(top, u) || over(bottom, u))
+            || (top..=bottom).any(|v| over(v, left) || over(v, right))
     }
 }
 
-/// The probability at the voxel centres of `target`, from crops on the evenly spaced slices of `axial`; 0 where a slice has none.
+/// The probability at the voxel centres of `target`, from crops on the evenly spaced slices of
+/// `axial`; 0 where a slice has none.
 pub fn onto(crops: &[Crop], fit: &Fit, axial: &Grid, target: &Grid) -> Array3<f32> {
     let mut by_slice: Vec<Option<&Crop>> = vec![None; axial.size()[2]];
     for crop in crops {
@@ -88,9 +108,12 @@ pub fn onto(crops: &[Crop], fit: &Fit, axial: &Grid, target: &Grid) -> Array3<f3
     out.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(k, mut plane)| {
         for (j, mut row) in plane.rows_mut().into_iter().enumerate() {
             // The index is affine along a row: two ends are enough.
-            let [start, end] = [0, last].map(|i| locator.index(target.point(i as f64, j as f64, k)));
+            let [start, end] =
+                [0, last].map(|i| locator.index(target.point(i as f64, j as f64, k)));
             for (i, value) in row.iter_mut().enumerate() {
-                let [x, y, z] = std::array::from_fn(|a| start[a] + (end[a] - start[a]) * (i as f64 / last.max(1) as f64));
+                let [x, y, z] = std::array::from_fn(|a| {
+                    start[a] + (end[a] - start[a]) * (i as f64 / last.max(1) as f64)
+                });
                 // The outermost slices hold for what rounding left beyond them.
                 let z = z.clamp(0.0, top as f64);
                 let below = z as usize;
@@ -109,12 +132,18 @@ mod tests {
     use super::*;
     use crate::bundle::manifest::FitKind;
 
-    /// A disc drawn on a crop's own grid comes back on the slice with its centroid within 0.05 pixel, for odd sizes, non-square slices,
-    /// anisotropic pixels and fractional boxes.
+    /// A disc drawn on a crop's own grid comes back on the slice with its centroid within 0.05
+    /// pixel, for odd sizes, non-square slices, anisotropic pixels and fractional boxes.
     #[test]
     fn a_disc_comes_back_where_it_was() {
-        for (ni, nj, dx, dy) in [(301, 256, 0.9, 0.5), (384, 384, 0.74, 0.74), (255, 511, 0.8, 0.8)] {
-            let affine = [[dx, 0.0, 0.0, 0.0], [0.0, dy, 0.0, 0.0], [0.0, 0.0, 5.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
+        for (ni, nj, dx, dy) in [(301, 256, 0.9, 0.5), (384, 384, 0.74, 0.74), (255, 511, 0.8, 0.8)]
+        {
+            let affine = [
+                [dx, 0.0, 0.0, 0.0],
+                [0.0, dy, 0.0, 0.0],
+                [0.0, 0.0, 5.0, 0.0],
+                [0.0, 0.0, 0.0, 1.0],
+            ];
             let grid = Grid::from_affine([ni, nj, 2], &affine).unwrap();
             for kind in [FitKind::Stretch, FitKind::Pad, FitKind::Mm { pixel_mm: 0.74 }] {
                 let fit = Fit::new(&kind, 384, &grid);
@@ -126,11 +155,13 @@ mod tests {
                     let x = x0 + (u as f64 + 0.5) * (x1 - x0) / c as f64;
                     let y = y0 + (v as f64 + 0.5) * (y1 - y0) / c as f64;
                     let r = ((x - cx).powi(2) + (y - cy).powi(2)).sqrt();
-                    // A smooth edge, one grid pixel wide or more, so that the centroid is well defined on any sampling.
+                    // A smooth edge, one grid pixel wide or more, so that the centroid is well
+                    // defined on any sampling.
                     (1.0 / (1.0 + ((r - 25.0) / 1.5).exp())) as f32
                 });
                 let mut plane = Array2::zeros((nj, ni));
-                Crop { slice: 0, probability, extent: bounding_box.0, bounding_box }.sample(&fit, plane.view_mut());
+                Crop { slice: 0, probability, extent: bounding_box.0, bounding_box }
+                    .sample(&fit, plane.view_mut());
                 let (mut sx, mut sy, mut s) = (0.0, 0.0, 0.0);
                 for ((j, i), p) in plane.indexed_iter() {
                     s += f64::from(*p);
@@ -150,16 +181,31 @@ mod tests {
 
     #[test]
     fn outside_the_box_is_zero() {
-        let grid =
-            Grid::from_affine([32, 32, 2], &[[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 5.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
-                .unwrap();
+        let grid = Grid::from_affine(
+            [32, 32, 2],
+            &[
+                [1.0, 0.0, 0.0, 0.0],
+                [0.0, 1.0, 0.0, 0.0],
+                [0.0, 0.0, 5.0, 0.0],
+                [0.0, 0.0, 0.0, 1.0],
+            ],
+        )
+        .unwrap();
         let fit = Fit::new(&FitKind::Mm { pixel_mm: 1.0 }, 32, &grid);
         let mut plane = Array2::zeros((32, 32));
         let bounding_box = BoundingBox([8.0, 4.0, 24.0, 12.0]);
-        let mut crop = Crop { slice: 0, probability: Array2::from_elem((8, 8), 1.0f32), extent: bounding_box.0, bounding_box };
+        let mut crop = Crop {
+            slice: 0,
+            probability: Array2::from_elem((8, 8), 1.0f32),
+            extent: bounding_box.0,
+            bounding_box,
+        };
         crop.sample(&fit, plane.view_mut());
         assert_eq!(plane.sum(), 16.0 * 8.0);
-        assert_eq!((plane[[4, 8]], plane[[3, 8]], plane[[11, 23]], plane[[11, 24]]), (1.0, 0.0, 1.0, 0.0));
+        assert_eq!(
+            (plane[[4, 8]], plane[[3, 8]], plane[[11, 23]], plane[[11, 24]]),
+            (1.0, 0.0, 1.0, 0.0)
+        );
         // Where the pixels reach farther than the box, the box counts.
         crop.extent = [0.0, 0.0, 32.0, 32.0];
         plane.fill(0.0);
@@ -194,15 +240,18 @@ mod tests {
         }
     }
 
-    /// On a slice's own voxel centres the probability between slices is the slice's own; half-way between two it is their mean, and beyond the
-    /// last box it falls to 0 at the next slice.
+    /// On a slice's own voxel centres the probability between slices is the slice's own; half-way
+    /// between two it is their mean, and beyond the last box it falls to 0 at the next slice.
     #[test]
     fn between_slices_it_is_linear() {
-        let affine = |dz: f64, z: f64| [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, dz, z], [0.0, 0.0, 0.0, 1.0]];
+        let affine = |dz: f64, z: f64| {
+            [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, dz, z], [0.0, 0.0, 0.0, 1.0]]
+        };
         let axial = Grid::from_affine([20, 20, 5], &affine(3.0, 0.0)).unwrap();
         let fit = Fit::new(&FitKind::Mm { pixel_mm: 0.5 }, 48, &axial);
         let crop = |slice: usize, base: f32| {
-            let probability = Array2::from_shape_fn((8, 8), |(v, u)| base + (v * 8 + u) as f32 / 200.0);
+            let probability =
+                Array2::from_shape_fn((8, 8), |(v, u)| base + (v * 8 + u) as f32 / 200.0);
             let bounding_box = BoundingBox([10.3, 9.0, 30.0, 33.7]);
             Crop { slice, probability, extent: bounding_box.0, bounding_box }
         };
@@ -224,7 +273,12 @@ mod tests {
         }
         assert!(found.iter().any(|p| *p > 0.5));
         // The same places in a sagittal storage order.
-        let rows = [[0.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 1.5, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
+        let rows = [
+            [0.0, 0.0, 1.0, 0.0],
+            [1.0, 0.0, 0.0, 0.0],
+            [0.0, 1.5, 0.0, 0.0],
+            [0.0, 0.0, 0.0, 1.0],
+        ];
         let sagittal = onto(&crops, &fit, &axial, &Grid::from_affine([20, 9, 20], &rows).unwrap());
         for ((x, z, y), p) in sagittal.indexed_iter() {
             assert!((p - found[[z, y, x]]).abs() < 1e-6);

@@ -1,6 +1,7 @@
 //! Voxels and patches along one axis of a region (docs/bundle.md, segmenter kind `volume`).
 //!
-//! In: lengths, spacings, places of slices. Out: where voxels lie and between which slices, where patches begin, what their voxels weigh.
+//! In: lengths, spacings, places of slices. Out: where voxels lie and between which slices, where
+//! patches begin, what their voxels weigh.
 
 use std::ops::Range;
 
@@ -28,7 +29,8 @@ impl Line {
         Line::centred(low, high, step, ((high - low) / step - ROUNDING).ceil().max(1.0))
     }
 
-    /// As many voxels as have `low` and `high` between the outer ones' centres, about the middle of both.
+    /// As many voxels as have `low` and `high` between the outer ones' centres, about the middle of
+    /// both.
     pub(super) fn reaching(low: f64, high: f64, step: f64) -> Self {
         Line::centred(low, high, step, ((high - low) / step - ROUNDING).ceil().max(0.0) + 1.0)
     }
@@ -48,17 +50,20 @@ impl Line {
     }
 }
 
-/// The slices on both sides of `place`, as rows of the stack; the outermost hold beyond `places`, of which the first is row `first`.
+/// The slices on both sides of `place`, as rows of the stack; the outermost hold beyond `places`,
+/// of which the first is row `first`.
 pub(super) fn between(place: f64, places: &[f64], first: usize) -> Tap {
     let last = places.len() - 1;
     let place = place.clamp(places[0], places[last]);
     let low = places.partition_point(|p| *p <= place).saturating_sub(1).min(last.saturating_sub(1));
     let high = (low + 1).min(last);
-    let weight = if high > low { (place - places[low]) / (places[high] - places[low]) } else { 0.0 };
+    let weight =
+        if high > low { (place - places[low]) / (places[high] - places[low]) } else { 0.0 };
     Tap { low: first + low, high: first + high, weight: weight as f32 }
 }
 
-/// First voxels of the patches along an axis of `count`: evenly spread from end to end, one centred patch where there is room for it.
+/// First voxels of the patches along an axis of `count`: evenly spread from end to end, one centred
+/// patch where there is room for it.
 pub(super) fn starts(count: usize, side: usize, overlap: f64) -> Vec<isize> {
     if count <= side {
         return vec![-(((side - count) / 2) as isize)];
@@ -68,13 +73,15 @@ pub(super) fn starts(count: usize, side: usize, overlap: f64) -> Vec<isize> {
     (0..=more as usize).map(|n| (n as f64 * room / more + 0.5).floor() as isize).collect()
 }
 
-/// What a patch's voxels weigh along one axis: a Gaussian of an eighth of the side. The ends are where a network knows least.
+/// What a patch's voxels weigh along one axis: a Gaussian of an eighth of the side. The ends are
+/// where a network knows least.
 pub(super) fn weights(side: usize) -> Vec<f32> {
     let (centre, sigma) = ((side as f64 - 1.0) / 2.0, side as f64 / 8.0);
     (0..side).map(|n| (-0.5 * ((n as f64 - centre) / sigma).powi(2)).exp() as f32).collect()
 }
 
-/// What all patches together weigh along one axis: patches lie on a grid, so the weight of a voxel is the product over the axes.
+/// What all patches together weigh along one axis: patches lie on a grid, so the weight of a voxel
+/// is the product over the axes.
 pub(super) fn sums(count: usize, starts: &[isize], weights: &[f32]) -> Vec<f32> {
     let mut sums = vec![0.0; count];
     for start in starts {

@@ -1,6 +1,7 @@
 //! Stage two: RANet, or another network, inside the enlarged boxes (3.2, 4.2.3).
 //!
-//! In: a study and a detection. Out: a [`Segmentation`]: probability and mask on T1C's own storage grid, statistics and statuses per slice.
+//! In: a study and a detection. Out: a [`Segmentation`]: probability and mask on T1C's own storage
+//! grid, statistics and statuses per slice.
 
 pub mod field;
 mod lines;
@@ -29,7 +30,8 @@ pub struct Segmentation {
     pub mask: Array3<u8>,
     /// The bundle's threshold.
     pub threshold: f32,
-    /// Where T1C was resliced: the probability on the axial slices that the model saw, [k, j, i] on the study's grid.
+    /// Where T1C was resliced: the probability on the axial slices that the model saw, [k, j, i] on
+    /// the study's grid.
     pub axial: Option<Array3<f32>>,
     /// The slices of the detection, in canonical order.
     pub slices: Vec<SliceSegmentation>,
@@ -56,7 +58,8 @@ pub struct SliceSegmentation {
 /// Segments every slice of `detection` that has a box.
 ///
 /// # Errors
-/// [`Error::Argument`] where the detection is not of this study; what preparing and running give; [`Error::Cancelled`].
+/// [`Error::Argument`] where the detection is not of this study; what preparing and running give;
+/// [`Error::Cancelled`].
 pub fn segment(
     study: &Study,
     manifest: &Manifest,
@@ -75,7 +78,8 @@ pub fn segment(
     }
     let prepared = study.prepared(&manifest.input, range.clone(), run)?;
     let threshold = manifest.segmenter.threshold as f32;
-    // Both in storage order (the axial slices' own, where T1C was resliced); slices are written through canonical views of them.
+    // Both in storage order (the axial slices' own, where T1C was resliced); slices are written
+    // through canonical views of them.
     let reference = study.reference().grid();
     let resliced = study.resliced().map(|resliced| &resliced.grid);
     let mut crops = Vec::new();
@@ -92,12 +96,20 @@ pub fn segment(
         if let Some(bounding_box) = slice.bounding_box {
             let crop = segmenter.crop(k, bounding_box)?;
             let orientation = study.orientation();
-            let (mut volume, mut inside) = (orientation.canonical_mut(probability.view_mut()), orientation.canonical_mut(mask.view_mut()));
+            let (mut volume, mut inside) = (
+                orientation.canonical_mut(probability.view_mut()),
+                orientation.canonical_mut(mask.view_mut()),
+            );
             let mut plane = volume.index_axis_mut(Axis(0), k);
             let [rows, columns] = crop.sample(&prepared.fit, plane.view_mut());
             // Elsewhere the probability is 0, below any threshold.
             let block = s![rows, columns];
-            for (inside, p) in inside.index_axis_mut(Axis(0), k).slice_mut(block).iter_mut().zip(plane.slice(block)) {
+            for (inside, p) in inside
+                .index_axis_mut(Axis(0), k)
+                .slice_mut(block)
+                .iter_mut()
+                .zip(plane.slice(block))
+            {
                 *inside = u8::from(*p >= threshold);
                 pixels += usize::from(*inside);
             }
@@ -111,16 +123,34 @@ pub fn segment(
             }
         }
         volume_mm3 += pixels as f64 * study.grid().voxel_mm3(k);
-        slices.push(SliceSegmentation { info: slice.info.clone(), statuses, pixels, area_mm2: pixels as f64 * pixel_mm2 });
+        slices.push(SliceSegmentation {
+            info: slice.info.clone(),
+            statuses,
+            pixels,
+            area_mm2: pixels as f64 * pixel_mm2,
+        });
     }
     let mut axial = None;
     if let Some(grid) = resliced {
-        axial = Some(std::mem::replace(&mut probability, field::onto(&crops, &prepared.fit, grid, reference)));
+        axial = Some(std::mem::replace(
+            &mut probability,
+            field::onto(&crops, &prepared.fit, grid, reference),
+        ));
         mask = probability.mapv(|p| u8::from(p >= threshold));
-        let pixels = |k: usize| mask.index_axis(Axis(0), k).iter().filter(|m| **m != 0).count() as f64;
+        let pixels =
+            |k: usize| mask.index_axis(Axis(0), k).iter().filter(|m| **m != 0).count() as f64;
         volume_mm3 = (0..reference.size()[2]).map(|k| pixels(k) * reference.voxel_mm3(k)).sum();
     }
-    Ok(Segmentation { probability, mask, threshold, axial, slices, volume_mm3, edited: detection.is_edited(), provenance })
+    Ok(Segmentation {
+        probability,
+        mask,
+        threshold,
+        axial,
+        slices,
+        volume_mm3,
+        edited: detection.is_edited(),
+        provenance,
+    })
 }
 
 /// What a bundle's segmenter says of one slice after the other.
@@ -149,8 +179,11 @@ impl<'a> Segmenter<'a> {
         run: &'a Run<'a>,
     ) -> Result<Self> {
         let start = prepared.slices.start;
-        let boxes: Vec<(usize, BoundingBox)> =
-            detection.slices().iter().filter_map(|s| Some((s.info.slice - start, enlarged(manifest, s.bounding_box?)))).collect();
+        let boxes: Vec<(usize, BoundingBox)> = detection
+            .slices()
+            .iter()
+            .filter_map(|s| Some((s.info.slice - start, enlarged(manifest, s.bounding_box?))))
+            .collect();
         let kind = match &manifest.segmenter.kind {
             SegmenterKind::Crop { side } => {
                 run.tick(Stage::Segment, 0, boxes.len())?;
@@ -163,7 +196,10 @@ impl<'a> Segmenter<'a> {
                     places_mm: places_mm[prepared.slices.clone()].to_vec(),
                     pixel_mm: prepared.fit.pixel_mm(study.grid()),
                 };
-                Kind::Volume { region: Region::predict(graphs, window, &stack, &boxes, run)?, places_mm }
+                Kind::Volume {
+                    region: Region::predict(graphs, window, &stack, &boxes, run)?,
+                    places_mm,
+                }
             }
         };
         Ok(Segmenter { manifest, graphs, prepared, kind, run })
@@ -174,12 +210,17 @@ impl<'a> Segmenter<'a> {
         let enlarged = enlarged(self.manifest, bounding_box);
         let (side, done, boxes) = match &mut self.kind {
             Kind::Crop { side, done, boxes } => (*side, done, *boxes),
-            Kind::Volume { region: Some(region), places_mm } => return Ok(region.crop(k, places_mm[k], enlarged)),
-            Kind::Volume { region: None, .. } => return Err(Error::Internal("a box without a region".into())),
+            Kind::Volume { region: Some(region), places_mm } => {
+                return Ok(region.crop(k, places_mm[k], enlarged));
+            }
+            Kind::Volume { region: None, .. } => {
+                return Err(Error::Internal("a box without a region".into()));
+            }
         };
         // One row at a time: RANet gains nothing from batching on the CPU and pays in memory.
         let row = (k - self.prepared.slices.start) as i64;
-        let output = self.graphs.segmenter(self.prepared.images.view(), &[enlarged.to_f32()], &[row])?;
+        let output =
+            self.graphs.segmenter(self.prepared.images.view(), &[enlarged.to_f32()], &[row])?;
         if output.dim() != (1, 1, side, side) {
             return Err(miscalculated_shape(output.raw_dim().slice(), &[1, 1, side, side]));
         }
@@ -206,7 +247,9 @@ fn places_mm(study: &Study) -> Vec<f64> {
 /// A segmenter that gave no probability; `place` says where.
 fn miscalculated(place: &str) -> Error {
     Error::Runtime {
-        message: format!("the segmenter gave a value outside 0 .. 1 {place}. The bundle's weights are damaged or the device miscalculates"),
+        message: format!(
+            "the segmenter gave a value outside 0 .. 1 {place}. The bundle's weights are damaged or the device miscalculates"
+        ),
         source: None,
     }
 }

@@ -1,8 +1,9 @@
 //! A 3D network over the boxes of all slices at once (docs/bundle.md, segmenter kind `volume`).
 //!
-//! In: prepared slices and where they lie, the segmenter's box on every slice to be segmented, the graph. Out: a [`Region`]: the probability on
-//! voxels of the model's own spacing, from which every slice takes its plane. Patches are cut from the slices when their turn comes, so that
-//! only the probability is held whole.
+//! In: prepared slices and where they lie, the segmenter's box on every slice to be segmented, the
+//! graph. Out: a [`Region`]: the probability on voxels of the model's own spacing, from which every
+//! slice takes its plane. Patches are cut from the slices when their turn comes, so that only the
+//! probability is held whole.
 
 use ndarray::parallel::prelude::*;
 use ndarray::{Array3, Array5, ArrayView2, ArrayView4, ArrayViewMut2, Axis, Dimension, s};
@@ -40,11 +41,13 @@ pub struct Region {
 }
 
 impl Region {
-    /// Runs the graph over the region of `boxes`, each with its row of the stack; `None` where there is none.
+    /// Runs the graph over the region of `boxes`, each with its row of the stack; `None` where
+    /// there is none.
     ///
     /// # Errors
-    /// [`Error::Geometry`] where the region has too many voxels; [`Error::Argument`] where they do not fit into memory; [`Error::Bundle`] or
-    /// [`Error::Runtime`] where the graph gives what it must not; what running gives; [`Error::Cancelled`].
+    /// [`Error::Geometry`] where the region has too many voxels; [`Error::Argument`] where they do
+    /// not fit into memory; [`Error::Bundle`] or [`Error::Runtime`] where the graph gives what it
+    /// must not; what running gives; [`Error::Cancelled`].
     pub fn predict(
         graphs: &dyn Graphs,
         window: &Window,
@@ -75,9 +78,14 @@ impl Region {
             (0..line.count).map(|n| tap(line.at(n))).collect()
         };
         let mut probability = empty([z.count, y.count, x.count], window)?;
-        let taps = Taps { z: (0..z.count).map(|n| Some(between(z.at(n), places, first))).collect(), y: within(&y), x: within(&x) };
+        let taps = Taps {
+            z: (0..z.count).map(|n| Some(between(z.at(n), places, first))).collect(),
+            y: within(&y),
+            x: within(&x),
+        };
 
-        let starts: [Vec<isize>; 3] = std::array::from_fn(|a| starts([z, y, x][a].count, window.patch[a], window.overlap));
+        let starts: [Vec<isize>; 3] =
+            std::array::from_fn(|a| starts([z, y, x][a].count, window.patch[a], window.overlap));
         let weights = window.patch.map(weights);
         let mut patches = Patches::new(graphs, window, starts.iter().map(Vec::len).product(), run)?;
         for z in &starts[0] {
@@ -89,12 +97,17 @@ impl Region {
                 }
             }
         }
-        let sums: [Vec<f32>; 3] = std::array::from_fn(|a| sums([z, y, x][a].count, &starts[a], &weights[a]));
-        probability.axis_iter_mut(Axis(0)).into_par_iter().zip(&sums[0]).for_each(|(mut plane, z)| {
-            for (mut row, y) in plane.rows_mut().into_iter().zip(&sums[1]) {
-                row.iter_mut().zip(&sums[2]).for_each(|(p, x)| *p = (*p / (z * y * x)).clamp(0.0, 1.0));
-            }
-        });
+        let sums: [Vec<f32>; 3] =
+            std::array::from_fn(|a| sums([z, y, x][a].count, &starts[a], &weights[a]));
+        probability.axis_iter_mut(Axis(0)).into_par_iter().zip(&sums[0]).for_each(
+            |(mut plane, z)| {
+                for (mut row, y) in plane.rows_mut().into_iter().zip(&sums[1]) {
+                    row.iter_mut()
+                        .zip(&sums[2])
+                        .for_each(|(p, x)| *p = (*p / (z * y * x)).clamp(0.0, 1.0));
+                }
+            },
+        );
         Ok(Some(Region { probability, z, y, x }))
     }
 
@@ -112,12 +125,19 @@ impl Region {
 /// Zeros for the region's probability.
 fn empty([z, y, x]: [usize; 3], window: &Window) -> Result<Array3<f32>> {
     let [dz, dy, dx] = window.spacing_mm;
-    let size = format!("the boxes span {z} x {y} x {x} voxels of {dz} x {dy} x {dx} mm, which the segmenter works on");
+    let size = format!(
+        "the boxes span {z} x {y} x {x} voxels of {dz} x {dy} x {dx} mm, which the segmenter works on"
+    );
     let voxels = z.checked_mul(y).and_then(|n| n.checked_mul(x)).filter(|n| *n <= MAX_VOXELS / 4);
     let voxels = voxels.ok_or_else(|| {
-        Error::Geometry(format!("{size}; at most {} are made. Name fewer slices, or use a model of coarser voxels", MAX_VOXELS / 4))
+        Error::Geometry(format!(
+            "{size}; at most {} are made. Name fewer slices, or use a model of coarser voxels",
+            MAX_VOXELS / 4
+        ))
     })?;
-    let no_memory = |e: &dyn std::fmt::Display| Error::Argument(format!("{size}; they do not fit into memory: {e}. Name fewer slices"));
+    let no_memory = |e: &dyn std::fmt::Display| {
+        Error::Argument(format!("{size}; they do not fit into memory: {e}. Name fewer slices"))
+    };
     let mut memory = memory::reserve(voxels).map_err(|e| no_memory(&e))?;
     memory.resize(voxels, 0.0);
     Array3::from_shape_vec((z, y, x), memory).map_err(|e| Error::Internal(e.to_string()))
@@ -125,14 +145,19 @@ fn empty([z, y, x]: [usize; 3], window: &Window) -> Result<Array3<f32>> {
 
 /// Adds a patch's probability to the region's.
 fn add(region: &mut Array3<f32>, patch: &Array3<f32>, start: [isize; 3], weights: &[Vec<f32>; 3]) {
-    let ranges: [_; 3] = std::array::from_fn(|a| overlap(start[a], weights[a].len(), region.shape()[a]));
+    let ranges: [_; 3] =
+        std::array::from_fn(|a| overlap(start[a], weights[a].len(), region.shape()[a]));
     let [(z, pz), (y, py), (x, px)] = ranges;
     let mut inside = region.slice_mut(s![z, y, x]);
     let along_x = &weights[2][px.clone()];
-    for ((mut plane, patch), z) in
-        inside.axis_iter_mut(Axis(0)).zip(patch.slice(s![pz.clone(), py.clone(), px]).outer_iter()).zip(&weights[0][pz])
+    for ((mut plane, patch), z) in inside
+        .axis_iter_mut(Axis(0))
+        .zip(patch.slice(s![pz.clone(), py.clone(), px]).outer_iter())
+        .zip(&weights[0][pz])
     {
-        for ((mut row, patch), y) in plane.rows_mut().into_iter().zip(patch.rows()).zip(&weights[1][py.clone()]) {
+        for ((mut row, patch), y) in
+            plane.rows_mut().into_iter().zip(patch.rows()).zip(&weights[1][py.clone()])
+        {
             row.iter_mut().zip(patch).zip(along_x).for_each(|((sum, p), x)| *sum += z * y * x * p);
         }
     }
@@ -148,17 +173,24 @@ struct Taps {
 impl Taps {
     /// Samples the patch [1, 3, D, H, W] at `start`, trilinear; 0 outside the region.
     fn cut(&self, images: &ArrayView4<'_, f32>, start: [isize; 3], patch: &mut Array5<f32>) {
-        let at = |taps: &[Option<Tap>], start: isize, n: usize| usize::try_from(start + n as isize).ok().and_then(|n| *taps.get(n)?);
+        let at = |taps: &[Option<Tap>], start: isize, n: usize| {
+            usize::try_from(start + n as isize).ok().and_then(|n| *taps.get(n)?)
+        };
         let width = patch.shape()[4];
         let columns: Vec<Option<Tap>> = (0..width).map(|n| at(&self.x, start[2], n)).collect();
-        patch.index_axis_mut(Axis(0), 0).outer_iter_mut().enumerate().for_each(|(channel, mut volume)| {
-            volume.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(n, mut plane)| {
-                let Some(z) = at(&self.z, start[0], n) else { return plane.fill(0.0) };
-                let slices = [z.low, z.high].map(|row| images.slice(s![row, channel, .., ..]));
-                let rows = (0..plane.nrows()).map(|n| at(&self.y, start[1], n));
-                sample(slices, z.weight, rows, &columns, plane.view_mut());
-            });
-        });
+        patch.index_axis_mut(Axis(0), 0).outer_iter_mut().enumerate().for_each(
+            |(channel, mut volume)| {
+                volume.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(
+                    |(n, mut plane)| {
+                        let Some(z) = at(&self.z, start[0], n) else { return plane.fill(0.0) };
+                        let slices =
+                            [z.low, z.high].map(|row| images.slice(s![row, channel, .., ..]));
+                        let rows = (0..plane.nrows()).map(|n| at(&self.y, start[1], n));
+                        sample(slices, z.weight, rows, &columns, plane.view_mut());
+                    },
+                );
+            },
+        );
     }
 }
 
@@ -181,7 +213,10 @@ fn sample(
             let [low, high] = [tap.low, tap.high].map(|j| slice.row(j));
             match (low.to_slice(), high.to_slice()) {
                 (Some(low), Some(high)) => mix_rows(low, high, tap.weight, line),
-                _ => line.iter_mut().zip(low.iter().zip(high)).for_each(|(out, (low, high))| *out = mix(*low, *high, tap.weight)),
+                _ => line
+                    .iter_mut()
+                    .zip(low.iter().zip(high))
+                    .for_each(|(out, (low, high))| *out = mix(*low, *high, tap.weight)),
             }
         }
         mix_rows(&lines[0], &lines[1], weight, &mut line);
@@ -205,12 +240,25 @@ struct Patches<'a> {
 }
 
 impl<'a> Patches<'a> {
-    fn new(graphs: &'a dyn Graphs, window: &Window, patches: usize, run: &'a Run<'a>) -> Result<Self> {
+    fn new(
+        graphs: &'a dyn Graphs,
+        window: &Window,
+        patches: usize,
+        run: &'a Run<'a>,
+    ) -> Result<Self> {
         let [d, h, w] = window.patch;
         let mirrors = if window.mirror { 8 } else { 1 };
         let total = patches.saturating_mul(mirrors);
         run.tick(Stage::Segment, 0, total)?;
-        Ok(Patches { graphs, patch: memory::zeros((1, 3, d, h, w)), mean: memory::zeros((d, h, w)), mirrors, done: 0, total, run })
+        Ok(Patches {
+            graphs,
+            patch: memory::zeros((1, 3, d, h, w)),
+            mean: memory::zeros((d, h, w)),
+            mirrors,
+            done: 0,
+            total,
+            run,
+        })
     }
 
     /// The probability of the patch, the mean over its mirrored ones where these are asked for.
@@ -226,7 +274,11 @@ impl<'a> Patches<'a> {
                 return Err(miscalculated_shape(output.raw_dim().slice(), &[1, 1, d, h, w]));
             }
             if output.iter().any(|p| !(0.0..=1.0).contains(p)) {
-                return Err(miscalculated(&format!("in model run {} of {}", self.done + 1, self.total)));
+                return Err(miscalculated(&format!(
+                    "in model run {} of {}",
+                    self.done + 1,
+                    self.total
+                )));
             }
             mirrored.for_each(|axis| output.invert_axis(axis));
             self.mean += &output.slice(s![0, 0, .., .., ..]);
@@ -240,7 +292,9 @@ impl<'a> Patches<'a> {
 
 /// A segmenter whose output is of another shape than its signature promised.
 pub(crate) fn miscalculated_shape(found: &[usize], expected: &[usize]) -> Error {
-    Error::bundle(format!("the segmenter gave a probability of {found:?}, but {expected:?} was expected. Export the bundle again"))
+    Error::bundle(format!(
+        "the segmenter gave a probability of {found:?}, but {expected:?} was expected. Export the bundle again"
+    ))
 }
 
 #[cfg(test)]
@@ -255,13 +309,23 @@ mod tests {
         fn trunk(&self, _: ArrayView4<'_, f32>, _: &[[f32; 4]], _: &[i64]) -> Result<Array2<f32>> {
             unreachable!()
         }
-        fn q_head(&self, _: ArrayView2<'_, f32>, _: ArrayView2<'_, f32>, _: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+        fn q_head(
+            &self,
+            _: ArrayView2<'_, f32>,
+            _: ArrayView2<'_, f32>,
+            _: ArrayView2<'_, f32>,
+        ) -> Result<Array2<f32>> {
             unreachable!()
         }
         fn proposals(&self, _: ArrayView4<'_, f32>) -> Result<(Array3<f32>, Array2<f32>)> {
             unreachable!()
         }
-        fn segmenter(&self, _: ArrayView4<'_, f32>, _: &[[f32; 4]], _: &[i64]) -> Result<Array4<f32>> {
+        fn segmenter(
+            &self,
+            _: ArrayView4<'_, f32>,
+            _: &[[f32; 4]],
+            _: &[i64],
+        ) -> Result<Array4<f32>> {
             unreachable!()
         }
         fn volume(&self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>> {
@@ -277,19 +341,29 @@ mod tests {
         patch.slice(s![.., 1..2, .., .., ..]).to_owned()
     }
 
-    /// A field that is linear in x, y and mm along the slices comes back as it was, patch by patch, weighted and mirrored.
+    /// A field that is linear in x, y and mm along the slices comes back as it was, patch by patch,
+    /// weighted and mirrored.
     #[test]
     fn a_linear_field_comes_back() {
         let places = vec![0.0, 3.0, 5.0, 11.0];
         let field = |z: f64, y: f64, x: f64| (0.1 + 0.02 * z + 0.006 * y + 0.004 * x) as f32;
-        let images = Array4::from_shape_fn(
-            (4, 3, 40, 40),
-            |(k, c, y, x)| if c == 1 { field(places[k], y as f64 + 0.5, x as f64 + 0.5) } else { 0.9 },
-        );
-        let stack = Stack { images: images.view(), places_mm: places.clone(), pixel_mm: [1.5, 0.8] };
-        let boxes = [(1, BoundingBox([10.2, 8.0, 25.0, 20.9])), (3, BoundingBox([12.0, 7.1, 27.3, 20.0]))];
+        let images = Array4::from_shape_fn((4, 3, 40, 40), |(k, c, y, x)| {
+            if c == 1 { field(places[k], y as f64 + 0.5, x as f64 + 0.5) } else { 0.9 }
+        });
+        let stack =
+            Stack { images: images.view(), places_mm: places.clone(), pixel_mm: [1.5, 0.8] };
+        let boxes =
+            [(1, BoundingBox([10.2, 8.0, 25.0, 20.9])), (3, BoundingBox([12.0, 7.1, 27.3, 20.0]))];
         for patch in [[2, 6, 5], [3, 40, 7], [9, 9, 64], [1, 1, 1]] {
-            let region = Region::predict(&Made(t1c), &window(patch, [2.0, 1.1, 1.3]), &stack, &boxes, &Run::default()).unwrap().unwrap();
+            let region = Region::predict(
+                &Made(t1c),
+                &window(patch, [2.0, 1.1, 1.3]),
+                &stack,
+                &boxes,
+                &Run::default(),
+            )
+            .unwrap()
+            .unwrap();
             // From the first box's slice to the last's: 8 mm.
             assert_eq!(region.probability.dim(), (5, 11, 20));
             for ((k, j, i), p) in region.probability.indexed_iter() {
@@ -300,7 +374,10 @@ mod tests {
             let crop = region.crop(2, places[2], boxes[0].1);
             let [x0, y0, x1, y1] = crop.extent;
             for ((v, u), p) in crop.probability.indexed_iter() {
-                let (x, y) = (x0 + (u as f64 + 0.5) * (x1 - x0) / 20.0, y0 + (v as f64 + 0.5) * (y1 - y0) / 11.0);
+                let (x, y) = (
+                    x0 + (u as f64 + 0.5) * (x1 - x0) / 20.0,
+                    y0 + (v as f64 + 0.5) * (y1 - y0) / 11.0,
+                );
                 assert!((p - field(places[2], y, x)).abs() < 1e-6);
             }
         }
@@ -319,7 +396,8 @@ mod tests {
             t1c(patch)
         });
         let window = Window { mirror: false, ..window([4, 8, 8], [1.0; 3]) };
-        let region = Region::predict(&graph, &window, &stack, &boxes, &Run::default()).unwrap().unwrap();
+        let region =
+            Region::predict(&graph, &window, &stack, &boxes, &Run::default()).unwrap().unwrap();
         assert_eq!(region.probability.dim(), (1, 3, 5));
         assert!(region.probability.iter().all(|p| *p == 1.0));
         assert!(Region::predict(&graph, &window, &stack, &[], &Run::default()).unwrap().is_none());
@@ -329,8 +407,10 @@ mod tests {
     #[test]
     fn mirrored_patches_are_averaged() {
         let images = Array4::from_elem((2, 3, 16, 16), 0.5f32);
-        let stack = Stack { images: images.view(), places_mm: vec![0.0, 1.0], pixel_mm: [1.0, 1.0] };
-        let boxes = [(0, BoundingBox([0.0, 0.0, 16.0, 16.0])), (1, BoundingBox([0.0, 0.0, 16.0, 16.0]))];
+        let stack =
+            Stack { images: images.view(), places_mm: vec![0.0, 1.0], pixel_mm: [1.0, 1.0] };
+        let boxes =
+            [(0, BoundingBox([0.0, 0.0, 16.0, 16.0])), (1, BoundingBox([0.0, 0.0, 16.0, 16.0]))];
         let runs = std::cell::Cell::new(0);
         let sided = Made(|patch: ArrayView5<'_, f32>| {
             runs.set(runs.get() + 1);
@@ -341,12 +421,14 @@ mod tests {
             out
         });
         let mut window = window([2, 16, 8], [1.0; 3]);
-        let region = Region::predict(&sided, &window, &stack, &boxes, &Run::default()).unwrap().unwrap();
+        let region =
+            Region::predict(&sided, &window, &stack, &boxes, &Run::default()).unwrap().unwrap();
         assert_eq!(runs.get(), 3 * 8);
         let expected = 0.04 * 3.5 + 0.02 * 7.5 + 0.1 * 0.5;
         assert!(region.probability.iter().all(|p| (p - expected).abs() < 1e-6));
         window.mirror = false;
-        let region = Region::predict(&sided, &window, &stack, &boxes, &Run::default()).unwrap().unwrap();
+        let region =
+            Region::predict(&sided, &window, &stack, &boxes, &Run::default()).unwrap().unwrap();
         assert_eq!((runs.get(), region.probability[[1, 0, 0]]), (3 * 9, 0.1));
     }
 
@@ -356,16 +438,34 @@ mod tests {
         let stack = Stack { images: images.view(), places_mm: vec![0.0], pixel_mm: [1.0, 1.0] };
         let boxes = [(0, BoundingBox([0.0, 0.0, 16.0, 16.0]))];
         let of = |graph: &dyn Graphs, spacing: f64| {
-            Region::predict(graph, &window([2, 8, 8], [1.0, spacing, spacing]), &stack, &boxes, &Run::default()).unwrap_err()
+            Region::predict(
+                graph,
+                &window([2, 8, 8], [1.0, spacing, spacing]),
+                &stack,
+                &boxes,
+                &Run::default(),
+            )
+            .unwrap_err()
         };
         for wrong in [1.5, -0.1, f32::NAN] {
             let error = of(&Made(|patch: ArrayView5<'_, f32>| t1c(patch) * wrong), 1.0);
-            assert!(matches!(error, Error::Runtime { .. }) && error.to_string().contains("outside 0 .. 1 in model run 1 of 72"), "{error}");
+            assert!(
+                matches!(error, Error::Runtime { .. })
+                    && error.to_string().contains("outside 0 .. 1 in model run 1 of 72"),
+                "{error}"
+            );
         }
         let error = of(&Made(|patch: ArrayView5<'_, f32>| patch.to_owned()), 1.0);
-        assert!(matches!(error, Error::Bundle { .. }) && error.to_string().contains("[1, 3, 2, 8, 8]"), "{error}");
+        assert!(
+            matches!(error, Error::Bundle { .. }) && error.to_string().contains("[1, 3, 2, 8, 8]"),
+            "{error}"
+        );
         let error = of(&Made(t1c), 1e-4);
-        assert!(matches!(error, Error::Geometry(_)) && error.to_string().contains("160000 x 160000 voxels"), "{error}");
+        assert!(
+            matches!(error, Error::Geometry(_))
+                && error.to_string().contains("160000 x 160000 voxels"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -387,7 +487,8 @@ mod tests {
                 progress.done < stop
             };
             let run = Run { progress: Some(&report), cancel: None };
-            let outcome = Region::predict(&graph, &window([1, 8, 16], [1.0; 3]), &stack, &boxes, &run);
+            let outcome =
+                Region::predict(&graph, &window([1, 8, 16], [1.0; 3]), &stack, &boxes, &run);
             let last = stop.min(24);
             assert_eq!(*seen.borrow(), (0..=last).map(|n| (n, 24)).collect::<Vec<_>>());
             assert_eq!((runs.get(), outcome.is_ok()), (last, stop > 24));

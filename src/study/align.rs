@@ -1,8 +1,10 @@
 //! T1 and T2 brought onto T1C's grid.
 //!
-//! In: a source volume and a target grid, both in patient mm. Out: the source sampled at the target's voxel centres (trilinear, through the
-//! affines; the outermost values held up to half a voxel beyond the outermost centres, 0 further out), and which of them it covers: a target
-//! voxel is covered where it lies between the source's voxel centres, give or take a tenth of a voxel. What is held is not measured.
+//! In: a source volume and a target grid, both in patient mm. Out: the source sampled at the
+//! target's voxel centres (trilinear, through the affines; the outermost values held up to half a
+//! voxel beyond the outermost centres, 0 further out), and which of them it covers: a target voxel
+//! is covered where it lies between the source's voxel centres, give or take a tenth of a voxel.
+//! What is held is not measured.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -15,9 +17,11 @@ use crate::study::grid::{EvenLocator, Grid, Locator, add, dot};
 use crate::study::interpolate::{Tap, mix, mix_rows};
 use crate::study::volume::Volume;
 
-/// How far beyond the outermost centres the source's values are held, in voxels; a little room for rounding.
+/// How far beyond the outermost centres the source's values are held, in voxels; a little room for
+/// rounding.
 const HELD: f64 = 0.5 + 1e-4;
-/// How far beyond the outermost centres the source still counts as covering, in voxels: series of one examination differ by that much.
+/// How far beyond the outermost centres the source still counts as covering, in voxels: series of
+/// one examination differ by that much.
 const COVERS: f64 = 0.1;
 /// The smallest difference of indices that a float32 weight can tell, in voxels.
 const WEIGHT_STEP: f64 = f32::EPSILON as f64 / 2.0;
@@ -37,12 +41,19 @@ pub fn resample(source: &Volume, target: &Grid) -> Resampled {
     let mut covered: Array3<bool> = memory::zeros(shape);
     let lines = Lines::new(source.grid(), target);
     let sampler = Sampler::new(source);
-    let planes = voxels.axis_iter_mut(Axis(0)).into_par_iter().zip(covered.axis_iter_mut(Axis(0)).into_par_iter());
+    let planes = voxels
+        .axis_iter_mut(Axis(0))
+        .into_par_iter()
+        .zip(covered.axis_iter_mut(Axis(0)).into_par_iter());
     planes.enumerate().for_each(|(k, (mut plane, mut plane_covered))| {
         let mut scratch = Scratch::new(sampler.size[0]);
-        for (j, (mut row, mut row_covered)) in plane.rows_mut().into_iter().zip(plane_covered.rows_mut()).enumerate() {
+        for (j, (mut row, mut row_covered)) in
+            plane.rows_mut().into_iter().zip(plane_covered.rows_mut()).enumerate()
+        {
             match (lines.line(j, k), row.as_slice_mut(), row_covered.as_slice_mut()) {
-                (Some(line), Some(row), Some(row_covered)) => sampler.row(&line, row, row_covered, &mut scratch),
+                (Some(line), Some(row), Some(row_covered)) => {
+                    sampler.row(&line, row, row_covered, &mut scratch)
+                }
                 _ => {
                     for (i, (value, covers)) in row.iter_mut().zip(&mut row_covered).enumerate() {
                         let at = lines.locator.index(target.point(i as f64, j as f64, k));
@@ -91,7 +102,8 @@ impl Line {
 struct Lines<'a> {
     target: &'a Grid,
     locator: Locator,
-    /// Rows that stay in one plane of the source run straight there, whatever the distances between its slices.
+    /// Rows that stay in one plane of the source run straight there, whatever the distances between
+    /// its slices.
     in_plane: bool,
     /// Other rows are straight only in an evenly spaced source.
     even: Option<EvenLocator>,
@@ -141,13 +153,18 @@ struct Sampler<'a> {
 impl<'a> Sampler<'a> {
     fn new(source: &'a Volume) -> Self {
         let size = source.grid().size();
-        let data = source.voxels().as_slice().map_or_else(|| Cow::Owned(source.voxels().iter().copied().collect()), Cow::Borrowed);
+        let data = source
+            .voxels()
+            .as_slice()
+            .map_or_else(|| Cow::Owned(source.voxels().iter().copied().collect()), Cow::Borrowed);
         Sampler { data, size, stride: [1, size[0], size[0] * size[1]] }
     }
 
-    /// The value at a continuous index, and whether the source covers it; 0 where it lies further than [`HELD`] outside.
+    /// The value at a continuous index, and whether the source covers it; 0 where it lies further
+    /// than [`HELD`] outside.
     fn voxel(&self, at: [f64; 3]) -> (f32, bool) {
-        let beyond = (0..3).map(|a| f64::max(-at[a], at[a] - (self.size[a] - 1) as f64)).fold(0.0, f64::max);
+        let beyond =
+            (0..3).map(|a| f64::max(-at[a], at[a] - (self.size[a] - 1) as f64)).fold(0.0, f64::max);
         (if beyond > HELD { 0.0 } else { self.value(at) }, beyond <= COVERS)
     }
 
@@ -163,7 +180,8 @@ impl<'a> Sampler<'a> {
             along_row(&scratch.row, line, held, row);
         } else {
             for i in held {
-                row[i] = self.value(std::array::from_fn(|a| line.start[a] + line.step[a] * i as f64));
+                row[i] =
+                    self.value(std::array::from_fn(|a| line.start[a] + line.step[a] * i as f64));
             }
         }
     }
@@ -190,7 +208,8 @@ impl<'a> Sampler<'a> {
     #[inline]
     fn value(&self, at: [f64; 3]) -> f32 {
         let tap: [Tap; 3] = std::array::from_fn(|a| Tap::new(at[a], self.size[a]));
-        let corner = &self.data[tap[0].low + tap[1].low * self.stride[1] + tap[2].low * self.stride[2]..];
+        let corner =
+            &self.data[tap[0].low + tap[1].low * self.stride[1] + tap[2].low * self.stride[2]..];
         let up: [usize; 3] = std::array::from_fn(|a| (tap[a].high - tap[a].low) * self.stride[a]);
         let along_i = |offset: usize| mix(corner[offset], corner[offset + up[0]], tap[0].weight);
         let along_j = |offset: usize| mix(along_i(offset), along_i(offset + up[1]), tap[1].weight);
@@ -214,16 +233,27 @@ fn along_row(source: &[f32], line: &Line, held: Range<usize>, row: &mut [f32]) {
     };
     // Equal pixels run in step: one weight for all, and neighbours stay neighbours.
     let in_step = (step - 1.0).abs() * (row.len() as f64) < WEIGHT_STEP;
-    let inner = Line { start: [start, 0.0, 0.0], step: [step, 0.0, 0.0] }.within(0.0, [source.len(), 1, 1], row.len());
-    let (first, past) =
-        if in_step && !inner.is_empty() { (inner.start.max(held.start), inner.end.min(held.end)) } else { (held.end, held.end) };
+    let inner = Line { start: [start, 0.0, 0.0], step: [step, 0.0, 0.0] }.within(
+        0.0,
+        [source.len(), 1, 1],
+        row.len(),
+    );
+    let (first, past) = if in_step && !inner.is_empty() {
+        (inner.start.max(held.start), inner.end.min(held.end))
+    } else {
+        (held.end, held.end)
+    };
     row[held.start..first].iter_mut().zip(held.start..).for_each(|(value, i)| single(i, value));
     if first < past {
         let tap = Tap::new(at(first), source.len());
         let length = (past - first).min(source.len() - tap.high);
-        let (low, high) = (&source[tap.low..tap.low + length], &source[tap.high..tap.high + length]);
+        let (low, high) =
+            (&source[tap.low..tap.low + length], &source[tap.high..tap.high + length]);
         mix_rows(low, high, tap.weight, &mut row[first..first + length]);
-        row[first + length..held.end].iter_mut().zip(first + length..).for_each(|(value, i)| single(i, value));
+        row[first + length..held.end]
+            .iter_mut()
+            .zip(first + length..)
+            .for_each(|(value, i)| single(i, value));
     }
 }
 
@@ -232,7 +262,8 @@ mod tests {
     use super::*;
     use crate::study::volume::Source;
 
-    /// A field linear in patient coordinates is reproduced exactly by trilinear resampling, whatever the two grids.
+    /// A field linear in patient coordinates is reproduced exactly by trilinear resampling,
+    /// whatever the two grids.
     #[test]
     fn linear_fields_survive_any_grid() {
         let field = |p: [f64; 3]| (3.0 + 0.5 * p[0] - 0.25 * p[1] + 0.75 * p[2]) as f32;
@@ -246,12 +277,22 @@ mod tests {
         let source_grid = Grid::from_affine([50, 48, 8], &tilted).unwrap();
         let fill = |grid: &Grid| {
             let (nk, nj, ni) = grid.shape();
-            Array3::from_shape_fn((nk, nj, ni), |(k, j, i)| field(grid.point(i as f64, j as f64, k)))
+            Array3::from_shape_fn((nk, nj, ni), |(k, j, i)| {
+                field(grid.point(i as f64, j as f64, k))
+            })
         };
-        let source = Volume::new(fill(&source_grid), source_grid, Source::Memory, "source").unwrap();
-        let target =
-            Grid::from_affine([9, 8, 3], &[[-1.1, 0.0, 0.0, 4.0], [0.0, 1.0, 0.0, -3.0], [0.0, 0.0, 3.0, 1.0], [0.0, 0.0, 0.0, 1.0]])
-                .unwrap();
+        let source =
+            Volume::new(fill(&source_grid), source_grid, Source::Memory, "source").unwrap();
+        let target = Grid::from_affine(
+            [9, 8, 3],
+            &[
+                [-1.1, 0.0, 0.0, 4.0],
+                [0.0, 1.0, 0.0, -3.0],
+                [0.0, 0.0, 3.0, 1.0],
+                [0.0, 0.0, 0.0, 1.0],
+            ],
+        )
+        .unwrap();
         let out = resample(&source, &target);
         assert!(out.covered.iter().all(|c| *c));
         let expected = fill(&target);
@@ -262,12 +303,25 @@ mod tests {
 
     #[test]
     fn values_are_held_half_a_voxel_and_cover_a_tenth() {
-        let grid = Grid::from_affine([4, 4, 2], &[[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
-            .unwrap();
+        let grid = Grid::from_affine(
+            [4, 4, 2],
+            &[
+                [1.0, 0.0, 0.0, 0.0],
+                [0.0, 1.0, 0.0, 0.0],
+                [0.0, 0.0, 2.0, 0.0],
+                [0.0, 0.0, 0.0, 1.0],
+            ],
+        )
+        .unwrap();
         let voxels = Array3::from_shape_fn((2, 4, 4), |(k, _, i)| (1 + k + i) as f32);
         let source = Volume::new(voxels, grid, Source::Memory, "source").unwrap();
         let at = |z: f64| {
-            let affine = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, z], [0.0, 0.0, 0.0, 1.0]];
+            let affine = [
+                [1.0, 0.0, 0.0, 0.0],
+                [0.0, 1.0, 0.0, 0.0],
+                [0.0, 0.0, 1.0, z],
+                [0.0, 0.0, 0.0, 1.0],
+            ];
             let out = resample(&source, &Grid::from_affine([4, 4, 1], &affine).unwrap());
             (out.voxels[[0, 0, 0]], out.covered.iter().all(|c| *c))
         };
@@ -285,7 +339,8 @@ mod tests {
         let values = Array3::from_shape_fn(target.shape(), |(k, j, i)| {
             let point = target.point(i as f64, j as f64, k);
             let at = even.as_ref().map_or_else(|| locator.index(point), |even| even.index(point));
-            let out = (0..3).map(|a| f64::max(-at[a], at[a] - (size[a] - 1) as f64)).fold(0.0, f64::max);
+            let out =
+                (0..3).map(|a| f64::max(-at[a], at[a] - (size[a] - 1) as f64)).fold(0.0, f64::max);
             beyond[[k, j, i]] = out;
             if out > HELD {
                 return 0.0;
@@ -314,8 +369,11 @@ mod tests {
     #[test]
     fn every_way_through_gives_what_the_definition_gives() {
         let (c, s) = ((0.2f64).cos(), (0.2f64).sin());
-        let target =
-            Grid::from_affine([24, 19, 7], &affine([1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 4.0], [-12.0, -9.0, -11.0])).unwrap();
+        let target = Grid::from_affine(
+            [24, 19, 7],
+            &affine([1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 4.0], [-12.0, -9.0, -11.0]),
+        )
+        .unwrap();
         let even = |size: [usize; 3], a: [[f64; 4]; 4]| Grid::from_affine(size, &a).unwrap();
         let uneven = |i: [f64; 3], j: [f64; 3]| {
             let origins = [-9.0, -5.5, -3.0, 2.0, 8.0].map(|z| [-10.0 + 0.1 * z, -8.0, z]).to_vec();
@@ -327,13 +385,41 @@ mod tests {
             ("moved", even([24, 19, 7], affine(x, y, z, [-12.3, -8.9, -10.2]))),
             ("half a voxel", even([24, 19, 6], affine(x, y, z, [-11.5, -8.5, -9.0]))),
             ("smaller", even([6, 5, 3], affine(x, y, z, [-2.25, -3.0, -4.0]))),
-            ("other pixels, turned about", even([30, 22, 6], affine([-0.7, 0.0, 0.0], [0.0, -0.9, 0.0], z, [9.0, 10.0, -9.0]))),
-            ("turned about x", even([26, 20, 6], affine(x, [0.0, c, s], [0.0, -3.5 * s, 3.5 * c], [-13.0, -8.0, -9.0]))),
-            ("turned about y", even([26, 20, 6], affine([c, 0.0, -s], y, [3.5 * s, 0.0, 3.5 * c], [-13.0, -9.0, -8.0]))),
-            ("turned about z", even([26, 20, 6], affine([c, s, 0.0], [-s, c, 0.0], z, [-11.0, -11.0, -9.0]))),
-            ("sagittal", even([17, 6, 21], affine([0.0, 1.1, 0.0], [0.0, 0.0, 3.0], [1.2, 0.0, 0.0], [-11.0, -9.0, -8.0]))),
-            // Only its own affine, carried on beyond its few slices, says where a row that crosses them runs.
-            ("sheared, turned about y", even([12, 12, 3], affine([c, 0.0, -s], y, [2.0, 1.0, 2.0], [-6.0, -5.0, -3.0]))),
+            (
+                "other pixels, turned about",
+                even([30, 22, 6], affine([-0.7, 0.0, 0.0], [0.0, -0.9, 0.0], z, [9.0, 10.0, -9.0])),
+            ),
+            (
+                "turned about x",
+                even(
+                    [26, 20, 6],
+                    affine(x, [0.0, c, s], [0.0, -3.5 * s, 3.5 * c], [-13.0, -8.0, -9.0]),
+                ),
+            ),
+            (
+                "turned about y",
+                even(
+                    [26, 20, 6],
+                    affine([c, 0.0, -s], y, [3.5 * s, 0.0, 3.5 * c], [-13.0, -9.0, -8.0]),
+                ),
+            ),
+            (
+                "turned about z",
+                even([26, 20, 6], affine([c, s, 0.0], [-s, c, 0.0], z, [-11.0, -11.0, -9.0])),
+            ),
+            (
+                "sagittal",
+                even(
+                    [17, 6, 21],
+                    affine([0.0, 1.1, 0.0], [0.0, 0.0, 3.0], [1.2, 0.0, 0.0], [-11.0, -9.0, -8.0]),
+                ),
+            ),
+            // Only its own affine, carried on beyond its few slices, says where a row that crosses
+            // them runs.
+            (
+                "sheared, turned about y",
+                even([12, 12, 3], affine([c, 0.0, -s], y, [2.0, 1.0, 2.0], [-6.0, -5.0, -3.0])),
+            ),
             ("uneven", uneven(x, y)),
             ("uneven, turned about y", uneven([c, 0.0, -s], y)),
             ("a line", even([20, 1, 1], affine(x, y, z, [-10.0, 0.0, 1.0]))),
@@ -351,7 +437,11 @@ mod tests {
             assert!(beyond.iter().any(|b| *b <= COVERS), "{name}: nothing to see");
             for (at, value) in out.voxels.indexed_iter() {
                 if (beyond[at] - HELD).abs() > 1e-9 {
-                    assert!((f64::from(*value) - expected[at]).abs() < 2e-3, "{name} {at:?}: {value} {}", expected[at]);
+                    assert!(
+                        (f64::from(*value) - expected[at]).abs() < 2e-3,
+                        "{name} {at:?}: {value} {}",
+                        expected[at]
+                    );
                 }
                 if (beyond[at] - COVERS).abs() > 1e-9 {
                     assert_eq!(out.covered[at], beyond[at] <= COVERS, "{name} {at:?}");

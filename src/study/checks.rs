@@ -1,6 +1,7 @@
 //! Do the three sequences belong together?
 //!
-//! In: the three volumes. Out: warnings, or the error that stops the run. Identity is never forced; geometry can be.
+//! In: the three volumes. Out: warnings, or the error that stops the run. Identity is never forced;
+//! geometry can be.
 
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use crate::study::volume::{DicomSeries, Sequence, Volume};
 /// Checks identity, frames of reference, duplicates and swapped sequences.
 ///
 /// # Errors
-/// [`Error::Identity`] for another patient; [`Error::Geometry`] for the same series twice, or another frame of reference unless `force_geometry`.
+/// [`Error::Identity`] for another patient; [`Error::Geometry`] for the same series twice, or
+/// another frame of reference unless `force_geometry`.
 pub fn together(volumes: &[Arc<Volume>; 3], force_geometry: bool) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     for (sequence, volume) in Sequence::ALL.into_iter().zip(volumes) {
@@ -22,9 +24,16 @@ pub fn together(volumes: &[Arc<Volume>; 3], force_geometry: bool) -> Result<Vec<
         }
     }
     for (sequence, volume) in Sequence::ALL.into_iter().zip(volumes) {
-        warnings.extend(volume.dicom().into_iter().flat_map(|s| &s.warnings).map(|w| format!("{sequence}: {w}")));
+        warnings.extend(
+            volume
+                .dicom()
+                .into_iter()
+                .flat_map(|s| &s.warnings)
+                .map(|w| format!("{sequence}: {w}")),
+        );
     }
-    // T1C first: it is the one that the others are compared with. T1 and T2 also with one another, for where T1C tells nothing.
+    // T1C first: it is the one that the others are compared with. T1 and T2 also with one another,
+    // for where T1C tells nothing.
     for (a, b) in [(1, 0), (1, 2), (0, 2)] {
         if let (Some(x), Some(y)) = (volumes[a].dicom(), volumes[b].dicom()) {
             let names = (Sequence::ALL[a], Sequence::ALL[b]);
@@ -34,16 +43,27 @@ pub fn together(volumes: &[Arc<Volume>; 3], force_geometry: bool) -> Result<Vec<
             }
         }
     }
-    let foreign: Vec<&str> = Sequence::ALL.iter().zip(volumes).filter(|(_, v)| v.dicom().is_none()).map(|(s, _)| s.name()).collect();
+    let foreign: Vec<&str> = Sequence::ALL
+        .iter()
+        .zip(volumes)
+        .filter(|(_, v)| v.dicom().is_none())
+        .map(|(s, _)| s.name())
+        .collect();
     if !foreign.is_empty() && foreign.len() < 3 {
-        warnings.push(format!("{} did not come from DICOM: patient and frame of reference could not be compared", foreign.join(" and ")));
+        warnings.push(format!(
+            "{} did not come from DICOM: patient and frame of reference could not be compared",
+            foreign.join(" and ")
+        ));
     }
     for (a, b) in [(0, 1), (0, 2), (1, 2)] {
         let same_series = match (volumes[a].dicom(), volumes[b].dicom()) {
             (Some(x), Some(y)) => x.series_instance_uid == y.series_instance_uid,
             _ => false,
         };
-        if same_series || (volumes[a].grid() == volumes[b].grid() && volumes[a].voxels() == volumes[b].voxels()) {
+        if same_series
+            || (volumes[a].grid() == volumes[b].grid()
+                && volumes[a].voxels() == volumes[b].voxels())
+        {
             return Err(Error::Geometry(format!(
                 "{} and {} are the same series ({}). Three different sequences were expected: T1, contrast-enhanced T1 and T2",
                 Sequence::ALL[a],
@@ -57,7 +77,11 @@ pub fn together(volumes: &[Arc<Volume>; 3], force_geometry: bool) -> Result<Vec<
 }
 
 /// PatientID, name and birth date where both sequences carry them.
-fn same_patient(first: &DicomSeries, other: &DicomSeries, (name, sequence): (Sequence, Sequence)) -> Result<()> {
+fn same_patient(
+    first: &DicomSeries,
+    other: &DicomSeries,
+    (name, sequence): (Sequence, Sequence),
+) -> Result<()> {
     let pairs = [
         ("patient ID", &first.patient_id, &other.patient_id),
         ("patient name", &first.patient_name, &other.patient_name),
@@ -75,14 +99,25 @@ fn same_patient(first: &DicomSeries, other: &DicomSeries, (name, sequence): (Seq
     Ok(())
 }
 
-fn same_frame(first: &DicomSeries, other: &DicomSeries, (name, sequence): (Sequence, Sequence), force: bool) -> Result<Option<String>> {
+fn same_frame(
+    first: &DicomSeries,
+    other: &DicomSeries,
+    (name, sequence): (Sequence, Sequence),
+    force: bool,
+) -> Result<Option<String>> {
     let problem = match (&first.frame_of_reference_uid, &other.frame_of_reference_uid) {
         (Some(a), Some(b)) if a == b => return Ok(None),
-        (Some(a), Some(b)) => format!("{sequence} has another frame of reference ({b}) than {name} ({a})"),
-        _ if first.study_instance_uid == other.study_instance_uid => {
-            return Ok(Some(format!("{sequence} or {name} carries no frame of reference; taken to share one, as they are of one study")));
+        (Some(a), Some(b)) => {
+            format!("{sequence} has another frame of reference ({b}) than {name} ({a})")
         }
-        _ => format!("{sequence} or {name} carries no frame of reference, and they are of different studies"),
+        _ if first.study_instance_uid == other.study_instance_uid => {
+            return Ok(Some(format!(
+                "{sequence} or {name} carries no frame of reference; taken to share one, as they are of one study"
+            )));
+        }
+        _ => format!(
+            "{sequence} or {name} carries no frame of reference, and they are of different studies"
+        ),
     };
     if force {
         return Ok(Some(format!("{problem}; forced: taken to be aligned")));
@@ -101,18 +136,25 @@ fn swapped(volumes: &[Arc<Volume>; 3]) -> Vec<String> {
     if let (Some(a), Some(b)) = (echo(t1), echo(t2))
         && a > b
     {
-        warnings.push(format!("T1 and T2 look swapped: T1's echo time ({a} ms) is longer than T2's ({b} ms)"));
+        warnings.push(format!(
+            "T1 and T2 look swapped: T1's echo time ({a} ms) is longer than T2's ({b} ms)"
+        ));
     }
     if let (Some(a), Some(b)) = (echo(t1c), echo(t2))
         && a > b
     {
-        warnings.push(format!("T1C and T2 look swapped: T1C's echo time ({a} ms) is longer than T2's ({b} ms)"));
+        warnings.push(format!(
+            "T1C and T2 look swapped: T1C's echo time ({a} ms) is longer than T2's ({b} ms)"
+        ));
     }
     if let (Some(a), Some(b)) = (t1, t1c)
         && !a.contrast_agent.trim().is_empty()
         && b.contrast_agent.trim().is_empty()
     {
-        warnings.push(format!("T1 and T1C look swapped: T1 names a contrast agent ({:?}), T1C none", a.contrast_agent.trim()));
+        warnings.push(format!(
+            "T1 and T1C look swapped: T1 names a contrast agent ({:?}), T1C none",
+            a.contrast_agent.trim()
+        ));
     }
     warnings
 }
@@ -141,7 +183,13 @@ mod tests {
         let mut step = 0.0f32;
         all.map(|s| {
             step += 1.0;
-            let grid = Grid::new([2, 2, 2], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], vec![[0.0; 3], [0.0, 0.0, 1.0]]).unwrap();
+            let grid = Grid::new(
+                [2, 2, 2],
+                [1.0, 0.0, 0.0],
+                [0.0, 1.0, 0.0],
+                vec![[0.0; 3], [0.0, 0.0, 1.0]],
+            )
+            .unwrap();
             let voxels = Array3::from_shape_fn((2, 2, 2), |(k, j, i)| step + (k + j + i) as f32);
             Arc::new(Volume::new(voxels, grid, Source::Dicom(Box::new(s)), "v").unwrap())
         })
@@ -151,14 +199,22 @@ mod tests {
     fn one_patient_passes() {
         assert!(together(&trio(|_| ()), false).unwrap().is_empty());
         // A trailing component separator and padding are no difference.
-        assert!(together(&trio(|s| s[2].patient_name = "DOE^JANE^^ ".into()), false).unwrap().is_empty());
+        assert!(
+            together(&trio(|s| s[2].patient_name = "DOE^JANE^^ ".into()), false)
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]
     fn another_patient_is_never_forced() {
         for force in [false, true] {
             let error = together(&trio(|s| s[2].patient_id = "P2".into()), force).unwrap_err();
-            assert!(matches!(error, Error::Identity(_)) && error.to_string().contains("T2 belongs to another patient"), "{error}");
+            assert!(
+                matches!(error, Error::Identity(_))
+                    && error.to_string().contains("T2 belongs to another patient"),
+                "{error}"
+            );
         }
         assert!(
             together(

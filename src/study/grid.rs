@@ -1,16 +1,19 @@
 //! Where voxels lie in the patient.
 //!
-//! In: in-plane axes and one origin per slice. Out: maps between voxel indices and patient millimetres (LPS).
+//! In: in-plane axes and one origin per slice. Out: maps between voxel indices and patient
+//! millimetres (LPS).
 //!
-//! A voxel index (i, j, k) names the voxel's centre. i runs along a row (storage's fastest axis), j along a column, k over slices;
-//! arrays are [k, j, i]. Every length is in millimetres, every patient coordinate is LPS (x to the left, y to the back, z to the head).
+//! A voxel index (i, j, k) names the voxel's centre. i runs along a row (storage's fastest axis), j
+//! along a column, k over slices; arrays are [k, j, i]. Every length is in millimetres, every
+//! patient coordinate is LPS (x to the left, y to the back, z to the head).
 
 use crate::error::{Error, Result};
 
 /// A point or a direction in patient space, LPS, mm.
 pub type Point = [f64; 3];
 
-/// How far (mm) a slice origin may lie from the place that a uniform affine gives it, for the grid to count as uniform.
+/// How far (mm) a slice origin may lie from the place that a uniform affine gives it, for the grid
+/// to count as uniform.
 pub const UNIFORM_TOLERANCE_MM: f64 = 0.01;
 
 /// The sampling grid of a volume: in-plane axes shared by all slices and an origin for every slice.
@@ -23,21 +26,34 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// `size` is (ni, nj, nk). `axis_i` and `axis_j` are the steps in mm from one voxel to the next along i and j;
-    /// `origins[k]` is the centre of voxel (0, 0, k).
+    /// `size` is (ni, nj, nk). `axis_i` and `axis_j` are the steps in mm from one voxel to the next
+    /// along i and j; `origins[k]` is the centre of voxel (0, 0, k).
     ///
     /// # Errors
-    /// [`Error::Image`] when an axis is not finite, zero, or parallel to the other, when two slices coincide, or when the slices'
-    /// order along the normal is not monotonous.
-    pub fn new(size: [usize; 3], axis_i: Point, axis_j: Point, origins: Vec<Point>) -> Result<Self> {
+    /// [`Error::Image`] when an axis is not finite, zero, or parallel to the other, when two slices
+    /// coincide, or when the slices' order along the normal is not monotonous.
+    pub fn new(
+        size: [usize; 3],
+        axis_i: Point,
+        axis_j: Point,
+        origins: Vec<Point>,
+    ) -> Result<Self> {
         let [ni, nj, nk] = size;
         if ni == 0 || nj == 0 || nk == 0 || origins.len() != nk {
-            return Err(Error::Image(format!("a grid of {ni} x {nj} x {nk} voxels with {} slice origins is not valid", origins.len())));
+            return Err(Error::Image(format!(
+                "a grid of {ni} x {nj} x {nk} voxels with {} slice origins is not valid",
+                origins.len()
+            )));
         }
-        let finite = axis_i.iter().chain(&axis_j).chain(origins.iter().flatten()).all(|v| v.is_finite());
+        let finite =
+            axis_i.iter().chain(&axis_j).chain(origins.iter().flatten()).all(|v| v.is_finite());
         let normal = cross(axis_i, axis_j);
         // Parallel axes span no plane.
-        if !finite || norm(normal) <= 1e-6 * norm(axis_i) * norm(axis_j) || norm(axis_i) < 1e-6 || norm(axis_j) < 1e-6 {
+        if !finite
+            || norm(normal) <= 1e-6 * norm(axis_i) * norm(axis_j)
+            || norm(axis_i) < 1e-6
+            || norm(axis_j) < 1e-6
+        {
             return Err(Error::Image(
                 "the image's geometry is degenerate: its row and column directions must be finite, non-zero and not parallel. \
                  Check pixel spacing and orientation in the file's header"
@@ -133,11 +149,13 @@ impl Grid {
         }
     }
 
-    /// The affine (i, j, k, 1) -> LPS mm where the slices are uniformly spaced (within [`UNIFORM_TOLERANCE_MM`]), and only then.
+    /// The affine (i, j, k, 1) -> LPS mm where the slices are uniformly spaced (within
+    /// [`UNIFORM_TOLERANCE_MM`]), and only then.
     pub fn affine(&self) -> Option<[[f64; 4]; 4]> {
         let (axis_k, origin) = (self.axis_k(), self.origins[0]);
-        let uniform =
-            self.origins.iter().enumerate().all(|(k, o)| norm(sub(*o, add(origin, scale(axis_k, k as f64)))) <= UNIFORM_TOLERANCE_MM);
+        let uniform = self.origins.iter().enumerate().all(|(k, o)| {
+            norm(sub(*o, add(origin, scale(axis_k, k as f64)))) <= UNIFORM_TOLERANCE_MM
+        });
         let row = |r: usize| [self.axis_i[r], self.axis_j[r], axis_k[r], origin[r]];
         uniform.then(|| [row(0), row(1), row(2), [0.0, 0.0, 0.0, 1.0]])
     }
@@ -147,7 +165,8 @@ impl Grid {
         add(self.origins[k], add(scale(self.axis_i, i), scale(self.axis_j, j)))
     }
 
-    /// Volume of one voxel of slice k, mm3: pixel area times half the distance to both neighbours (the distance itself where there is only one).
+    /// Volume of one voxel of slice k, mm3: pixel area times half the distance to both neighbours
+    /// (the distance itself where there is only one).
     pub fn voxel_mm3(&self, k: usize) -> f64 {
         let area = self.pixel_mm2();
         let p = self.positions();
@@ -181,7 +200,8 @@ impl Grid {
         self.point((ni - 1) as f64 / 2.0, (nj - 1) as f64 / 2.0, k)
     }
 
-    /// Largest distance (mm) between the corners of two grids of the same size; infinite where the sizes differ.
+    /// Largest distance (mm) between the corners of two grids of the same size; infinite where the
+    /// sizes differ.
     pub fn corner_distance(&self, other: &Grid) -> f64 {
         if self.size != other.size {
             return f64::INFINITY;
@@ -232,7 +252,8 @@ impl Locator {
         }
     }
 
-    /// Continuous (i, j, k) of a patient point. k is extrapolated by the usual spacing beyond the first and last slice.
+    /// Continuous (i, j, k) of a patient point. k is extrapolated by the usual spacing beyond the
+    /// first and last slice.
     pub fn index(&self, point: Point) -> [f64; 3] {
         let k = self.slice(dot(point, self.normal));
         let below = (k.floor().max(0.0) as usize).min(self.origins.len() - 1);
@@ -241,7 +262,11 @@ impl Locator {
         let origin = add(scale(self.origins[below], 1.0 - t), scale(self.origins[above], t));
         let d = sub(point, origin);
         let (u, v) = (dot(d, self.axis_i), dot(d, self.axis_j));
-        [self.inverse[0][0] * u + self.inverse[0][1] * v, self.inverse[1][0] * u + self.inverse[1][1] * v, k]
+        [
+            self.inverse[0][0] * u + self.inverse[0][1] * v,
+            self.inverse[1][0] * u + self.inverse[1][1] * v,
+            k,
+        ]
     }
 
     fn slice(&self, position: f64) -> f64 {
@@ -261,7 +286,8 @@ impl Locator {
     }
 }
 
-/// Maps patient points to continuous indices of an evenly spaced grid: the inverse of its affine, beyond its ends too.
+/// Maps patient points to continuous indices of an evenly spaced grid: the inverse of its affine,
+/// beyond its ends too.
 #[derive(Debug, Clone)]
 pub struct EvenLocator {
     origin: Point,
@@ -320,14 +346,21 @@ mod tests {
         for k in 0..4 {
             for (i, j) in [(0.0, 0.0), (6.0, 4.0), (2.5, 1.25)] {
                 let [a, b, c] = locator.index(grid.point(i, j, k));
-                assert!((a - i).abs() < 1e-9 && (b - j).abs() < 1e-9 && (c - k as f64).abs() < 1e-9);
+                assert!(
+                    (a - i).abs() < 1e-9 && (b - j).abs() < 1e-9 && (c - k as f64).abs() < 1e-9
+                );
             }
         }
     }
 
     #[test]
     fn descending_slices_locate_too() {
-        let affine = [[-1.0, 0.0, 0.0, 3.0], [0.0, 1.0, 0.0, -4.0], [0.0, 0.0, 2.5, 7.0], [0.0, 0.0, 0.0, 1.0]];
+        let affine = [
+            [-1.0, 0.0, 0.0, 3.0],
+            [0.0, 1.0, 0.0, -4.0],
+            [0.0, 0.0, 2.5, 7.0],
+            [0.0, 0.0, 0.0, 1.0],
+        ];
         let grid = Grid::from_affine([4, 4, 3], &affine).unwrap();
         assert!(grid.positions()[1] < grid.positions()[0]);
         let [i, j, k] = grid.locator().index([1.0, -2.0, 10.75]);
@@ -347,6 +380,8 @@ mod tests {
         assert!(Grid::new([2, 2, 2], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], vec![[0.0; 3]; 2]).is_err());
         let back = vec![[0.0, 0.0, 0.0], [0.0, 0.0, 2.0], [0.0, 0.0, 1.0]];
         assert!(Grid::new([2, 2, 3], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], back).is_err());
-        assert!(Grid::new([2, 2, 1], [f64::NAN, 0.0, 0.0], [0.0, 1.0, 0.0], vec![[0.0; 3]]).is_err());
+        assert!(
+            Grid::new([2, 2, 1], [f64::NAN, 0.0, 0.0], [0.0, 1.0, 0.0], vec![[0.0; 3]]).is_err()
+        );
     }
 }

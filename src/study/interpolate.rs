@@ -1,7 +1,8 @@
 //! Linear interpolation between samples.
 //!
-//! In: samples in a row, or in a plane, and continuous indices (whole numbers are the samples' centres). Out: values, in float32: a result
-//! lies within a few float32 roundings of the exact one, and on it where the index is whole.
+//! In: samples in a row, or in a plane, and continuous indices (whole numbers are the samples'
+//! centres). Out: values, in float32: a result lies within a few float32 roundings of the exact
+//! one, and on it where the index is whole.
 
 use std::ops::Range;
 
@@ -52,16 +53,19 @@ pub(crate) struct Taps {
 }
 
 impl Taps {
-    /// `index` gives the continuous index among `size` samples of each of `count` outputs, `None` outside; the outputs inside are neighbours.
+    /// `index` gives the continuous index among `size` samples of each of `count` outputs, `None`
+    /// outside; the outputs inside are neighbours.
     pub fn new(count: usize, size: usize, index: impl Fn(usize) -> Option<f64>) -> Self {
         let inside = |n: &usize| index(*n).is_some();
         let first = (0..count).find(inside).unwrap_or(count);
-        let taps: Vec<Tap> = (first..count).map_while(&index).map(|at| Tap::new(at, size)).collect();
+        let taps: Vec<Tap> =
+            (first..count).map_while(&index).map(|at| Tap::new(at, size)).collect();
         Taps { inside: first..first + taps.len(), taps }
     }
 }
 
-/// Samples a plane [row, column], bilinear, and puts `finish` of every value into `out`; what lies outside the taps is left as it is.
+/// Samples a plane [row, column], bilinear, and puts `finish` of every value into `out`; what lies
+/// outside the taps is left as it is.
 pub(crate) fn sample_plane(
     source: ArrayView2<'_, f32>,
     rows: &Taps,
@@ -73,7 +77,8 @@ pub(crate) fn sample_plane(
     let (mut copies, mut line) = ([vec![0.0; width], vec![0.0; width]], vec![0.0; width]);
     for (j, tap) in rows.inside.clone().zip(&rows.taps) {
         let [low, high] = &mut copies;
-        let (low, high) = (contiguous(source.row(tap.low), low), contiguous(source.row(tap.high), high));
+        let (low, high) =
+            (contiguous(source.row(tap.low), low), contiguous(source.row(tap.high), high));
         mix_rows(low, high, tap.weight, &mut line);
         let mut row = out.row_mut(j);
         for (value, tap) in row.iter_mut().skip(columns.inside.start).zip(&columns.taps) {
@@ -115,7 +120,8 @@ mod tests {
     fn a_plane_is_sampled_alike_in_every_layout() {
         let field = |x: f64, y: f64| (2.0 * x - 3.0 * y + 1.0) as f32;
         let plane = Array2::from_shape_fn((7, 9), |(j, i)| field(i as f64, j as f64));
-        let at = |n: usize| if (2..10).contains(&n) { Some((n - 2) as f64 * 0.75 + 0.1) } else { None };
+        let at =
+            |n: usize| if (2..10).contains(&n) { Some((n - 2) as f64 * 0.75 + 0.1) } else { None };
         let (rows, columns) = (Taps::new(12, 7, at), Taps::new(11, 9, at));
         assert_eq!((rows.inside.clone(), columns.inside.clone()), (2..10, 2..10));
         let mut expected = Array2::from_elem((12, 11), -1.0);
@@ -128,7 +134,13 @@ mod tests {
         }
         let turned = plane.slice(s![.., ..;-1]).as_standard_layout().into_owned();
         let mut out = Array2::from_elem((11, 12), -1.0);
-        sample_plane(turned.slice(s![.., ..;-1]), &rows, &columns, out.view_mut().reversed_axes(), |v| 0.5 * v);
+        sample_plane(
+            turned.slice(s![.., ..;-1]),
+            &rows,
+            &columns,
+            out.view_mut().reversed_axes(),
+            |v| 0.5 * v,
+        );
         assert_eq!(out.t(), expected);
     }
 }

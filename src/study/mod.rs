@@ -1,7 +1,7 @@
 //! The patient's three MR sequences.
 //!
-//! In: three [`Volume`]s, each on its own grid. Out: a [`Study`]: T1 and T2 aligned on T1C's canonical axial grid, which slices they cover,
-//! and slices prepared for a bundle's networks.
+//! In: three [`Volume`]s, each on its own grid. Out: a [`Study`]: T1 and T2 aligned on T1C's
+//! canonical axial grid, which slices they cover, and slices prepared for a bundle's networks.
 
 pub mod align;
 pub mod checks;
@@ -51,12 +51,14 @@ pub struct StudyOptions {
     pub reslice: Reslice,
 }
 
-/// Three sequences of one patient on a canonical grid: slices from inferior to superior, rows from anterior to posterior, columns from the
-/// patient's right to left. It is T1C's own grid, permuted and flipped, or axial slices resampled from T1C ([`reslice`]).
+/// Three sequences of one patient on a canonical grid: slices from inferior to superior, rows from
+/// anterior to posterior, columns from the patient's right to left. It is T1C's own grid, permuted
+/// and flipped, or axial slices resampled from T1C ([`reslice`]).
 #[derive(Debug)]
 pub struct Study {
     volumes: [Arc<Volume>; 3],
-    /// How the array that the model's results are written to becomes canonical: T1C's storage, or the axial slices themselves.
+    /// How the array that the model's results are written to becomes canonical: T1C's storage, or
+    /// the axial slices themselves.
     orientation: Orientation,
     resliced: Option<Resliced>,
     grid: Grid,
@@ -89,7 +91,8 @@ pub struct Prepared {
 pub struct SliceInfo {
     /// Canonical number, 0-based, from inferior to superior.
     pub slice: usize,
-    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially. `None` where T1C was resliced.
+    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image
+    /// stored axially. `None` where T1C was resliced.
     pub storage_slice: Option<usize>,
     /// z (LPS, mm) of the slice's centre.
     pub position_mm: f64,
@@ -100,7 +103,12 @@ pub struct SliceInfo {
 
 impl SliceInfo {
     /// Names a slice of `reference`; the image, where it has one, is that of `storage_slice`.
-    pub(crate) fn new(reference: &Volume, slice: usize, storage_slice: Option<usize>, position_mm: f64) -> Self {
+    pub(crate) fn new(
+        reference: &Volume,
+        slice: usize,
+        storage_slice: Option<usize>,
+        position_mm: f64,
+    ) -> Self {
         let image = storage_slice.and_then(|k| reference.dicom()?.slices.get(k));
         SliceInfo {
             slice,
@@ -116,8 +124,9 @@ impl Study {
     /// Brings T1, T1C and T2 together.
     ///
     /// # Errors
-    /// [`Error::Identity`], [`Error::Geometry`] or [`Error::Image`] where the sequences cannot be used together (see [`checks`]), where a
-    /// DICOM T1C was not acquired axially and is not to be resliced, or where T1 or T2 does not overlap T1C.
+    /// [`Error::Identity`], [`Error::Geometry`] or [`Error::Image`] where the sequences cannot be
+    /// used together (see [`checks`]), where a DICOM T1C was not acquired axially and is not to be
+    /// resliced, or where T1 or T2 does not overlap T1C.
     pub fn new(volumes: [Arc<Volume>; 3], options: &StudyOptions, run: &Run<'_>) -> Result<Self> {
         let mut warnings = checks::together(&volumes, options.force_geometry)?;
         let reference = &volumes[1];
@@ -129,15 +138,20 @@ impl Study {
         warnings.extend(turned(reference, resliced.as_ref(), options.reslice));
         let slices = grid.size()[2];
         if slices < 2 {
-            return Err(Error::Image("T1C has one axial slice only; a volume of at least two slices was expected".into()));
+            return Err(Error::Image(
+                "T1C has one axial slice only; a volume of at least two slices was expected".into(),
+            ));
         }
         let foreground = foreground(reference)?;
-        let t1c = orientation.canonical(resliced.as_ref().map_or(reference.voxels().view(), |r| r.voxels.view()));
+        let t1c = orientation
+            .canonical(resliced.as_ref().map_or(reference.voxels().view(), |r| r.voxels.view()));
         let reached = resliced.as_ref().map(|r| &r.covered);
         run.tick(Stage::Align, 0, 2)?;
         let mut aligned = Vec::with_capacity(2);
         let mut coverage = Vec::with_capacity(2);
-        for (done, (sequence, volume)) in [(Sequence::T1, &volumes[0]), (Sequence::T2, &volumes[2])].into_iter().enumerate() {
+        for (done, (sequence, volume)) in
+            [(Sequence::T1, &volumes[0]), (Sequence::T2, &volumes[2])].into_iter().enumerate()
+        {
             let resampled = align::resample(volume, &grid);
             let shares = covered(&resampled.covered, t1c, foreground, reached);
             if shares.iter().all(|s| *s == 0.0) {
@@ -153,9 +167,21 @@ impl Study {
             coverage.push(shares);
             run.tick(Stage::Align, done + 1, 2)?;
         }
-        let aligned: [Array3<f32>; 2] = aligned.try_into().map_err(|_| Error::Internal("two sequences were aligned".into()))?;
-        let coverage: [Vec<f64>; 2] = coverage.try_into().map_err(|_| Error::Internal("two sequences were aligned".into()))?;
-        Ok(Study { volumes, orientation, resliced, grid, aligned, coverage, warnings, prepared: Mutex::new(None) })
+        let aligned: [Array3<f32>; 2] =
+            aligned.try_into().map_err(|_| Error::Internal("two sequences were aligned".into()))?;
+        let coverage: [Vec<f64>; 2] = coverage
+            .try_into()
+            .map_err(|_| Error::Internal("two sequences were aligned".into()))?;
+        Ok(Study {
+            volumes,
+            orientation,
+            resliced,
+            grid,
+            aligned,
+            coverage,
+            warnings,
+            prepared: Mutex::new(None),
+        })
     }
 
     /// The reference: T1C as it was read.
@@ -183,7 +209,8 @@ impl Study {
         self.resliced.as_ref()
     }
 
-    /// How canonical and storage order relate; where T1C was resliced, the canonical slices are stored as they are.
+    /// How canonical and storage order relate; where T1C was resliced, the canonical slices are
+    /// stored as they are.
     pub fn orientation(&self) -> &Orientation {
         &self.orientation
     }
@@ -217,7 +244,8 @@ impl Study {
 
     /// How listings name a slice.
     pub fn slice_info(&self, slice: usize) -> SliceInfo {
-        let storage_slice = self.resliced.is_none().then(|| self.orientation.storage_slice(slice, self.slices()));
+        let storage_slice =
+            self.resliced.is_none().then(|| self.orientation.storage_slice(slice, self.slices()));
         SliceInfo::new(self.reference(), slice, storage_slice, self.grid.slice_centre(slice)[2])
     }
 
@@ -254,12 +282,21 @@ impl Study {
         Ok(range)
     }
 
-    /// The slices of `range` as a bundle's networks see them; made once and kept until another bundle or range asks.
+    /// The slices of `range` as a bundle's networks see them; made once and kept until another
+    /// bundle or range asks.
     ///
     /// # Errors
     /// [`Error::Image`] where a channel cannot be scaled.
-    pub fn prepared(&self, input: &Input, range: Range<usize>, run: &Run<'_>) -> Result<Arc<Prepared>> {
-        let key = (serde_json::to_string(input).map_err(|e| Error::Internal(e.to_string()))?, range.clone());
+    pub fn prepared(
+        &self,
+        input: &Input,
+        range: Range<usize>,
+        run: &Run<'_>,
+    ) -> Result<Arc<Prepared>> {
+        let key = (
+            serde_json::to_string(input).map_err(|e| Error::Internal(e.to_string()))?,
+            range.clone(),
+        );
         let mut cache = self.prepared.lock().unwrap_or_else(|p| p.into_inner());
         if let Some((_, prepared)) = cache.as_ref().filter(|(k, _)| *k == key) {
             return Ok(prepared.clone());
@@ -268,10 +305,16 @@ impl Study {
         let fit = Fit::new(&input.fit, input.grid, &self.grid);
         let mut divisors = [1.0; 3];
         for (divisor, channel) in divisors.iter_mut().zip(&input.channels) {
-            *divisor = prepare::divisor(&channel.scaling, self.volume(channel.sequence), channel.sequence)?;
+            *divisor = prepare::divisor(
+                &channel.scaling,
+                self.volume(channel.sequence),
+                channel.sequence,
+            )?;
         }
         let views = Sequence::ALL.map(|sequence| self.canonical(sequence));
-        let planes = |c: usize| -> Vec<ArrayView2<'_, f32>> { range.clone().map(|k| views[c].index_axis(Axis(0), k)).collect() };
+        let planes = |c: usize| -> Vec<ArrayView2<'_, f32>> {
+            range.clone().map(|k| views[c].index_axis(Axis(0), k)).collect()
+        };
         let images = prepare::images([planes(0), planes(1), planes(2)], divisors, &fit);
         let prepared = Arc::new(Prepared { images, slices: range, fit, divisors });
         *cache = Some((key, prepared.clone()));
@@ -320,29 +363,45 @@ fn foreground(reference: &Volume) -> Result<f32> {
     Ok((FOREGROUND * bright) as f32)
 }
 
-/// Per slice: share of T1C's `canonical` voxels above `threshold` that are covered; where none is, of what T1C `reached` there (`None`: the whole
-/// slice).
-fn covered(covered: &Array3<bool>, canonical: ArrayView3<'_, f32>, threshold: f32, reached: Option<&Array3<bool>>) -> Vec<f64> {
+/// Per slice: share of T1C's `canonical` voxels above `threshold` that are covered; where none is,
+/// of what T1C `reached` there (`None`: the whole slice).
+fn covered(
+    covered: &Array3<bool>,
+    canonical: ArrayView3<'_, f32>,
+    threshold: f32,
+    reached: Option<&Array3<bool>>,
+) -> Vec<f64> {
     let without_foreground = |k: usize, covered: ArrayView2<'_, bool>| {
         let all = |of: ArrayView2<'_, bool>| of.iter().filter(|c| **c).count() as f64;
         match reached.map(|r| r.index_axis(Axis(0), k)).filter(|r| r.iter().any(|r| *r)) {
-            Some(reached) => covered.iter().zip(reached).filter(|(c, r)| **c && **r).count() as f64 / all(reached),
+            Some(reached) => {
+                covered.iter().zip(reached).filter(|(c, r)| **c && **r).count() as f64
+                    / all(reached)
+            }
             None => all(covered) / covered.len() as f64,
         }
     };
-    let slices = covered.axis_iter(Axis(0)).into_par_iter().zip(canonical.axis_iter(Axis(0)).into_par_iter());
-    let share = |(k, (covered, canonical)): (usize, (ArrayView2<'_, bool>, ArrayView2<'_, f32>))| {
-        let (mut foreground, mut both) = (0u64, 0u64);
-        for (covered, canonical) in covered.rows().into_iter().zip(canonical.rows()) {
-            let row = covered.iter().zip(canonical).map(|(covered, value)| (u32::from(*value > threshold), u32::from(*covered)));
-            let (f, b) = row.fold((0, 0), |(f, b), (inside, covered)| (f + inside, b + (inside & covered)));
-            foreground += u64::from(f);
-            both += u64::from(b);
-        }
-        match foreground {
-            0 => without_foreground(k, covered),
-            _ => both as f64 / foreground as f64,
-        }
-    };
+    let slices = covered
+        .axis_iter(Axis(0))
+        .into_par_iter()
+        .zip(canonical.axis_iter(Axis(0)).into_par_iter());
+    let share =
+        |(k, (covered, canonical)): (usize, (ArrayView2<'_, bool>, ArrayView2<'_, f32>))| {
+            let (mut foreground, mut both) = (0u64, 0u64);
+            for (covered, canonical) in covered.rows().into_iter().zip(canonical.rows()) {
+                let row = covered
+                    .iter()
+                    .zip(canonical)
+                    .map(|(covered, value)| (u32::from(*value > threshold), u32::from(*covered)));
+                let (f, b) = row
+                    .fold((0, 0), |(f, b), (inside, covered)| (f + inside, b + (inside & covered)));
+                foreground += u64::from(f);
+                both += u64::from(b);
+            }
+            match foreground {
+                0 => without_foreground(k, covered),
+                _ => both as f64 / foreground as f64,
+            }
+        };
     slices.enumerate().map(share).collect()
 }

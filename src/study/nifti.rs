@@ -1,9 +1,11 @@
 //! NIfTI-1 files, and the one place that knows about RAS.
 //!
-//! In: the bytes of a `.nii` or `.nii.gz` file of either byte order. Out: a [`Volume`] on an LPS grid.
+//! In: the bytes of a `.nii` or `.nii.gz` file of either byte order. Out: a [`Volume`] on an LPS
+//! grid.
 //!
-//! The grid is the sform's where its code is positive, else the qform's where its code is positive; a file with neither says nothing
-//! about where it lies in the patient and is refused. Lengths must be millimetres (or unstated, which means the same).
+//! The grid is the sform's where its code is positive, else the qform's where its code is positive;
+//! a file with neither says nothing about where it lies in the patient and is refused. Lengths must
+//! be millimetres (or unstated, which means the same).
 
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -48,7 +50,8 @@ pub(crate) fn is_gzip(head: &[u8]) -> bool {
     head.starts_with(&[0x1f, 0x8b])
 }
 
-/// Whether the bytes begin like NIfTI-1, NIfTI-2 or Analyze, of either byte order: all say their header's length first.
+/// Whether the bytes begin like NIfTI-1, NIfTI-2 or Analyze, of either byte order: all say their
+/// header's length first.
 pub(crate) fn looks_like_header(head: &[u8]) -> bool {
     header_length(head).is_some()
 }
@@ -61,9 +64,11 @@ fn header_length(head: &[u8]) -> Option<i32> {
 /// Reads a `.nii` or `.nii.gz` file.
 ///
 /// # Errors
-/// [`Error::Read`] where it cannot be read or is truncated or damaged; [`Error::Image`] where it is not one placed volume of scalars.
+/// [`Error::Read`] where it cannot be read or is truncated or damaged; [`Error::Image`] where it is
+/// not one placed volume of scalars.
 pub fn read_file(path: &Path) -> Result<Volume> {
-    let wrong = |e| Error::read_caused(path, "cannot be read; check the path and its permissions", e);
+    let wrong =
+        |e| Error::read_caused(path, "cannot be read; check the path and its permissions", e);
     let file = fault::open(path).map_err(wrong)?;
     let stored = file.metadata().map_err(wrong)?.len();
     read_any(BufReader::new(fault::counted(file)), stored, path)
@@ -79,9 +84,13 @@ pub fn read_bytes(bytes: &[u8], path: &Path) -> Result<Volume> {
 
 fn read_any<R: Read>(mut stream: R, stored: u64, path: &Path) -> Result<Volume> {
     let mut magic = [0u8; 2];
-    stream
-        .read_exact(&mut magic)
-        .map_err(|e| Error::read_caused(path, "the file is too short for a NIfTI-1 header; copy or export it again", e))?;
+    stream.read_exact(&mut magic).map_err(|e| {
+        Error::read_caused(
+            path,
+            "the file is too short for a NIfTI-1 header; copy or export it again",
+            e,
+        )
+    })?;
     let stream = magic.as_slice().chain(stream);
     if is_gzip(&magic) {
         let mut unpacked = MultiGzDecoder::new(stream);
@@ -93,11 +102,12 @@ fn read_any<R: Read>(mut stream: R, stored: u64, path: &Path) -> Result<Volume> 
     }
 }
 
-/// Reads a little beyond the voxels so that gzip's checksum is verified; what lies further is not looked at.
+/// Reads a little beyond the voxels so that gzip's checksum is verified; what lies further is not
+/// looked at.
 fn check_rest<R: Read>(stream: R, path: &Path) -> Result<()> {
-    std::io::copy(&mut stream.take(1 << 16), &mut std::io::sink())
-        .map(|_| ())
-        .map_err(|e| Error::read_caused(path, "the file is damaged (gzip checksum); copy or export it again", e))
+    std::io::copy(&mut stream.take(1 << 16), &mut std::io::sink()).map(|_| ()).map_err(|e| {
+        Error::read_caused(path, "the file is damaged (gzip checksum); copy or export it again", e)
+    })
 }
 
 fn read_stream<R: Read>(mut stream: R, stored: u64, gzip: bool, path: &Path) -> Result<Volume> {
@@ -108,7 +118,9 @@ fn read_stream<R: Read>(mut stream: R, stored: u64, gzip: bool, path: &Path) -> 
     })?;
     match (header_length(&raw), &raw[344..348]) {
         (Some(540), _) => {
-            return Err(Error::read(format!("{name}: NIfTI-2 is not read; convert it to NIfTI-1 (.nii or .nii.gz), NRRD or DICOM")));
+            return Err(Error::read(format!(
+                "{name}: NIfTI-2 is not read; convert it to NIfTI-1 (.nii or .nii.gz), NRRD or DICOM"
+            )));
         }
         (Some(348), b"n+1\0") => {}
         (Some(348), _) => {
@@ -122,9 +134,11 @@ fn read_stream<R: Read>(mut stream: R, stored: u64, gzip: bool, path: &Path) -> 
             )));
         }
     }
-    let header = NiftiHeader::from_reader(raw.as_slice()).map_err(|e| Error::read_caused(path, "the NIfTI-1 header is damaged", e))?;
+    let header = NiftiHeader::from_reader(raw.as_slice())
+        .map_err(|e| Error::read_caused(path, "the NIfTI-1 header is damaged", e))?;
     let (size, layout) = (size(&header, path)?, layout(&header, path)?);
-    let grid = Grid::from_affine(size, &ras_to_lps(affine(&header, path)?)).map_err(|e| e.within(&name))?;
+    let grid = Grid::from_affine(size, &ras_to_lps(affine(&header, path)?))
+        .map_err(|e| e.within(&name))?;
 
     let offset = header.vox_offset;
     if !(offset >= HEADER as f32 && offset <= MAX_EXTENSION && offset.fract() == 0.0) {
@@ -135,11 +149,18 @@ fn read_stream<R: Read>(mut stream: R, stored: u64, gzip: bool, path: &Path) -> 
     let promised = samples::stored_bytes(size, layout.sample, path)?;
     samples::check_stored(stored, gzip, promised + offset as u64, path)?;
     let skip = offset as u64 - HEADER as u64;
-    std::io::copy(&mut (&mut stream).take(skip), &mut std::io::sink())
-        .map_err(|e| Error::read_caused(path, "the file is damaged or truncated; copy or export it again", e))?;
+    std::io::copy(&mut (&mut stream).take(skip), &mut std::io::sink()).map_err(|e| {
+        Error::read_caused(path, "the file is damaged or truncated; copy or export it again", e)
+    })?;
     let voxels = samples::read_voxels(stream, size, layout, path)?;
-    let description = String::from_utf8_lossy(&header.descrip).trim_end_matches(['\0', ' ']).to_owned();
-    Volume::new(voxels, grid, Source::File { path: path.to_path_buf(), format: "NIfTI-1", description }, &name.to_string())
+    let description =
+        String::from_utf8_lossy(&header.descrip).trim_end_matches(['\0', ' ']).to_owned();
+    Volume::new(
+        voxels,
+        grid,
+        Source::File { path: path.to_path_buf(), format: "NIfTI-1", description },
+        &name.to_string(),
+    )
 }
 
 /// (ni, nj, nk): three axes, or more whose length is 1.
@@ -204,7 +225,9 @@ fn layout(header: &NiftiHeader, path: &Path) -> Result<Layout> {
                 3 => "micrometres",
                 _ => "an unknown unit",
             };
-            return Err(Error::Image(format!("{name}: lengths are in {unit}; millimetres were expected. Convert the image's geometry")));
+            return Err(Error::Image(format!(
+                "{name}: lengths are in {unit}; millimetres were expected. Convert the image's geometry"
+            )));
         }
     }
     // A slope of 0 means "no rescaling" (NIfTI-1), and writers also use NaN for it.
@@ -224,7 +247,12 @@ fn layout(header: &NiftiHeader, path: &Path) -> Result<Layout> {
 fn affine(header: &NiftiHeader, path: &Path) -> Result<[[f64; 4]; 4]> {
     if header.sform_code > 0 {
         let row = |r: [f32; 4]| r.map(f64::from);
-        return Ok([row(header.srow_x), row(header.srow_y), row(header.srow_z), [0.0, 0.0, 0.0, 1.0]]);
+        return Ok([
+            row(header.srow_x),
+            row(header.srow_y),
+            row(header.srow_z),
+            [0.0, 0.0, 0.0, 1.0],
+        ]);
     }
     if header.qform_code > 0 {
         return qform(header, path);
@@ -235,7 +263,8 @@ fn affine(header: &NiftiHeader, path: &Path) -> Result<[[f64; 4]; 4]> {
     )))
 }
 
-/// Method 2 of the NIfTI-1 standard: a unit quaternion, voxel sizes, a shift, and the handedness in pixdim[0].
+/// Method 2 of the NIfTI-1 standard: a unit quaternion, voxel sizes, a shift, and the handedness in
+/// pixdim[0].
 fn qform(header: &NiftiHeader, path: &Path) -> Result<[[f64; 4]; 4]> {
     let [b, c, d] = [header.quatern_b, header.quatern_c, header.quatern_d].map(f64::from);
     let rest = 1.0 - (b * b + c * c + d * d);
@@ -260,7 +289,14 @@ fn qform(header: &NiftiHeader, path: &Path) -> Result<[[f64; 4]; 4]> {
     ];
     let hand = if header.pixdim[0] < 0.0 { -1.0 } else { 1.0 };
     let shift = [header.quatern_x, header.quatern_y, header.quatern_z].map(f64::from);
-    let row = |r: usize| [rotation[r][0] * spacing[0], rotation[r][1] * spacing[1], rotation[r][2] * spacing[2] * hand, shift[r]];
+    let row = |r: usize| {
+        [
+            rotation[r][0] * spacing[0],
+            rotation[r][1] * spacing[1],
+            rotation[r][2] * spacing[2] * hand,
+            shift[r],
+        ]
+    };
     Ok([row(0), row(1), row(2), [0.0, 0.0, 0.0, 1.0]])
 }
 
@@ -291,7 +327,11 @@ mod tests {
             file.bytes[344..348].copy_from_slice(b"n+1\0");
             // sform: RAS; 2, 3, 4 mm; origin (-10, -20, 30).
             file.short(254, 1);
-            for (row, values) in [[2.0, 0.0, 0.0, -10.0], [0.0, 3.0, 0.0, -20.0], [0.0, 0.0, 4.0, 30.0]].into_iter().enumerate() {
+            for (row, values) in
+                [[2.0, 0.0, 0.0, -10.0], [0.0, 3.0, 0.0, -20.0], [0.0, 0.0, 4.0, 30.0]]
+                    .into_iter()
+                    .enumerate()
+            {
                 for (c, v) in values.into_iter().enumerate() {
                     file.float(280 + 16 * row + 4 * c, v);
                 }
@@ -355,7 +395,8 @@ mod tests {
             // [k, j, i]: i is the fastest axis of the file.
             assert_eq!(volume.voxels()[[0, 0, 1]], -200.0);
             assert_eq!(volume.voxels()[[1, 2, 1]], 800.0);
-            let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            let mut packed =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
             packed.write_all(&bytes).unwrap();
             let packed = packed.finish().unwrap();
             assert_eq!(load(&packed).unwrap().voxels(), volume.voxels());
@@ -373,8 +414,14 @@ mod tests {
             ($type:ty, $code:expr) => {
                 for big in [false, true] {
                     let file = Nifti::new(big, $code, 8 * std::mem::size_of::<$type>() as i16);
-                    let volume = load(&file.voxels((0..12).map(|v| (v as $type).to_le_bytes().to_vec()))).unwrap();
-                    assert!(volume.voxels().iter().enumerate().all(|(n, v)| *v == n as f32), "{}", stringify!($type));
+                    let volume =
+                        load(&file.voxels((0..12).map(|v| (v as $type).to_le_bytes().to_vec())))
+                            .unwrap();
+                    assert!(
+                        volume.voxels().iter().enumerate().all(|(n, v)| *v == n as f32),
+                        "{}",
+                        stringify!($type)
+                    );
                 }
             };
         }
@@ -414,7 +461,13 @@ mod tests {
         file.float(88, 5.0);
         file.float(76, -1.0);
         file.float(268, 7.0);
-        assert_eq!(load(&Nifti { big: false, bytes: file.bytes.clone() }.shorts()).unwrap().grid().axis_i(), [-2.0, 0.0, 0.0]);
+        assert_eq!(
+            load(&Nifti { big: false, bytes: file.bytes.clone() }.shorts())
+                .unwrap()
+                .grid()
+                .axis_i(),
+            [-2.0, 0.0, 0.0]
+        );
         file.short(254, 0);
         let volume = load(&Nifti { big: false, bytes: file.bytes.clone() }.shorts()).unwrap();
         assert_eq!(volume.grid().axis_i(), [1.0, 0.0, 0.0]);
@@ -448,6 +501,11 @@ mod tests {
         refused(&edit(&|f| f.float(280, f32::NAN)), "degenerate");
         let mut nan = Nifti::new(false, 16, 32);
         nan.float(112, 1.0);
-        refused(&nan.voxels((0..12).map(|v| (if v == 5 { f32::NAN } else { v as f32 }).to_le_bytes().to_vec())), "is NaN");
+        refused(
+            &nan.voxels(
+                (0..12).map(|v| (if v == 5 { f32::NAN } else { v as f32 }).to_le_bytes().to_vec()),
+            ),
+            "is NaN",
+        );
     }
 }

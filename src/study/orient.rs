@@ -1,8 +1,9 @@
 //! Canonical axial orientation of a grid, and the way back.
 //!
-//! In: a storage grid with any order, direction or determinant of its axes. Out: an [`Orientation`] whose canonical view has rows from
-//! anterior to posterior, columns from the patient's right to left and slices from inferior to superior, as a pure permutation and flip: no
-//! voxel is interpolated, and [`Orientation::to_storage`] puts results back exactly.
+//! In: a storage grid with any order, direction or determinant of its axes. Out: an [`Orientation`]
+//! whose canonical view has rows from anterior to posterior, columns from the patient's right to
+//! left and slices from inferior to superior, as a pure permutation and flip: no voxel is
+//! interpolated, and [`Orientation::to_storage`] puts results back exactly.
 
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis};
 
@@ -10,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::study::grid::{Grid, Point, add, norm, scale, sub};
 use crate::study::volume::SAME_PLACE_MM;
 
-const PERMUTATIONS: [[usize; 3]; 6] = [[0, 1, 2], [1, 0, 2], [0, 2, 1], [2, 0, 1], [1, 2, 0], [2, 1, 0]];
+const PERMUTATIONS: [[usize; 3]; 6] =
+    [[0, 1, 2], [1, 0, 2], [0, 2, 1], [2, 0, 1], [1, 2, 0], [2, 1, 0]];
 
 /// Which storage axis plays which canonical part, and whether it runs backwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +30,8 @@ impl Orientation {
     /// The orientation of a storage grid. The slice axis is the storage axis nearest to head-foot.
     ///
     /// # Errors
-    /// [`Error::Geometry`] where that axis is not the storage's own slice axis although only that one may have uneven spacing.
+    /// [`Error::Geometry`] where that axis is not the storage's own slice axis although only that
+    /// one may have uneven spacing.
     pub fn of(grid: &Grid) -> Result<Self> {
         let nearest = Orientation::nearest(grid);
         if !nearest.slices_are_axial() && grid.affine().is_none() {
@@ -54,17 +57,24 @@ impl Orientation {
             }
         }
         let axes = best.0;
-        Orientation { axes, flips: [0, 1, 2].map(|patient| directions[axes[patient]][patient] < 0.0) }
+        Orientation {
+            axes,
+            flips: [0, 1, 2].map(|patient| directions[axes[patient]][patient] < 0.0),
+        }
     }
 
-    /// How an array on `from` is to be turned to lie on `to`: [`Orientation::canonical`] of the one is the other. `None` where the two are not one
-    /// grid in two storage orders, within [`SAME_PLACE_MM`].
+    /// How an array on `from` is to be turned to lie on `to`: [`Orientation::canonical`] of the one
+    /// is the other. `None` where the two are not one grid in two storage orders, within
+    /// [`SAME_PLACE_MM`].
     pub fn between(from: &Grid, to: &Grid) -> Option<Self> {
-        let ways = PERMUTATIONS.into_iter().flat_map(|axes| (0..8).map(move |n| (axes, [0, 1, 2].map(|s| n >> s & 1 == 1))));
+        let ways = PERMUTATIONS
+            .into_iter()
+            .flat_map(|axes| (0..8).map(move |n| (axes, [0, 1, 2].map(|s| n >> s & 1 == 1))));
         ways.map(|(axes, flips)| Orientation { axes, flips }).find(|way| way.brings(from, to))
     }
 
-    /// Whether this turns `from` into `to`: the corners of every slice of either lie on the other's.
+    /// Whether this turns `from` into `to`: the corners of every slice of either lie on the
+    /// other's.
     fn brings(&self, from: &Grid, to: &Grid) -> bool {
         let last = from.size().map(|n| n - 1);
         if self.axes.map(|a| from.size()[a]) != to.size() {
@@ -83,10 +93,12 @@ impl Orientation {
             let mut there = [0; 3];
             (0..3).for_each(|c| there[self.axes[c]] = turned(c, at[c]));
             apart(there, at) <= SAME_PLACE_MM
-        }) && corners(from.size()).all(|at| apart(at, [0, 1, 2].map(|c| turned(c, at[self.axes[c]]))) <= SAME_PLACE_MM)
+        }) && corners(from.size())
+            .all(|at| apart(at, [0, 1, 2].map(|c| turned(c, at[self.axes[c]]))) <= SAME_PLACE_MM)
     }
 
-    /// Largest angle (degrees) between a canonical axis of `storage` and the patient's: left, back, head.
+    /// Largest angle (degrees) between a canonical axis of `storage` and the patient's: left, back,
+    /// head.
     pub fn turned_deg(&self, storage: &Grid) -> f64 {
         let directions = directions(storage);
         let cosine = |patient: usize| directions[self.axes[patient]][patient].abs().min(1.0);
@@ -105,18 +117,29 @@ impl Orientation {
     pub fn canonical_grid(&self, storage: &Grid) -> Result<Grid> {
         let size = self.axes.map(|a| storage.size()[a]);
         let last = storage.size().map(|n| n - 1);
-        let step = |canonical: usize, axis: Point| if self.flips[canonical] { scale(axis, -1.0) } else { axis };
-        let start = |canonical: usize| if self.flips[canonical] { last[self.axes[canonical]] } else { 0 };
+        let step = |canonical: usize, axis: Point| {
+            if self.flips[canonical] { scale(axis, -1.0) } else { axis }
+        };
+        let start =
+            |canonical: usize| if self.flips[canonical] { last[self.axes[canonical]] } else { 0 };
         if self.axes[2] == 2 {
             let axes = [storage.axis_i(), storage.axis_j()];
             let mut at = [0usize; 2];
             at[self.axes[0]] = start(0);
             at[self.axes[1]] = start(1);
             let origin = |k: usize| storage.point(at[0] as f64, at[1] as f64, k);
-            let origins = (0..size[2]).map(|k| origin(if self.flips[2] { last[2] - k } else { k })).collect();
-            return Grid::new(size, step(0, axes[self.axes[0]]), step(1, axes[self.axes[1]]), origins);
+            let origins =
+                (0..size[2]).map(|k| origin(if self.flips[2] { last[2] - k } else { k })).collect();
+            return Grid::new(
+                size,
+                step(0, axes[self.axes[0]]),
+                step(1, axes[self.axes[1]]),
+                origins,
+            );
         }
-        let affine = storage.affine().ok_or_else(|| Error::Internal("uneven slices in a permuted grid".into()))?;
+        let affine = storage
+            .affine()
+            .ok_or_else(|| Error::Internal("uneven slices in a permuted grid".into()))?;
         let column = |c: usize| [affine[0][c], affine[1][c], affine[2][c]];
         let mut origin = column(3);
         for canonical in 0..3 {
@@ -184,11 +207,17 @@ fn directions(grid: &Grid) -> [Point; 3] {
 mod tests {
     use super::*;
 
-    /// One oblique patient stored in all 48 ways gives the same canonical grid and voxels, and returns to its storage.
+    /// One oblique patient stored in all 48 ways gives the same canonical grid and voxels, and
+    /// returns to its storage.
     #[test]
     fn forty_eight_layouts_of_one_patient_are_one() {
         let size = [5, 4, 3];
-        let affine = [[0.9, -0.1, 0.3, -10.0], [0.1, 0.8, -0.2, 20.0], [-0.05, 0.03, 4.0, 5.0], [0.0, 0.0, 0.0, 1.0]];
+        let affine = [
+            [0.9, -0.1, 0.3, -10.0],
+            [0.1, 0.8, -0.2, 20.0],
+            [-0.05, 0.03, 4.0, 5.0],
+            [0.0, 0.0, 0.0, 1.0],
+        ];
         let reference = Grid::from_affine(size, &affine).unwrap();
         let voxels = Array3::from_shape_fn((3, 4, 5), |(k, j, i)| (100 * k + 10 * j + i) as f32);
         for axes in PERMUTATIONS {
@@ -222,25 +251,65 @@ mod tests {
                 assert!(canonical.corner_distance(&reference) < 1e-9, "{axes:?} {flips:03b}");
                 assert_eq!(orientation.canonical(array.view()), voxels.view());
                 assert_eq!(orientation.to_storage(voxels.view()), array);
-                assert_eq!(Orientation::between(&grid, &reference).unwrap().canonical(array.view()), voxels.view());
-                assert_eq!(Orientation::between(&reference, &grid).unwrap().canonical(voxels.view()), array.view());
+                assert_eq!(
+                    Orientation::between(&grid, &reference).unwrap().canonical(array.view()),
+                    voxels.view()
+                );
+                assert_eq!(
+                    Orientation::between(&reference, &grid).unwrap().canonical(voxels.view()),
+                    array.view()
+                );
             }
         }
     }
     #[test]
     fn grids_that_differ_by_more_than_storage_order_are_two() {
-        let affine = |shift: f64| [[0.9, 0.0, 0.0, shift], [0.0, 0.9, 0.0, 0.0], [0.0, 0.0, 4.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
+        let affine = |shift: f64| {
+            [
+                [0.9, 0.0, 0.0, shift],
+                [0.0, 0.9, 0.0, 0.0],
+                [0.0, 0.0, 4.0, 0.0],
+                [0.0, 0.0, 0.0, 1.0],
+            ]
+        };
         let grid = Grid::from_affine([4, 4, 3], &affine(0.0)).unwrap();
-        assert_eq!(Orientation::between(&Grid::from_affine([4, 4, 3], &affine(0.009)).unwrap(), &grid), Some(Orientation::CANONICAL));
-        assert_eq!(Orientation::between(&Grid::from_affine([4, 4, 3], &affine(0.011)).unwrap(), &grid), None);
-        assert_eq!(Orientation::between(&Grid::from_affine([4, 4, 4], &affine(0.0)).unwrap(), &grid), None);
+        assert_eq!(
+            Orientation::between(&Grid::from_affine([4, 4, 3], &affine(0.009)).unwrap(), &grid),
+            Some(Orientation::CANONICAL)
+        );
+        assert_eq!(
+            Orientation::between(&Grid::from_affine([4, 4, 3], &affine(0.011)).unwrap(), &grid),
+            None
+        );
+        assert_eq!(
+            Orientation::between(&Grid::from_affine([4, 4, 4], &affine(0.0)).unwrap(), &grid),
+            None
+        );
         // A slice in between that lies elsewhere is found, whichever side it is on.
-        let uneven = Grid::new([4, 4, 3], grid.axis_i(), grid.axis_j(), vec![[0.0; 3], [0.0, 0.0, 4.02], [0.0, 0.0, 8.0]]).unwrap();
-        let turned =
-            Grid::from_affine([3, 4, 4], &[[0.0, 0.9, 0.0, 0.0], [0.0, 0.0, 0.9, 0.0], [4.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
-                .unwrap();
-        assert!(Orientation::between(&turned, &grid).is_some() && Orientation::between(&uneven, &uneven).is_some());
-        for (from, to) in [(&uneven, &grid), (&grid, &uneven), (&uneven, &turned), (&turned, &uneven)] {
+        let uneven = Grid::new(
+            [4, 4, 3],
+            grid.axis_i(),
+            grid.axis_j(),
+            vec![[0.0; 3], [0.0, 0.0, 4.02], [0.0, 0.0, 8.0]],
+        )
+        .unwrap();
+        let turned = Grid::from_affine(
+            [3, 4, 4],
+            &[
+                [0.0, 0.9, 0.0, 0.0],
+                [0.0, 0.0, 0.9, 0.0],
+                [4.0, 0.0, 0.0, 0.0],
+                [0.0, 0.0, 0.0, 1.0],
+            ],
+        )
+        .unwrap();
+        assert!(
+            Orientation::between(&turned, &grid).is_some()
+                && Orientation::between(&uneven, &uneven).is_some()
+        );
+        for (from, to) in
+            [(&uneven, &grid), (&grid, &uneven), (&uneven, &turned), (&turned, &uneven)]
+        {
             assert_eq!(Orientation::between(from, to), None);
         }
     }

@@ -1,6 +1,7 @@
 //! Percentiles of a volume's signal.
 //!
-//! In: voxels and a percentile. Out: the percentile of those above 0, linear between order statistics, exact.
+//! In: voxels and a percentile. Out: the percentile of those above 0, linear between order
+//! statistics, exact.
 
 use rayon::prelude::*;
 
@@ -9,8 +10,9 @@ const PART: usize = 1 << 20;
 
 /// Percentile of the values above 0, linear between order statistics. `None` where there is none.
 pub(crate) fn above_zero(values: &[f32], percentile: f64) -> Option<f64> {
-    // Positive floats sort like their bits. One count by the upper half of the bits finds where an order statistic lies, one by the lower
-    // half within finds it; the neighbouring one nearly always lies in the same part.
+    // Positive floats sort like their bits. One count by the upper half of the bits finds where an
+    // order statistic lies, one by the lower half within finds it; the neighbouring one nearly
+    // always lies in the same part.
     let upper = count(values, None);
     // Bits are counted less 1: 0 then lands among the negative numbers, far above infinity.
     let positive = &upper[..=(f32::INFINITY.to_bits() >> 16) as usize];
@@ -21,7 +23,10 @@ pub(crate) fn above_zero(values: &[f32], percentile: f64) -> Option<f64> {
     let mut lower: Option<(u32, Vec<u32>)> = None;
     let mut statistic = |rank: usize| {
         let (high, before) = bin(positive, rank);
-        let counted = lower.take().filter(|(of, _)| *of == high).map_or_else(|| count(values, Some(high)), |(_, counts)| counts);
+        let counted = lower
+            .take()
+            .filter(|(of, _)| *of == high)
+            .map_or_else(|| count(values, Some(high)), |(_, counts)| counts);
         let (low, _) = bin(&counted, rank - before);
         lower = Some((high, counted));
         f64::from(f32::from_bits((high << 16 | low) + 1))
@@ -33,14 +38,17 @@ pub(crate) fn above_zero(values: &[f32], percentile: f64) -> Option<f64> {
     Some(low + (high - low) * (position - below as f64))
 }
 
-/// Counts values by the upper 16 of their bits, or those whose upper bits are `high` by their lower 16.
+/// Counts values by the upper 16 of their bits, or those whose upper bits are `high` by their lower
+/// 16.
 fn count(values: &[f32], high: Option<u32>) -> Vec<u32> {
     let part = |values: &[f32]| {
         let mut counts = vec![0u32; 1 << 16];
         let keys = values.iter().map(|v| v.to_bits().wrapping_sub(1));
         match high {
             None => keys.for_each(|key| counts[(key >> 16) as usize] += 1),
-            Some(high) => keys.filter(|key| key >> 16 == high).for_each(|key| counts[(key & 0xffff) as usize] += 1),
+            Some(high) => keys
+                .filter(|key| key >> 16 == high)
+                .for_each(|key| counts[(key & 0xffff) as usize] += 1),
         }
         counts
     };
@@ -91,13 +99,17 @@ mod tests {
                 (unit - 0.2) * 10f32.powi((state >> 33) as i32 % 5)
             })
             .collect();
-        let found: Vec<f64> = [0.1, 37.0, 50.0, 99.5, 99.99].into_iter().map(|p| above_zero(&values, p).unwrap()).collect();
+        let found: Vec<f64> = [0.1, 37.0, 50.0, 99.5, 99.99]
+            .into_iter()
+            .map(|p| above_zero(&values, p).unwrap())
+            .collect();
         values.retain(|v| *v > 0.0);
         values.sort_by(f32::total_cmp);
         for (p, found) in [0.1, 37.0, 50.0, 99.5, 99.99].into_iter().zip(found) {
             let position: f64 = p / 100.0 * (values.len() - 1) as f64;
             let at = |n: f64| f64::from(values[n as usize]);
-            let expected = at(position.floor()) + (at(position.floor() + 1.0) - at(position.floor())) * position.fract();
+            let expected = at(position.floor())
+                + (at(position.floor() + 1.0) - at(position.floor())) * position.fract();
             assert!((found - expected).abs() <= 1e-9 * expected, "{p}: {found} {expected}");
         }
         assert_eq!(above_zero(&[1.0, 1000.0], 50.0), Some(500.5));

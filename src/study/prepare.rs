@@ -1,7 +1,8 @@
 //! What the networks see: scaled channels on the bundle's square grid.
 //!
-//! In: aligned canonical slices and the bundle's input section. Out: images [S, 3, G, G] float32 in [0, 1] and the [`Fit`] between grid and
-//! slice coordinates. Coordinates are pixel edges: pixel i spans i .. i + 1 and is centred at i + 0.5.
+//! In: aligned canonical slices and the bundle's input section. Out: images [S, 3, G, G] float32 in
+//! [0, 1] and the [`Fit`] between grid and slice coordinates. Coordinates are pixel edges: pixel i
+//! spans i .. i + 1 and is centred at i + 0.5.
 
 use ndarray::parallel::prelude::*;
 use ndarray::{Array4, ArrayView2, Axis};
@@ -13,7 +14,8 @@ use crate::study::grid::Grid;
 use crate::study::interpolate::{Taps, sample_plane};
 use crate::study::volume::{Sequence, Volume};
 
-/// Map between the bundle's grid and a slice of T1C, both in pixel-edge coordinates: slice = (grid - G / 2) * scale + size / 2.
+/// Map between the bundle's grid and a slice of T1C, both in pixel-edge coordinates: slice = (grid
+/// - G / 2) * scale + size / 2.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Fit {
     /// Side of the square grid, pixels.
@@ -41,7 +43,8 @@ impl Fit {
         Fit { grid, scale, size: [ni, nj] }
     }
 
-    /// Size of a pixel of the grid along x and y, mm, where `slice_grid` is the one that the fit was made for.
+    /// Size of a pixel of the grid along x and y, mm, where `slice_grid` is the one that the fit
+    /// was made for.
     pub fn pixel_mm(&self, slice_grid: &Grid) -> [f64; 2] {
         let [dx, dy] = slice_grid.pixel_mm();
         [self.scale[0] * dx, self.scale[1] * dy]
@@ -50,13 +53,19 @@ impl Fit {
     /// Slice edge coordinates (x, y) of a grid point.
     pub fn to_slice(&self, x: f64, y: f64) -> [f64; 2] {
         let half = self.grid as f64 / 2.0;
-        [(x - half) * self.scale[0] + self.size[0] as f64 / 2.0, (y - half) * self.scale[1] + self.size[1] as f64 / 2.0]
+        [
+            (x - half) * self.scale[0] + self.size[0] as f64 / 2.0,
+            (y - half) * self.scale[1] + self.size[1] as f64 / 2.0,
+        ]
     }
 
     /// Grid edge coordinates (x, y) of a slice point.
     pub fn to_grid(&self, x: f64, y: f64) -> [f64; 2] {
         let half = self.grid as f64 / 2.0;
-        [(x - self.size[0] as f64 / 2.0) / self.scale[0] + half, (y - self.size[1] as f64 / 2.0) / self.scale[1] + half]
+        [
+            (x - self.size[0] as f64 / 2.0) / self.scale[0] + half,
+            (y - self.size[1] as f64 / 2.0) / self.scale[1] + half,
+        ]
     }
 }
 
@@ -74,14 +83,20 @@ pub fn divisor(scaling: &Scaling, volume: &Volume, sequence: Sequence) -> Result
 }
 
 /// Scales and fits `channels[c][s]`, 2D slices [j, i] on T1C's canonical grid, to [S, 3, G, G].
-pub fn images(channels: [Vec<ArrayView2<'_, f32>>; 3], divisors: [f64; 3], fit: &Fit) -> Array4<f32> {
+pub fn images(
+    channels: [Vec<ArrayView2<'_, f32>>; 3],
+    divisors: [f64; 3],
+    fit: &Fit,
+) -> Array4<f32> {
     let slices = channels[0].len();
     let mut images: Array4<f32> = memory::zeros((slices, 3, fit.grid, fit.grid));
     let (rows, columns) = (taps(fit, 1), taps(fit, 0));
     images.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(s, mut slice)| {
         for (c, plane) in slice.axis_iter_mut(Axis(0)).enumerate() {
             let divisor = divisors[c] as f32;
-            sample_plane(channels[c][s], &rows, &columns, plane, |value| (value / divisor).clamp(0.0, 1.0));
+            sample_plane(channels[c][s], &rows, &columns, plane, |value| {
+                (value / divisor).clamp(0.0, 1.0)
+            });
         }
     });
     images
@@ -102,7 +117,8 @@ mod tests {
     use ndarray::Array2;
 
     fn grid(ni: usize, nj: usize, dx: f64, dy: f64) -> Grid {
-        let affine = [[dx, 0.0, 0.0, 0.0], [0.0, dy, 0.0, 0.0], [0.0, 0.0, 5.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
+        let affine =
+            [[dx, 0.0, 0.0, 0.0], [0.0, dy, 0.0, 0.0], [0.0, 0.0, 5.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
         Grid::from_affine([ni, nj, 2], &affine).unwrap()
     }
 
@@ -116,7 +132,10 @@ mod tests {
             assert_eq!(fit.to_slice(192.0, 192.0), [150.5, 128.0]);
         }
         // Stretch maps the field of view's edges onto the grid's.
-        assert_eq!(Fit::new(&FitKind::Stretch, 384, &grid(301, 256, 0.9, 0.5)).to_slice(0.0, 384.0), [0.0, 256.0]);
+        assert_eq!(
+            Fit::new(&FitKind::Stretch, 384, &grid(301, 256, 0.9, 0.5)).to_slice(0.0, 384.0),
+            [0.0, 256.0]
+        );
         // Pad keeps millimetres square: one grid pixel is as long along x as along y.
         let pad = Fit::new(&FitKind::Pad, 384, &grid(301, 256, 0.9, 0.5));
         assert!((pad.scale[0] * 0.9 - pad.scale[1] * 0.5).abs() < 1e-12);
@@ -126,7 +145,8 @@ mod tests {
     fn identity_fit_scales_and_clips_only() {
         let slice = Array2::from_shape_fn((4, 4), |(j, i)| (j * 4 + i) as f32);
         let fit = Fit::new(&FitKind::Mm { pixel_mm: 0.7 }, 4, &grid(4, 4, 0.7, 0.7));
-        let out = images([vec![slice.view()], vec![slice.view()], vec![slice.view()]], [10.0; 3], &fit);
+        let out =
+            images([vec![slice.view()], vec![slice.view()], vec![slice.view()]], [10.0; 3], &fit);
         for (a, b) in out.index_axis(Axis(0), 0).index_axis(Axis(0), 1).iter().zip(&slice) {
             assert!((a - (b / 10.0).min(1.0)).abs() < 1e-6);
         }
@@ -136,7 +156,8 @@ mod tests {
     fn outside_the_slice_is_zero() {
         let slice = Array2::from_elem((4, 4), 5.0f32);
         let fit = Fit::new(&FitKind::Mm { pixel_mm: 1.0 }, 8, &grid(4, 4, 1.0, 1.0));
-        let out = images([vec![slice.view()], vec![slice.view()], vec![slice.view()]], [5.0; 3], &fit);
+        let out =
+            images([vec![slice.view()], vec![slice.view()], vec![slice.view()]], [5.0; 3], &fit);
         assert_eq!(out.sum(), 3.0 * 16.0);
         assert_eq!(out[[0, 0, 1, 4]], 0.0);
         assert_eq!(out[[0, 0, 2, 2]], 1.0);

@@ -1,7 +1,7 @@
 //! From paths to a volume.
 //!
-//! In: one folder of DICOM files, one NIfTI-1 or NRRD file, or one or many DICOM files. Out: a [`Volume`] with its source.
-//! What a file is, is told by its first bytes, never by its name.
+//! In: one folder of DICOM files, one NIfTI-1 or NRRD file, or one or many DICOM files. Out: a
+//! [`Volume`] with its source. What a file is, is told by its first bytes, never by its name.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -17,10 +17,12 @@ use crate::study::{dicom, nifti, nrrd};
 pub struct ReadOptions {
     /// Which series to take where a folder holds several (SeriesInstanceUID). DICOM only.
     pub series_uid: Option<String>,
-    /// Which images to take where a series holds several echoes, b-values, time points or stacks: `NAME=VALUE` as the refusal lists them,
-    /// several parted by semicolons (`Echo Time=80; Image Type=ORIGINAL\PRIMARY\M`). DICOM only.
+    /// Which images to take where a series holds several echoes, b-values, time points or stacks:
+    /// `NAME=VALUE` as the refusal lists them, several parted by semicolons (`Echo Time=80; Image
+    /// Type=ORIGINAL\PRIMARY\M`). DICOM only.
     pub pick: Option<String>,
-    /// Take a series in which slices are missing; their distances are kept, and a warning says where. DICOM only.
+    /// Take a series in which slices are missing; their distances are kept, and a warning says
+    /// where. DICOM only.
     pub allow_gaps: bool,
 }
 
@@ -59,21 +61,24 @@ const HEAD: usize = 352;
 /// Reads one sequence.
 ///
 /// # Errors
-/// [`Error::Read`] where a path is missing, unreadable or damaged; [`Error::Image`] where the image is not one MR volume;
-/// [`Error::Argument`] where the paths do not go together.
+/// [`Error::Read`] where a path is missing, unreadable or damaged; [`Error::Image`] where the image
+/// is not one MR volume; [`Error::Argument`] where the paths do not go together.
 pub fn read(paths: &[PathBuf], options: &ReadOptions) -> Result<Volume> {
     let Some(first) = paths.first() else {
         return Err(Error::Argument("no path was given; give a DICOM folder, a NIfTI or NRRD file, or a list of DICOM files".into()));
     };
     if paths.len() == 1 {
-        let meta =
-            std::fs::metadata(first).map_err(|e| Error::read_caused(first, "cannot be read; check the path and its permissions", e))?;
+        let meta = std::fs::metadata(first).map_err(|e| {
+            Error::read_caused(first, "cannot be read; check the path and its permissions", e)
+        })?;
         if meta.is_dir() {
             return dicom::read_folder(first, options);
         }
         check_file(first)?;
         let kind = kind(&head(first)?);
-        for (given, what) in [(options.series_uid.is_some(), "series UID"), (options.pick.is_some(), "pick")] {
+        for (given, what) in
+            [(options.series_uid.is_some(), "series UID"), (options.pick.is_some(), "pick")]
+        {
             if kind != Kind::Dicom && given {
                 return Err(Error::Argument(format!(
                     "{}: a {what} was given, but the file is not DICOM. Leave the {what} out",
@@ -110,16 +115,25 @@ pub fn read(paths: &[PathBuf], options: &ReadOptions) -> Result<Volume> {
 fn check_file(path: &Path) -> Result<()> {
     match std::fs::metadata(path) {
         Ok(meta) if meta.is_file() => Ok(()),
-        Ok(_) => Err(Error::read(format!("{}: not a file. Give a file or a DICOM folder", path.display()))),
-        Err(e) => Err(Error::read_caused(path, "cannot be read; check the path and its permissions", e)),
+        Ok(_) => Err(Error::read(format!(
+            "{}: not a file. Give a file or a DICOM folder",
+            path.display()
+        ))),
+        Err(e) => {
+            Err(Error::read_caused(path, "cannot be read; check the path and its permissions", e))
+        }
     }
 }
 
 /// The first bytes of a file.
 pub(crate) fn head(path: &Path) -> Result<Vec<u8>> {
-    let wrong = |e| Error::read_caused(path, "cannot be read; check the path and its permissions", e);
+    let wrong =
+        |e| Error::read_caused(path, "cannot be read; check the path and its permissions", e);
     let mut bytes = Vec::with_capacity(HEAD);
-    fault::counted(fault::open(path).map_err(wrong)?).take(HEAD as u64).read_to_end(&mut bytes).map_err(wrong)?;
+    fault::counted(fault::open(path).map_err(wrong)?)
+        .take(HEAD as u64)
+        .read_to_end(&mut bytes)
+        .map_err(wrong)?;
     Ok(bytes)
 }
 

@@ -1,8 +1,9 @@
 //! Axial slices through a T1C whose own planes are not axial.
 //!
-//! In: T1C on any grid, and how far the axial slices lie apart. Out: a [`Resliced`]: an axial grid around T1C, along the patient's own axes,
-//! and T1C sampled there (trilinear). The model works on these slices; `segment` brings its probability back onto T1C's own voxels, so every
-//! result lies where T1C lies.
+//! In: T1C on any grid, and how far the axial slices lie apart. Out: a [`Resliced`]: an axial grid
+//! around T1C, along the patient's own axes, and T1C sampled there (trilinear). The model works on
+//! these slices; `segment` brings its probability back onto T1C's own voxels, so every result lies
+//! where T1C lies.
 
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
@@ -14,8 +15,8 @@ use crate::study::orient::Orientation;
 use crate::study::samples::MAX_VOXELS;
 use crate::study::volume::Volume;
 
-/// Distance between axial slices, mm, where the caller names none: the fine end of what axial head and neck MR is acquired with. A finer one costs
-/// model runs in proportion.
+/// Distance between axial slices, mm, where the caller names none: the fine end of what axial head
+/// and neck MR is acquired with. A finer one costs model runs in proportion.
 pub const STEP_MM: f64 = 3.0;
 
 /// What a caller may ask for, mm.
@@ -27,7 +28,8 @@ const FINEST_PIXEL_MM: f64 = 0.5;
 /// Slices that are axial to within this angle (degrees) are taken as they are.
 pub const NEEDLESS_DEG: f64 = 1.0;
 
-/// From this angle (degrees) between T1C's axes and the patient's on, a study says so: axial series are seldom tilted more.
+/// From this angle (degrees) between T1C's axes and the patient's on, a study says so: axial series
+/// are seldom tilted more.
 pub const TILT_WARNED_DEG: f64 = 15.0;
 
 /// Whether T1C is resampled to axial slices for the model.
@@ -68,7 +70,11 @@ impl std::str::FromStr for Reslice {
             Some(("axial", mm)) => mm.trim().parse().ok().map(Some),
             _ => None,
         };
-        let step = step.ok_or_else(|| Error::Argument(format!("{text:?}: axial or axial:MM was expected, for example axial:2.5")))?;
+        let step = step.ok_or_else(|| {
+            Error::Argument(format!(
+                "{text:?}: axial or axial:MM was expected, for example axial:2.5"
+            ))
+        })?;
         Reslice::axial(step)
     }
 }
@@ -81,7 +87,8 @@ pub struct ReslicedAs {
     pub from: String,
     /// Largest angle between an axis of T1C and the patient axis nearest to it, degrees.
     pub turned_deg: f64,
-    /// The axial grid: columns, rows, slices; step along each, mm; centre of its first voxel, LPS mm. Its axes are the patient's.
+    /// The axial grid: columns, rows, slices; step along each, mm; centre of its first voxel, LPS
+    /// mm. Its axes are the patient's.
     pub size: [usize; 3],
     pub step_mm: [f64; 3],
     pub origin_mm: Point,
@@ -118,12 +125,21 @@ impl Resliced {
         let Reslice::Axial { step_mm } = reslice else { return Ok(None) };
         let storage = reference.grid();
         let orientation = Orientation::of(storage);
-        if orientation.as_ref().is_ok_and(|o| o.slices_are_axial() && o.turned_deg(storage) <= NEEDLESS_DEG) {
+        if orientation
+            .as_ref()
+            .is_ok_and(|o| o.slices_are_axial() && o.turned_deg(storage) <= NEEDLESS_DEG)
+        {
             return Ok(None);
         }
         let (grid, step_mm, origin_mm) = axial_grid(storage, step_mm)?;
         let turned_deg = Orientation::nearest(storage).turned_deg(storage);
-        let summary = ReslicedAs { from: plane(storage).into(), turned_deg, size: grid.size(), step_mm, origin_mm };
+        let summary = ReslicedAs {
+            from: plane(storage).into(),
+            turned_deg,
+            size: grid.size(),
+            step_mm,
+            origin_mm,
+        };
         let align::Resampled { voxels, covered } = align::resample(reference, &grid);
         Ok(Some(Resliced { grid, voxels, covered, summary }))
     }
@@ -144,8 +160,9 @@ pub(crate) fn plane_across(normal: Point) -> &'static str {
     }
 }
 
-/// The smallest grid along the patient's axes that holds every voxel centre of `storage`, centred on it; square pixels as small as the smallest
-/// step of `storage`. Also its steps and the centre of its first voxel.
+/// The smallest grid along the patient's axes that holds every voxel centre of `storage`, centred
+/// on it; square pixels as small as the smallest step of `storage`. Also its steps and the centre
+/// of its first voxel.
 fn axial_grid(storage: &Grid, step_mm: f64) -> Result<(Grid, [f64; 3], Point)> {
     let [ni, nj, nk] = storage.size();
     let (mut low, mut high) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
@@ -158,10 +175,15 @@ fn axial_grid(storage: &Grid, step_mm: f64) -> Result<(Grid, [f64; 3], Point)> {
         }
     }
     let [along_i, along_j] = storage.pixel_mm();
-    let pixel = along_i.min(along_j).min(storage.slice_spacing_mm().unwrap_or(f64::INFINITY)).max(FINEST_PIXEL_MM);
+    let pixel = along_i
+        .min(along_j)
+        .min(storage.slice_spacing_mm().unwrap_or(f64::INFINITY))
+        .max(FINEST_PIXEL_MM);
     let step = [pixel, pixel, step_mm];
-    // A thousandth of a step is rounding, not another slice: one patient gives one grid, whatever file it was stored in.
-    let size: [usize; 3] = std::array::from_fn(|a| ((high[a] - low[a]) / step[a] - 1e-3).ceil().max(1.0) as usize + 1);
+    // A thousandth of a step is rounding, not another slice: one patient gives one grid, whatever
+    // file it was stored in.
+    let size: [usize; 3] =
+        std::array::from_fn(|a| ((high[a] - low[a]) / step[a] - 1e-3).ceil().max(1.0) as usize + 1);
     if size.iter().try_fold(1usize, |n, m| n.checked_mul(*m)).is_none_or(|n| n > MAX_VOXELS / 4) {
         return Err(Error::Geometry(format!(
             "T1C would take {} x {} x {} voxels as axial slices {step_mm} mm apart; at most {} are made. Crop T1C, or take a larger distance",
@@ -171,8 +193,10 @@ fn axial_grid(storage: &Grid, step_mm: f64) -> Result<(Grid, [f64; 3], Point)> {
             MAX_VOXELS / 4
         )));
     }
-    let first: Point = std::array::from_fn(|a| (low[a] + high[a] - (size[a] - 1) as f64 * step[a]) / 2.0);
-    let origins = (0..size[2]).map(|k| [first[0], first[1], first[2] + k as f64 * step_mm]).collect();
+    let first: Point =
+        std::array::from_fn(|a| (low[a] + high[a] - (size[a] - 1) as f64 * step[a]) / 2.0);
+    let origins =
+        (0..size[2]).map(|k| [first[0], first[1], first[2] + k as f64 * step_mm]).collect();
     Ok((Grid::new(size, [pixel, 0.0, 0.0], [0.0, pixel, 0.0], origins)?, step, first))
 }
 
@@ -185,7 +209,12 @@ mod tests {
     #[test]
     fn the_axial_grid_holds_every_voxel_and_no_slice_more() {
         // Sagittal, 0.9 x 0.8 mm in the plane, 4 mm apart, tilted.
-        let affine = [[0.05, 0.02, 4.0, -30.0], [0.9, 0.0, -0.2, -40.0], [0.0, -0.8, 0.1, 50.0], [0.0, 0.0, 0.0, 1.0]];
+        let affine = [
+            [0.05, 0.02, 4.0, -30.0],
+            [0.9, 0.0, -0.2, -40.0],
+            [0.0, -0.8, 0.1, 50.0],
+            [0.0, 0.0, 0.0, 1.0],
+        ];
         let storage = Grid::from_affine([61, 71, 9], &affine).unwrap();
         let (grid, step, first) = axial_grid(&storage, 3.0).unwrap();
         assert!(step == [step[0], step[0], 3.0] && (step[0] - storage.pixel_mm()[1]).abs() < 1e-12);
@@ -201,7 +230,8 @@ mod tests {
                 }
             }
         }
-        // Nearer to the border than half a step on both sides, or there would be a slice more than needed.
+        // Nearer to the border than half a step on both sides, or there would be a slice more than
+        // needed.
         assert!(far.iter().all(|b| *b > 0.5), "{far:?}");
         assert!(norm(sub(grid.point(0.0, 0.0, 0), first)) < 1e-9);
         assert_eq!(plane(&storage), "sagittal");
@@ -211,15 +241,30 @@ mod tests {
     fn slices_that_are_axial_stay_as_they_are() {
         let volume = |degrees: f64| {
             let (s, c) = degrees.to_radians().sin_cos();
-            let affine = [[1.0, 0.0, 0.0, 0.0], [0.0, c, -4.0 * s, 0.0], [0.0, s, 4.0 * c, 0.0], [0.0, 0.0, 0.0, 1.0]];
+            let affine = [
+                [1.0, 0.0, 0.0, 0.0],
+                [0.0, c, -4.0 * s, 0.0],
+                [0.0, s, 4.0 * c, 0.0],
+                [0.0, 0.0, 0.0, 1.0],
+            ];
             let grid = Grid::from_affine([5, 6, 4], &affine).unwrap();
-            Volume::new(Array3::from_shape_fn((4, 6, 5), |(k, j, i)| (k + j + i) as f32), grid, Source::Memory, "v").unwrap()
+            Volume::new(
+                Array3::from_shape_fn((4, 6, 5), |(k, j, i)| (k + j + i) as f32),
+                grid,
+                Source::Memory,
+                "v",
+            )
+            .unwrap()
         };
-        let of = |degrees: f64| Resliced::of(&volume(degrees), Reslice::axial(None).unwrap()).unwrap();
+        let of =
+            |degrees: f64| Resliced::of(&volume(degrees), Reslice::axial(None).unwrap()).unwrap();
         assert!(of(0.0).is_none() && of(0.9).is_none());
         let tilted = of(12.0).unwrap();
         assert!((tilted.summary.turned_deg - 12.0).abs() < 1e-9);
-        assert_eq!((tilted.summary.from.as_str(), tilted.summary.step_mm), ("axial", [1.0, 1.0, 3.0]));
+        assert_eq!(
+            (tilted.summary.from.as_str(), tilted.summary.step_mm),
+            ("axial", [1.0, 1.0, 3.0])
+        );
         assert!(Resliced::of(&volume(40.0), Reslice::Never).unwrap().is_none());
     }
 
@@ -227,7 +272,9 @@ mod tests {
     fn what_is_typed() {
         assert_eq!("axial".parse::<Reslice>().unwrap(), Reslice::Axial { step_mm: STEP_MM });
         assert_eq!("axial:2.5".parse::<Reslice>().unwrap(), Reslice::Axial { step_mm: 2.5 });
-        for wrong in ["coronal", "axial:", "axial:x", "axial:0.4", "axial:11", "axial:NaN", "axial:inf", ""] {
+        for wrong in
+            ["coronal", "axial:", "axial:x", "axial:0.4", "axial:11", "axial:NaN", "axial:inf", ""]
+        {
             assert!(wrong.parse::<Reslice>().is_err(), "{wrong}");
         }
     }

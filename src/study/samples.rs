@@ -1,6 +1,7 @@
 //! Raw samples of NIfTI and NRRD files.
 //!
-//! In: a stream of samples of one type and byte order. Out: voxels [k, j, i] as f32, in storage order.
+//! In: a stream of samples of one type and byte order. Out: voxels [k, j, i] as f32, in storage
+//! order.
 
 use std::io::Read;
 use std::path::Path;
@@ -41,7 +42,8 @@ impl SampleType {
     }
 }
 
-/// How samples are stored and what turns them into voxel values: `value = sample * slope + intercept`, in f64.
+/// How samples are stored and what turns them into voxel values: `value = sample * slope +
+/// intercept`, in f64.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Layout {
     pub(crate) sample: SampleType,
@@ -71,7 +73,8 @@ pub(crate) fn stored_bytes(size: [usize; 3], sample: SampleType, path: &Path) ->
     }
 }
 
-/// Refuses a file that cannot hold what its header promises, before anything is allocated. `stored` is what the file really has.
+/// Refuses a file that cannot hold what its header promises, before anything is allocated. `stored`
+/// is what the file really has.
 pub(crate) fn check_stored(stored: u64, gzip: bool, promised: u64, path: &Path) -> Result<()> {
     let possible = if gzip { stored.saturating_mul(DEFLATE_LIMIT) } else { stored };
     if possible < promised {
@@ -89,27 +92,38 @@ fn truncated(path: &Path, promised: u64, found: u64, gzip: bool) -> Error {
 }
 
 /// Reads the voxels slice by slice, so that memory grows with what the file really holds.
-pub(crate) fn read_voxels<R: Read>(mut stream: R, size: [usize; 3], layout: Layout, path: &Path) -> Result<Array3<f32>> {
+pub(crate) fn read_voxels<R: Read>(
+    mut stream: R,
+    size: [usize; 3],
+    layout: Layout,
+    path: &Path,
+) -> Result<Array3<f32>> {
     let [ni, nj, nk] = size;
     let promised = stored_bytes(size, layout.sample, path)?;
     let slice = ni * nj;
-    let no_memory = |e: std::collections::TryReserveError| Error::read_caused(path, "not enough memory for the voxels", e);
+    let no_memory = |e: std::collections::TryReserveError| {
+        Error::read_caused(path, "not enough memory for the voxels", e)
+    };
     let mut voxels: Vec<f32> = Vec::new();
     let mut bytes: Vec<u8> = Vec::new();
     for k in 0..nk {
         bytes.clear();
         let wanted = slice * layout.sample.bytes();
-        (&mut stream)
-            .take(wanted as u64)
-            .read_to_end(&mut bytes)
-            .map_err(|e| Error::read_caused(path, "the voxels cannot be read; the file is damaged or truncated", e))?;
+        (&mut stream).take(wanted as u64).read_to_end(&mut bytes).map_err(|e| {
+            Error::read_caused(
+                path,
+                "the voxels cannot be read; the file is damaged or truncated",
+                e,
+            )
+        })?;
         if bytes.len() < wanted {
             return Err(truncated(path, promised, (k * wanted + bytes.len()) as u64, false));
         }
         voxels.try_reserve(slice).map_err(no_memory)?;
         convert(&bytes, layout, &mut voxels);
     }
-    Array3::from_shape_vec((nk, nj, ni), voxels).map_err(|e| Error::Internal(format!("{}: {e}", path.display())))
+    Array3::from_shape_vec((nk, nj, ni), voxels)
+        .map_err(|e| Error::Internal(format!("{}: {e}", path.display())))
 }
 
 /// Appends the values of `bytes` to `voxels`.
@@ -122,7 +136,11 @@ fn convert(bytes: &[u8], layout: Layout, voxels: &mut Vec<f32>) {
             voxels.extend(bytes.chunks_exact(N).map(|chunk| {
                 let mut raw = [0u8; N];
                 raw.copy_from_slice(chunk);
-                let value = if big_endian { <$type>::from_be_bytes(raw) } else { <$type>::from_le_bytes(raw) };
+                let value = if big_endian {
+                    <$type>::from_be_bytes(raw)
+                } else {
+                    <$type>::from_le_bytes(raw)
+                };
                 (value as f64 * slope + intercept) as f32
             }));
         }};

@@ -1,7 +1,8 @@
 //! A mask or probability of other origin, brought onto a reference's grid.
 //!
-//! In: a region on a grid of its own, and the reference. Out: its voxels in the reference's storage order [k, j, i]: put in order, where both
-//! grids are one whatever their permutation and flips; sampled at the reference's voxel centres, where the caller wants that; refused otherwise.
+//! In: a region on a grid of its own, and the reference. Out: its voxels in the reference's storage
+//! order [k, j, i]: put in order, where both grids are one whatever their permutation and flips;
+//! sampled at the reference's voxel centres, where the caller wants that; refused otherwise.
 
 use ndarray::parallel::prelude::*;
 use ndarray::{Array3, Axis};
@@ -34,10 +35,12 @@ pub struct Transferred {
 /// Brings `region` onto the grid of `reference`.
 ///
 /// # Errors
-/// [`Error::Geometry`] where the grids are two and `sampling` is [`Sampling::Refused`], or where a region that is not empty misses the reference.
+/// [`Error::Geometry`] where the grids are two and `sampling` is [`Sampling::Refused`], or where a
+/// region that is not empty misses the reference.
 pub fn onto(region: &Volume, reference: &Volume, sampling: Sampling) -> Result<Transferred> {
     if let Some(orientation) = Orientation::between(region.grid(), reference.grid()) {
-        let voxels = orientation.canonical(region.voxels().view()).as_standard_layout().into_owned();
+        let voxels =
+            orientation.canonical(region.voxels().view()).as_standard_layout().into_owned();
         return Ok(Transferred { voxels, sampled: false });
     }
     let voxels = match sampling {
@@ -68,10 +71,13 @@ pub fn onto(region: &Volume, reference: &Volume, sampling: Sampling) -> Result<T
 fn difference(region: &Grid, reference: &Grid) -> String {
     let distance = region.corner_distance(reference);
     if distance.is_finite() {
-        return format!("their corners lie up to {distance:.3} mm apart; {SAME_PLACE_MM} mm at most were expected, in any storage order");
+        return format!(
+            "their corners lie up to {distance:.3} mm apart; {SAME_PLACE_MM} mm at most were expected, in any storage order"
+        );
     }
     let of = |grid: &Grid| {
-        let ([ni, nj, nk], [di, dj], dk) = (grid.size(), grid.pixel_mm(), grid.slice_spacing_mm().unwrap_or_default());
+        let ([ni, nj, nk], [di, dj], dk) =
+            (grid.size(), grid.pixel_mm(), grid.slice_spacing_mm().unwrap_or_default());
         format!("{ni} x {nj} x {nk} voxels of {di:.3} x {dj:.3} x {dk:.3} mm")
     };
     format!("{} against {}", of(region), of(reference))
@@ -100,12 +106,19 @@ mod tests {
     use crate::study::volume::Source;
 
     fn volume(grid: Grid, fill: impl Fn([f64; 3]) -> f32) -> Volume {
-        let voxels = Array3::from_shape_fn(grid.shape(), |(k, j, i)| fill(grid.point(i as f64, j as f64, k)));
+        let voxels = Array3::from_shape_fn(grid.shape(), |(k, j, i)| {
+            fill(grid.point(i as f64, j as f64, k))
+        });
         Volume::new(voxels, grid, Source::Memory, "region").unwrap()
     }
 
     fn sagittal() -> Grid {
-        let affine = [[0.0, 0.0, 4.0, -8.0], [0.9, 0.0, 0.0, -9.0], [0.0, -0.8, 0.0, 7.2], [0.0, 0.0, 0.0, 1.0]];
+        let affine = [
+            [0.0, 0.0, 4.0, -8.0],
+            [0.9, 0.0, 0.0, -9.0],
+            [0.0, -0.8, 0.0, 7.2],
+            [0.0, 0.0, 0.0, 1.0],
+        ];
         Grid::from_affine([21, 19, 5], &affine).unwrap()
     }
 
@@ -113,7 +126,12 @@ mod tests {
     fn another_storage_order_is_the_same_grid() {
         let field = |p: [f64; 3]| (p[0] + 3.0 * p[1] + 7.0 * p[2]) as f32;
         // Axial storage of the same voxels, rows from left to right.
-        let affine = [[-4.0, 0.0, 0.0, 8.0], [0.0, 0.9, 0.0, -9.0], [0.0, 0.0, 0.8, -7.2], [0.0, 0.0, 0.0, 1.0]];
+        let affine = [
+            [-4.0, 0.0, 0.0, 8.0],
+            [0.0, 0.9, 0.0, -9.0],
+            [0.0, 0.0, 0.8, -7.2],
+            [0.0, 0.0, 0.0, 1.0],
+        ];
         let axial = volume(Grid::from_affine([5, 21, 19], &affine).unwrap(), field);
         let reference = volume(sagittal(), field);
         let found = onto(&axial, &reference, Sampling::Refused).unwrap();
@@ -125,13 +143,22 @@ mod tests {
 
     #[test]
     fn another_grid_is_refused_or_sampled() {
-        let inside = |p: [f64; 3]| f32::from(u8::from(p[0].abs() <= 4.0 && p[1].abs() <= 5.0 && p[2].abs() <= 4.0));
-        let affine = [[1.0, 0.0, 0.0, -9.5], [0.0, 1.0, 0.0, -9.5], [0.0, 0.0, 2.0, -9.0], [0.0, 0.0, 0.0, 1.0]];
+        let inside = |p: [f64; 3]| {
+            f32::from(u8::from(p[0].abs() <= 4.0 && p[1].abs() <= 5.0 && p[2].abs() <= 4.0))
+        };
+        let affine = [
+            [1.0, 0.0, 0.0, -9.5],
+            [0.0, 1.0, 0.0, -9.5],
+            [0.0, 0.0, 2.0, -9.0],
+            [0.0, 0.0, 0.0, 1.0],
+        ];
         let region = volume(Grid::from_affine([20, 20, 10], &affine).unwrap(), inside);
         let reference = volume(sagittal(), |_| 0.0);
         let error = onto(&region, &reference, Sampling::Refused).unwrap_err().to_string();
         assert!(
-            error.contains("20 x 20 x 10 voxels of 1.000 x 1.000 x 2.000 mm against 21 x 19 x 5 voxels") && error.contains("--resample"),
+            error.contains(
+                "20 x 20 x 10 voxels of 1.000 x 1.000 x 2.000 mm against 21 x 19 x 5 voxels"
+            ) && error.contains("--resample"),
             "{error}"
         );
         let found = onto(&region, &reference, Sampling::Nearest).unwrap();
@@ -140,14 +167,27 @@ mod tests {
             let [x, y, z] = reference.grid().point(i as f64, j as f64, k);
             // The box of whole voxels: centres at -3.5 .. 3.5, -4.5 .. 4.5, -3 .. 3.
             let expected = x.abs() < 4.0 + 1e-9 && y.abs() < 5.0 && z.abs() < 4.0 - 1e-9;
-            if (x.abs() - 4.0).abs() > 1e-6 && (z.abs() - 4.0).abs() > 1e-6 && (y.abs() - 5.0).abs() > 1e-6 {
+            if (x.abs() - 4.0).abs() > 1e-6
+                && (z.abs() - 4.0).abs() > 1e-6
+                && (y.abs() - 5.0).abs() > 1e-6
+            {
                 assert_eq!(*v, f32::from(u8::from(expected)), "{x} {y} {z}");
             }
         }
         let elsewhere = volume(
-            Grid::from_affine([20, 20, 10], &affine.map(|r| [r[0], r[1], r[2], r[3] + 400.0 * f64::from(u8::from(r[0] == 1.0))])).unwrap(),
+            Grid::from_affine(
+                [20, 20, 10],
+                &affine
+                    .map(|r| [r[0], r[1], r[2], r[3] + 400.0 * f64::from(u8::from(r[0] == 1.0))]),
+            )
+            .unwrap(),
             |_| 1.0,
         );
-        assert!(onto(&elsewhere, &reference, Sampling::Nearest).unwrap_err().to_string().contains("nothing of it lies on"));
+        assert!(
+            onto(&elsewhere, &reference, Sampling::Nearest)
+                .unwrap_err()
+                .to_string()
+                .contains("nothing of it lies on")
+        );
     }
 }

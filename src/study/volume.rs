@@ -1,6 +1,7 @@
 //! One MR sequence of a patient.
 //!
-//! In: what a reader found in a file, or a caller's buffer. Out: voxels [k, j, i] in storage order, their [`Grid`], and where they came from.
+//! In: what a reader found in a file, or a caller's buffer. Out: voxels [k, j, i] in storage order,
+//! their [`Grid`], and where they came from.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -13,7 +14,9 @@ use crate::study::grid::{Grid, norm, sub};
 use crate::study::percentile;
 
 /// The three sequences, in the channel order of the paper (4.2.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub enum Sequence {
     /// T1-weighted.
     T1,
@@ -126,10 +129,16 @@ impl Volume {
     /// [`Error::Image`] where a voxel is NaN or infinite.
     pub fn new(voxels: Array3<f32>, grid: Grid, source: Source, name: &str) -> Result<Self> {
         if voxels.dim() != grid.shape() {
-            return Err(Error::Internal(format!("{name}: voxels {:?} on a grid of {:?}", voxels.dim(), grid.shape())));
+            return Err(Error::Internal(format!(
+                "{name}: voxels {:?} on a grid of {:?}",
+                voxels.dim(),
+                grid.shape()
+            )));
         }
         // A row at a time without leaving early: so the compiler can look at many voxels at once.
-        let finite = |plane: ArrayView2<'_, f32>| plane.rows().into_iter().all(|row| row.iter().fold(true, |all, v| all & v.is_finite()));
+        let finite = |plane: ArrayView2<'_, f32>| {
+            plane.rows().into_iter().all(|row| row.iter().fold(true, |all, v| all & v.is_finite()))
+        };
         // Which voxel it is, is looked for only where it must be told.
         if !voxels.axis_iter(Axis(0)).into_par_iter().all(finite)
             && let Some(((k, j, i), value)) = voxels.indexed_iter().find(|(_, v)| !v.is_finite())
@@ -138,7 +147,11 @@ impl Volume {
                 "{name}: voxel (i {i}, j {j}, k {k}) is {value}; every voxel must be a finite number. Clean the image before use"
             )));
         }
-        let voxels = if voxels.is_standard_layout() { voxels } else { voxels.as_standard_layout().into_owned() };
+        let voxels = if voxels.is_standard_layout() {
+            voxels
+        } else {
+            voxels.as_standard_layout().into_owned()
+        };
         Ok(Volume { voxels, grid, source, known: Known::default() })
     }
 
@@ -157,8 +170,8 @@ impl Volume {
         }
     }
 
-    /// SHA-256 (hex) of size, geometry and voxels: the identity of what a run saw. Float32 and float64, little endian, storage order. Computed
-    /// once.
+    /// SHA-256 (hex) of size, geometry and voxels: the identity of what a run saw. Float32 and
+    /// float64, little endian, storage order. Computed once.
     pub fn sha256(&self) -> &str {
         self.known.sha256.get_or_init(|| self.hash())
     }
@@ -173,22 +186,29 @@ impl Volume {
             point.iter().for_each(|v| hasher.update(v.to_le_bytes()));
         }
         match self.voxels.as_slice() {
-            Some(voxels) if cfg!(target_endian = "little") => hasher.update(bytemuck::cast_slice::<f32, u8>(voxels)),
+            Some(voxels) if cfg!(target_endian = "little") => {
+                hasher.update(bytemuck::cast_slice::<f32, u8>(voxels))
+            }
             _ => self.voxels.iter().for_each(|v| hasher.update(v.to_le_bytes())),
         }
         crate::bundle::hex(&hasher.finalize())
     }
 
-    /// Percentile of the voxels above 0, linear between order statistics; `None` where there is none. Each is computed once and kept.
+    /// Percentile of the voxels above 0, linear between order statistics; `None` where there is
+    /// none. Each is computed once and kept.
     pub fn percentile_above_zero(&self, percentile: f64) -> Option<f64> {
         let known = || self.known.percentiles.lock().unwrap_or_else(|p| p.into_inner());
         if let Some((_, value)) = known().iter().find(|(of, _)| *of == percentile) {
             return *value;
         }
-        // Not under the lock: a thread that waits for the count's other parts may be given work that asks for a percentile too.
+        // Not under the lock: a thread that waits for the count's other parts may be given work
+        // that asks for a percentile too.
         let value = match self.voxels.as_slice() {
             Some(voxels) => percentile::above_zero(voxels, percentile),
-            None => percentile::above_zero(&self.voxels.iter().copied().collect::<Vec<f32>>(), percentile),
+            None => percentile::above_zero(
+                &self.voxels.iter().copied().collect::<Vec<f32>>(),
+                percentile,
+            ),
         };
         known().push((percentile, value));
         value
@@ -207,20 +227,24 @@ impl Volume {
         &self.source
     }
 
-    /// Says that this volume, a viewer's own buffer, shows the DICOM series `series`, so that results can refer to its images. The slices may
-    /// run the other way.
+    /// Says that this volume, a viewer's own buffer, shows the DICOM series `series`, so that
+    /// results can refer to its images. The slices may run the other way.
     ///
     /// # Errors
-    /// [`Error::Geometry`] where sizes differ, or any slice lies more than [`SAME_PLACE_MM`] from the series' own.
+    /// [`Error::Geometry`] where sizes differ, or any slice lies more than [`SAME_PLACE_MM`] from
+    /// the series' own.
     pub fn with_dicom(mut self, series: &Volume, name: &str) -> Result<Self> {
-        let dicom = series.dicom().ok_or_else(|| Error::Argument(format!("{name}: the source is not a DICOM series")))?;
+        let dicom = series
+            .dicom()
+            .ok_or_else(|| Error::Argument(format!("{name}: the source is not a DICOM series")))?;
         let slices = self.grid.size()[2];
         let far = |reversed: bool| {
             if self.grid.size() != series.grid.size() {
                 return f64::INFINITY;
             }
             let [ni, nj, _] = self.grid.size();
-            let corners = [(0, 0), (ni - 1, 0), (0, nj - 1), (ni - 1, nj - 1)].map(|(i, j)| (i as f64, j as f64));
+            let corners = [(0, 0), (ni - 1, 0), (0, nj - 1), (ni - 1, nj - 1)]
+                .map(|(i, j)| (i as f64, j as f64));
             (0..slices).flat_map(|k| corners.map(|c| (k, c))).fold(0.0, |far: f64, (k, (i, j))| {
                 let there = if reversed { slices - 1 - k } else { k };
                 far.max(norm(sub(self.grid.point(i, j, k), series.grid.point(i, j, there))))
@@ -269,7 +293,10 @@ mod tests {
         let error = Volume::new(voxels.clone(), grid(), Source::Memory, "scan.nii").unwrap_err();
         assert!(error.to_string().contains("scan.nii: voxel (i 1, j 1, k 0) is NaN"), "{error}");
         voxels.fill(4.0);
-        assert_eq!(Volume::new(voxels, grid(), Source::Memory, "scan.nii").unwrap().constant(), Some(4.0));
+        assert_eq!(
+            Volume::new(voxels, grid(), Source::Memory, "scan.nii").unwrap().constant(),
+            Some(4.0)
+        );
     }
 
     #[test]
@@ -277,11 +304,15 @@ mod tests {
         let voxels = Array3::from_shape_vec((1, 2, 2), vec![0.0, 1.0, 2.0, 4.0]).unwrap();
         let volume = Volume::new(voxels, grid(), Source::Memory, "v").unwrap();
         for _ in 0..2 {
-            assert_eq!([50.0, 100.0].map(|p| volume.percentile_above_zero(p)), [Some(2.0), Some(4.0)]);
+            assert_eq!(
+                [50.0, 100.0].map(|p| volume.percentile_above_zero(p)),
+                [Some(2.0), Some(4.0)]
+            );
         }
         // Size, axes, origin, voxels, as sha256sum says of these bytes.
         let bytes = [2u64, 2, 1].iter().flat_map(|n| n.to_le_bytes());
-        let geometry = [1.0f64, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0].into_iter().flat_map(f64::to_le_bytes);
+        let geometry =
+            [1.0f64, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0].into_iter().flat_map(f64::to_le_bytes);
         let stored = [0.0f32, 1.0, 2.0, 4.0].into_iter().flat_map(f32::to_le_bytes);
         let bytes: Vec<u8> = bytes.chain(geometry).chain(stored).collect();
         use sha2::{Digest, Sha256};

@@ -1,8 +1,8 @@
 #!/bin/sh
-# The header against the baseline of the last release, by libabigail (Debian: abigail-tools): everything of the baseline is still there and the
-# same; what docs/abi.md allows may have been added.
-# In: compiler, header, baseline; "breaks": whether breaks made on purpose are noticed, and allowed additions are not. Out: exit status 0; 77
-# where abidiff is missing.
+# The header against the baseline of the last release, by libabigail (Debian: abigail-tools):
+# everything of the baseline is still there and the same; what docs/abi.md allows may have been
+# added. In: compiler, header, baseline; "breaks": whether breaks made on purpose are noticed, and
+# allowed additions are not. Out: exit status 0; 77 where abidiff is missing.
 set -eu
 cc=$1 header=$2 baseline=$3 mode=${4:-}
 here=$(cd "$(dirname "$0")" && pwd)

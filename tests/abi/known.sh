@@ -1,6 +1,7 @@
 #!/bin/sh
-# The header as a program of the baseline's time knows it: without the fields that were appended since to structs that begin with struct_size.
-# In: header, baseline. Out, on standard output: the header.
+# The header as a program of the baseline's time knows it: without the fields that were appended
+# since to structs that begin with struct_size. In: header, baseline. Out, on standard output: the
+# header.
 set -eu
 awk -F "'" '
     FNR == NR && /<class-decl name=/ { name = $2; first = last = "" }

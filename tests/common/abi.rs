@@ -57,7 +57,8 @@ pub fn trio() -> Trio {
     })
 }
 
-/// The sequence's view; `shift` (mm) moves it to the patient's left, `upside_down` runs k from the head to the feet.
+/// The sequence's view; `shift` (mm) moves it to the patient's left, `upside_down` runs k from the
+/// head to the feet.
 pub fn set_volume(study: *mut nasoseg_study, sequence: usize, shift: f64, upside_down: bool) {
     let voxels = super::head_voxels(sequence, &grid());
     let a = super::affine();

@@ -1,4 +1,5 @@
-//! The golden numbers of the synthetic study with the micro bundle: tests/data/golden/pipeline.txt, written by tests/golden.rs.
+//! The golden numbers of the synthetic study with the micro bundle: tests/data/golden/pipeline.txt,
+//! written by tests/golden.rs.
 
 use std::path::{Path, PathBuf};
 
@@ -24,11 +25,13 @@ fn tolerance(key: &str, column: usize) -> f64 {
 /// Compares lines of `key numbers...` with the golden ones.
 pub fn compare(found: &str) {
     let golden = std::fs::read_to_string(path()).unwrap();
-    // A study without a lesion would prove nothing of the later stages, one that fills the image as little.
+    // A study without a lesion would prove nothing of the later stages, one that fills the image as
+    // little.
     assert!((3..6).contains(&found.matches("\nline ").count()), "{found}");
     assert_eq!(found.lines().count(), golden.lines().count(), "{found}");
     for (a, b) in found.lines().zip(golden.lines()) {
-        let numbers = |line: &str| line.split(' ').skip(1).map(|n| n.parse().unwrap()).collect::<Vec<f64>>();
+        let numbers =
+            |line: &str| line.split(' ').skip(1).map(|n| n.parse().unwrap()).collect::<Vec<f64>>();
         let key = a.split(' ').next().unwrap();
         assert_eq!(key, b.split(' ').next().unwrap());
         let (x, y) = (numbers(a), numbers(b));

@@ -10,9 +10,9 @@ use std::process::{Command, Output};
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-use ndarray::Array3;
 use nasoseg::export::nifti::write_nifti;
 use nasoseg::study::Grid;
+use ndarray::Array3;
 
 pub fn micro() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/micro")
@@ -27,7 +27,8 @@ pub fn shared(name: &str) -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
-/// Runs a Python judge of tests/judges, which must agree; says so where no interpreter is named by NASOSEG_TEST_PYTHON.
+/// Runs a Python judge of tests/judges, which must agree; says so where no interpreter is named by
+/// NASOSEG_TEST_PYTHON.
 pub fn judge(script: &str, arguments: &[&str]) {
     let Ok(python) = std::env::var("NASOSEG_TEST_PYTHON") else {
         eprintln!("SKIPPED: {script} needs NASOSEG_TEST_PYTHON (make test sets it)");
@@ -81,27 +82,34 @@ pub fn affine() -> [[f64; 4]; 4] {
 }
 
 pub fn voxels(sequence: usize, grid: &Grid) -> Array3<f32> {
-    Array3::from_shape_fn(grid.shape(), |(k, j, i)| signal(sequence, grid.point(i as f64, j as f64, k)).round() as f32)
+    Array3::from_shape_fn(grid.shape(), |(k, j, i)| {
+        signal(sequence, grid.point(i as f64, j as f64, k)).round() as f32
+    })
 }
 
-/// A head of fat and muscle with an airway and a lesion beneath it, at a patient point (mm). tests/ctest/study.h makes the same in C.
+/// A head of fat and muscle with an airway and a lesion beneath it, at a patient point (mm).
+/// tests/ctest/study.h makes the same in C.
 fn head(sequence: usize, [x, y, z]: [f64; 3]) -> f64 {
     let inside = |r: f64| 1.0 / (1.0 + (-8.0 * (1.0 - r)).exp());
     let head = ((x / 78.0) * (x / 78.0) + (y / 96.0) * (y / 96.0)).sqrt();
     if head > 1.0 {
         return 5.0;
     }
-    let [fat, muscle, lesion] = [[950.0, 350.0, 370.0], [900.0, 350.0, 680.0], [700.0, 200.0, 300.0]][sequence];
+    let [fat, muscle, lesion] =
+        [[950.0, 350.0, 370.0], [900.0, 350.0, 680.0], [700.0, 200.0, 300.0]][sequence];
     let (u, v, w) = ((x + 4.0 + 0.2 * z) / 16.0, (y + 8.0) / 14.0, (z - 6.0) / 19.0);
     let (a, b) = (x / 14.0, (y + 19.0) / 9.0);
-    let mut value = if head > 0.9 { fat } else { muscle * (1.0 + 0.08 * ((x / 9.0).sin() * (y / 11.0).cos())) };
+    let mut value =
+        if head > 0.9 { fat } else { muscle * (1.0 + 0.08 * ((x / 9.0).sin() * (y / 11.0).cos())) };
     value += (10.0 - value) * inside((a * a + b * b).sqrt());
     value + (lesion - value) * inside((u * u + v * v + w * w).sqrt())
 }
 
 /// The head on a grid.
 pub fn head_voxels(sequence: usize, grid: &Grid) -> Array3<f32> {
-    Array3::from_shape_fn(grid.shape(), |(k, j, i)| head(sequence, grid.point(i as f64, j as f64, k)).round() as f32)
+    Array3::from_shape_fn(grid.shape(), |(k, j, i)| {
+        head(sequence, grid.point(i as f64, j as f64, k)).round() as f32
+    })
 }
 
 impl Trio {
@@ -110,12 +118,19 @@ impl Trio {
         let dir = tempfile::tempdir().unwrap();
         let grid = Grid::from_affine(SIZE, &affine()).unwrap();
         for (sequence, name) in ["t1", "t1c", "t2"].into_iter().enumerate() {
-            write_nifti(&dir.path().join(format!("{name}.nii.gz")), voxels(sequence, &grid).view(), &grid, "test").unwrap();
+            write_nifti(
+                &dir.path().join(format!("{name}.nii.gz")),
+                voxels(sequence, &grid).view(),
+                &grid,
+                "test",
+            )
+            .unwrap();
         }
         Trio { dir, slices: SIZE[2] }
     }
 
-    /// Folders t1, t1c, t2 of single-frame MR images; `change(sequence, slice, object)` may alter any of them.
+    /// Folders t1, t1c, t2 of single-frame MR images; `change(sequence, slice, object)` may alter
+    /// any of them.
     pub fn dicom(change: impl Fn(usize, usize, &mut InMemDicomObject)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for sequence in 0..3 {
@@ -130,16 +145,25 @@ impl Trio {
         self.dir.path().join(name).display().to_string()
     }
 
-    /// The arguments of the three sequences; `suffix` is "" for DICOM folders and ".nii.gz" for NIfTI.
+    /// The arguments of the three sequences; `suffix` is "" for DICOM folders and ".nii.gz" for
+    /// NIfTI.
     pub fn arguments(&self, suffix: &str) -> Vec<String> {
-        ["t1", "t1c", "t2"].iter().flat_map(|n| [format!("--{n}"), self.path(&format!("{n}{suffix}"))]).collect()
+        ["t1", "t1c", "t2"]
+            .iter()
+            .flat_map(|n| [format!("--{n}"), self.path(&format!("{n}{suffix}"))])
+            .collect()
     }
 
     /// `nasoseg run` with the micro bundle on the CPU.
     pub fn run(&self, suffix: &str, out: &Path, more: &[&str]) -> Output {
         let mut arguments = vec!["run".to_owned()];
         arguments.extend(self.arguments(suffix));
-        arguments.extend(["--bundle".into(), micro().display().to_string(), "--out".into(), out.display().to_string()]);
+        arguments.extend([
+            "--bundle".into(),
+            micro().display().to_string(),
+            "--out".into(),
+            out.display().to_string(),
+        ]);
         arguments.extend(["--device".to_owned(), "cpu".into()]);
         arguments.extend(more.iter().map(|a| (*a).to_owned()));
         nasoseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
@@ -154,10 +178,12 @@ pub fn write_series(folder: &Path, sequence: usize, change: &dyn Fn(usize, &mut 
     for slice in 0..SIZE[2] {
         let position = grid.point(0.0, 0.0, slice);
         let uid = format!("{root}.{}.{}", sequence + 1, slice + 1);
-        let pixels: Vec<u16> = array.index_axis(ndarray::Axis(0), slice).iter().map(|v| *v as u16).collect();
+        let pixels: Vec<u16> =
+            array.index_axis(ndarray::Axis(0), slice).iter().map(|v| *v as u16).collect();
         let s = |tag, vr, value: &str| DataElement::new(tag, vr, PrimitiveValue::from(value));
         let u = |tag, value: u16| DataElement::new(tag, VR::US, PrimitiveValue::from(value));
-        let numbers = |v: &[f64]| v.iter().map(|x| format!("{x:.4}")).collect::<Vec<_>>().join("\\");
+        let numbers =
+            |v: &[f64]| v.iter().map(|x| format!("{x:.4}")).collect::<Vec<_>>().join("\\");
         let mut object = InMemDicomObject::from_element_iter([
             s(tags::SOP_CLASS_UID, VR::UI, uids::MR_IMAGE_STORAGE),
             s(tags::SOP_INSTANCE_UID, VR::UI, &uid),

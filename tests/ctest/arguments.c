@@ -1,30 +1,33 @@
-/* Every function, every parameter: NULL, numbers out of range, impossible sizes, wrong struct_size. Each must be refused with an error that
- * names the parameter; no result may be touched but by NULL; every handle must stay usable. tools/coverage.sh checks that no function of the
- * header is missing here. */
+/* Every function, every parameter: NULL, numbers out of range, impossible sizes, wrong struct_size.
+ * Each must be refused with an error that names the parameter; no result may be touched but by
+ * NULL; every handle must stay usable. tools/coverage.sh checks that no function of the header is
+ * missing here. */
 
 #include "study.h"
 
 /* `call` must be refused as an argument, and its message must hold `word`. */
-#define REFUSED(word, call)                                                                                          \
-    do {                                                                                                             \
-        nasoseg_error *named_ = NULL;                                                                                 \
-        nasoseg_error **e = &named_;                                                                                  \
-        const uint32_t first_ = (call);                                                                              \
-        if (first_ != NASOSEG_ERROR_ARGUMENT || strstr(nasoseg_error_message(named_), word) == NULL) {                 \
-            fprintf(stderr, "%s:%d: %s: %u %s\n", __FILE__, __LINE__, #call, first_, nasoseg_error_message(named_));  \
-            exit(1);                                                                                                 \
-        }                                                                                                            \
-        nasoseg_error_free(named_);                                                                                   \
-        e = NULL;                                                                                                    \
-        CHECK((call) == first_);                                                                                     \
+#define REFUSED(word, call)                                                                        \
+    do {                                                                                           \
+        nasoseg_error *named_ = NULL;                                                              \
+        nasoseg_error **e = &named_;                                                               \
+        const uint32_t first_ = (call);                                                            \
+        if (first_ != NASOSEG_ERROR_ARGUMENT ||                                                    \
+            strstr(nasoseg_error_message(named_), word) == NULL) {                                 \
+            fprintf(stderr, "%s:%d: %s: %u %s\n", __FILE__, __LINE__, #call, first_,               \
+                    nasoseg_error_message(named_));                                                \
+            exit(1);                                                                               \
+        }                                                                                          \
+        nasoseg_error_free(named_);                                                                \
+        e = NULL;                                                                                  \
+        CHECK((call) == first_);                                                                   \
     } while (0)
 
 /* As REFUSED, where the call has a result `out`, which must become NULL. */
-#define REFUSED_RESULT(type, out, word, call)       \
-    do {                                            \
-        out = (type *)(void *)&dirt;                \
-        REFUSED(word, call);                        \
-        CHECK(out == NULL);                         \
+#define REFUSED_RESULT(type, out, word, call)                                                      \
+    do {                                                                                           \
+        out = (type *)(void *)&dirt;                                                               \
+        REFUSED(word, call);                                                                       \
+        CHECK(out == NULL);                                                                        \
     } while (0)
 
 static int dirt;
@@ -45,15 +48,22 @@ static void nothing_for_null(void) {
     nasoseg_cancel_token_reset(NULL);
     CHECK(!nasoseg_cancel_token_is_cancelled(NULL));
     CHECK(nasoseg_error_code(NULL) == NASOSEG_OK && nasoseg_error_message(NULL)[0] == '\0');
-    CHECK(nasoseg_engine_model_name(NULL)[0] == '\0' && nasoseg_engine_model_version(NULL)[0] == '\0');
-    CHECK(nasoseg_engine_model_hash(NULL)[0] == '\0' && nasoseg_engine_intended_use(NULL)[0] == '\0');
-    CHECK(nasoseg_engine_device(NULL)[0] == '\0' && nasoseg_engine_device_fallback(NULL)[0] == '\0');
+    CHECK(nasoseg_engine_model_name(NULL)[0] == '\0' &&
+          nasoseg_engine_model_version(NULL)[0] == '\0');
+    CHECK(nasoseg_engine_model_hash(NULL)[0] == '\0' &&
+          nasoseg_engine_intended_use(NULL)[0] == '\0');
+    CHECK(nasoseg_engine_device(NULL)[0] == '\0' &&
+          nasoseg_engine_device_fallback(NULL)[0] == '\0');
     CHECK(nasoseg_engine_is_demo(NULL));
-    CHECK(nasoseg_engine_grid(NULL) == 0 && nasoseg_engine_action_count(NULL) == 0 && nasoseg_engine_action_name(NULL, 0)[0] == '\0');
+    CHECK(nasoseg_engine_grid(NULL) == 0 && nasoseg_engine_action_count(NULL) == 0 &&
+          nasoseg_engine_action_name(NULL, 0)[0] == '\0');
     CHECK(nasoseg_study_warning_count(NULL) == 0 && nasoseg_study_warning(NULL, 0)[0] == '\0');
-    CHECK(nasoseg_detection_slice_count(NULL) == 0 && nasoseg_segmentation_slice_count(NULL) == 0 && nasoseg_contours_count(NULL) == 0);
-    CHECK(strcmp(nasoseg_stage_name(NASOSEG_STAGE_READ), "read") == 0 && strcmp(nasoseg_stage_name(NASOSEG_STAGE_EXPORT), "export") == 0);
-    CHECK(nasoseg_stage_name(NASOSEG_STAGE_EXPORT + 1)[0] == '\0' && nasoseg_stage_name(UINT32_MAX)[0] == '\0');
+    CHECK(nasoseg_detection_slice_count(NULL) == 0 && nasoseg_segmentation_slice_count(NULL) == 0 &&
+          nasoseg_contours_count(NULL) == 0);
+    CHECK(strcmp(nasoseg_stage_name(NASOSEG_STAGE_READ), "read") == 0 &&
+          strcmp(nasoseg_stage_name(NASOSEG_STAGE_EXPORT), "export") == 0);
+    CHECK(nasoseg_stage_name(NASOSEG_STAGE_EXPORT + 1)[0] == '\0' &&
+          nasoseg_stage_name(UINT32_MAX)[0] == '\0');
     CHECK(nasoseg_version()[0] != '\0' && nasoseg_abi_version() >= NASOSEG_ABI_VERSION);
 }
 
@@ -142,7 +152,7 @@ typedef struct bad_view {
     uint32_t status;
 } bad_view;
 
-#define CHANGE(name, statement) \
+#define CHANGE(name, statement)                                                                    \
     static void name(nasoseg_volume_view *view) { statement; }
 CHANGE(data_null, view->data = NULL)
 CHANGE(element_next, view->element = 8)
@@ -171,30 +181,18 @@ CHANGE(affine_parallel, view->affine[5] = 0.0; view->affine[1] = 3.0)
 CHANGE(affine_zero_step, view->affine[10] = 0.0)
 
 static const bad_view BAD_VIEWS[] = {
-    {"data", data_null, 0},
-    {"element", element_next, 0},
-    {"element", element_huge, 0},
-    {"axes", axes_next, 0},
-    {"axes", axes_huge, 0},
-    {"size", size_zero_i, 0},
-    {"size", size_zero_j, 0},
-    {"size", size_zero_k, 0},
-    {"size", size_max_i, 0},
-    {"size", size_max_j, 0},
-    {"size", size_max_k, 0},
-    {"size", size_wraps, 0},
-    {"size", size_too_many, 0},
-    {"size", size_slices, 0},
-    {"strides", stride_max, 0},
-    {"strides", stride_min, 0},
-    {"struct_size", struct_zero, 0},
-    {"struct_size", struct_small, 0},
-    {"struct_size", struct_huge, 0},
-    {"affine", affine_row, 0},
-    {"geometry", affine_nan, 0},
-    {"geometry", affine_infinite, 0},
-    {"geometry", affine_parallel, 0},
-    {"slices", affine_zero_step, 0},
+    {"data", data_null, 0},           {"element", element_next, 0},
+    {"element", element_huge, 0},     {"axes", axes_next, 0},
+    {"axes", axes_huge, 0},           {"size", size_zero_i, 0},
+    {"size", size_zero_j, 0},         {"size", size_zero_k, 0},
+    {"size", size_max_i, 0},          {"size", size_max_j, 0},
+    {"size", size_max_k, 0},          {"size", size_wraps, 0},
+    {"size", size_too_many, 0},       {"size", size_slices, 0},
+    {"strides", stride_max, 0},       {"strides", stride_min, 0},
+    {"struct_size", struct_zero, 0},  {"struct_size", struct_small, 0},
+    {"struct_size", struct_huge, 0},  {"affine", affine_row, 0},
+    {"geometry", affine_nan, 0},      {"geometry", affine_infinite, 0},
+    {"geometry", affine_parallel, 0}, {"slices", affine_zero_step, 0},
 };
 
 static void study(void) {
@@ -241,35 +239,36 @@ static void study(void) {
     free(voxels);
 }
 
-/* Fills the struct at `out` by `call`, with every struct_size: refused below `first`, the first version's; taken from there on, whatever this
- * version's is; nothing written beyond. */
-#define SIZES(type, first, call)                                                                     \
-    do {                                                                                             \
-        struct {                                                                                     \
-            type value;                                                                              \
-            unsigned char beyond[64];                                                                \
-        } wide_;                                                                                     \
-        type *out = &wide_.value;                                                                    \
-        const size_t refused_[] = {0, 1, sizeof(size_t), (first) - 1, SIZE_MAX};                     \
-        REFUSED("NULL", (out = NULL, (call)));                                                       \
-        out = &wide_.value;                                                                          \
-        for (size_t n_ = 0; n_ < sizeof refused_ / sizeof refused_[0]; n_++) {                       \
-            memset(&wide_, 0xAB, sizeof wide_);                                                      \
-            out->struct_size = refused_[n_];                                                         \
-            REFUSED("struct_size", (call));                                                          \
-            for (size_t b_ = sizeof(size_t); b_ < sizeof wide_; b_++) {                              \
-                CHECK(((unsigned char *)&wide_)[b_] == 0xAB);                                        \
-            }                                                                                        \
-        }                                                                                            \
-        for (size_t size_ = (first); size_ <= sizeof wide_; size_ += 8) {                            \
-            memset(&wide_, 0xAB, sizeof wide_);                                                      \
-            out->struct_size = size_;                                                                \
-            OK(call);                                                                                \
-            CHECK(out->struct_size == size_);                                                        \
-            for (size_t b_ = size_ < sizeof(type) ? size_ : sizeof(type); b_ < sizeof wide_; b_++) { \
-                CHECK(((unsigned char *)&wide_)[b_] == 0xAB);                                        \
-            }                                                                                        \
-        }                                                                                            \
+/* Fills the struct at `out` by `call`, with every struct_size: refused below `first`, the first
+ * version's; taken from there on, whatever this version's is; nothing written beyond. */
+#define SIZES(type, first, call)                                                                   \
+    do {                                                                                           \
+        struct {                                                                                   \
+            type value;                                                                            \
+            unsigned char beyond[64];                                                              \
+        } wide_;                                                                                   \
+        type *out = &wide_.value;                                                                  \
+        const size_t refused_[] = {0, 1, sizeof(size_t), (first) - 1, SIZE_MAX};                   \
+        REFUSED("NULL", (out = NULL, (call)));                                                     \
+        out = &wide_.value;                                                                        \
+        for (size_t n_ = 0; n_ < sizeof refused_ / sizeof refused_[0]; n_++) {                     \
+            memset(&wide_, 0xAB, sizeof wide_);                                                    \
+            out->struct_size = refused_[n_];                                                       \
+            REFUSED("struct_size", (call));                                                        \
+            for (size_t b_ = sizeof(size_t); b_ < sizeof wide_; b_++) {                            \
+                CHECK(((unsigned char *)&wide_)[b_] == 0xAB);                                      \
+            }                                                                                      \
+        }                                                                                          \
+        for (size_t size_ = (first); size_ <= sizeof wide_; size_ += 8) {                          \
+            memset(&wide_, 0xAB, sizeof wide_);                                                    \
+            out->struct_size = size_;                                                              \
+            OK(call);                                                                              \
+            CHECK(out->struct_size == size_);                                                      \
+            for (size_t b_ = size_ < sizeof(type) ? size_ : sizeof(type); b_ < sizeof wide_;       \
+                 b_++) {                                                                           \
+                CHECK(((unsigned char *)&wide_)[b_] == 0xAB);                                      \
+            }                                                                                      \
+        }                                                                                          \
     } while (0)
 
 static void pipeline(const char *folder) {
@@ -288,9 +287,12 @@ static void pipeline(const char *folder) {
     CHECK(snprintf(file, sizeof file, "%s/never", folder) > 0);
     remove(file);
 
-    REFUSED_RESULT(nasoseg_engine, engine, "bundle_dir", nasoseg_engine_new(NULL, NULL, NULL, &engine, e));
-    REFUSED_RESULT(nasoseg_engine, engine, "bundle_dir", nasoseg_engine_new("", NULL, NULL, &engine, e));
-    REFUSED_RESULT(nasoseg_engine, engine, "bundle_dir", nasoseg_engine_new(NOT_UTF8, NULL, NULL, &engine, e));
+    REFUSED_RESULT(nasoseg_engine, engine, "bundle_dir",
+                   nasoseg_engine_new(NULL, NULL, NULL, &engine, e));
+    REFUSED_RESULT(nasoseg_engine, engine, "bundle_dir",
+                   nasoseg_engine_new("", NULL, NULL, &engine, e));
+    REFUSED_RESULT(nasoseg_engine, engine, "bundle_dir",
+                   nasoseg_engine_new(NOT_UTF8, NULL, NULL, &engine, e));
     REFUSED("engine", nasoseg_engine_new(NASOSEG_TEST_BUNDLE, NULL, NULL, NULL, e));
     FAILS(NASOSEG_ERROR_BUNDLE, nasoseg_engine_new("/nowhere", NULL, NULL, &engine, e));
     CHECK(engine == NULL);
@@ -330,7 +332,8 @@ static void pipeline(const char *folder) {
     {
         const double grid = (double)nasoseg_engine_grid(engine);
         const nasoseg_box boxes[] = {
-            {20.0, 10.0, 10.0, 20.0}, {10.0, 20.0, 20.0, 20.0}, {-0.5, 10.0, 20.0, 20.0}, {10.0, 10.0, grid + 0.5, 20.0},
+            {20.0, 10.0, 10.0, 20.0},        {10.0, 20.0, 20.0, 20.0},
+            {-0.5, 10.0, 20.0, 20.0},        {10.0, 10.0, grid + 0.5, 20.0},
             {(double)NAN, 10.0, 20.0, 20.0}, {10.0, 10.0, 20.0, (double)INFINITY},
         };
         for (size_t at = 0; at < sizeof boxes / sizeof boxes[0]; at++) {
@@ -342,15 +345,21 @@ static void pipeline(const char *folder) {
     REFUSED("detection", nasoseg_detection_write(NULL, file, NULL, NULL, e));
     REFUSED("file", nasoseg_detection_write(d, NULL, NULL, NULL, e));
     REFUSED("file", nasoseg_detection_write(d, "", NULL, NULL, e));
-    REFUSED_RESULT(nasoseg_detection, d2, "engine", nasoseg_detection_read(NULL, s, file, NULL, NULL, &d2, e));
-    REFUSED_RESULT(nasoseg_detection, d2, "study", nasoseg_detection_read(engine, NULL, file, NULL, NULL, &d2, e));
-    REFUSED_RESULT(nasoseg_detection, d2, "file", nasoseg_detection_read(engine, s, NULL, NULL, NULL, &d2, e));
+    REFUSED_RESULT(nasoseg_detection, d2, "engine",
+                   nasoseg_detection_read(NULL, s, file, NULL, NULL, &d2, e));
+    REFUSED_RESULT(nasoseg_detection, d2, "study",
+                   nasoseg_detection_read(engine, NULL, file, NULL, NULL, &d2, e));
+    REFUSED_RESULT(nasoseg_detection, d2, "file",
+                   nasoseg_detection_read(engine, s, NULL, NULL, NULL, &d2, e));
     REFUSED("detection", nasoseg_detection_read(engine, s, file, NULL, NULL, NULL, e));
     FAILS(NASOSEG_ERROR_READ, nasoseg_detection_read(engine, s, file, NULL, NULL, &d2, e));
 
-    REFUSED_RESULT(nasoseg_segmentation, g, "engine", nasoseg_segment(NULL, s, d, NULL, NULL, &g, e));
-    REFUSED_RESULT(nasoseg_segmentation, g, "study", nasoseg_segment(engine, NULL, d, NULL, NULL, &g, e));
-    REFUSED_RESULT(nasoseg_segmentation, g, "detection", nasoseg_segment(engine, s, NULL, NULL, NULL, &g, e));
+    REFUSED_RESULT(nasoseg_segmentation, g, "engine",
+                   nasoseg_segment(NULL, s, d, NULL, NULL, &g, e));
+    REFUSED_RESULT(nasoseg_segmentation, g, "study",
+                   nasoseg_segment(engine, NULL, d, NULL, NULL, &g, e));
+    REFUSED_RESULT(nasoseg_segmentation, g, "detection",
+                   nasoseg_segment(engine, s, NULL, NULL, NULL, &g, e));
     REFUSED("segmentation", nasoseg_segment(engine, s, d, NULL, NULL, NULL, e));
     OK(nasoseg_segment(engine, s, d, NULL, NULL, &g, e));
     SIZES(nasoseg_segmentation_view, 256, nasoseg_segmentation_get_view(g, out, e));

@@ -1,9 +1,11 @@
-/* How long a cancel from another thread takes, in detection and in segmentation, on any bundle: `make test-cancel BUNDLE=...`.
+/* How long a cancel from another thread takes, in detection and in segmentation, on any bundle:
+ * `make test-cancel BUNDLE=...`.
  *
- * In: a bundle, the longest time allowed (s), rounds. Out: for either stage the time from setting the token to the call's return, wall and
- * processor, beside the longest time between two ticks (the longest model run, but for little); exit status 1 where a cancel took longer than
- * allowed. The token is set at a different point of a model run in every round. On a machine that does other work too, only the processor's
- * time, which this process had, says something. */
+ * In: a bundle, the longest time allowed (s), rounds. Out: for either stage the time from setting
+ * the token to the call's return, wall and processor, beside the longest time between two ticks
+ * (the longest model run, but for little); exit status 1 where a cancel took longer than allowed.
+ * The token is set at a different point of a model run in every round. On a machine that does other
+ * work too, only the processor's time, which this process had, says something. */
 
 #define _POSIX_C_SOURCE 200809L
 
@@ -120,7 +122,8 @@ int main(int argc, char **argv) {
     OK(nasoseg_run_set_progress(run, tick, &s, e));
     OK(nasoseg_run_set_cancel(run, s.token, e));
     study = large_study();
-    /* What is segmented; the first runs of a session, which also plan its memory, are not measured. */
+    /* What is segmented; the first runs of a session, which also plan its memory, are not measured.
+     */
     OK(nasoseg_options_set_slices(options, 0, WARM, e));
     OK(nasoseg_detect(engine, study, options, NULL, &detection, e));
     OK(nasoseg_options_set_slices(options, 0, SLICES, e));
@@ -130,8 +133,8 @@ int main(int argc, char **argv) {
         int measured = 0;
         s.stage = stage;
         s.longest = s.longest_processor = 0.0;
-        /* Round 0 is not measured: it finds out how long a model run is. A call that was over before the token was set, because its runs were
-         * shorter than others, does not count. */
+        /* Round 0 is not measured: it finds out how long a model run is. A call that was over
+         * before the token was set, because its runs were shorter than others, does not count. */
         for (int round = 0; measured < rounds && round <= 8 * rounds; round++) {
             pthread_t thread;
             nasoseg_error *error = NULL;
@@ -140,13 +143,16 @@ int main(int argc, char **argv) {
             uint32_t status;
             double took, used;
             s.ticks = 0;
-            /* The first tick comes before the first model run. Both stages have runs enough that one is left when the thread wakes up. */
+            /* The first tick comes before the first model run. Both stages have runs enough that
+             * one is left when the thread wakes up. */
             s.wanted = round == 0 ? 2 : 1 + round % 4;
             s.share = round == 0 ? 0.0 : 0.9 * ((round - 1) % rounds) / rounds;
             nasoseg_cancel_token_reset(s.token);
             CHECK(pthread_create(&thread, NULL, cancel_in_time, &s) == 0);
-            status = stage == NASOSEG_STAGE_DETECT ? nasoseg_detect(engine, study, options, run, &found, &error)
-                                                  : nasoseg_segment(engine, study, detection, options, run, &segmentation, &error);
+            status = stage == NASOSEG_STAGE_DETECT
+                         ? nasoseg_detect(engine, study, options, run, &found, &error)
+                         : nasoseg_segment(engine, study, detection, options, run, &segmentation,
+                                           &error);
             took = wall();
             used = processor();
             CHECK(pthread_join(thread, NULL) == 0);
@@ -164,8 +170,9 @@ int main(int argc, char **argv) {
             }
         }
         CHECK(measured > 0);
-        printf("%-8s cancelled after %.3f s at most, %.3f s in the mean (processor: %.3f s at most);", nasoseg_stage_name(stage), longest,
-            sum / measured, longest_processor);
+        printf(
+            "%-8s cancelled after %.3f s at most, %.3f s in the mean (processor: %.3f s at most);",
+            nasoseg_stage_name(stage), longest, sum / measured, longest_processor);
         printf(" longest model run %.3f s (processor: %.3f s)\n", s.longest, s.longest_processor);
         slow = slow || longest > allowed;
     }

@@ -1,4 +1,5 @@
-// The ITK adapter: the golden numbers from itk::Image, whatever its pixel type, direction and first index; masks and probabilities back.
+// The ITK adapter: the golden numbers from itk::Image, whatever its pixel type, direction and first
+// index; masks and probabilities back.
 
 #include <nasoseg/itk.hpp>
 
@@ -6,7 +7,8 @@
 
 namespace {
 
-// The study's volume as an image; `flip` stores i and j the other way round, which the direction undoes.
+// The study's volume as an image; `flip` stores i and j the other way round, which the direction
+// undoes.
 template <class T>
 typename itk::Image<T, 3>::Pointer make_image(int sequence, bool flip, itk::IndexValueType first) {
     auto image = itk::Image<T, 3>::New();
@@ -24,7 +26,8 @@ typename itk::Image<T, 3>::Pointer make_image(int sequence, bool flip, itk::Inde
         const double sign = flip && axis < 2 ? -1.0 : 1.0;
         direction(axis, axis) = sign;
         // Of index 0, which lies outside the region where `first` is not 0.
-        origin[axis] = sign * (study_first(sizes[axis], steps[axis]) - static_cast<double>(first) * steps[axis]);
+        origin[axis] = sign * (study_first(sizes[axis], steps[axis]) -
+                               static_cast<double>(first) * steps[axis]);
     }
     image->SetSpacing(steps);
     image->SetOrigin(origin);
@@ -33,7 +36,8 @@ typename itk::Image<T, 3>::Pointer make_image(int sequence, bool flip, itk::Inde
     for (int k = 0; k < STUDY_K; ++k) {
         for (int j = 0; j < STUDY_J; ++j) {
             for (int i = 0; i < STUDY_I; ++i) {
-                *voxel++ = static_cast<T>(study_voxel(sequence, flip ? STUDY_I - 1 - i : i, flip ? STUDY_J - 1 - j : j, k));
+                *voxel++ = static_cast<T>(study_voxel(sequence, flip ? STUDY_I - 1 - i : i,
+                                                      flip ? STUDY_J - 1 - j : j, k));
             }
         }
     }
@@ -57,19 +61,22 @@ Results run(const nasoseg::Engine &engine, bool flip, itk::IndexValueType first)
     return {std::move(detection), std::move(segmentation)};
 }
 
-}  // namespace
+} // namespace
 
 int main() {
     const nasoseg::Engine engine(NASOSEG_TEST_BUNDLE, nasoseg::Options().device("cpu"));
     const Results plain = run<short>(engine, false, 0);
-    golden_check(plain.detection.get(), plain.segmentation.get(), plain.segmentation.contour().get());
+    golden_check(plain.detection.get(), plain.segmentation.get(),
+                 plain.segmentation.contour().get());
     const Results doubles = run<double>(engine, false, 5);
-    CHECK(std::equal(plain.segmentation.mask().begin(), plain.segmentation.mask().end(), doubles.segmentation.mask().begin()));
+    CHECK(std::equal(plain.segmentation.mask().begin(), plain.segmentation.mask().end(),
+                     doubles.segmentation.mask().begin()));
 
     // Flipped storage: the same patient, so every point of the mask is found at the same place.
     const Results flipped = run<unsigned short>(engine, true, 0);
     CHECK(flipped.segmentation.volume_mm3() == plain.segmentation.volume_mm3());
-    const auto mask = nasoseg::mask_image(plain.segmentation), other = nasoseg::mask_image(flipped.segmentation);
+    const auto mask = nasoseg::mask_image(plain.segmentation),
+               other = nasoseg::mask_image(flipped.segmentation);
     const auto probability = nasoseg::probability_image(plain.segmentation);
     const auto lent = nasoseg::mask_view(plain.segmentation);
     const auto lent_probability = nasoseg::probability_view(plain.segmentation);
@@ -82,12 +89,16 @@ int main() {
                 const itk::Index<3> index{{i, j, k}};
                 itk::Point<double, 3> point;
                 mask->TransformIndexToPhysicalPoint(index, point);
-                CHECK(std::abs(point[1] - (study_first(STUDY_J, STUDY_PIXEL_MM) + STUDY_PIXEL_MM * j)) < 1e-9);
+                CHECK(std::abs(point[1] -
+                               (study_first(STUDY_J, STUDY_PIXEL_MM) + STUDY_PIXEL_MM * j)) < 1e-9);
                 itk::Index<3> there;
                 CHECK(other->TransformPhysicalPointToIndex(point, there));
-                CHECK(there[0] == STUDY_I - 1 - i && mask->GetPixel(index) == other->GetPixel(there));
-                CHECK(mask->GetPixel(index) == (probability->GetPixel(index) >= plain.segmentation.threshold() ? 1 : 0));
-                CHECK(lent->GetPixel(index) == mask->GetPixel(index) && lent_probability->GetPixel(index) == probability->GetPixel(index));
+                CHECK(there[0] == STUDY_I - 1 - i &&
+                      mask->GetPixel(index) == other->GetPixel(there));
+                CHECK(mask->GetPixel(index) ==
+                      (probability->GetPixel(index) >= plain.segmentation.threshold() ? 1 : 0));
+                CHECK(lent->GetPixel(index) == mask->GetPixel(index) &&
+                      lent_probability->GetPixel(index) == probability->GetPixel(index));
                 set += mask->GetPixel(index);
             }
         }

@@ -1,5 +1,5 @@
-/* Version 1 of the ABI, by number and by declaration: what a program that was built then relies on. A line here is never changed; later
- * versions add lines. The sizes are those of 64-bit systems. */
+/* Version 1 of the ABI, by number and by declaration: what a program that was built then relies on.
+ * A line here is never changed; later versions add lines. The sizes are those of 64-bit systems. */
 
 #include "study.h"
 
@@ -16,23 +16,39 @@ const char *nasoseg_error_message(const nasoseg_error *error);
 void nasoseg_error_free(nasoseg_error *error);
 uint32_t nasoseg_options_new(nasoseg_options **options, nasoseg_error **error);
 void nasoseg_options_free(nasoseg_options *options);
-uint32_t nasoseg_options_set_device(nasoseg_options *options, const char *device, nasoseg_error **error);
-uint32_t nasoseg_options_set_onnxruntime(nasoseg_options *options, const char *library_path, nasoseg_error **error);
-uint32_t nasoseg_options_set_threads(nasoseg_options *options, uint32_t threads, nasoseg_error **error);
-uint32_t nasoseg_options_set_concurrent_runs(nasoseg_options *options, uint32_t runs, nasoseg_error **error);
-uint32_t nasoseg_options_set_slices(nasoseg_options *options, size_t first, size_t end, nasoseg_error **error);
-uint32_t nasoseg_options_set_slices_mm(nasoseg_options *options, double low, double high, nasoseg_error **error);
-uint32_t nasoseg_options_set_force_geometry(nasoseg_options *options, bool force, nasoseg_error **error);
-uint32_t nasoseg_options_set_force_coverage(nasoseg_options *options, bool force, nasoseg_error **error);
-uint32_t nasoseg_options_set_reslice(nasoseg_options *options, uint32_t reslice, double step_mm, nasoseg_error **error);
-uint32_t nasoseg_options_set_contour_kind(nasoseg_options *options, uint32_t kind, nasoseg_error **error);
+uint32_t nasoseg_options_set_device(nasoseg_options *options, const char *device,
+                                    nasoseg_error **error);
+uint32_t nasoseg_options_set_onnxruntime(nasoseg_options *options, const char *library_path,
+                                         nasoseg_error **error);
+uint32_t nasoseg_options_set_threads(nasoseg_options *options, uint32_t threads,
+                                     nasoseg_error **error);
+uint32_t nasoseg_options_set_concurrent_runs(nasoseg_options *options, uint32_t runs,
+                                             nasoseg_error **error);
+uint32_t nasoseg_options_set_slices(nasoseg_options *options, size_t first, size_t end,
+                                    nasoseg_error **error);
+uint32_t nasoseg_options_set_slices_mm(nasoseg_options *options, double low, double high,
+                                       nasoseg_error **error);
+uint32_t nasoseg_options_set_force_geometry(nasoseg_options *options, bool force,
+                                            nasoseg_error **error);
+uint32_t nasoseg_options_set_force_coverage(nasoseg_options *options, bool force,
+                                            nasoseg_error **error);
+uint32_t nasoseg_options_set_reslice(nasoseg_options *options, uint32_t reslice, double step_mm,
+                                     nasoseg_error **error);
+uint32_t nasoseg_options_set_contour_kind(nasoseg_options *options, uint32_t kind,
+                                          nasoseg_error **error);
 uint32_t nasoseg_options_set_holes(nasoseg_options *options, uint32_t holes, nasoseg_error **error);
-uint32_t nasoseg_options_set_simplify_mm(nasoseg_options *options, double tolerance_mm, nasoseg_error **error);
-uint32_t nasoseg_options_set_roi_name(nasoseg_options *options, const char *name, nasoseg_error **error);
-uint32_t nasoseg_options_set_structure_set_label(nasoseg_options *options, const char *label, nasoseg_error **error);
-uint32_t nasoseg_options_set_series_uid(nasoseg_options *options, const char *uid, nasoseg_error **error);
-uint32_t nasoseg_options_set_pick(nasoseg_options *options, const char *pick, nasoseg_error **error);
-uint32_t nasoseg_options_set_allow_gaps(nasoseg_options *options, bool allow, nasoseg_error **error);
+uint32_t nasoseg_options_set_simplify_mm(nasoseg_options *options, double tolerance_mm,
+                                         nasoseg_error **error);
+uint32_t nasoseg_options_set_roi_name(nasoseg_options *options, const char *name,
+                                      nasoseg_error **error);
+uint32_t nasoseg_options_set_structure_set_label(nasoseg_options *options, const char *label,
+                                                 nasoseg_error **error);
+uint32_t nasoseg_options_set_series_uid(nasoseg_options *options, const char *uid,
+                                        nasoseg_error **error);
+uint32_t nasoseg_options_set_pick(nasoseg_options *options, const char *pick,
+                                  nasoseg_error **error);
+uint32_t nasoseg_options_set_allow_gaps(nasoseg_options *options, bool allow,
+                                        nasoseg_error **error);
 uint32_t nasoseg_cancel_token_new(nasoseg_cancel_token **token, nasoseg_error **error);
 void nasoseg_cancel_token_free(nasoseg_cancel_token *token);
 void nasoseg_cancel_token_cancel(const nasoseg_cancel_token *token);
@@ -40,21 +56,27 @@ bool nasoseg_cancel_token_is_cancelled(const nasoseg_cancel_token *token);
 void nasoseg_cancel_token_reset(const nasoseg_cancel_token *token);
 uint32_t nasoseg_run_new(nasoseg_run **run, nasoseg_error **error);
 void nasoseg_run_free(nasoseg_run *run);
-uint32_t nasoseg_run_set_progress(nasoseg_run *run, nasoseg_progress_callback callback, void *user_data, nasoseg_error **error);
-uint32_t nasoseg_run_set_cancel(nasoseg_run *run, const nasoseg_cancel_token *token, nasoseg_error **error);
+uint32_t nasoseg_run_set_progress(nasoseg_run *run, nasoseg_progress_callback callback,
+                                  void *user_data, nasoseg_error **error);
+uint32_t nasoseg_run_set_cancel(nasoseg_run *run, const nasoseg_cancel_token *token,
+                                nasoseg_error **error);
 const char *nasoseg_stage_name(uint32_t stage);
 uint32_t nasoseg_study_new(nasoseg_study **study, nasoseg_error **error);
 void nasoseg_study_free(nasoseg_study *study);
-uint32_t nasoseg_study_set_volume(nasoseg_study *study, uint32_t sequence, const nasoseg_volume_view *view, const nasoseg_options *options,
-    const nasoseg_run *run, nasoseg_error **error);
-uint32_t nasoseg_study_load(nasoseg_study *study, uint32_t sequence, const char *const *paths, size_t count, const nasoseg_options *options,
-    const nasoseg_run *run, nasoseg_error **error);
-uint32_t nasoseg_study_set_dicom_source(nasoseg_study *study, uint32_t sequence, const char *const *paths, size_t count, const
-    nasoseg_options *options, const nasoseg_run *run, nasoseg_error **error);
+uint32_t nasoseg_study_set_volume(nasoseg_study *study, uint32_t sequence,
+                                  const nasoseg_volume_view *view, const nasoseg_options *options,
+                                  const nasoseg_run *run, nasoseg_error **error);
+uint32_t nasoseg_study_load(nasoseg_study *study, uint32_t sequence, const char *const *paths,
+                            size_t count, const nasoseg_options *options, const nasoseg_run *run,
+                            nasoseg_error **error);
+uint32_t nasoseg_study_set_dicom_source(nasoseg_study *study, uint32_t sequence,
+                                        const char *const *paths, size_t count,
+                                        const nasoseg_options *options, const nasoseg_run *run,
+                                        nasoseg_error **error);
 size_t nasoseg_study_warning_count(const nasoseg_study *study);
 const char *nasoseg_study_warning(const nasoseg_study *study, size_t index);
-uint32_t nasoseg_engine_new(const char *bundle_dir, const nasoseg_options *options, const nasoseg_run *run, nasoseg_engine **engine,
-                           nasoseg_error **error);
+uint32_t nasoseg_engine_new(const char *bundle_dir, const nasoseg_options *options,
+                            const nasoseg_run *run, nasoseg_engine **engine, nasoseg_error **error);
 void nasoseg_engine_free(nasoseg_engine *engine);
 const char *nasoseg_engine_model_name(const nasoseg_engine *engine);
 const char *nasoseg_engine_model_version(const nasoseg_engine *engine);
@@ -66,44 +88,66 @@ const char *nasoseg_engine_device_fallback(const nasoseg_engine *engine);
 size_t nasoseg_engine_grid(const nasoseg_engine *engine);
 size_t nasoseg_engine_action_count(const nasoseg_engine *engine);
 const char *nasoseg_engine_action_name(const nasoseg_engine *engine, size_t action);
-uint32_t nasoseg_engine_get_work(const nasoseg_engine *engine, nasoseg_work *work, nasoseg_error **error);
-uint32_t nasoseg_runtime_info_get(const nasoseg_options *options, nasoseg_runtime_info *info, nasoseg_error **error);
-uint32_t nasoseg_detect(const nasoseg_engine *engine, const nasoseg_study *study, const nasoseg_options *options, const nasoseg_run *run,
-    nasoseg_detection **detection, nasoseg_error **error);
+uint32_t nasoseg_engine_get_work(const nasoseg_engine *engine, nasoseg_work *work,
+                                 nasoseg_error **error);
+uint32_t nasoseg_runtime_info_get(const nasoseg_options *options, nasoseg_runtime_info *info,
+                                  nasoseg_error **error);
+uint32_t nasoseg_detect(const nasoseg_engine *engine, const nasoseg_study *study,
+                        const nasoseg_options *options, const nasoseg_run *run,
+                        nasoseg_detection **detection, nasoseg_error **error);
 void nasoseg_detection_free(nasoseg_detection *detection);
 size_t nasoseg_detection_slice_count(const nasoseg_detection *detection);
-uint32_t nasoseg_detection_get_slice(const nasoseg_detection *detection, size_t index, nasoseg_detection_slice *slice, nasoseg_error **error);
-uint32_t nasoseg_detection_get_trajectory(const nasoseg_detection *detection, size_t index, nasoseg_trajectory *trajectory, nasoseg_error
-    **error);
-uint32_t nasoseg_detection_get_image(const nasoseg_detection *detection, size_t index, nasoseg_slice_image *image, nasoseg_error **error);
-uint32_t nasoseg_detection_set_box(nasoseg_detection *detection, size_t index, const nasoseg_box *bounding_box, nasoseg_error **error);
-uint32_t nasoseg_detection_clear_box(nasoseg_detection *detection, size_t index, nasoseg_error **error);
-uint32_t nasoseg_detection_write(const nasoseg_detection *detection, const char *file, const nasoseg_options *options, const nasoseg_run *run,
-    nasoseg_error **error);
-uint32_t nasoseg_detection_read(const nasoseg_engine *engine, const nasoseg_study *study, const char *file, const nasoseg_options *options,
-    const nasoseg_run *run, nasoseg_detection **detection, nasoseg_error **error);
-uint32_t nasoseg_segment(const nasoseg_engine *engine, const nasoseg_study *study, const nasoseg_detection *detection, const nasoseg_options
-    *options, const nasoseg_run *run, nasoseg_segmentation **segmentation, nasoseg_error **error);
+uint32_t nasoseg_detection_get_slice(const nasoseg_detection *detection, size_t index,
+                                     nasoseg_detection_slice *slice, nasoseg_error **error);
+uint32_t nasoseg_detection_get_trajectory(const nasoseg_detection *detection, size_t index,
+                                          nasoseg_trajectory *trajectory, nasoseg_error **error);
+uint32_t nasoseg_detection_get_image(const nasoseg_detection *detection, size_t index,
+                                     nasoseg_slice_image *image, nasoseg_error **error);
+uint32_t nasoseg_detection_set_box(nasoseg_detection *detection, size_t index,
+                                   const nasoseg_box *bounding_box, nasoseg_error **error);
+uint32_t nasoseg_detection_clear_box(nasoseg_detection *detection, size_t index,
+                                     nasoseg_error **error);
+uint32_t nasoseg_detection_write(const nasoseg_detection *detection, const char *file,
+                                 const nasoseg_options *options, const nasoseg_run *run,
+                                 nasoseg_error **error);
+uint32_t nasoseg_detection_read(const nasoseg_engine *engine, const nasoseg_study *study,
+                                const char *file, const nasoseg_options *options,
+                                const nasoseg_run *run, nasoseg_detection **detection,
+                                nasoseg_error **error);
+uint32_t nasoseg_segment(const nasoseg_engine *engine, const nasoseg_study *study,
+                         const nasoseg_detection *detection, const nasoseg_options *options,
+                         const nasoseg_run *run, nasoseg_segmentation **segmentation,
+                         nasoseg_error **error);
 void nasoseg_segmentation_free(nasoseg_segmentation *segmentation);
-uint32_t nasoseg_segmentation_get_view(const nasoseg_segmentation *segmentation, nasoseg_segmentation_view *view, nasoseg_error **error);
+uint32_t nasoseg_segmentation_get_view(const nasoseg_segmentation *segmentation,
+                                       nasoseg_segmentation_view *view, nasoseg_error **error);
 size_t nasoseg_segmentation_slice_count(const nasoseg_segmentation *segmentation);
-uint32_t nasoseg_segmentation_get_slice(const nasoseg_segmentation *segmentation, size_t index, nasoseg_segmentation_slice *slice,
-    nasoseg_error **error);
-uint32_t nasoseg_contour(const nasoseg_segmentation *segmentation, const nasoseg_options *options, const nasoseg_run *run, nasoseg_contours
-    **contours, nasoseg_error **error);
+uint32_t nasoseg_segmentation_get_slice(const nasoseg_segmentation *segmentation, size_t index,
+                                        nasoseg_segmentation_slice *slice, nasoseg_error **error);
+uint32_t nasoseg_contour(const nasoseg_segmentation *segmentation, const nasoseg_options *options,
+                         const nasoseg_run *run, nasoseg_contours **contours,
+                         nasoseg_error **error);
 void nasoseg_contours_free(nasoseg_contours *contours);
 size_t nasoseg_contours_count(const nasoseg_contours *contours);
-uint32_t nasoseg_contours_get_line(const nasoseg_contours *contours, size_t index, nasoseg_contour_line *line, nasoseg_error **error);
-uint32_t nasoseg_contours_write_rtstruct(const nasoseg_contours *contours, const char *file, const nasoseg_options *options, const nasoseg_run
-    *run, nasoseg_error **error);
-uint32_t nasoseg_segmentation_write_mask(const nasoseg_segmentation *segmentation, const char *file, const nasoseg_options *options, const
-    nasoseg_run *run, nasoseg_error **error);
-uint32_t nasoseg_segmentation_write_probability(const nasoseg_segmentation *segmentation, const char *file, const nasoseg_options *options,
-    const nasoseg_run *run, nasoseg_error **error);
-uint32_t nasoseg_write_preview(const nasoseg_detection *detection, const nasoseg_segmentation *segmentation, const nasoseg_contours *contours,
-    const char *file, const nasoseg_options *options, const nasoseg_run *run, nasoseg_error **error);
-uint32_t nasoseg_segmentation_write_record(const nasoseg_segmentation *segmentation, const char *file, const nasoseg_options *options, const
-    nasoseg_run *run, nasoseg_error **error);
+uint32_t nasoseg_contours_get_line(const nasoseg_contours *contours, size_t index,
+                                   nasoseg_contour_line *line, nasoseg_error **error);
+uint32_t nasoseg_contours_write_rtstruct(const nasoseg_contours *contours, const char *file,
+                                         const nasoseg_options *options, const nasoseg_run *run,
+                                         nasoseg_error **error);
+uint32_t nasoseg_segmentation_write_mask(const nasoseg_segmentation *segmentation, const char *file,
+                                         const nasoseg_options *options, const nasoseg_run *run,
+                                         nasoseg_error **error);
+uint32_t nasoseg_segmentation_write_probability(const nasoseg_segmentation *segmentation,
+                                                const char *file, const nasoseg_options *options,
+                                                const nasoseg_run *run, nasoseg_error **error);
+uint32_t nasoseg_write_preview(const nasoseg_detection *detection,
+                               const nasoseg_segmentation *segmentation,
+                               const nasoseg_contours *contours, const char *file,
+                               const nasoseg_options *options, const nasoseg_run *run,
+                               nasoseg_error **error);
+uint32_t nasoseg_segmentation_write_record(const nasoseg_segmentation *segmentation,
+                                           const char *file, const nasoseg_options *options,
+                                           const nasoseg_run *run, nasoseg_error **error);
 
 /* Each must be there to link to. */
 static void (*const FUNCTIONS[])(void) = {

@@ -13,7 +13,8 @@ int main(void) {
 
     OK(nasoseg_study_new(&study, e));
     FAILS(NASOSEG_ERROR_ARGUMENT, nasoseg_detect(engine, study, NULL, NULL, &detection, e));
-    FAILS(NASOSEG_ERROR_ARGUMENT, nasoseg_study_set_dicom_source(study, NASOSEG_SEQUENCE_T1C, paths, 1, NULL, NULL, e));
+    FAILS(NASOSEG_ERROR_ARGUMENT,
+          nasoseg_study_set_dicom_source(study, NASOSEG_SEQUENCE_T1C, paths, 1, NULL, NULL, e));
     study_set(study, NASOSEG_SEQUENCE_T2, NULL);
     study_set(study, NASOSEG_SEQUENCE_T1, NULL);
     FAILS(NASOSEG_ERROR_ARGUMENT, nasoseg_detect(engine, study, NULL, NULL, &detection, e));
@@ -22,8 +23,10 @@ int main(void) {
     OK(nasoseg_detect(engine, study, NULL, NULL, &detection, e));
 
     /* A detection belongs to its study and its engine. */
-    FAILS(NASOSEG_ERROR_ARGUMENT, nasoseg_segment(second, study, detection, NULL, NULL, &segmentation, e));
-    FAILS(NASOSEG_ERROR_ARGUMENT, nasoseg_segment(engine, other, detection, NULL, NULL, &segmentation, e));
+    FAILS(NASOSEG_ERROR_ARGUMENT,
+          nasoseg_segment(second, study, detection, NULL, NULL, &segmentation, e));
+    FAILS(NASOSEG_ERROR_ARGUMENT,
+          nasoseg_segment(engine, other, detection, NULL, NULL, &segmentation, e));
     CHECK(segmentation == NULL);
 
     /* A sequence that is set again makes the detection stale; what was made before stays. */
@@ -31,7 +34,8 @@ int main(void) {
     study_set(study, NASOSEG_SEQUENCE_T1, NULL);
     {
         nasoseg_segmentation *stale = NULL;
-        FAILS(NASOSEG_ERROR_ARGUMENT, nasoseg_segment(engine, study, detection, NULL, NULL, &stale, e));
+        FAILS(NASOSEG_ERROR_ARGUMENT,
+              nasoseg_segment(engine, study, detection, NULL, NULL, &stale, e));
         CHECK(stale == NULL);
     }
     OK(nasoseg_contour(segmentation, NULL, NULL, &contours, e));
@@ -47,7 +51,8 @@ int main(void) {
     FAILS(NASOSEG_ERROR_ARGUMENT, nasoseg_detect(engine, study, options, NULL, &detection, e));
     OK(nasoseg_detect(engine, study, NULL, NULL, &detection, e));
 
-    /* The same volume twice is no study; what is wrong is put right by setting the sequence again. */
+    /* The same volume twice is no study; what is wrong is put right by setting the sequence again.
+     */
     {
         float *voxels = (float *)malloc(STUDY_VOXELS * sizeof(float));
         nasoseg_volume_view view = study_view(voxels);

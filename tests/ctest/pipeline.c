@@ -1,5 +1,5 @@
-/* The whole pipeline from C, against the numbers of the Rust API; then every output, an edited box, and a detection read back.
- * In: a folder to write to. */
+/* The whole pipeline from C, against the numbers of the Rust API; then every output, an edited box,
+ * and a detection read back. In: a folder to write to. */
 
 #include "study.h"
 
@@ -49,18 +49,22 @@ static void check_arrays(const nasoseg_segmentation *segmentation) {
         set += view.mask[v];
     }
     CHECK(set > 0 && set < STUDY_VOXELS);
-    CHECK(fabs(view.volume_mm3 - (double)set * STUDY_PIXEL_MM * STUDY_PIXEL_MM * STUDY_STEP_MM) < 1e-6 * view.volume_mm3);
+    CHECK(fabs(view.volume_mm3 - (double)set * STUDY_PIXEL_MM * STUDY_PIXEL_MM * STUDY_STEP_MM) <
+          1e-6 * view.volume_mm3);
     for (size_t at = 0; at < nasoseg_segmentation_slice_count(segmentation); at++) {
         nasoseg_segmentation_slice slice;
         slice.struct_size = sizeof slice;
         OK(nasoseg_segmentation_get_slice(segmentation, at, &slice, e));
         areas += slice.area_mm2;
-        CHECK(fabs(slice.position_mm - (study_first(STUDY_K, STUDY_STEP_MM) + STUDY_STEP_MM * (double)at)) < 1e-9);
+        CHECK(fabs(slice.position_mm -
+                   (study_first(STUDY_K, STUDY_STEP_MM) + STUDY_STEP_MM * (double)at)) < 1e-9);
         CHECK(slice.storage_slice == at);
     }
     CHECK(fabs(areas * STUDY_STEP_MM - view.volume_mm3) < 1e-6 * view.volume_mm3);
-    CHECK(view.axis_i[0] == STUDY_PIXEL_MM && view.axis_i[1] == 0.0 && view.axis_j[1] == STUDY_PIXEL_MM);
-    CHECK(view.affine[10] == STUDY_STEP_MM && view.affine[15] == 1.0 && view.origins[2] == study_first(STUDY_K, STUDY_STEP_MM));
+    CHECK(view.axis_i[0] == STUDY_PIXEL_MM && view.axis_i[1] == 0.0 &&
+          view.axis_j[1] == STUDY_PIXEL_MM);
+    CHECK(view.affine[10] == STUDY_STEP_MM && view.affine[15] == 1.0 &&
+          view.origins[2] == study_first(STUDY_K, STUDY_STEP_MM));
     CHECK(!view.edited);
 }
 
@@ -74,20 +78,26 @@ static void check_lines(const nasoseg_contours *contours) {
         CHECK(line.point_count >= 3);
         for (size_t p = 0; p < line.point_count; p++) {
             const size_t q = (p + 1) % line.point_count;
-            const double *a = line.points_index + 2 * p, *b = line.points_index + 2 * q, *mm = line.points_mm + 3 * p;
+            const double *a = line.points_index + 2 * p, *b = line.points_index + 2 * q,
+                         *mm = line.points_mm + 3 * p;
             twice += a[0] * b[1] - b[0] * a[1];
-            CHECK(fabs(mm[0] - (study_first(STUDY_I, STUDY_PIXEL_MM) + STUDY_PIXEL_MM * a[0])) < 1e-9);
-            CHECK(fabs(mm[1] - (study_first(STUDY_J, STUDY_PIXEL_MM) + STUDY_PIXEL_MM * a[1])) < 1e-9);
-            CHECK(fabs(mm[2] - (study_first(STUDY_K, STUDY_STEP_MM) + STUDY_STEP_MM * (double)line.storage_slice)) < 1e-9);
+            CHECK(fabs(mm[0] - (study_first(STUDY_I, STUDY_PIXEL_MM) + STUDY_PIXEL_MM * a[0])) <
+                  1e-9);
+            CHECK(fabs(mm[1] - (study_first(STUDY_J, STUDY_PIXEL_MM) + STUDY_PIXEL_MM * a[1])) <
+                  1e-9);
+            CHECK(fabs(mm[2] - (study_first(STUDY_K, STUDY_STEP_MM) +
+                                STUDY_STEP_MM * (double)line.storage_slice)) < 1e-9);
         }
         /* Outer lines run counter-clockwise, holes clockwise. */
         CHECK((twice < 0.0) == line.is_hole);
-        CHECK(fabs(fabs(twice) / 2.0 * STUDY_PIXEL_MM * STUDY_PIXEL_MM - line.area_mm2) < 1e-6 * line.area_mm2 + 1e-9);
+        CHECK(fabs(fabs(twice) / 2.0 * STUDY_PIXEL_MM * STUDY_PIXEL_MM - line.area_mm2) <
+              1e-6 * line.area_mm2 + 1e-9);
         CHECK(line.is_hole ? line.parent < at : line.parent == SIZE_MAX);
     }
 }
 
-/* A box's corners are those of the grid, in proportion; what the model sees lies in 0 .. 1 and stays where it was lent. */
+/* A box's corners are those of the grid, in proportion; what the model sees lies in 0 .. 1 and
+ * stays where it was lent. */
 static void check_grid(const nasoseg_engine *engine, const nasoseg_detection *detection) {
     const size_t grid = nasoseg_engine_grid(engine);
     for (size_t at = 0; at < nasoseg_detection_slice_count(detection); at++) {
@@ -97,12 +107,15 @@ static void check_grid(const nasoseg_engine *engine, const nasoseg_detection *de
         slice.struct_size = sizeof slice;
         image.struct_size = again.struct_size = sizeof image;
         OK(nasoseg_detection_get_slice(detection, at, &slice, e));
-        const double x[4] = {slice.bounding_box.x0, slice.bounding_box.x1, slice.bounding_box.x1, slice.bounding_box.x0};
-        const double y[4] = {slice.bounding_box.y0, slice.bounding_box.y0, slice.bounding_box.y1, slice.bounding_box.y1};
+        const double x[4] = {slice.bounding_box.x0, slice.bounding_box.x1, slice.bounding_box.x1,
+                             slice.bounding_box.x0};
+        const double y[4] = {slice.bounding_box.y0, slice.bounding_box.y0, slice.bounding_box.y1,
+                             slice.bounding_box.y1};
         for (int corner = 0; corner < 4; corner++) {
             for (int axis = 0; axis < 3; axis++) {
                 const double *g = slice.grid_corners_mm + axis;
-                const double expected = g[0] + (g[3] - g[0]) * x[corner] / (double)grid + (g[9] - g[0]) * y[corner] / (double)grid;
+                const double expected = g[0] + (g[3] - g[0]) * x[corner] / (double)grid +
+                                        (g[9] - g[0]) * y[corner] / (double)grid;
                 CHECK(fabs(slice.corners_mm[3 * corner + axis] - expected) < 1e-9);
             }
         }
@@ -138,9 +151,11 @@ int main(int argc, char **argv) {
 
     engine = engine_new(2, 1);
     CHECK(strcmp(nasoseg_engine_model_name(engine), "nasoseg-micro") == 0);
-    CHECK(strlen(nasoseg_engine_model_hash(engine)) == 64 && nasoseg_engine_model_version(engine)[0] != '\0');
+    CHECK(strlen(nasoseg_engine_model_hash(engine)) == 64 &&
+          nasoseg_engine_model_version(engine)[0] != '\0');
     CHECK(nasoseg_engine_is_demo(engine) && nasoseg_engine_intended_use(engine)[0] != '\0');
-    CHECK(strcmp(nasoseg_engine_device(engine), "cpu") == 0 && nasoseg_engine_device_fallback(engine)[0] == '\0');
+    CHECK(strcmp(nasoseg_engine_device(engine), "cpu") == 0 &&
+          nasoseg_engine_device_fallback(engine)[0] == '\0');
     CHECK(nasoseg_engine_grid(engine) == 96 && nasoseg_engine_action_count(engine) > 1);
 
     study = study_new();
@@ -160,20 +175,26 @@ int main(int argc, char **argv) {
     /* Outputs. A volume that came from memory has no images that an RT Structure Set could name. */
     OK(nasoseg_segmentation_write_mask(segmentation, path(folder, "mask.nii.gz"), NULL, NULL, e));
     CHECK(size_of_file(path(folder, "mask.nii.gz")) > 100);
-    OK(nasoseg_segmentation_write_probability(segmentation, path(folder, "probability.nii.gz"), NULL, NULL, e));
+    OK(nasoseg_segmentation_write_probability(segmentation, path(folder, "probability.nii.gz"),
+                                              NULL, NULL, e));
     CHECK(size_of_file(path(folder, "probability.nii.gz")) > 100);
     OK(nasoseg_segmentation_write_record(segmentation, path(folder, "run.json"), NULL, NULL, e));
     CHECK(size_of_file(path(folder, "run.json")) > 100);
-    OK(nasoseg_write_preview(detection, segmentation, contours, path(folder, "preview.png"), NULL, NULL, e));
+    OK(nasoseg_write_preview(detection, segmentation, contours, path(folder, "preview.png"), NULL,
+                             NULL, e));
     CHECK(size_of_file(path(folder, "preview.png")) > 1000);
     remove(path(folder, "rtstruct.dcm"));
-    FAILS(NASOSEG_ERROR_UNSUPPORTED, nasoseg_contours_write_rtstruct(contours, path(folder, "rtstruct.dcm"), NULL, NULL, e));
+    FAILS(NASOSEG_ERROR_UNSUPPORTED,
+          nasoseg_contours_write_rtstruct(contours, path(folder, "rtstruct.dcm"), NULL, NULL, e));
     CHECK(size_of_file(path(folder, "rtstruct.dcm")) < 0);
-    FAILS(NASOSEG_ERROR_WRITE, nasoseg_segmentation_write_mask(segmentation, path(folder, "no/such/folder/mask.nii.gz"), NULL, NULL, e));
+    FAILS(NASOSEG_ERROR_WRITE,
+          nasoseg_segmentation_write_mask(segmentation, path(folder, "no/such/folder/mask.nii.gz"),
+                                          NULL, NULL, e));
 
     /* A detection written and read back segments to the same bits. */
     OK(nasoseg_detection_write(detection, path(folder, "detection.json"), NULL, NULL, e));
-    OK(nasoseg_detection_read(engine, study, path(folder, "detection.json"), NULL, NULL, &again, e));
+    OK(nasoseg_detection_read(engine, study, path(folder, "detection.json"), NULL, NULL, &again,
+                              e));
     OK(nasoseg_segment(engine, study, again, NULL, NULL, &other, e));
     same_arrays(segmentation, other);
     nasoseg_segmentation_free(other);
@@ -192,7 +213,8 @@ int main(int argc, char **argv) {
         nasoseg_segmentation_slice slice;
         CHECK(b.edited);
         for (size_t k = 0; k < STUDY_K; k++) {
-            const bool same = memcmp(a.probability + k * plane, b.probability + k * plane, plane * sizeof(float)) == 0;
+            const bool same = memcmp(a.probability + k * plane, b.probability + k * plane,
+                                     plane * sizeof(float)) == 0;
             CHECK(same == (k != 2 && k != 3));
         }
         slice.struct_size = sizeof slice;

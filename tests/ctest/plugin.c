@@ -1,4 +1,5 @@
-/* A host that opens the library as a plug-in does: by path, its symbols kept apart; and closes it again. In: the library. */
+/* A host that opens the library as a plug-in does: by path, its symbols kept apart; and closes it
+ * again. In: the library. */
 
 #define _POSIX_C_SOURCE 200809L
 
@@ -7,24 +8,26 @@
 #include <dlfcn.h>
 
 /* By name, through memcpy: ISO C has no cast from an object's address to a function's. */
-#define LOAD(pointer, name)                                 \
-    do {                                                    \
-        void *address_ = dlsym(library, name);              \
-        CHECK(address_ != NULL);                            \
-        memcpy(&(pointer), &address_, sizeof(pointer));     \
+#define LOAD(pointer, name)                                                                        \
+    do {                                                                                           \
+        void *address_ = dlsym(library, name);                                                     \
+        CHECK(address_ != NULL);                                                                   \
+        memcpy(&(pointer), &address_, sizeof(pointer));                                            \
     } while (0)
 
 int main(int argc, char **argv) {
     CHECK(argc == 2);
     for (int round = 0; round < 2; round++) {
         uint32_t (*abi_version)(void);
-        uint32_t (*new_engine)(const char *, const nasoseg_options *, const nasoseg_run *, nasoseg_engine **, nasoseg_error **);
+        uint32_t (*new_engine)(const char *, const nasoseg_options *, const nasoseg_run *,
+                               nasoseg_engine **, nasoseg_error **);
         void (*free_engine)(nasoseg_engine *);
         uint32_t (*new_study)(nasoseg_study **, nasoseg_error **);
         void (*free_study)(nasoseg_study *);
-        uint32_t (*set_volume)(nasoseg_study *, uint32_t, const nasoseg_volume_view *, const nasoseg_options *, const nasoseg_run *, nasoseg_error **);
-        uint32_t (*detect)(const nasoseg_engine *, const nasoseg_study *, const nasoseg_options *, const nasoseg_run *, nasoseg_detection **,
-                           nasoseg_error **);
+        uint32_t (*set_volume)(nasoseg_study *, uint32_t, const nasoseg_volume_view *,
+                               const nasoseg_options *, const nasoseg_run *, nasoseg_error **);
+        uint32_t (*detect)(const nasoseg_engine *, const nasoseg_study *, const nasoseg_options *,
+                           const nasoseg_run *, nasoseg_detection **, nasoseg_error **);
         size_t (*slice_count)(const nasoseg_detection *);
         void (*free_detection)(nasoseg_detection *);
         nasoseg_engine *engine = NULL;

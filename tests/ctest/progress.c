@@ -1,5 +1,6 @@
-/* Progress: order, monotony, thread. Cancel: at every tick, from the callback, from another thread and from a signal handler; every handle
- * gives the same bits afterwards. In: a folder to write to; "brief" for a slow machine (valgrind): some of the ticks, no clock. */
+/* Progress: order, monotony, thread. Cancel: at every tick, from the callback, from another thread
+ * and from a signal handler; every handle gives the same bits afterwards. In: a folder to write to;
+ * "brief" for a slow machine (valgrind): some of the ticks, no clock. */
 
 #define _POSIX_C_SOURCE 200809L
 
@@ -66,54 +67,62 @@ static uint32_t call(state *s, int n, nasoseg_error **e) {
     s->thread = pthread_self();
     CHECK(snprintf(file, sizeof file, "%s/progress-output", s->folder) > 0);
     switch (n) {
-        case 0: {
-            float *voxels = (float *)malloc(STUDY_VOXELS * sizeof(float));
-            nasoseg_volume_view view = study_view(voxels);
-            uint32_t status;
-            CHECK(voxels != NULL);
-            study_fill(NASOSEG_SEQUENCE_T1C, voxels);
-            status = nasoseg_study_set_volume(s->study, NASOSEG_SEQUENCE_T1C, &view, NULL, s->run, e);
-            free(voxels);
-            return status;
-        }
-        case 1:
-            nasoseg_detection_free(s->detection);
-            return nasoseg_detect(s->engine, s->study, NULL, s->run, &s->detection, e);
-        case 2:
-            nasoseg_segmentation_free(s->segmentation);
-            return nasoseg_segment(s->engine, s->study, s->detection, NULL, s->run, &s->segmentation, e);
-        case 3:
-            nasoseg_contours_free(s->contours);
-            return nasoseg_contour(s->segmentation, NULL, s->run, &s->contours, e);
-        case 4: return nasoseg_segmentation_write_mask(s->segmentation, file, NULL, s->run, e);
-        case 5: return nasoseg_segmentation_write_record(s->segmentation, file, NULL, s->run, e);
-        case 6: return nasoseg_write_preview(s->detection, s->segmentation, s->contours, file, NULL, s->run, e);
-        case 7: return nasoseg_detection_write(s->detection, file, NULL, s->run, e);
-        case 8: {
-            nasoseg_detection *again = NULL;
-            const uint32_t status = nasoseg_detection_read(s->engine, s->study, file, NULL, s->run, &again, e);
-            CHECK((again == NULL) == (status != NASOSEG_OK));
-            nasoseg_detection_free(again);
-            return status;
-        }
-        case 9: return nasoseg_segmentation_write_probability(s->segmentation, file, NULL, s->run, e);
-        case 10: {
-            nasoseg_engine *again = NULL;
-            nasoseg_options *options = NULL;
-            uint32_t status;
-            OK(nasoseg_options_new(&options, e));
-            OK(nasoseg_options_set_device(options, "cpu", e));
-            status = nasoseg_engine_new(NASOSEG_TEST_BUNDLE, options, s->run, &again, e);
-            CHECK((again == NULL) == (status != NASOSEG_OK));
-            nasoseg_options_free(options);
-            nasoseg_engine_free(again);
-            return status;
-        }
-        default: {
-            const char *paths[1];
-            paths[0] = file;
-            return nasoseg_study_load(s->scratch, NASOSEG_SEQUENCE_T1, paths, 1, NULL, s->run, e);
-        }
+    case 0: {
+        float *voxels = (float *)malloc(STUDY_VOXELS * sizeof(float));
+        nasoseg_volume_view view = study_view(voxels);
+        uint32_t status;
+        CHECK(voxels != NULL);
+        study_fill(NASOSEG_SEQUENCE_T1C, voxels);
+        status = nasoseg_study_set_volume(s->study, NASOSEG_SEQUENCE_T1C, &view, NULL, s->run, e);
+        free(voxels);
+        return status;
+    }
+    case 1:
+        nasoseg_detection_free(s->detection);
+        return nasoseg_detect(s->engine, s->study, NULL, s->run, &s->detection, e);
+    case 2:
+        nasoseg_segmentation_free(s->segmentation);
+        return nasoseg_segment(s->engine, s->study, s->detection, NULL, s->run, &s->segmentation,
+                               e);
+    case 3:
+        nasoseg_contours_free(s->contours);
+        return nasoseg_contour(s->segmentation, NULL, s->run, &s->contours, e);
+    case 4:
+        return nasoseg_segmentation_write_mask(s->segmentation, file, NULL, s->run, e);
+    case 5:
+        return nasoseg_segmentation_write_record(s->segmentation, file, NULL, s->run, e);
+    case 6:
+        return nasoseg_write_preview(s->detection, s->segmentation, s->contours, file, NULL, s->run,
+                                     e);
+    case 7:
+        return nasoseg_detection_write(s->detection, file, NULL, s->run, e);
+    case 8: {
+        nasoseg_detection *again = NULL;
+        const uint32_t status =
+            nasoseg_detection_read(s->engine, s->study, file, NULL, s->run, &again, e);
+        CHECK((again == NULL) == (status != NASOSEG_OK));
+        nasoseg_detection_free(again);
+        return status;
+    }
+    case 9:
+        return nasoseg_segmentation_write_probability(s->segmentation, file, NULL, s->run, e);
+    case 10: {
+        nasoseg_engine *again = NULL;
+        nasoseg_options *options = NULL;
+        uint32_t status;
+        OK(nasoseg_options_new(&options, e));
+        OK(nasoseg_options_set_device(options, "cpu", e));
+        status = nasoseg_engine_new(NASOSEG_TEST_BUNDLE, options, s->run, &again, e);
+        CHECK((again == NULL) == (status != NASOSEG_OK));
+        nasoseg_options_free(options);
+        nasoseg_engine_free(again);
+        return status;
+    }
+    default: {
+        const char *paths[1];
+        paths[0] = file;
+        return nasoseg_study_load(s->scratch, NASOSEG_SEQUENCE_T1, paths, 1, NULL, s->run, e);
+    }
     }
 }
 
@@ -127,14 +136,16 @@ static void done(state *s, int n) {
 static void cancelled(state *s, int n) {
     nasoseg_error *error = NULL;
     CHECK(call(s, n, &error) == NASOSEG_CANCELLED);
-    CHECK(nasoseg_error_code(error) == NASOSEG_CANCELLED && nasoseg_error_message(error)[0] != '\0');
+    CHECK(nasoseg_error_code(error) == NASOSEG_CANCELLED &&
+          nasoseg_error_message(error)[0] != '\0');
     nasoseg_error_free(error);
     CHECK(n != 1 || s->detection == NULL);
     CHECK(n != 2 || s->segmentation == NULL);
     CHECK(n != 3 || s->contours == NULL);
 }
 
-/* Loops over the tick that cancels, for every call; each call is then made whole, and all ends in the golden numbers. */
+/* Loops over the tick that cancels, for every call; each call is then made whole, and all ends in
+ * the golden numbers. */
 static void at_every_tick(state *s, bool by_token) {
     long in_detect = 0;
     s->by_token = by_token;

@@ -1,4 +1,5 @@
-/* What the tests share: checks, a small synthetic study in memory, the golden numbers. C99 and C++17. */
+/* What the tests share: checks, a small synthetic study in memory, the golden numbers. C99 and
+ * C++17. */
 
 #ifndef NASOSEG_TEST_STUDY_H
 #define NASOSEG_TEST_STUDY_H
@@ -11,43 +12,47 @@
 #include <string.h>
 
 /* The test ends at the first failure, and says where. */
-#define CHECK(condition)                                                                   \
-    do {                                                                                   \
-        if (!(condition)) {                                                                \
-            fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition);        \
-            exit(1);                                                                       \
-        }                                                                                  \
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition);                \
+            exit(1);                                                                               \
+        }                                                                                          \
     } while (0)
 
 /* `call` must succeed. It hands over `e` for the error. */
-#define OK(call)                                                                                                        \
-    do {                                                                                                                \
-        nasoseg_error *failure_ = NULL;                                                                                  \
-        nasoseg_error **e = &failure_;                                                                                   \
-        const uint32_t status_ = (call);                                                                                \
-        if (status_ != NASOSEG_OK || failure_ != NULL) {                                                                 \
-            fprintf(stderr, "%s:%d: %s: %u %s\n", __FILE__, __LINE__, #call, status_, nasoseg_error_message(failure_));  \
-            exit(1);                                                                                                    \
-        }                                                                                                               \
+#define OK(call)                                                                                   \
+    do {                                                                                           \
+        nasoseg_error *failure_ = NULL;                                                            \
+        nasoseg_error **e = &failure_;                                                             \
+        const uint32_t status_ = (call);                                                           \
+        if (status_ != NASOSEG_OK || failure_ != NULL) {                                           \
+            fprintf(stderr, "%s:%d: %s: %u %s\n", __FILE__, __LINE__, #call, status_,              \
+                    nasoseg_error_message(failure_));                                              \
+            exit(1);                                                                               \
+        }                                                                                          \
     } while (0)
 
-/* `call` must fail with `expected` and a message, and just so where the caller wants no error (`e` is NULL). */
-#define FAILS(expected, call)                                                                                            \
-    do {                                                                                                                 \
-        nasoseg_error *failure_ = NULL;                                                                                   \
-        nasoseg_error **e = &failure_;                                                                                    \
-        const uint32_t status_ = (call);                                                                                 \
-        if (status_ != (uint32_t)(expected) || nasoseg_error_code(failure_) != status_ ||                                 \
-            nasoseg_error_message(failure_)[0] == '\0') {                                                                 \
-            fprintf(stderr, "%s:%d: %s: %u %s\n", __FILE__, __LINE__, #call, status_, nasoseg_error_message(failure_));   \
-            exit(1);                                                                                                     \
-        }                                                                                                                \
-        nasoseg_error_free(failure_);                                                                                     \
-        e = NULL;                                                                                                        \
-        CHECK((call) == status_);                                                                                        \
+/* `call` must fail with `expected` and a message, and just so where the caller wants no error (`e`
+ * is NULL). */
+#define FAILS(expected, call)                                                                      \
+    do {                                                                                           \
+        nasoseg_error *failure_ = NULL;                                                            \
+        nasoseg_error **e = &failure_;                                                             \
+        const uint32_t status_ = (call);                                                           \
+        if (status_ != (uint32_t)(expected) || nasoseg_error_code(failure_) != status_ ||          \
+            nasoseg_error_message(failure_)[0] == '\0') {                                          \
+            fprintf(stderr, "%s:%d: %s: %u %s\n", __FILE__, __LINE__, #call, status_,              \
+                    nasoseg_error_message(failure_));                                              \
+            exit(1);                                                                               \
+        }                                                                                          \
+        nasoseg_error_free(failure_);                                                              \
+        e = NULL;                                                                                  \
+        CHECK((call) == status_);                                                                  \
     } while (0)
 
-/* The study of tests/golden.rs, voxel by voxel: a head of fat and muscle with an airway and a lesion beneath it. */
+/* The study of tests/golden.rs, voxel by voxel: a head of fat and muscle with an airway and a
+ * lesion beneath it. */
 enum { STUDY_I = 72, STUDY_J = 80, STUDY_K = 6, STUDY_VOXELS = STUDY_I * STUDY_J * STUDY_K };
 #define STUDY_PIXEL_MM 3.0
 #define STUDY_STEP_MM 6.0
@@ -57,7 +62,8 @@ static inline double study_first(int n, double step) { return -(n - 1.0) / 2.0 *
 static inline double study_inside(double r) { return 1.0 / (1.0 + exp(-8.0 * (1.0 - r))); }
 
 static inline double study_signal(int sequence, double x, double y, double z) {
-    const double fat[3] = {950.0, 900.0, 700.0}, muscle[3] = {350.0, 350.0, 200.0}, lesion[3] = {370.0, 680.0, 300.0};
+    const double fat[3] = {950.0, 900.0, 700.0}, muscle[3] = {350.0, 350.0, 200.0},
+                 lesion[3] = {370.0, 680.0, 300.0};
     const double head = sqrt((x / 78.0) * (x / 78.0) + (y / 96.0) * (y / 96.0));
     const double u = (x + 4.0 + 0.2 * z) / 16.0, v = (y + 8.0) / 14.0, w = (z - 6.0) / 19.0;
     const double a = x / 14.0, b = (y + 19.0) / 9.0;
@@ -65,13 +71,15 @@ static inline double study_signal(int sequence, double x, double y, double z) {
     if (head > 1.0) {
         return 5.0;
     }
-    value = head > 0.9 ? fat[sequence] : muscle[sequence] * (1.0 + 0.08 * (sin(x / 9.0) * cos(y / 11.0)));
+    value = head > 0.9 ? fat[sequence]
+                       : muscle[sequence] * (1.0 + 0.08 * (sin(x / 9.0) * cos(y / 11.0)));
     value += (10.0 - value) * study_inside(sqrt(a * a + b * b));
     return value + (lesion[sequence] - value) * study_inside(sqrt(u * u + v * v + w * w));
 }
 
 static inline float study_voxel(int sequence, int i, int j, int k) {
-    return (float)round(study_signal(sequence, study_first(STUDY_I, STUDY_PIXEL_MM) + STUDY_PIXEL_MM * i,
+    return (float)round(study_signal(sequence,
+                                     study_first(STUDY_I, STUDY_PIXEL_MM) + STUDY_PIXEL_MM * i,
                                      study_first(STUDY_J, STUDY_PIXEL_MM) + STUDY_PIXEL_MM * j,
                                      study_first(STUDY_K, STUDY_STEP_MM) + STUDY_STEP_MM * k));
 }
@@ -142,7 +150,8 @@ static inline nasoseg_engine *engine_new(uint32_t threads, uint32_t concurrent_r
     return engine;
 }
 
-/* The golden numbers, as tests/golden.rs wrote them: lines of a key and numbers, compared in order. */
+/* The golden numbers, as tests/golden.rs wrote them: lines of a key and numbers, compared in order.
+ */
 static inline double golden_tolerance(const char *key, int column) {
     if (strcmp(key, "box") == 0) return column >= 2 ? 1e-5 : 0.0;
     if (strcmp(key, "volume_mm3") == 0) return 200.0;
@@ -165,7 +174,8 @@ static inline void golden_next(FILE *golden, const char *key, int count, const d
         CHECK(sscanf(line + at, "%lf%n", &expected, &used) == 1);
         at += used;
         if (!(fabs(numbers[column] - expected) <= golden_tolerance(key, column))) {
-            fprintf(stderr, "golden: %s: number %d is %.9g\n%s", key, column, numbers[column], line);
+            fprintf(stderr, "golden: %s: number %d is %.9g\n%s", key, column, numbers[column],
+                    line);
             exit(1);
         }
     }
@@ -178,7 +188,9 @@ static inline void golden_end(FILE *golden) {
 }
 
 /* Compares results with the golden file. */
-static inline void golden_check(const nasoseg_detection *detection, const nasoseg_segmentation *segmentation, const nasoseg_contours *contours) {
+static inline void golden_check(const nasoseg_detection *detection,
+                                const nasoseg_segmentation *segmentation,
+                                const nasoseg_contours *contours) {
     FILE *golden = fopen(NASOSEG_TEST_GOLDEN, "r");
     double n[6];
     nasoseg_segmentation_view view;
@@ -204,7 +216,8 @@ static inline void golden_check(const nasoseg_detection *detection, const nasose
         CHECK(memcmp(walk.boxes + 4 * walk.steps, &slice.bounding_box, 4 * sizeof(double)) == 0);
         for (size_t step = 0; step < walk.steps; step++) {
             for (size_t action = 0; action < walk.action_count; action++) {
-                CHECK(walk.q[step * walk.action_count + action] <= walk.q[step * walk.action_count + walk.actions[step]]);
+                CHECK(walk.q[step * walk.action_count + action] <=
+                      walk.q[step * walk.action_count + walk.actions[step]]);
             }
         }
     }

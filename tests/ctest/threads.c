@@ -1,5 +1,5 @@
-/* Threads that share an engine, and a study, get the bits that one thread gets; engines are opened and freed many times.
- * In: "share" or "engines", and how many rounds. */
+/* Threads that share an engine, and a study, get the bits that one thread gets; engines are opened
+ * and freed many times. In: "share" or "engines", and how many rounds. */
 
 #define _POSIX_C_SOURCE 200809L
 

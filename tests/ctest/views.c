@@ -1,5 +1,6 @@
-/* Every way to lay a volume out in memory gives the same bits: element types, Fortran and C order, gaps, flipped axes, RAS, slice origins,
- * an unaligned address. The caller's memory is never written to. */
+/* Every way to lay a volume out in memory gives the same bits: element types, Fortran and C order,
+ * gaps, flipped axes, RAS, slice origins, an unaligned address. The caller's memory is never
+ * written to. */
 
 #include "study.h"
 
@@ -8,14 +9,46 @@ static const size_t SIZES[8] = {1, 1, 2, 2, 4, 4, 4, 8};
 /* Puts `value` at `at` as an element. */
 static void put(unsigned char *at, uint32_t element, double value) {
     switch (element) {
-        case NASOSEG_ELEMENT_UINT8: { const uint8_t v = (uint8_t)value; memcpy(at, &v, sizeof v); break; }
-        case NASOSEG_ELEMENT_INT8: { const int8_t v = (int8_t)value; memcpy(at, &v, sizeof v); break; }
-        case NASOSEG_ELEMENT_UINT16: { const uint16_t v = (uint16_t)value; memcpy(at, &v, sizeof v); break; }
-        case NASOSEG_ELEMENT_INT16: { const int16_t v = (int16_t)value; memcpy(at, &v, sizeof v); break; }
-        case NASOSEG_ELEMENT_UINT32: { const uint32_t v = (uint32_t)value; memcpy(at, &v, sizeof v); break; }
-        case NASOSEG_ELEMENT_INT32: { const int32_t v = (int32_t)value; memcpy(at, &v, sizeof v); break; }
-        case NASOSEG_ELEMENT_FLOAT32: { const float v = (float)value; memcpy(at, &v, sizeof v); break; }
-        default: { const double v = value; memcpy(at, &v, sizeof v); break; }
+    case NASOSEG_ELEMENT_UINT8: {
+        const uint8_t v = (uint8_t)value;
+        memcpy(at, &v, sizeof v);
+        break;
+    }
+    case NASOSEG_ELEMENT_INT8: {
+        const int8_t v = (int8_t)value;
+        memcpy(at, &v, sizeof v);
+        break;
+    }
+    case NASOSEG_ELEMENT_UINT16: {
+        const uint16_t v = (uint16_t)value;
+        memcpy(at, &v, sizeof v);
+        break;
+    }
+    case NASOSEG_ELEMENT_INT16: {
+        const int16_t v = (int16_t)value;
+        memcpy(at, &v, sizeof v);
+        break;
+    }
+    case NASOSEG_ELEMENT_UINT32: {
+        const uint32_t v = (uint32_t)value;
+        memcpy(at, &v, sizeof v);
+        break;
+    }
+    case NASOSEG_ELEMENT_INT32: {
+        const int32_t v = (int32_t)value;
+        memcpy(at, &v, sizeof v);
+        break;
+    }
+    case NASOSEG_ELEMENT_FLOAT32: {
+        const float v = (float)value;
+        memcpy(at, &v, sizeof v);
+        break;
+    }
+    default: {
+        const double v = value;
+        memcpy(at, &v, sizeof v);
+        break;
+    }
     }
 }
 
@@ -31,8 +64,10 @@ typedef struct layout {
     bool ras, origins;
 } layout;
 
-/* Segments the study in a layout; voxels are divided by `divisor` first, so that they fit 8 bits. */
-static nasoseg_segmentation *segmented(const nasoseg_engine *engine, const layout *l, double divisor) {
+/* Segments the study in a layout; voxels are divided by `divisor` first, so that they fit 8 bits.
+ */
+static nasoseg_segmentation *segmented(const nasoseg_engine *engine, const layout *l,
+                                       double divisor) {
     const size_t n[3] = {STUDY_I, STUDY_J, STUDY_K};
     const size_t item = SIZES[l->element];
     size_t step[3], bytes;
@@ -46,7 +81,8 @@ static nasoseg_segmentation *segmented(const nasoseg_engine *engine, const layou
     bytes = l->lead + step[l->order[2]] * n[l->order[2]];
     OK(nasoseg_study_new(&study, e));
     for (int sequence = 0; sequence < 3; sequence++) {
-        unsigned char *memory = (unsigned char *)malloc(bytes), *copy = (unsigned char *)malloc(bytes);
+        unsigned char *memory = (unsigned char *)malloc(bytes),
+                      *copy = (unsigned char *)malloc(bytes);
         nasoseg_volume_view view = study_view(NULL);
         size_t first = l->lead;
         CHECK(memory != NULL && copy != NULL);
@@ -58,8 +94,10 @@ static nasoseg_segmentation *segmented(const nasoseg_engine *engine, const layou
         for (size_t k = 0; k < n[2]; k++) {
             for (size_t j = 0; j < n[1]; j++) {
                 for (size_t i = 0; i < n[0]; i++) {
-                    const int64_t at = (int64_t)first + view.stride[0] * (int64_t)i + view.stride[1] * (int64_t)j + view.stride[2] * (int64_t)k;
-                    put(memory + at, l->element, floor((double)study_voxel(sequence, (int)i, (int)j, (int)k) / divisor));
+                    const int64_t at = (int64_t)first + view.stride[0] * (int64_t)i +
+                                       view.stride[1] * (int64_t)j + view.stride[2] * (int64_t)k;
+                    put(memory + at, l->element,
+                        floor((double)study_voxel(sequence, (int)i, (int)j, (int)k) / divisor));
                 }
             }
         }
@@ -75,12 +113,14 @@ static nasoseg_segmentation *segmented(const nasoseg_engine *engine, const layou
         if (l->origins) {
             for (size_t k = 0; k < n[2]; k++) {
                 for (int row = 0; row < 3; row++) {
-                    origins[3 * k + (size_t)row] = view.affine[4 * row + 2] * (double)k + view.affine[4 * row + 3];
+                    origins[3 * k + (size_t)row] =
+                        view.affine[4 * row + 2] * (double)k + view.affine[4 * row + 3];
                 }
             }
             view.origins = origins;
             /* The rest of the affine does not count. */
-            view.affine[2] = view.affine[3] = view.affine[7] = view.affine[10] = view.affine[11] = view.affine[15] = 0.0;
+            view.affine[2] = view.affine[3] = view.affine[7] = view.affine[10] = view.affine[11] =
+                view.affine[15] = 0.0;
         }
         memcpy(copy, memory, bytes);
         OK(nasoseg_study_set_volume(study, (uint32_t)sequence, &view, NULL, NULL, e));
@@ -100,8 +140,10 @@ static void same(const nasoseg_segmentation *a, const nasoseg_segmentation *b, s
     x.struct_size = y.struct_size = sizeof x;
     OK(nasoseg_segmentation_get_view(a, &x, e));
     OK(nasoseg_segmentation_get_view(b, &y, e));
-    if (memcmp(x.probability, y.probability, STUDY_VOXELS * sizeof(float)) != 0 || x.volume_mm3 != y.volume_mm3) {
-        fprintf(stderr, "layout %lu differs: %g against %g mm3\n", (unsigned long)number, y.volume_mm3, x.volume_mm3);
+    if (memcmp(x.probability, y.probability, STUDY_VOXELS * sizeof(float)) != 0 ||
+        x.volume_mm3 != y.volume_mm3) {
+        fprintf(stderr, "layout %lu differs: %g against %g mm3\n", (unsigned long)number,
+                y.volume_mm3, x.volume_mm3);
         exit(1);
     }
 }
@@ -130,7 +172,8 @@ int main(void) {
         {NASOSEG_ELEMENT_UINT8, {2, 1, 0}, {true, false, true}, 1, 3, true, false},
     };
     nasoseg_engine *engine = engine_new(1, 1);
-    nasoseg_segmentation *first = segmented(engine, &layouts[0], 1.0), *second = segmented(engine, &bytes[0], 8.0);
+    nasoseg_segmentation *first = segmented(engine, &layouts[0], 1.0),
+                         *second = segmented(engine, &bytes[0], 8.0);
     for (size_t at = 1; at < sizeof layouts / sizeof layouts[0]; at++) {
         nasoseg_segmentation *next = segmented(engine, &layouts[at], 1.0);
         same(first, next, at);

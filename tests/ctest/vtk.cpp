@@ -1,4 +1,5 @@
-// The VTK adapter: the golden numbers from vtkImageData; contours back as vtkPolyData, point for point.
+// The VTK adapter: the golden numbers from vtkImageData; contours back as vtkPolyData, point for
+// point.
 
 #include <nasoseg/vtk.hpp>
 
@@ -12,7 +13,8 @@ int main() {
         // An extent that does not begin at 0: the origin is that of index 0.
         image->SetExtent(3, STUDY_I + 2, 0, STUDY_J - 1, -2, STUDY_K - 3);
         image->SetSpacing(STUDY_PIXEL_MM, STUDY_PIXEL_MM, STUDY_STEP_MM);
-        image->SetOrigin(study_first(STUDY_I, STUDY_PIXEL_MM) - 3 * STUDY_PIXEL_MM, study_first(STUDY_J, STUDY_PIXEL_MM),
+        image->SetOrigin(study_first(STUDY_I, STUDY_PIXEL_MM) - 3 * STUDY_PIXEL_MM,
+                         study_first(STUDY_J, STUDY_PIXEL_MM),
                          study_first(STUDY_K, STUDY_STEP_MM) + 2 * STUDY_STEP_MM);
         image->AllocateScalars(VTK_SHORT, 1);
         auto *voxel = static_cast<short *>(image->GetScalarPointer());
@@ -30,14 +32,16 @@ int main() {
     const nasoseg::Contours contours = segmentation.contour();
     golden_check(detection.get(), segmentation.get(), contours.get());
 
-    const auto lps = nasoseg::poly_data(contours), ras = nasoseg::poly_data(contours, nasoseg::Axes::RAS);
+    const auto lps = nasoseg::poly_data(contours),
+               ras = nasoseg::poly_data(contours, nasoseg::Axes::RAS);
     CHECK(lps->GetNumberOfLines() == static_cast<vtkIdType>(contours.size()));
     auto *slices = lps->GetCellData()->GetArray("slice");
     auto *areas = lps->GetCellData()->GetArray("area_mm2");
     vtkIdType point = 0;
     for (std::size_t at = 0; at < contours.size(); ++at) {
         const nasoseg::ContourLine line = contours.line(at);
-        CHECK(slices->GetTuple1(static_cast<vtkIdType>(at)) == static_cast<double>(line.storage_slice));
+        CHECK(slices->GetTuple1(static_cast<vtkIdType>(at)) ==
+              static_cast<double>(line.storage_slice));
         CHECK(areas->GetTuple1(static_cast<vtkIdType>(at)) == line.area_mm2);
         auto ids = vtkSmartPointer<vtkIdList>::New();
         lps->GetLines()->GetCellAtId(static_cast<vtkIdType>(at), ids);
@@ -56,8 +60,10 @@ int main() {
     auto colour = vtkSmartPointer<vtkImageData>::New();
     colour->SetDimensions(4, 4, 4);
     colour->AllocateScalars(VTK_UNSIGNED_CHAR, 3);
-    CHECK(nasoseg::attempt([&] { return nasoseg::view(*colour); }).error().code() == nasoseg::Status::Argument);
+    CHECK(nasoseg::attempt([&] { return nasoseg::view(*colour); }).error().code() ==
+          nasoseg::Status::Argument);
     colour->AllocateScalars(VTK_LONG_LONG, 1);
-    CHECK(nasoseg::attempt([&] { return nasoseg::view(*colour); }).error().code() == nasoseg::Status::Unsupported);
+    CHECK(nasoseg::attempt([&] { return nasoseg::view(*colour); }).error().code() ==
+          nasoseg::Status::Unsupported);
     return 0;
 }

@@ -1,5 +1,5 @@
-// The C++ header: the pipeline against the golden numbers, errors, cancel, exceptions out of callbacks, moves, threads.
-// In: a folder to write to.
+// The C++ header: the pipeline against the golden numbers, errors, cancel, exceptions out of
+// callbacks, moves, threads. In: a folder to write to.
 
 #include <nasoseg/nasoseg.hpp>
 
@@ -18,10 +18,13 @@ nasoseg::Study make_study() {
         const nasoseg_volume_view c = study_view(voxels.data());
         nasoseg::Affine affine;
         std::copy(c.affine, c.affine + 16, affine.begin());
-        const nasoseg::VolumeView view = nasoseg::view(voxels.data(), {STUDY_I, STUDY_J, STUDY_K}, affine);
+        const nasoseg::VolumeView view =
+            nasoseg::view(voxels.data(), {STUDY_I, STUDY_J, STUDY_K}, affine);
         // The template says what C says by hand.
-        CHECK(view.struct_size == c.struct_size && view.element == c.element && view.axes == c.axes);
-        CHECK(std::equal(view.stride, view.stride + 3, c.stride) && std::equal(view.size, view.size + 3, c.size));
+        CHECK(view.struct_size == c.struct_size && view.element == c.element &&
+              view.axes == c.axes);
+        CHECK(std::equal(view.stride, view.stride + 3, c.stride) &&
+              std::equal(view.size, view.size + 3, c.size));
         study.set_volume(static_cast<nasoseg::Sequence>(sequence), view);
     }
     return study;
@@ -34,19 +37,25 @@ nasoseg::Options cpu() {
 }
 
 template <class T>
-constexpr bool move_only = !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T> && std::is_nothrow_move_constructible_v<T> &&
-                           std::is_nothrow_move_assignable_v<T>;
+constexpr bool move_only =
+    !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T> &&
+    std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T>;
 
-static_assert(move_only<nasoseg::Engine> && move_only<nasoseg::Study> && move_only<nasoseg::Detection> && move_only<nasoseg::Segmentation>);
-static_assert(move_only<nasoseg::Contours> && move_only<nasoseg::Options> && move_only<nasoseg::Run> && move_only<nasoseg::CancelToken>);
+static_assert(move_only<nasoseg::Engine> && move_only<nasoseg::Study> &&
+              move_only<nasoseg::Detection> && move_only<nasoseg::Segmentation>);
+static_assert(move_only<nasoseg::Contours> && move_only<nasoseg::Options> &&
+              move_only<nasoseg::Run> && move_only<nasoseg::CancelToken>);
 
-static_assert(nasoseg::detail::element<unsigned char>() == NASOSEG_ELEMENT_UINT8 && nasoseg::detail::element<signed char>() == NASOSEG_ELEMENT_INT8);
-static_assert(nasoseg::detail::element<unsigned short>() == NASOSEG_ELEMENT_UINT16 && nasoseg::detail::element<short>() == NASOSEG_ELEMENT_INT16);
-static_assert(nasoseg::detail::element<unsigned>() == NASOSEG_ELEMENT_UINT32 && nasoseg::detail::element<int>() == NASOSEG_ELEMENT_INT32);
-static_assert(nasoseg::detail::element<float>() == NASOSEG_ELEMENT_FLOAT32 && nasoseg::detail::element<double>() == NASOSEG_ELEMENT_FLOAT64);
+static_assert(nasoseg::detail::element<unsigned char>() == NASOSEG_ELEMENT_UINT8 &&
+              nasoseg::detail::element<signed char>() == NASOSEG_ELEMENT_INT8);
+static_assert(nasoseg::detail::element<unsigned short>() == NASOSEG_ELEMENT_UINT16 &&
+              nasoseg::detail::element<short>() == NASOSEG_ELEMENT_INT16);
+static_assert(nasoseg::detail::element<unsigned>() == NASOSEG_ELEMENT_UINT32 &&
+              nasoseg::detail::element<int>() == NASOSEG_ELEMENT_INT32);
+static_assert(nasoseg::detail::element<float>() == NASOSEG_ELEMENT_FLOAT32 &&
+              nasoseg::detail::element<double>() == NASOSEG_ELEMENT_FLOAT64);
 
-template <class Work>
-nasoseg::Status thrown(Work &&work) {
+template <class Work> nasoseg::Status thrown(Work &&work) {
     try {
         work();
     } catch (const nasoseg::Cancelled &error) {
@@ -80,20 +89,25 @@ void pipeline(const nasoseg::Engine &engine, const std::string &folder) {
 
     CHECK(detection.slice_count() == STUDY_K && segmentation.slice_count() == STUDY_K);
     const nasoseg::Trajectory walk = detection.trajectory(2);
-    CHECK(walk.steps() > 0 && walk.action_count == engine.action_count() && walk.q_at(walk.steps() - 1).size() == walk.action_count);
-    CHECK(detection.image(2).size() == 3 * engine.grid() * engine.grid() && !engine.action_name(walk.actions[0]).empty());
+    CHECK(walk.steps() > 0 && walk.action_count == engine.action_count() &&
+          walk.q_at(walk.steps() - 1).size() == walk.action_count);
+    CHECK(detection.image(2).size() == 3 * engine.grid() * engine.grid() &&
+          !engine.action_name(walk.actions[0]).empty());
     const nasoseg::Box last = walk.box(walk.steps()), box = detection.slice(2).bounding_box;
     CHECK(last.x0 == box.x0 && last.y1 == box.y1);
-    CHECK(segmentation.mask().size() == STUDY_VOXELS && segmentation.affine().value()[10] == STUDY_STEP_MM && !segmentation.edited());
+    CHECK(segmentation.mask().size() == STUDY_VOXELS &&
+          segmentation.affine().value()[10] == STUDY_STEP_MM && !segmentation.edited());
     std::size_t set = 0;
     for (const std::uint8_t voxel : segmentation.mask()) {
         set += voxel;
     }
     CHECK(std::abs(static_cast<double>(set) * 54.0 - segmentation.volume_mm3()) < 1e-6);
-    CHECK(segmentation.origin(1)[2] - segmentation.origin(0)[2] == STUDY_STEP_MM && segmentation.axis_i()[0] == STUDY_PIXEL_MM);
+    CHECK(segmentation.origin(1)[2] - segmentation.origin(0)[2] == STUDY_STEP_MM &&
+          segmentation.axis_i()[0] == STUDY_PIXEL_MM);
     CHECK(contours.lines().size() == contours.size());
     for (const nasoseg::ContourLine &line : contours.lines()) {
-        CHECK(line.point_count() * 2 == line.points_index.size() && line.is_hole == line.parent.has_value());
+        CHECK(line.point_count() * 2 == line.points_index.size() &&
+              line.is_hole == line.parent.has_value());
         CHECK(std::abs(line.point(0)[2] - segmentation.origin(line.storage_slice)[2]) < 1e-9);
     }
 
@@ -101,8 +115,10 @@ void pipeline(const nasoseg::Engine &engine, const std::string &folder) {
     segmentation.write_probability(folder + "/probability.nii.gz");
     segmentation.write_record(folder + "/run.json");
     nasoseg::write_preview(detection, segmentation, contours, folder + "/preview.png");
-    CHECK(thrown([&] { contours.write_rtstruct(folder + "/rtstruct.dcm", nasoseg::Options().holes(nasoseg::Holes::Fill)); }) ==
-          nasoseg::Status::Unsupported);
+    CHECK(thrown([&] {
+              contours.write_rtstruct(folder + "/rtstruct.dcm",
+                                      nasoseg::Options().holes(nasoseg::Holes::Fill));
+          }) == nasoseg::Status::Unsupported);
     detection.write(folder + "/detection.json");
     nasoseg::Detection again = engine.read_detection(study, folder + "/detection.json");
     CHECK(engine.segment(study, again).volume_mm3() == segmentation.volume_mm3());
@@ -111,13 +127,17 @@ void pipeline(const nasoseg::Engine &engine, const std::string &folder) {
     }
     again.set_box(2, nasoseg::Box{30.5, 25.0, 60.0, 70.25});
     const nasoseg::Segmentation edited = engine.segment(study, again);
-    CHECK(edited.edited() && edited.slice(3).pixels == 0 && edited.volume_mm3() < segmentation.volume_mm3());
+    CHECK(edited.edited() && edited.slice(3).pixels == 0 &&
+          edited.volume_mm3() < segmentation.volume_mm3());
     CHECK(engine.detect(study, nasoseg::Options().slices(1, 3)).slice_count() == 2);
     CHECK(engine.detect(study, nasoseg::Options().slices_mm(-4.0, 10.0)).slice_count() == 3);
-    CHECK(segmentation.contour(nasoseg::Options().contour_kind(nasoseg::ContourKind::Voxel)).size() > 0);
+    CHECK(
+        segmentation.contour(nasoseg::Options().contour_kind(nasoseg::ContourKind::Voxel)).size() >
+        0);
 }
 
-// The study, turned by 20 degrees about the left-right axis: asked for, its axial slices are the model's, and the result lies on its own voxels.
+// The study, turned by 20 degrees about the left-right axis: asked for, its axial slices are the
+// model's, and the result lies on its own voxels.
 void resliced(const nasoseg::Engine &engine) {
     nasoseg::Study study;
     for (int sequence = 0; sequence < 3; ++sequence) {
@@ -144,7 +164,8 @@ void resliced(const nasoseg::Engine &engine) {
     for (const nasoseg::ContourLine &line : segmentation.contour().lines()) {
         CHECK(line.storage_slice < STUDY_K);
     }
-    // The study was brought together anew: what was found on its own slices does not fit it any more.
+    // The study was brought together anew: what was found on its own slices does not fit it any
+    // more.
     CHECK(thrown([&] { (void)engine.segment(study, own); }) == nasoseg::Status::Argument);
 }
 
@@ -152,26 +173,32 @@ void errors(const nasoseg::Engine &engine) {
     nasoseg::Study empty;
     CHECK(thrown([&] { (void)engine.detect(empty); }) == nasoseg::Status::Argument);
     CHECK(thrown([&] { empty.load(nasoseg::Sequence::T1, "/nowhere"); }) == nasoseg::Status::Read);
-    CHECK(thrown([&] { empty.set_dicom_source(nasoseg::Sequence::T1, {"/nowhere"}); }) == nasoseg::Status::Argument);
+    CHECK(thrown([&] { empty.set_dicom_source(nasoseg::Sequence::T1, {"/nowhere"}); }) ==
+          nasoseg::Status::Argument);
     CHECK(thrown([] { nasoseg::Engine("/nowhere"); }) == nasoseg::Status::Bundle);
     CHECK(thrown([] { nasoseg::Options().device("gpu"); }) == nasoseg::Status::Argument);
     CHECK(thrown([] { nasoseg::Options().simplify_mm(-1.0); }) == nasoseg::Status::Argument);
 
     // Without exceptions.
-    const nasoseg::Result<nasoseg::Engine> none = nasoseg::attempt([] { return nasoseg::Engine("/nowhere"); });
-    CHECK(!none && none.error().code() == nasoseg::Status::Bundle && none.error().what()[0] != '\0');
-    nasoseg::Result<nasoseg::Detection> missing = nasoseg::attempt([&] { return engine.detect(empty); });
+    const nasoseg::Result<nasoseg::Engine> none =
+        nasoseg::attempt([] { return nasoseg::Engine("/nowhere"); });
+    CHECK(!none && none.error().code() == nasoseg::Status::Bundle &&
+          none.error().what()[0] != '\0');
+    nasoseg::Result<nasoseg::Detection> missing =
+        nasoseg::attempt([&] { return engine.detect(empty); });
     CHECK(!missing.ok());
     CHECK(thrown([&] { (void)missing.value(); }) == nasoseg::Status::Argument);
     const nasoseg::Study study = make_study();
-    nasoseg::Result<nasoseg::Detection> found = nasoseg::attempt([&] { return engine.detect(study); });
+    nasoseg::Result<nasoseg::Detection> found =
+        nasoseg::attempt([&] { return engine.detect(study); });
     CHECK(found.ok() && found.value().slice_count() == STUDY_K);
     const nasoseg::Detection taken = std::move(found).value();
     CHECK(taken.slice_count() == STUDY_K);
     const nasoseg::Result<nasoseg::Done> done = nasoseg::attempt([&] { make_study(); });
     CHECK(done.ok() && done.value() == nasoseg::Done{});
     const nasoseg::Result<int> foreign = nasoseg::attempt([]() -> int { throw Mine("mine"); });
-    CHECK(foreign.error().code() == nasoseg::Status::Internal && std::string(foreign.error().what()) == "mine");
+    CHECK(foreign.error().code() == nasoseg::Status::Internal &&
+          std::string(foreign.error().what()) == "mine");
 }
 
 void cancel(const nasoseg::Engine &engine) {
@@ -179,8 +206,10 @@ void cancel(const nasoseg::Engine &engine) {
     const nasoseg::Detection detection = engine.detect(study);
 
     nasoseg::Run refuses;
-    refuses.on_progress([](const nasoseg::Progress &p) { return p.stage != nasoseg::Stage::Segment; });
-    CHECK(thrown([&] { (void)engine.segment(study, detection, {}, refuses); }) == nasoseg::Status::Cancelled);
+    refuses.on_progress(
+        [](const nasoseg::Progress &p) { return p.stage != nasoseg::Stage::Segment; });
+    CHECK(thrown([&] { (void)engine.segment(study, detection, {}, refuses); }) ==
+          nasoseg::Status::Cancelled);
 
     // An exception at every tick comes out where the call was made, as it was, and once.
     int most = 0;
@@ -233,7 +262,8 @@ void cancel(const nasoseg::Engine &engine) {
 }
 
 void moves() {
-    // Any order of destruction, assignment over a live object, and a moved-from object that is assigned to.
+    // Any order of destruction, assignment over a live object, and a moved-from object that is
+    // assigned to.
     auto engine = std::make_unique<nasoseg::Engine>(NASOSEG_TEST_BUNDLE, cpu());
     auto study = std::make_unique<nasoseg::Study>(make_study());
     nasoseg::Detection detection = engine->detect(*study);
@@ -250,15 +280,18 @@ void moves() {
     CHECK(b.volume_mm3() == volume && b.contour().size() > 0);
 }
 
-}  // namespace
+} // namespace
 
 int main(int argc, char **argv) {
     CHECK(argc == 2);
-    CHECK(nasoseg::version() == NASOSEG_TEST_VERSION && nasoseg::abi_version() >= NASOSEG_ABI_VERSION);
+    CHECK(nasoseg::version() == NASOSEG_TEST_VERSION &&
+          nasoseg::abi_version() >= NASOSEG_ABI_VERSION);
     CHECK(nasoseg::runtime_info().path[0] == '/');
     const nasoseg::Engine engine(NASOSEG_TEST_BUNDLE, cpu());
-    CHECK(engine.model_name() == "nasoseg-micro" && engine.is_demo() && engine.grid() == 96 && engine.device() == "cpu");
-    CHECK(engine.model_hash().size() == 64 && !engine.model_version().empty() && !engine.intended_use().empty() && engine.device_fallback().empty());
+    CHECK(engine.model_name() == "nasoseg-micro" && engine.is_demo() && engine.grid() == 96 &&
+          engine.device() == "cpu");
+    CHECK(engine.model_hash().size() == 64 && !engine.model_version().empty() &&
+          !engine.intended_use().empty() && engine.device_fallback().empty());
     pipeline(engine, argv[1]);
     resliced(engine);
     errors(engine);

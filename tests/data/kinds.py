@@ -1,8 +1,10 @@
-"""Makes the bundles that tests of their kinds run, and what the plain reading of docs/bundle.md makes of a study with them.
+"""Makes the bundles that tests of their kinds run, and what the plain reading of docs/bundle.md
+makes of a study with them.
 
-In: nothing. Out: tests/data/{fixed,proposals,volume}, each a bundle with its golden case; in tests/data/kinds the study, what
-was made of it, and a network of volumes for windows of any size. The graphs are written by hand, so that what they must give
-is known: T1C itself as probability, a bright spot's bounds as box.
+In: nothing. Out: tests/data/{fixed,proposals,volume}, each a bundle with its golden case; in
+tests/data/kinds the study, what was made of it, and a network of volumes for windows of any size.
+The graphs are written by hand, so that what they must give is known: T1C itself as probability, a
+bright spot's bounds as box.
 
     PYTHONPATH=training python tests/data/kinds.py
 """
@@ -32,10 +34,14 @@ BOX_MM = [-36.0, -30.5, 41.25, 28.0]
 PATCH = [3, 20, 16]
 
 
-def model(name: str, nodes: list[Any], inputs: list[Any], outputs: list[Any], constants: dict[str, Array]) -> bytes:
+def model(
+    name: str, nodes: list[Any], inputs: list[Any], outputs: list[Any], constants: dict[str, Array]
+) -> bytes:
     tensors = [nh.from_array(value, key) for key, value in constants.items()]
     made = helper.make_model(
-        helper.make_graph(nodes, name, inputs, outputs, tensors), opset_imports=[helper.make_opsetid("", 18)], ir_version=9
+        helper.make_graph(nodes, name, inputs, outputs, tensors),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=9,
     )
     onnx.checker.check_model(made, full_check=True)
     return made.SerializeToString()
@@ -46,9 +52,11 @@ def tensor(name: str, shape: list[Any]) -> Any:
 
 
 def proposals_graph() -> bytes:
-    """Three entries per slice: the bounds of what is brighter than 0.3 on T1C, of what is brighter than 0.6, one not used.
+    """Three entries per slice: the bounds of what is brighter than 0.3 on T1C, of what is brighter
+    than 0.6, one not used.
 
-    The first scores 0.9 of the brightest pixel, the second the brightest pixel where there is anything, so that it wins.
+    The first scores 0.9 of the brightest pixel, the second the brightest pixel where there is
+    anything, so that it wins.
     """
     node = helper.make_node
     nodes = [node("Slice", ["images", "one", "two", "one"], ["t1c"])]
@@ -65,7 +73,14 @@ def proposals_graph() -> bytes:
             nodes += [
                 node("ReduceMax", [f"lit{n}", across], [f"any{name}"], keepdims=0),
                 node("ArgMax", [f"any{name}"], [f"low{name}"], axis=-1, keepdims=1),
-                node("ArgMax", [f"any{name}"], [f"last{name}"], axis=-1, keepdims=1, select_last_index=1),
+                node(
+                    "ArgMax",
+                    [f"any{name}"],
+                    [f"last{name}"],
+                    axis=-1,
+                    keepdims=1,
+                    select_last_index=1,
+                ),
                 node("Add", [f"last{name}", "one"], [f"high{name}"]),
             ]
             edges.append((f"low{name}", f"high{name}"))
@@ -96,9 +111,11 @@ def proposals_graph() -> bytes:
 
 
 def volume_graph(ramp: bool) -> bytes:
-    """T1C itself; with `ramp` weaker towards the patch's first row and column, so that weights and mirrors show.
+    """T1C itself; with `ramp` weaker towards the patch's first row and column, so that weights and
+    mirrors show.
 
-    Without, the patch's sides are left open: a test's manifest may name any. With it, one patch at a time is all it takes.
+    Without, the patch's sides are left open: a test's manifest may name any. With it, one patch at
+    a time is all it takes.
     """
     node = helper.make_node
     nodes = [node("Slice", ["volume", "one", "two", "one"], ["t1c"])]
@@ -110,7 +127,13 @@ def volume_graph(ramp: bool) -> bytes:
         nodes.append(node("Mul", ["t1c", "ramp"], ["weaker"]))
     nodes.append(node("Clip", ["weaker" if ramp else "t1c", "low", "high"], ["probability"]))
     constants |= {"low": np.array(0.0, dtype=np.float32), "high": np.array(1.0, dtype=np.float32)}
-    return model("volume", nodes, [tensor("volume", [n, 3, *sides])], [tensor("probability", [n, 1, *sides])], constants)
+    return model(
+        "volume",
+        nodes,
+        [tensor("volume", [n, 3, *sides])],
+        [tensor("probability", [n, 1, *sides])],
+        constants,
+    )
 
 
 def ball(x: Array, y: Array, z: Array) -> Array:
@@ -152,12 +175,18 @@ def golden_case(bundle: Bundle, made: dict[str, Array]) -> dict[str, Array]:
     else:
         side = CROP
         parts = [None if crop is None else crop.probability for crop in crops]
-    out["probability"] = np.stack([np.zeros((side, side), np.float32) if p is None else p for p in parts])[:, None]
+    out["probability"] = np.stack(
+        [np.zeros((side, side), np.float32) if p is None else p for p in parts]
+    )[:, None]
     return out
 
 
 def write(
-    name: str, graphs: dict[str, bytes], detector: dict[str, Any], segmenter: dict[str, Any], made: dict[str, Array]
+    name: str,
+    graphs: dict[str, bytes],
+    detector: dict[str, Any],
+    segmenter: dict[str, Any],
+    made: dict[str, Array],
 ) -> None:
     out = HERE / name
     (out / "golden").mkdir(parents=True, exist_ok=True)
@@ -171,7 +200,10 @@ def write(
         "intended_use": {"demo": True, "statement": "Returns its input. For tests of the library."},
         "negatives_trained": True,
         "input": {
-            "channels": [{"sequence": s, "scaling": {"kind": "dataset_max", "value": 250.0}} for s in ("T1", "T1C", "T2")],
+            "channels": [
+                {"sequence": s, "scaling": {"kind": "dataset_max", "value": 250.0}}
+                for s in ("T1", "T1C", "T2")
+            ],
             "grid": GRID,
             "fit": {"kind": "mm", "pixel_mm": PIXEL_MM},
         },
@@ -190,23 +222,43 @@ def write(
     manifest([*graphs, "golden/golden.npz"])
     volumes = made["volumes"].astype(np.float32)
     result = run(Bundle(out, threads=1), volumes, tuple(made["spacing_mm"]), made["places_mm"])
-    np.savez_compressed(HERE / "kinds" / f"{name}.npz", boxes=result.detection.last, probability=result.probability)
+    np.savez_compressed(
+        HERE / "kinds" / f"{name}.npz", boxes=result.detection.last, probability=result.probability
+    )
 
 
 def main() -> None:
     made = study()
     (HERE / "kinds").mkdir(exist_ok=True)
     np.savez_compressed(HERE / "kinds" / "study.npz", **made)
-    crop = {"kind": "crop", "graph": "segmenter.onnx", "context_factor": 1.3, "crop": CROP, "threshold": 0.5}
+    crop = {
+        "kind": "crop",
+        "graph": "segmenter.onnx",
+        "context_factor": 1.3,
+        "crop": CROP,
+        "threshold": 0.5,
+    }
     by_crop = crop_graph().SerializeToString()
     found = {"kind": "proposals", "graph": "detector.onnx", "score_threshold": 0.7, "min_side": 6.0}
     write("fixed", {"segmenter.onnx": by_crop}, {"kind": "fixed", "box_mm": BOX_MM}, crop, made)
-    write("proposals", {"detector.onnx": proposals_graph(), "segmenter.onnx": by_crop}, found, crop, made)
+    write(
+        "proposals",
+        {"detector.onnx": proposals_graph(), "segmenter.onnx": by_crop},
+        found,
+        crop,
+        made,
+    )
     window = {
         "kind": "volume", "graph": "segmenter.onnx", "patch": PATCH, "spacing_mm": [4.0, 1.9, 2.3], "overlap": 0.5,
         "mirror": True, "threshold": 0.4, "context_factor": 1.3,
     }  # fmt: skip
-    write("volume", {"detector.onnx": proposals_graph(), "segmenter.onnx": volume_graph(ramp=True)}, found, window, made)
+    write(
+        "volume",
+        {"detector.onnx": proposals_graph(), "segmenter.onnx": volume_graph(ramp=True)},
+        found,
+        window,
+        made,
+    )
     (HERE / "kinds" / "window.onnx").write_bytes(volume_graph(ramp=False))
 
 

@@ -1,7 +1,8 @@
 """Are prepared slices where SimpleITK puts them?
 
-In: the .npz of `nasoseg prepare` and the three sequences it was made from. Out: exit status 0 where every channel agrees with SimpleITK's own
-resampling (onto T1C's grid, then onto the model's square grid) and T2's head covers T1C's.
+In: the .npz of `nasoseg prepare` and the three sequences it was made from. Out: exit status 0 where
+every channel agrees with SimpleITK's own resampling (onto T1C's grid, then onto the model's square
+grid) and T2's head covers T1C's.
 """
 
 import sys
@@ -23,16 +24,21 @@ def main(npz, *paths):
     square.SetDirection(reference.GetDirection())
     square.SetSpacing([spacing[0] * scale[0], spacing[1] * scale[1], spacing[2]])
     # Both are centred: the square's centre lies on the slice's.
-    centre = reference.TransformContinuousIndexToPhysicalPoint([(size[0] - 1) / 2, (size[1] - 1) / 2, 0.0])
+    centre = reference.TransformContinuousIndexToPhysicalPoint(
+        [(size[0] - 1) / 2, (size[1] - 1) / 2, 0.0]
+    )
     square.SetOrigin([0.0, 0.0, 0.0])
     offset = square.TransformContinuousIndexToPhysicalPoint([(grid - 1) / 2, (grid - 1) / 2, 0.0])
     square.SetOrigin((np.array(centre) - np.array(offset)).tolist())
 
     for channel, volume in enumerate(volumes):
         on_reference = sitk.Resample(volume, reference, sitk.Transform(), sitk.sitkLinear, 0.0)
-        expected = sitk.GetArrayFromImage(sitk.Resample(on_reference, square, sitk.Transform(), sitk.sitkLinear, 0.0))[slices]
+        expected = sitk.GetArrayFromImage(
+            sitk.Resample(on_reference, square, sitk.Transform(), sitk.sitkLinear, 0.0)
+        )[slices]
         expected = np.clip(expected / prepared["divisors"][channel], 0, 1)
-        # At the field's edge the two conventions differ (values held for half a voxel, or cut): compare where both are inside.
+        # At the field's edge the two conventions differ (values held for half a voxel, or cut):
+        # compare where both are inside.
         inside = np.zeros_like(expected, dtype=bool)
         inside[1:-1] = True
         difference = np.abs(images[:, channel] - expected)

@@ -1,9 +1,10 @@
 """Are the measures of an edited outline those of other software?
 
-In: a folder of cases (NAME.json with the figures, NAME.ours and NAME.edited with the masks; written by tests/compare.rs). Out: one line for each
-case; exit code 1 where a figure differs.
+In: a folder of cases (NAME.json with the figures, NAME.ours and NAME.edited with the masks; written
+by tests/compare.rs). Out: one line for each case; exit code 1 where a figure differs.
 
-Judges: SimpleITK (Dice), SciPy (outline pixels by erosion), surface-distance (contour Dice, surface Dice, Hausdorff 95).
+Judges: SimpleITK (Dice), SciPy (outline pixels by erosion), surface-distance (contour Dice, surface
+Dice, Hausdorff 95).
 """
 
 import json
@@ -15,7 +16,8 @@ import SimpleITK as sitk
 import surface_distance
 from scipy.ndimage import binary_erosion
 
-# Cells whose boundary is no plane are cut into other triangles there: their areas differ a little, and with them what weighs by area.
+# Cells whose boundary is no plane are cut into other triangles there: their areas differ a little,
+# and with them what weighs by area.
 SURFACE_DICE = 0.002
 
 
@@ -42,15 +44,23 @@ def check(file):
     case = json.loads(file.read_text())
     ni, nj, nk = case["size"]
     x, y, z = case["spacing"]
-    ours, edited = (np.fromfile(file.with_suffix(f".{n}"), np.uint8).reshape(nk, nj, ni) != 0 for n in ("ours", "edited"))
+    ours, edited = (
+        np.fromfile(file.with_suffix(f".{n}"), np.uint8).reshape(nk, nj, ni) != 0
+        for n in ("ours", "edited")
+    )
     pooled, wrong = case["pooled"], []
 
     def same(what, found, expected, within=1e-9):
-        if (found is None) != (expected is None) or (found is not None and abs(found - expected) > within):
+        if (found is None) != (expected is None) or (
+            found is not None and abs(found - expected) > within
+        ):
             wrong.append(f"{what}: {found}, expected {expected}")
 
     overlap = sitk.LabelOverlapMeasuresImageFilter()
-    overlap.Execute(sitk.GetImageFromArray(ours.astype(np.uint8)), sitk.GetImageFromArray(edited.astype(np.uint8)))
+    overlap.Execute(
+        sitk.GetImageFromArray(ours.astype(np.uint8)),
+        sitk.GetImageFromArray(edited.astype(np.uint8)),
+    )
     same("Dice", pooled["dice"], overlap.GetDiceCoefficient())
     same("volume", pooled["edited_mm3"], edited.sum() * x * y * z, 1e-6)
     surface_dice, hausdorff = surface(ours, edited, (z, y, x), case["tolerance_mm"])
@@ -87,10 +97,15 @@ def check(file):
 
 
 def lengths_of(ours, edited, spacing):
-    """Distances and lengths of both outlines; a missing one leaves the other's length infinitely far."""
+    """Distances and lengths of both outlines; a missing one leaves the other's length infinitely
+    far.
+    """
     if ours.any() and edited.any():
         found = distances(ours, edited, spacing)
-        return [(found["distances_gt_to_pred"], found["surfel_areas_gt"]), (found["distances_pred_to_gt"], found["surfel_areas_pred"])]
+        return [
+            (found["distances_gt_to_pred"], found["surfel_areas_gt"]),
+            (found["distances_pred_to_gt"], found["surfel_areas_pred"]),
+        ]
     one = ours if ours.any() else edited
     found = distances(one, one, spacing)
     return [(np.full(len(found["surfel_areas_gt"]), np.inf), found["surfel_areas_gt"])]

@@ -1,7 +1,9 @@
-"""Do structure sets lie on the original planes of any orientation, and do other programs read the mask out of them?
+"""Do structure sets lie on the original planes of any orientation, and do other programs read the
+mask out of them?
 
-In: a list of cases (JSON, written by tests/orientation), each as rtstruct_check.py wants it, and the names of the judges to ask besides. Out: a
-line for every case; exit code 1 where a judge disagrees.
+In: a list of cases (JSON, written by tests/orientation), each as rtstruct_check.py wants it, and
+the names of the judges to ask besides. Out: a line for every case; exit code 1 where a judge
+disagrees.
 
 usage: planes_check.py CASES
 """
@@ -17,14 +19,18 @@ import rtstruct_check as judges
 def check(case):
     rt = pydicom.dcmread(case["rtstruct"])
     print(case["name"])
-    # Every image of the series is listed, and every contour names one of them (check_points looks it up).
+    # Every image of the series is listed, and every contour names one of them (check_points looks
+    # it up).
     (frame,) = rt.ReferencedFrameOfReferenceSequence
     (study,) = frame.RTReferencedStudySequence
     (series,) = study.RTReferencedSeriesSequence
     judges.same("referenced series", series.SeriesInstanceUID, case["series"])
     judges.same("frame of reference", frame.FrameOfReferenceUID, case["frame_of_reference"])
     listed = sorted(i.ReferencedSOPInstanceUID for i in series.ContourImageSequence)
-    on_disk = sorted(pydicom.dcmread(f, stop_before_pixels=True).SOPInstanceUID for f in Path(case["images"]).iterdir())
+    on_disk = sorted(
+        pydicom.dcmread(f, stop_before_pixels=True).SOPInstanceUID
+        for f in Path(case["images"]).iterdir()
+    )
     judges.same("listed images", listed, on_disk)
     failures = judges.check_points(case, rt)
     if "plastimatch" in case["judges"]:

@@ -1,7 +1,8 @@
 """Reads an MR volume with other people's readers and writes what they saw.
 
-In: a DICOM folder or file, a NIfTI or an NRRD file. Out, under OUT: `volume.json` (reader, size, in-plane axes and one origin per
-slice, LPS mm) and `volume.f64` (voxels [k, j, i], little-endian float64).
+In: a DICOM folder or file, a NIfTI or an NRRD file. Out, under OUT: `volume.json` (reader, size,
+in-plane axes and one origin per slice, LPS mm) and `volume.f64` (voxels [k, j, i], little-endian
+float64).
 
 usage: read_series.py READER PATH OUT     READER: pydicom | sitk | nibabel | pynrrd
 """
@@ -37,12 +38,17 @@ def pydicom_frames(path):
     frames = []
     for n, image in enumerate(pixels):
         frame = per_frame[n] if per_frame else None
-        shared = ds.SharedFunctionalGroupsSequence[0] if "SharedFunctionalGroupsSequence" in ds else None
+        shared = (
+            ds.SharedFunctionalGroupsSequence[0] if "SharedFunctionalGroupsSequence" in ds else None
+        )
         place = group(frame, shared, "PlanePositionSequence") or ds
         plane = group(frame, shared, "PlaneOrientationSequence") or ds
         measures = group(frame, shared, "PixelMeasuresSequence") or ds
         scale = group(frame, shared, "PixelValueTransformationSequence") or ds
-        slope, intercept = float(scale.get("RescaleSlope") or 1), float(scale.get("RescaleIntercept") or 0)
+        slope, intercept = (
+            float(scale.get("RescaleSlope") or 1),
+            float(scale.get("RescaleIntercept") or 0),
+        )
         if ds.PhotometricInterpretation == "MONOCHROME1":
             # pydicom leaves it to its caller. Only unsigned series of this kind are compared.
             assert ds.PixelRepresentation == 0
@@ -66,7 +72,12 @@ def read_pydicom(path):
     normal = np.cross(frames[0][1], frames[0][2])
     frames.sort(key=lambda f: f[0] @ normal)
     _, row, column, spacing, _ = frames[0]
-    return np.stack([f[4] for f in frames]), row * spacing[1], column * spacing[0], [f[0] for f in frames]
+    return (
+        np.stack([f[4] for f in frames]),
+        row * spacing[1],
+        column * spacing[0],
+        [f[0] for f in frames],
+    )
 
 
 def read_sitk(path):
@@ -104,14 +115,23 @@ def read_pynrrd(path):
     import nrrd
 
     data, header = nrrd.read(str(path))
-    signs = {"left-posterior-superior": [1, 1, 1], "right-anterior-superior": [-1, -1, 1], "left-anterior-superior": [1, -1, 1]}
+    signs = {
+        "left-posterior-superior": [1, 1, 1],
+        "right-anterior-superior": [-1, -1, 1],
+        "left-anterior-superior": [1, -1, 1],
+    }
     affine = np.eye(4)
     affine[:3, :3] = np.array(header["space directions"]).T
     affine[:3, 3] = header["space origin"]
     return from_affine(data, np.diag(signs[header["space"].lower()] + [1]) @ affine)
 
 
-READERS = {"pydicom": read_pydicom, "sitk": read_sitk, "nibabel": read_nibabel, "pynrrd": read_pynrrd}
+READERS = {
+    "pydicom": read_pydicom,
+    "sitk": read_sitk,
+    "nibabel": read_nibabel,
+    "pynrrd": read_pynrrd,
+}
 
 
 def main():

@@ -81,7 +81,9 @@ def main():
             change(ds)
             target = ds.file_meta.TransferSyntaxUID
             if target == ExplicitVRBigEndian:
-                ds.PixelData = ds.pixel_array.astype(ds.pixel_array.dtype.newbyteorder(">")).tobytes()
+                ds.PixelData = ds.pixel_array.astype(
+                    ds.pixel_array.dtype.newbyteorder(">")
+                ).tobytes()
                 ds["PixelData"].VR = "OW"
             # A data set remembers the encoding that it was read in; its elements, decoded, do not.
             fresh = pydicom.Dataset()

@@ -1,7 +1,8 @@
 """Stores a DICOM series again with other people's programs: DCMTK's and GDCM's.
 
-In: a folder of MR images. Out, under OUT: one folder per way, with the same voxels at the same places (`near_` in its name: within 3 grey
-levels). A line that begins with "skipped" for every program that is not installed.
+In: a folder of MR images. Out, under OUT: one folder per way, with the same voxels at the same
+places (`near_` in its name: within 3 grey levels). A line that begins with "skipped" for every
+program that is not installed.
 
 usage: recode_tools.py PATH OUT
 """
@@ -48,7 +49,11 @@ def dcmtk(files, out):
         folder = out / f"dcmtk_{name}"
         folder.mkdir()
         for file in files:
-            subprocess.run([program, *options, str(file), str(folder / file.name)], check=True, capture_output=True)
+            subprocess.run(
+                [program, *options, str(file), str(folder / file.name)],
+                check=True,
+                capture_output=True,
+            )
 
 
 def gdcm(files, out):

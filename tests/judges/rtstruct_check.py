@@ -1,10 +1,11 @@
 """Does a structure set say what it should, and do other programs read the mask out of it?
 
-In: a case description (JSON, written by tests/rtstruct.rs): the structure set, its images, the mask, the geometry. Out: one line for
-each judge with what it found; exit code 1 and the reason where one of them disagrees. A judge that is not installed is named and left out.
+In: a case description (JSON, written by tests/rtstruct.rs): the structure set, its images, the
+mask, the geometry. Out: one line for each judge with what it found; exit code 1 and the reason
+where one of them disagrees. A judge that is not installed is named and left out.
 
-Judges: pydicom (attributes; rings rasterised here by the even-odd rule), SimpleITK (geometry of the series), plastimatch, dcmrtstruct2nii,
-dciodvfy, drtdump.
+Judges: pydicom (attributes; rings rasterised here by the even-odd rule), SimpleITK (geometry of the
+series), plastimatch, dcmrtstruct2nii, dciodvfy, drtdump.
 """
 
 import json
@@ -32,7 +33,14 @@ def same(what, found, expected):
 def check_attributes(case, rt):
     header = pydicom.dcmread(case["header"], stop_before_pixels=True)
     for name in COPIED:
-        required = name not in ("IssuerOfPatientID", "OtherPatientIDs", "PatientAge", "PatientSize", "PatientWeight", "StudyDescription")
+        required = name not in (
+            "IssuerOfPatientID",
+            "OtherPatientIDs",
+            "PatientAge",
+            "PatientSize",
+            "PatientWeight",
+            "StudyDescription",
+        )
         if name in header:
             same(name, getattr(rt, name, None), getattr(header, name))
         elif name != "SpecificCharacterSet" and required:
@@ -61,15 +69,28 @@ def check_attributes(case, rt):
     same("referenced study", study.ReferencedSOPInstanceUID, header.StudyInstanceUID)
     (series,) = study.RTReferencedSeriesSequence
     same("referenced series", series.SeriesInstanceUID, case["series"])
-    listed = [(i.ReferencedSOPClassUID, i.ReferencedSOPInstanceUID, "ReferencedFrameNumber" in i) for i in series.ContourImageSequence]
-    same("listed images", sorted(listed), sorted({(case["sop_class"], s["uid"], False) for s in case["slices"]}))
+    listed = [
+        (i.ReferencedSOPClassUID, i.ReferencedSOPInstanceUID, "ReferencedFrameNumber" in i)
+        for i in series.ContourImageSequence
+    ]
+    same(
+        "listed images",
+        sorted(listed),
+        sorted({(case["sop_class"], s["uid"], False) for s in case["slices"]}),
+    )
 
     (roi,) = rt.StructureSetROISequence
     (observation,) = rt.RTROIObservationsSequence
     same("ROIName", roi.ROIName, name)
     same("ROIObservationLabel", observation.ROIObservationLabel, name)
-    same("ROIGenerationAlgorithm", roi.ROIGenerationAlgorithm, "SEMIAUTOMATIC" if case["edited"] else "AUTOMATIC")
-    for part in (case["model"], case["hash"][:12]) + (("NOT FOR CLINICAL USE",) if case["demo"] else ()):
+    same(
+        "ROIGenerationAlgorithm",
+        roi.ROIGenerationAlgorithm,
+        "SEMIAUTOMATIC" if case["edited"] else "AUTOMATIC",
+    )
+    for part in (case["model"], case["hash"][:12]) + (
+        ("NOT FOR CLINICAL USE",) if case["demo"] else ()
+    ):
         if part not in roi.ROIDescription:
             raise SystemExit(f"ROIDescription {roi.ROIDescription!r} lacks {part!r}")
     same("RTROIInterpretedType", observation.RTROIInterpretedType, "" if case["demo"] else "GTV")
@@ -98,7 +119,9 @@ def fill_holes(mask, corners):
 
 
 def expected_masks(case):
-    """Voxels that must be inside, and voxels that may be: where a hole is closed by a corner alone, filling may take it or leave it."""
+    """Voxels that must be inside, and voxels that may be: where a hole is closed by a corner alone,
+    filling may take it or leave it.
+    """
     ni, nj, nk = case["size"]
     mask = np.fromfile(case["mask"], np.uint8).reshape(nk, nj, ni)
     if case["holes"] == "fill":
@@ -150,7 +173,11 @@ def check_points(case, rt):
         farthest = max(farthest, float(np.abs((xyz - position) @ normal).max()))
         for n in range(3):
             if abs(row[n]) < 1e-9 and abs(column[n]) < 1e-9:
-                same("the plane's coordinate", {o.strip() for o in original[n::3]}, {case["slices"][k]["position"][n].strip()})
+                same(
+                    "the plane's coordinate",
+                    {o.strip() for o in original[n::3]},
+                    {case["slices"][k]["position"][n].strip()},
+                )
         rings[k].append(np.linalg.lstsq(axes, (xyz - position).T, rcond=None)[0].T)
         points += len(xyz)
     if farthest > 0.001:
@@ -158,7 +185,9 @@ def check_points(case, rt):
     found = np.array([even_odd(r, ni, nj) for r in rings])
     least, most = expected_masks(case)
     different = int(((found & ~most) | (least & ~found)).sum())
-    print(f"even-odd: {different} of {int(found.sum())} voxels different, {sum(map(len, rings))} rings, {points} points, off plane {farthest:.5f} mm")
+    print(
+        f"even-odd: {different} of {int(found.sum())} voxels different, {sum(map(len, rings))} rings, {points} points, off plane {farthest:.5f} mm"
+    )
     return different
 
 
@@ -171,7 +200,9 @@ def check_dciodvfy(case):
     program = tool("dciodvfy")
     if not program:
         return print("dciodvfy: skipped, not installed") or 0
-    run = subprocess.run([program, "-new", case["rtstruct"]], capture_output=True, text=True, errors="replace")
+    run = subprocess.run(
+        [program, "-new", case["rtstruct"]], capture_output=True, text=True, errors="replace"
+    )
     lines = (run.stdout + run.stderr).splitlines()
     errors = [line for line in lines if line.startswith("Error")]
     warnings = sorted({line for line in lines if line.startswith("Warning")})
@@ -185,8 +216,14 @@ def check_drtdump(case):
     program = tool("drtdump")
     if not program:
         return print("drtdump: skipped, not installed") or 0
-    run = subprocess.run([program, case["rtstruct"]], capture_output=True, text=True, errors="replace")
-    complaints = [line for line in (run.stdout + run.stderr).splitlines() if line.startswith(("W:", "E:", "F:"))]
+    run = subprocess.run(
+        [program, case["rtstruct"]], capture_output=True, text=True, errors="replace"
+    )
+    complaints = [
+        line
+        for line in (run.stdout + run.stderr).splitlines()
+        if line.startswith(("W:", "E:", "F:"))
+    ]
     print(f"drtdump: {len(complaints)} warnings")
     for line in complaints:
         print("  " + line)
@@ -204,7 +241,16 @@ def check_plastimatch(case, rt):
     if case["holes"] == "xor":
         return print("plastimatch: skipped, it leaves contours of type CLOSEDPLANAR_XOR out") or 0
     with tempfile.TemporaryDirectory() as folder:
-        command = [program, "convert", "--input", case["rtstruct"], "--referenced-ct", case["images"], "--output-prefix", folder]
+        command = [
+            program,
+            "convert",
+            "--input",
+            case["rtstruct"],
+            "--referenced-ct",
+            case["images"],
+            "--output-prefix",
+            folder,
+        ]
         command += ["--prefix-format", "nrrd", "--xor-contours"]
         run = subprocess.run(command, capture_output=True, text=True, errors="replace")
         files = sorted(Path(folder).glob("*.nrrd"))
@@ -223,7 +269,9 @@ def check_dcmrtstruct2nii(case, rt):
     if not getattr(rt.ROIContourSequence[0], "ContourSequence", None):
         return print("dcmrtstruct2nii: skipped, nothing drawn") or 0
     if case["holes"] == "xor":
-        return print("dcmrtstruct2nii: skipped, it leaves contours of type CLOSEDPLANAR_XOR out") or 0
+        return (
+            print("dcmrtstruct2nii: skipped, it leaves contours of type CLOSEDPLANAR_XOR out") or 0
+        )
     with tempfile.TemporaryDirectory() as folder:
         command = [program, "convert", "-r", case["rtstruct"], "-d", case["images"], "-o", folder]
         run = subprocess.run(command, capture_output=True, text=True, errors="replace")
@@ -234,7 +282,9 @@ def check_dcmrtstruct2nii(case, rt):
 
 
 def different_on(case, image, name):
-    """Voxels of another program's mask that differ. It gives a series one spacing, so slices of uneven distance are compared where it places them right."""
+    """Voxels of another program's mask that differ. It gives a series one spacing, so slices of
+    uneven distance are compared where it places them right.
+    """
     found = sitk.GetArrayFromImage(image)
     least, most = expected_masks(case)
     ni, nj, nk = case["size"]
@@ -252,19 +302,30 @@ def different_on(case, image, name):
         if np.abs(index - nearest).max() > 0.05:
             continue
         x, y, z = nearest[..., 0], nearest[..., 1], nearest[..., 2]
-        within = (x >= 0) & (y >= 0) & (z >= 0) & (x < found.shape[2]) & (y < found.shape[1]) & (z < found.shape[0])
+        within = (
+            (x >= 0)
+            & (y >= 0)
+            & (z >= 0)
+            & (x < found.shape[2])
+            & (y < found.shape[1])
+            & (z < found.shape[0])
+        )
         read = np.zeros((nj, ni), bool)
         read[within] = found[z[within], y[within], x[within]] != 0
         different += int(((read & ~most[k]) | (least[k] & ~read)).sum())
         compared += 1
     if not compared:
         raise SystemExit(f"{name}: none of the slices lies where the series' slices lie")
-    print(f"{name}: {different} voxels different on {compared} of {nk} slices, {int((found != 0).sum())} voxels read")
+    print(
+        f"{name}: {different} voxels different on {compared} of {nk} slices, {int((found != 0).sum())} voxels read"
+    )
     return different
 
 
 def check_simpleitk(case, rt):
-    """The series and its geometry as SimpleITK reads them: points go to its voxel indices, even-odd decides."""
+    """The series and its geometry as SimpleITK reads them: points go to its voxel indices, even-odd
+    decides.
+    """
     if case["slices"][0]["frame"] is not None:
         return print("SimpleITK: skipped, it gives a multi-frame file one stack of its own") or 0
     names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(case["images"], case["series"])
@@ -293,7 +354,9 @@ def main():
     check_attributes(case, rt)
     print("pydicom: every attribute as expected")
     rasterisers = [check_points, check_simpleitk, check_plastimatch, check_dcmrtstruct2nii]
-    failures = sum(check(case, rt) for check in rasterisers) + check_dciodvfy(case) + check_drtdump(case)
+    failures = (
+        sum(check(case, rt) for check in rasterisers) + check_dciodvfy(case) + check_drtdump(case)
+    )
     sys.exit(1 if failures else 0)
 
 

@@ -1,7 +1,7 @@
 """Writes DICOM series of one image in any storage order, with pydicom.
 
-In: a description (JSON, written by tests/orientation): voxels, size, affine to LPS mm and words for each series. Out: one folder per series,
-its files named against the slice order.
+In: a description (JSON, written by tests/orientation): voxels, size, affine to LPS mm and words for
+each series. Out: one folder per series, its files named against the slice order.
 
 usage: write_layouts.py DESCRIPTION
 """
@@ -28,7 +28,9 @@ def write(series):
     voxels = np.fromfile(series["voxels"], "<u2").reshape(nk, nj, ni)
     affine = np.array(series["affine"], float)
     axis_i, axis_j, axis_k, origin = affine[:3].T
-    spacing_i, spacing_j, spacing_k = (float(np.linalg.norm(axis)) for axis in (axis_i, axis_j, axis_k))
+    spacing_i, spacing_j, spacing_k = (
+        float(np.linalg.norm(axis)) for axis in (axis_i, axis_j, axis_k)
+    )
     folder = Path(series["folder"])
     folder.mkdir(parents=True)
     for k in range(nk):
@@ -36,12 +38,24 @@ def write(series):
         ds.file_meta = FileMetaDataset()
         ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = MRImageStorage
-        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"{ROOT}.{series['number']}.{k + 1}"
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = (
+            f"{ROOT}.{series['number']}.{k + 1}"
+        )
         ds.StudyInstanceUID, ds.FrameOfReferenceUID = f"{ROOT}.0", f"{ROOT}.9"
         ds.SeriesInstanceUID = f"{ROOT}.{series['number']}"
         ds.Modality, ds.SeriesDescription = "MR", series["name"]
-        ds.PatientName, ds.PatientID, ds.PatientBirthDate, ds.PatientSex = "TEST^PATIENT", "T-1", "19700101", "O"
-        ds.StudyDate, ds.StudyTime, ds.StudyID, ds.SeriesNumber = "20260101", "120000", "1", series["number"]
+        ds.PatientName, ds.PatientID, ds.PatientBirthDate, ds.PatientSex = (
+            "TEST^PATIENT",
+            "T-1",
+            "19700101",
+            "O",
+        )
+        ds.StudyDate, ds.StudyTime, ds.StudyID, ds.SeriesNumber = (
+            "20260101",
+            "120000",
+            "1",
+            series["number"],
+        )
         ds.AccessionNumber, ds.ReferringPhysicianName, ds.PositionReferenceIndicator = "", "", ""
         ds.PatientPosition = series["patient_position"]
         ds.InstanceNumber = k + 1

@@ -48,7 +48,8 @@ impl<'a> View<'a> {
         View::turned(stored, &Layout::USUAL, false)
     }
 
-    /// The same buffer, seen in another order: only strides, the first voxel's address and the affine change.
+    /// The same buffer, seen in another order: only strides, the first voxel's address and the
+    /// affine change.
     pub fn turned(stored: &'a Stored, layout: &Layout, ras: bool) -> Self {
         let strides = [1, stored.size[0], stored.size[0] * stored.size[1]];
         let mut first = 0;
@@ -70,7 +71,8 @@ impl<'a> View<'a> {
             struct_size: size_of::<nasoseg_volume_view>(),
             data: stored.voxels.as_slice().unwrap()[first..].as_ptr().cast(),
             element: nasoseg_element::NASOSEG_ELEMENT_FLOAT32 as u32,
-            axes: if ras { nasoseg_axes::NASOSEG_AXES_RAS } else { nasoseg_axes::NASOSEG_AXES_LPS } as u32,
+            axes: if ras { nasoseg_axes::NASOSEG_AXES_RAS } else { nasoseg_axes::NASOSEG_AXES_LPS }
+                as u32,
             size,
             stride,
             affine: std::array::from_fn(|at| affine[at / 4][at % 4]),
@@ -103,14 +105,25 @@ impl Engine {
         call!(nasoseg_options_set_device(options, c"cpu".as_ptr())).unwrap();
         // The networks are too small to share.
         call!(nasoseg_options_set_threads(options, 1)).unwrap();
-        call!(nasoseg_engine_new(text(&crate::common::micro()).as_ptr(), options, null(), &mut engine)).unwrap();
+        call!(nasoseg_engine_new(
+            text(&crate::common::micro()).as_ptr(),
+            options,
+            null(),
+            &mut engine
+        ))
+        .unwrap();
         // SAFETY: a live handle.
         unsafe { nasoseg_options_free(options) };
         Engine(engine)
     }
 
     /// T1 and T2 from memory, T1C as given; `reslice` is the distance of axial slices.
-    pub fn run(&self, others: &[Stored; 2], t1c: &Input, reslice: Option<f64>) -> Result<Outcome, Refusal> {
+    pub fn run(
+        &self,
+        others: &[Stored; 2],
+        t1c: &Input,
+        reslice: Option<f64>,
+    ) -> Result<Outcome, Refusal> {
         self.run_and_write(others, t1c, reslice, None)
     }
 
@@ -126,13 +139,25 @@ impl Engine {
         call!(nasoseg_study_new(&mut study))?;
         call!(nasoseg_options_new(&mut options))?;
         if let Some(step) = reslice {
-            call!(nasoseg_options_set_reslice(options, nasoseg_reslice::NASOSEG_RESLICE_AXIAL as u32, step))?;
+            call!(nasoseg_options_set_reslice(
+                options,
+                nasoseg_reslice::NASOSEG_RESLICE_AXIAL as u32,
+                step
+            ))?;
         }
         for (sequence, stored) in [(0, &others[0]), (2, &others[1])] {
-            call!(nasoseg_study_set_volume(study, sequence, &View::of(stored).view, null(), null()))?;
+            call!(nasoseg_study_set_volume(
+                study,
+                sequence,
+                &View::of(stored).view,
+                null(),
+                null()
+            ))?;
         }
         match t1c {
-            Input::View(view) => call!(nasoseg_study_set_volume(study, 1, &view.view, null(), null()))?,
+            Input::View(view) => {
+                call!(nasoseg_study_set_volume(study, 1, &view.view, null(), null()))?
+            }
             Input::Path(path) => {
                 let path = text(path);
                 let paths: [*const c_char; 1] = [path.as_ptr()];
@@ -148,7 +173,12 @@ impl Engine {
         outcome
     }
 
-    fn results(&self, study: *const nasoseg_study, options: *const nasoseg_options, rtstruct: Option<&Path>) -> Result<Outcome, Refusal> {
+    fn results(
+        &self,
+        study: *const nasoseg_study,
+        options: *const nasoseg_options,
+        rtstruct: Option<&Path>,
+    ) -> Result<Outcome, Refusal> {
         let (mut detection, mut segmentation, mut contours) = (null_mut(), null_mut(), null_mut());
         call!(nasoseg_detect(self.0, study, options, null(), &mut detection))?;
         call!(nasoseg_segment(self.0, study, detection, null(), null(), &mut segmentation))?;
@@ -157,8 +187,11 @@ impl Engine {
             call!(nasoseg_contours_write_rtstruct(contours, text(path).as_ptr(), null(), null()))?;
         }
         // SAFETY: plain structs, for which all-zero is valid.
-        let (mut view, mut slice, mut line): (nasoseg_segmentation_view, nasoseg_detection_slice, nasoseg_contour_line) =
-            unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
+        let (mut view, mut slice, mut line): (
+            nasoseg_segmentation_view,
+            nasoseg_detection_slice,
+            nasoseg_contour_line,
+        ) = unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
         view.struct_size = size_of::<nasoseg_segmentation_view>();
         slice.struct_size = size_of::<nasoseg_detection_slice>();
         line.struct_size = size_of::<nasoseg_contour_line>();
@@ -179,8 +212,13 @@ impl Engine {
             warnings: Vec::new(),
         };
         // SAFETY: live handles.
-        let (slices, lines, warnings) =
-            unsafe { (nasoseg_detection_slice_count(detection), nasoseg_contours_count(contours), nasoseg_study_warning_count(study)) };
+        let (slices, lines, warnings) = unsafe {
+            (
+                nasoseg_detection_slice_count(detection),
+                nasoseg_contours_count(contours),
+                nasoseg_study_warning_count(study),
+            )
+        };
         for at in 0..slices {
             call!(nasoseg_detection_get_slice(detection, at, &mut slice))?;
             outcome.boxes.push(slice.corners_mm);
@@ -194,8 +232,11 @@ impl Engine {
         }
         // SAFETY: live handles; a warning is lent by its study.
         unsafe {
-            outcome.warnings =
-                (0..warnings).map(|at| CStr::from_ptr(nasoseg_study_warning(study, at)).to_str().unwrap().to_owned()).collect();
+            outcome.warnings = (0..warnings)
+                .map(|at| {
+                    CStr::from_ptr(nasoseg_study_warning(study, at)).to_str().unwrap().to_owned()
+                })
+                .collect();
             nasoseg_contours_free(contours);
             nasoseg_segmentation_free(segmentation);
             nasoseg_detection_free(detection);

@@ -1,4 +1,5 @@
-//! DICOM in all 48 layouts: the 16 whose planes are axial give the same result; the 32 others are refused, and resliced when asked.
+//! DICOM in all 48 layouts: the 16 whose planes are axial give the same result; the 32 others are
+//! refused, and resliced when asked.
 
 use std::path::{Path, PathBuf};
 
@@ -33,7 +34,8 @@ pub fn write(dir: &Path, series: &[Series]) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     for (n, s) in series.iter().enumerate() {
         let (voxels, folder) = (dir.join(format!("{}.u16", s.name)), dir.join(&s.name));
-        let bytes: Vec<u8> = s.stored.voxels.iter().flat_map(|v| (*v as u16).to_le_bytes()).collect();
+        let bytes: Vec<u8> =
+            s.stored.voxels.iter().flat_map(|v| (*v as u16).to_le_bytes()).collect();
         std::fs::write(&voxels, bytes).unwrap();
         description.push(json!({
             "name": s.name, "number": n + 11, "folder": folder, "voxels": voxels, "size": s.stored.size, "affine": s.stored.affine,
@@ -51,7 +53,8 @@ pub fn series(folder: &Path) -> Volume {
     read(&[folder.to_owned()], &ReadOptions::default()).unwrap()
 }
 
-/// What planes_check.py needs to judge a structure set; `mask` is in the order of the volume that `images` make.
+/// What planes_check.py needs to judge a structure set; `mask` is in the order of the volume that
+/// `images` make.
 pub fn case(name: &str, rtstruct: &Path, images: &Path, mask: &[u8], judges: &[&str]) -> Value {
     let volume = series(images);
     let (grid, dicom) = (volume.grid(), volume.dicom().unwrap());
@@ -113,7 +116,8 @@ fn axial_planes(tilts: &[[f64; 3]]) {
         let mut worst = (0.0f64, 0.0f64);
         for (n, folder) in write(dir.path(), &all).iter().enumerate() {
             let rtstruct = dir.path().join(format!("{}.dcm", all[n].name));
-            let found = engine.run_and_write(&others, &Input::Path(folder), None, Some(&rtstruct)).unwrap();
+            let found =
+                engine.run_and_write(&others, &Input::Path(folder), None, Some(&rtstruct)).unwrap();
             let off = expected.must_be(&found, &format!("DICOM {}", all[n].name));
             worst = (worst.0.max(off.0), worst.1.max(off.1));
             // Every in-plane order once, and both directions of the slices.
@@ -122,11 +126,15 @@ fn axial_planes(tilts: &[[f64; 3]]) {
             }
         }
         judge(dir.path(), cases);
-        println!("{turns:?} DICOM, 16 layouts: probability within {:.1e}, contours within {:.1e} mm", worst.0, worst.1);
+        println!(
+            "{turns:?} DICOM, 16 layouts: probability within {:.1e}, contours within {:.1e} mm",
+            worst.0, worst.1
+        );
     }
 }
 
-/// Image Orientation (Patient) is in patient coordinates whatever the patient lies on: the word alone changes no bit.
+/// Image Orientation (Patient) is in patient coordinates whatever the patient lies on: the word
+/// alone changes no bit.
 #[test]
 fn the_patient_s_position_changes_nothing() {
     if !python() {
@@ -134,19 +142,25 @@ fn the_patient_s_position_changes_nothing() {
     }
     let (engine, others, dir) = (Engine::new(), others(), tempfile::tempdir().unwrap());
     let stored = t1c(OBLIQUE);
-    let all: Vec<Series> =
-        POSITIONS.iter().map(|p| Series { name: (*p).into(), stored: &stored, patient_position: p, sign: 1.0 }).collect();
+    let all: Vec<Series> = POSITIONS
+        .iter()
+        .map(|p| Series { name: (*p).into(), stored: &stored, patient_position: p, sign: 1.0 })
+        .collect();
     let mut first: Option<Outcome> = None;
     let mut cases = Vec::new();
     for (folder, position) in write(dir.path(), &all).iter().zip(POSITIONS) {
         let rtstruct = dir.path().join(format!("{position}.dcm"));
-        let found = engine.run_and_write(&others, &Input::Path(folder), None, Some(&rtstruct)).unwrap();
+        let found =
+            engine.run_and_write(&others, &Input::Path(folder), None, Some(&rtstruct)).unwrap();
         cases.push(case(position, &rtstruct, folder, &found.mask, &["plastimatch"]));
         match &first {
             None => first = Some(found),
             Some(first) => {
                 assert_eq!(first.grid, found.grid, "{position}");
-                assert!(first.probability == found.probability && first.mask == found.mask, "{position}");
+                assert!(
+                    first.probability == found.probability && first.mask == found.mask,
+                    "{position}"
+                );
                 assert!(first.rings == found.rings && first.boxes == found.boxes, "{position}");
             }
         }
@@ -178,9 +192,15 @@ fn other_planes(tilts: &[[f64; 3]], resliced: usize) {
         assert_eq!(layouts.len(), 32);
         let stored: Vec<Stored> = layouts.iter().map(|l| patient.turned(l)).collect();
         let all: Vec<Series> = (0..32)
-            .map(|n| Series { name: layouts[n].name(), stored: &stored[n], patient_position: POSITIONS[n % 8], sign: 1.0 })
+            .map(|n| Series {
+                name: layouts[n].name(),
+                stored: &stored[n],
+                patient_position: POSITIONS[n % 8],
+                sign: 1.0,
+            })
             .collect();
-        // One result for sagittal planes and one for coronal ones: contours lie on the original planes.
+        // One result for sagittal planes and one for coronal ones: contours lie on the original
+        // planes.
         let mut expected: [Option<Outcome>; 2] = [None, None];
         let mut cases = Vec::new();
         let mut worst = (0.0f64, 0.0f64);
@@ -190,19 +210,29 @@ fn other_planes(tilts: &[[f64; 3]], resliced: usize) {
             let (status, message) = engine.run(&others, &input, None).err().unwrap();
             assert_eq!(status, 4, "{name}");
             let word = ["sagittal", "coronal"][plane];
-            assert!(message.contains(word) && message.contains("--reslice axial"), "{name}: {message}");
+            assert!(
+                message.contains(word) && message.contains("--reslice axial"),
+                "{name}: {message}"
+            );
 
             if n % resliced != 0 {
                 continue;
             }
             let rtstruct = dir.path().join(format!("{name}.dcm"));
             let found = engine.run_and_write(&others, &input, Some(4.0), Some(&rtstruct)).unwrap();
-            assert!(found.warnings.iter().any(|w| w.contains("resampled to") && w.contains(word)), "{:?}", found.warnings);
+            assert!(
+                found.warnings.iter().any(|w| w.contains("resampled to") && w.contains(word)),
+                "{:?}",
+                found.warnings
+            );
             assert!(found.storage_slices.iter().all(|s| *s == usize::MAX));
             assert!(found.positions_mm.windows(2).all(|z| (z[1] - z[0] - 4.0).abs() < 1e-9));
             for (ring, slice) in found.rings.iter().zip(&found.ring_slices) {
                 let locator = found.grid.locator();
-                assert!(ring.iter().all(|p| (locator.index(*p)[2] - *slice as f64).abs() < 1e-6), "{name}: off its plane");
+                assert!(
+                    ring.iter().all(|p| (locator.index(*p)[2] - *slice as f64).abs() < 1e-6),
+                    "{name}: off its plane"
+                );
             }
             if n % 5 == 0 {
                 cases.push(case(name, &rtstruct, folder, &found.mask, &["plastimatch"]));
@@ -219,9 +249,17 @@ fn other_planes(tilts: &[[f64; 3]], resliced: usize) {
             }
         }
         judge(dir.path(), cases);
-        println!("{turns:?} DICOM, 32 layouts, resliced: probability within {:.1e}, contours within {:.1e} mm", worst.0, worst.1);
+        println!(
+            "{turns:?} DICOM, 32 layouts, resliced: probability within {:.1e}, contours within {:.1e} mm",
+            worst.0, worst.1
+        );
         let [sagittal, coronal] = expected.map(Option::unwrap);
         // The mask does not know how its planes were stored.
-        assert!((sagittal.volume_mm3 / coronal.volume_mm3 - 1.0).abs() < 1e-3, "{} {}", sagittal.volume_mm3, coronal.volume_mm3);
+        assert!(
+            (sagittal.volume_mm3 / coronal.volume_mm3 - 1.0).abs() < 1e-3,
+            "{} {}",
+            sagittal.volume_mm3,
+            coronal.volume_mm3
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! NIfTI and NRRD in all 48 layouts, and views of one buffer in memory; the files are written here, by hand.
+//! NIfTI and NRRD in all 48 layouts, and views of one buffer in memory; the files are written here,
+//! by hand.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -24,7 +25,9 @@ pub fn write_nifti(path: &Path, stored: &Stored, qform: bool) {
     let mut header = vec![0u8; 352];
     let mut put = |at: usize, raw: &[u8]| header[at..at + raw.len()].copy_from_slice(raw);
     put(0, &348i32.to_le_bytes());
-    for (n, v) in [3, stored.size[0], stored.size[1], stored.size[2], 1, 1, 1, 1].into_iter().enumerate() {
+    for (n, v) in
+        [3, stored.size[0], stored.size[1], stored.size[2], 1, 1, 1, 1].into_iter().enumerate()
+    {
         put(40 + 2 * n, &(v as i16).to_le_bytes());
     }
     put(70, &16i16.to_le_bytes());
@@ -38,7 +41,8 @@ pub fn write_nifti(path: &Path, stored: &Stored, qform: bool) {
     put(344, b"n+1\0");
     if qform {
         let mut m = [0, 1, 2].map(|r| [0, 1, 2].map(|c| affine[r][c] / length(c)));
-        let det = m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1]) - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
+        let det = m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
+            - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
             + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0]);
         m.iter_mut().for_each(|row| row[2] *= det.signum());
         put(76, &float(det.signum()));
@@ -60,7 +64,8 @@ pub fn write_nifti(path: &Path, stored: &Stored, qform: bool) {
     std::fs::write(path, header).unwrap();
 }
 
-/// (a, b, c, d) of a rotation: the eigenvector to the largest eigenvalue of its 4 x 4 matrix, by repeated multiplication.
+/// (a, b, c, d) of a rotation: the eigenvector to the largest eigenvalue of its 4 x 4 matrix, by
+/// repeated multiplication.
 fn quaternion(m: [[f64; 3]; 3]) -> [f64; 4] {
     let symmetric = [
         [m[0][0] + m[1][1] + m[2][2], m[2][1] - m[1][2], m[0][2] - m[2][0], m[1][0] - m[0][1]],
@@ -86,16 +91,24 @@ pub fn write_nrrd(path: &Path, stored: &Stored, right_anterior: bool) {
     };
     let vector = |c: usize| format!("({},{},{})", a[0][c], a[1][c], a[2][c]);
     let [ni, nj, nk] = stored.size;
-    let mut text = format!("NRRD0005\ntype: float\ndimension: 3\nspace: {space}\nsizes: {ni} {nj} {nk}\n");
-    write!(text, "space directions: {} {} {}\nkinds: domain domain domain\n", vector(0), vector(1), vector(2)).unwrap();
+    let mut text =
+        format!("NRRD0005\ntype: float\ndimension: 3\nspace: {space}\nsizes: {ni} {nj} {nk}\n");
+    write!(
+        text,
+        "space directions: {} {} {}\nkinds: domain domain domain\n",
+        vector(0),
+        vector(1),
+        vector(2)
+    )
+    .unwrap();
     write!(text, "endian: little\nencoding: raw\nspace origin: {}\n\n", vector(3)).unwrap();
     let mut file = text.into_bytes();
     file.extend(bytes(stored));
     std::fs::write(path, file).unwrap();
 }
 
-/// Every layout against the usual order; as a view of one buffer, as NIfTI and as NRRD, or as one of these in turn from `first` on. The worst of
-/// each is printed.
+/// Every layout against the usual order; as a view of one buffer, as NIfTI and as NRRD, or as one
+/// of these in turn from `first` on. The worst of each is printed.
 fn check(turns: [f64; 3], first: Option<usize>) {
     let engine = Engine::new();
     let (patient, others) = (t1c(turns), others());
@@ -108,18 +121,33 @@ fn check(turns: [f64; 3], first: Option<usize>) {
         let stored = patient.turned(layout);
         write_nifti(&nifti, &stored, n % 4 < 2);
         write_nrrd(&nrrd, &stored, n % 5 < 2);
-        let inputs = [Input::View(View::turned(&patient, layout, n % 2 == 0)), Input::Path(&nifti), Input::Path(&nrrd)];
-        for (kind, input) in inputs.iter().enumerate().filter(|(kind, _)| first.is_none_or(|first| (first + n) % 3 == *kind)) {
+        let inputs = [
+            Input::View(View::turned(&patient, layout, n % 2 == 0)),
+            Input::Path(&nifti),
+            Input::Path(&nrrd),
+        ];
+        for (kind, input) in inputs
+            .iter()
+            .enumerate()
+            .filter(|(kind, _)| first.is_none_or(|first| (first + n) % 3 == *kind))
+        {
             let found: Outcome = engine.run(&others, input, None).unwrap();
             let (name, runs, probability, contour) = &mut worst[kind];
             let name = format!("{name} {}", layout.name());
-            assert_eq!(found.grid.size(), stored.size, "{name}: the result lies in the input's own order");
+            assert_eq!(
+                found.grid.size(),
+                stored.size,
+                "{name}: the result lies in the input's own order"
+            );
             let off = expected.must_be(&found, &name);
-            (*runs, *probability, *contour) = (*runs + 1, probability.max(off.0), contour.max(off.1));
+            (*runs, *probability, *contour) =
+                (*runs + 1, probability.max(off.0), contour.max(off.1));
         }
     }
     for (name, runs, probability, contour) in worst {
-        println!("{turns:?} {name}, {runs} layouts: probability within {probability:.1e}, contours within {contour:.1e} mm");
+        println!(
+            "{turns:?} {name}, {runs} layouts: probability within {probability:.1e}, contours within {contour:.1e} mm"
+        );
     }
 }
 

@@ -15,7 +15,9 @@ use crate::layouts::{Affine, DOUBLE_OBLIQUE, Layout, Stored, affine, t1c};
 fn region(size: [usize; 3], affine: Affine, smooth: bool) -> Stored {
     let grid = Grid::from_affine(size, &affine).unwrap();
     let level = |[x, y, z]: [f64; 3]| {
-        let r = (((x - 4.0) / 31.0).powi(2) + ((y + 9.0) / 27.0).powi(2) + ((z - 2.0) / 17.0).powi(2)).sqrt();
+        let r =
+            (((x - 4.0) / 31.0).powi(2) + ((y + 9.0) / 27.0).powi(2) + ((z - 2.0) / 17.0).powi(2))
+                .sqrt();
         let hole = ((x - 8.0).powi(2) + (y + 7.0).powi(2) + (z - 3.0).powi(2)).sqrt() / 9.0;
         (1.3 - 0.8 * r).min(hole - 0.5).clamp(0.0, 1.0)
     };
@@ -28,7 +30,9 @@ fn region(size: [usize; 3], affine: Affine, smooth: bool) -> Stored {
 
 fn contour(mask: &Path, reference: &Path, out: &Path, more: &[&str]) -> Output {
     let [mask, reference, out] = [mask, reference, out].map(|p| p.display().to_string());
-    nasoseg(&[&["contour", "--mask", &mask, "--reference", &reference, "--out", &out], more].concat())
+    nasoseg(
+        &[&["contour", "--mask", &mask, "--reference", &reference, "--out", &out], more].concat(),
+    )
 }
 
 fn succeeded(output: &Output) {
@@ -51,11 +55,18 @@ fn planes() -> Planes {
     let dir = tempfile::tempdir().unwrap();
     let usual = t1c(DOUBLE_OBLIQUE);
     let flips = [false, false, true];
-    let layouts = [([0, 1, 2], [false; 3]), ([0, 2, 1], flips), ([1, 2, 0], flips), ([2, 1, 0], [true; 3])]
-        .map(|(axes, flips)| Layout { axes, flips });
+    let layouts =
+        [([0, 1, 2], [false; 3]), ([0, 2, 1], flips), ([1, 2, 0], flips), ([2, 1, 0], [true; 3])]
+            .map(|(axes, flips)| Layout { axes, flips });
     let stored = layouts.map(|l| usual.turned(&l));
-    let all: Vec<Series> =
-        (0..4).map(|n| Series { name: NAMES[n].into(), stored: &stored[n], patient_position: "HFS", sign: 1.0 }).collect();
+    let all: Vec<Series> = (0..4)
+        .map(|n| Series {
+            name: NAMES[n].into(),
+            stored: &stored[n],
+            patient_position: "HFS",
+            sign: 1.0,
+        })
+        .collect();
     let folders = write(dir.path(), &all);
     Planes { dir, folders }
 }
@@ -85,11 +96,20 @@ fn a_mask_on_any_plane_in_any_order() {
                 let rings = rings(out.path());
                 match &first {
                     None => {
-                        assert!(rings.as_array().unwrap().iter().any(|r| r["hole"] == true), "{name}");
+                        assert!(
+                            rings.as_array().unwrap().iter().any(|r| r["hole"] == true),
+                            "{name}"
+                        );
                         let kept = dir.path().join(format!("{name}.dcm"));
                         std::fs::rename(out.path().join("rtstruct.dcm"), &kept).unwrap();
                         let voxels: Vec<u8> = own.voxels.iter().map(|v| *v as u8).collect();
-                        cases.push(case(name, &kept, folder, &voxels, &["plastimatch", "dciodvfy"]));
+                        cases.push(case(
+                            name,
+                            &kept,
+                            folder,
+                            &voxels,
+                            &["plastimatch", "dciodvfy"],
+                        ));
                         first = Some(rings);
                     }
                     Some(first) => assert_eq!(first, &rings, "{name} {}", layout.name()),
@@ -127,19 +147,36 @@ fn a_mask_on_another_grid_is_refused_or_resampled() {
         assert!(words.iter().all(|w| message.contains(w)), "{message}");
         assert!(!out.join("rtstruct.dcm").exists());
     };
-    refused("aside.nii", &folders[0], &[], &["aside.nii: does not lie on the grid of series", "0.500 mm apart", "--resample"]);
-    refused("fine.nii", &folders[2], &[], &["90 x 84 x 31 voxels of 1.500 x 1.600 x 2.000 mm against 66 x 7 x 61 voxels"]);
+    refused(
+        "aside.nii",
+        &folders[0],
+        &[],
+        &["aside.nii: does not lie on the grid of series", "0.500 mm apart", "--resample"],
+    );
+    refused(
+        "fine.nii",
+        &folders[2],
+        &[],
+        &["90 x 84 x 31 voxels of 1.500 x 1.600 x 2.000 mm against 66 x 7 x 61 voxels"],
+    );
     refused("elsewhere.nii", &folders[0], &["--resample"], &["nothing of it lies on series"]);
 
     let mut cases = Vec::new();
     for (folder, name) in folders.iter().zip(NAMES) {
         let volume = series(folder);
         let grid = volume.grid();
-        for (file, more) in [("fine.nii", &["--resample"][..]), ("smooth.nii", &["--resample", "--threshold", "0.5"][..])] {
+        for (file, more) in [
+            ("fine.nii", &["--resample"][..]),
+            ("smooth.nii", &["--resample", "--threshold", "0.5"][..]),
+        ] {
             let out = tempfile::tempdir().unwrap();
             let output = contour(&path(file), folder, out.path(), more);
             succeeded(&output);
-            assert!(text(&output.stderr).contains("cm3 on its own grid"), "{}", text(&output.stderr));
+            assert!(
+                text(&output.stderr).contains("cm3 on its own grid"),
+                "{}",
+                text(&output.stderr)
+            );
             // The mask that a plain look-up of the file gives, here by hand.
             let stored = region(size, fine, file == "smooth.nii");
             let mask: Vec<u8> = by_hand(&stored, grid, file == "smooth.nii");
@@ -151,12 +188,17 @@ fn a_mask_on_another_grid_is_refused_or_resampled() {
     judge(dir.path(), cases);
 }
 
-/// Nearest voxel, or trilinear at 0.5, at the voxel centres of `grid`. `stored` is straight, and holds all of the region.
+/// Nearest voxel, or trilinear at 0.5, at the voxel centres of `grid`. `stored` is straight, and
+/// holds all of the region.
 fn by_hand(stored: &Stored, grid: &Grid, linear: bool) -> Vec<u8> {
     let a = stored.affine;
     let value = |at: [f64; 3]| {
         let inside = at.iter().zip(stored.size).all(|(v, n)| *v >= 0.0 && *v <= (n - 1) as f64);
-        if inside { f64::from(stored.voxels[[at[2] as usize, at[1] as usize, at[0] as usize]]) } else { 0.0 }
+        if inside {
+            f64::from(stored.voxels[[at[2] as usize, at[1] as usize, at[0] as usize]])
+        } else {
+            0.0
+        }
     };
     let (nk, nj, ni) = grid.shape();
     let mut out = Vec::new();
@@ -170,8 +212,15 @@ fn by_hand(stored: &Stored, grid: &Grid, linear: bool) -> Vec<u8> {
                     true => (0..8)
                         .map(|corner| {
                             let up = [0, 1, 2].map(|n| f64::from(corner >> n & 1));
-                            let weight: f64 =
-                                (0..3).map(|n| if up[n] > 0.0 { at[n] - at[n].floor() } else { 1.0 - (at[n] - at[n].floor()) }).product();
+                            let weight: f64 = (0..3)
+                                .map(|n| {
+                                    if up[n] > 0.0 {
+                                        at[n] - at[n].floor()
+                                    } else {
+                                        1.0 - (at[n] - at[n].floor())
+                                    }
+                                })
+                                .product();
                             weight * value(std::array::from_fn(|n| at[n].floor() + up[n]))
                         })
                         .sum(),

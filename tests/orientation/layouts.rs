@@ -1,7 +1,7 @@
 //! The patient and the ways in which it can be stored.
 
-use ndarray::Array3;
 use nasoseg::study::Grid;
+use ndarray::Array3;
 
 pub type Affine = [[f64; 4]; 4];
 
@@ -24,7 +24,9 @@ pub fn affine(size: [usize; 3], step: [f64; 3], turns: [f64; 3], centre: [f64; 3
         (m[a][a], m[p][p], m[q][q], m[p][q], m[q][p]) = (1.0, c, c, -s, s);
         m
     };
-    let times = |a: [[f64; 3]; 3], b: [[f64; 3]; 3]| [0, 1, 2].map(|r| [0, 1, 2].map(|c| (0..3).map(|n| a[r][n] * b[n][c]).sum::<f64>()));
+    let times = |a: [[f64; 3]; 3], b: [[f64; 3]; 3]| {
+        [0, 1, 2].map(|r| [0, 1, 2].map(|c| (0..3).map(|n| a[r][n] * b[n][c]).sum::<f64>()))
+    };
     let turn = times(about(2, z), times(about(1, y), about(0, x)));
     let mut out = [[0.0; 4]; 4];
     out[3][3] = 1.0;
@@ -106,7 +108,11 @@ impl Layout {
 
     pub fn all() -> Vec<Layout> {
         let axes = [[0, 1, 2], [1, 0, 2], [0, 2, 1], [2, 0, 1], [1, 2, 0], [2, 1, 0]];
-        axes.into_iter().flat_map(|axes| (0..8).map(move |n| Layout { axes, flips: [0, 1, 2].map(|s| n >> s & 1 == 1) })).collect()
+        axes.into_iter()
+            .flat_map(|axes| {
+                (0..8).map(move |n| Layout { axes, flips: [0, 1, 2].map(|s| n >> s & 1 == 1) })
+            })
+            .collect()
     }
 
     /// Whether the storage's slices are axial.
@@ -121,6 +127,10 @@ impl Layout {
     }
 
     pub fn name(&self) -> String {
-        self.axes.iter().zip(self.flips).map(|(a, f)| format!("{}{}", if f { "-" } else { "+" }, ["L", "P", "S"][*a])).collect()
+        self.axes
+            .iter()
+            .zip(self.flips)
+            .map(|(a, f)| format!("{}{}", if f { "-" } else { "+" }, ["L", "P", "S"][*a]))
+            .collect()
     }
 }

@@ -20,7 +20,8 @@ pub struct Outcome {
     pub warnings: Vec<String>,
 }
 
-/// Probabilities that lie nearer to the threshold may fall on either side: affines in float32 round.
+/// Probabilities that lie nearer to the threshold may fall on either side: affines in float32
+/// round.
 const UNDECIDED: f32 = 1e-4;
 
 impl Outcome {
@@ -29,7 +30,8 @@ impl Outcome {
         assert!(set > 100 && self.rings.len() > 2, "{set} voxels, {} rings", self.rings.len());
     }
 
-    /// The other is this one in another storage order. Gives how far probabilities and contours (mm) are apart.
+    /// The other is this one in another storage order. Gives how far probabilities and contours
+    /// (mm) are apart.
     pub fn must_be(&self, other: &Outcome, name: &str) -> (f64, f64) {
         assert_eq!(self.mask.len(), other.mask.len(), "{name}");
         let locator = self.grid.locator();
@@ -42,12 +44,16 @@ impl Outcome {
                 for i in 0..mi {
                     let index = locator.index(other.grid.point(i as f64, j as f64, k));
                     let near = index.map(f64::round);
-                    assert!(index.iter().zip(near).all(|(a, b)| (a - b).abs() < 2e-3), "{name}: voxel {i} {j} {k} lies at {index:?}");
+                    assert!(
+                        index.iter().zip(near).all(|(a, b)| (a - b).abs() < 2e-3),
+                        "{name}: voxel {i} {j} {k} lies at {index:?}"
+                    );
                     let at = near.map(|v| v as usize);
                     assert!(at[0] < ni && at[1] < nj && at[2] < nk, "{name}");
                     let (here, there) = ((at[2] * nj + at[1]) * ni + at[0], (k * mj + j) * mi + i);
                     seen[here] = true;
-                    probability = probability.max(f64::from((self.probability[here] - other.probability[there]).abs()));
+                    probability = probability
+                        .max(f64::from((self.probability[here] - other.probability[there]).abs()));
                     let decided = (self.probability[here] - self.threshold).abs() >= UNDECIDED;
                     different += usize::from(decided && self.mask[here] != other.mask[there]);
                 }
@@ -71,7 +77,8 @@ impl Outcome {
 pub fn apart(from: &[Vec<Point>], to: &[Vec<Point>]) -> f64 {
     let sub = |a: Point, b: Point| [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
     let dot = |a: Point, b: Point| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-    let lines: Vec<(Point, Point)> = to.iter().flat_map(|r| (0..r.len()).map(|n| (r[n], r[(n + 1) % r.len()]))).collect();
+    let lines: Vec<(Point, Point)> =
+        to.iter().flat_map(|r| (0..r.len()).map(|n| (r[n], r[(n + 1) % r.len()]))).collect();
     let distance = |p: &Point| {
         let to_line = |(a, b): &(Point, Point)| {
             let (along, away) = (sub(*b, *a), sub(*p, *a));

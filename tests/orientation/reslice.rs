@@ -1,4 +1,5 @@
-//! `--reslice axial` on the command line: what is written, what it says, and that a detection comes back.
+//! `--reslice axial` on the command line: what is written, what it says, and that a detection comes
+//! back.
 
 use std::path::Path;
 use std::process::Output;
@@ -28,7 +29,8 @@ impl Study {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let stored = t1c(DOUBLE_OBLIQUE).turned(&SAGITTAL);
-        let series = Series { name: "sagittal".into(), stored: &stored, patient_position: "HFS", sign: 1.0 };
+        let series =
+            Series { name: "sagittal".into(), stored: &stored, patient_position: "HFS", sign: 1.0 };
         let t1c = write(dir.path(), &[series])[0].display().to_string();
         for (stored, name) in others().iter().zip(["t1.nii", "t2.nii"]) {
             write_nifti(&dir.path().join(name), stored, false);
@@ -38,8 +40,11 @@ impl Study {
 
     fn call(&self, command: &str, t1c: &str, out: &Path, more: &[&str]) -> Output {
         let [t1, t2, out, bundle] =
-            [&self.dir.path().join("t1.nii"), &self.dir.path().join("t2.nii"), out, &micro()].map(|p| p.display().to_string());
-        let mut arguments = vec![command, "--t1", &t1, "--t1c", t1c, "--t2", &t2, "--bundle", &bundle, "--out", &out];
+            [&self.dir.path().join("t1.nii"), &self.dir.path().join("t2.nii"), out, &micro()]
+                .map(|p| p.display().to_string());
+        let mut arguments = vec![
+            command, "--t1", &t1, "--t1c", t1c, "--t2", &t2, "--bundle", &bundle, "--out", &out,
+        ];
         if command != "prepare" {
             arguments.extend(["--device", "cpu"]);
         }
@@ -65,39 +70,98 @@ fn a_sagittal_series_through_the_program() {
     }
     let study = Study::new();
     let out = study.dir.path().join("out");
-    refused(&study.call("run", &study.t1c, &out, &[]), 4, &["T1C was acquired sagittal", "--reslice axial"]);
-    refused(&study.call("run", &study.t1c, &out, &["--reslice", "coronal"]), 2, &["axial or axial:MM was expected"]);
-    refused(&study.call("run", &study.t1c, &out, &["--reslice", "axial:20"]), 2, &["from 0.5 to 10 mm"]);
+    refused(
+        &study.call("run", &study.t1c, &out, &[]),
+        4,
+        &["T1C was acquired sagittal", "--reslice axial"],
+    );
+    refused(
+        &study.call("run", &study.t1c, &out, &["--reslice", "coronal"]),
+        2,
+        &["axial or axial:MM was expected"],
+    );
+    refused(
+        &study.call("run", &study.t1c, &out, &["--reslice", "axial:20"]),
+        2,
+        &["from 0.5 to 10 mm"],
+    );
 
     let said = succeeded(&study.call("run", &study.t1c, &out, &["--reslice", "axial:4"]));
-    assert!(said.contains("T1C's slices are sagittal (turned by 15 degrees)") && said.contains("axial slices 4 mm apart"), "{said}");
+    assert!(
+        said.contains("T1C's slices are sagittal (turned by 15 degrees)")
+            && said.contains("axial slices 4 mm apart"),
+        "{said}"
+    );
     let (record, detection) = (json(&out.join("run.json")), json(&out.join("detection.json")));
     assert_eq!(record["not_written"], serde_json::json!([]));
     assert_eq!(record["options"]["reslice"], "axial:4");
     assert_eq!(record["resliced"]["from"], "sagittal");
     assert_eq!(record["resliced"], detection["resliced"]);
-    assert!(record["warnings"].as_array().unwrap().iter().any(|w| w.as_str().unwrap().contains("brought back onto the original slices")));
+    assert!(
+        record["warnings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|w| w.as_str().unwrap().contains("brought back onto the original slices"))
+    );
     let slices = record["slices"].as_array().unwrap();
     assert_eq!(slices.len() as u64, record["resliced"]["size"][2].as_u64().unwrap());
     assert!(slices.iter().all(|s| s["storage_slice"].is_null() && s["sop_instance_uid"].is_null()));
-    assert!(slices.windows(2).all(|s| (s[1]["position_mm"].as_f64().unwrap() - s[0]["position_mm"].as_f64().unwrap() - 4.0).abs() < 1e-9));
+    assert!(slices.windows(2).all(|s| {
+        (s[1]["position_mm"].as_f64().unwrap() - s[0]["position_mm"].as_f64().unwrap() - 4.0).abs()
+            < 1e-9
+    }));
     // Results lie on T1C's own voxels.
     let own = read(&[study.t1c.clone().into()], &ReadOptions::default()).unwrap();
     for name in ["mask.nii.gz", "probability.nii.gz"] {
-        assert!(read(&[out.join(name)], &ReadOptions::default()).unwrap().grid().corner_distance(own.grid()) < 1e-3, "{name}");
+        assert!(
+            read(&[out.join(name)], &ReadOptions::default())
+                .unwrap()
+                .grid()
+                .corner_distance(own.grid())
+                < 1e-3,
+            "{name}"
+        );
     }
     assert!(out.join("rtstruct.dcm").exists() && out.join("preview.png").exists());
-    assert_eq!(json(&out.join("contours.json"))["grid"]["size"], serde_json::json!(own.grid().size()));
+    assert_eq!(
+        json(&out.join("contours.json"))["grid"]["size"],
+        serde_json::json!(own.grid().size())
+    );
 
     // A detection comes back to the same slices only.
     let file = out.join("detection.json").display().to_string();
     let again = study.dir.path().join("again");
-    refused(&study.call("segment", &study.t1c, &again, &["--detection", &file]), 4, &["--reslice axial"]);
-    let other = study.call("segment", &study.t1c, &again, &["--detection", &file, "--reslice", "axial:5"]);
-    refused(&other, 2, &["axial slices 4 mm apart, this study's on", "axial slices 5 mm apart", "--reslice as it was used then"]);
-    succeeded(&study.call("segment", &study.t1c, &again, &["--detection", &file, "--reslice", "axial:4"]));
-    for name in ["mask.nii.gz", "probability.nii.gz", "contours.json", "detection.json", "preview.png"] {
-        assert_eq!(std::fs::read(out.join(name)).unwrap(), std::fs::read(again.join(name)).unwrap(), "{name}");
+    refused(
+        &study.call("segment", &study.t1c, &again, &["--detection", &file]),
+        4,
+        &["--reslice axial"],
+    );
+    let other =
+        study.call("segment", &study.t1c, &again, &["--detection", &file, "--reslice", "axial:5"]);
+    refused(
+        &other,
+        2,
+        &[
+            "axial slices 4 mm apart, this study's on",
+            "axial slices 5 mm apart",
+            "--reslice as it was used then",
+        ],
+    );
+    succeeded(&study.call(
+        "segment",
+        &study.t1c,
+        &again,
+        &["--detection", &file, "--reslice", "axial:4"],
+    ));
+    for name in
+        ["mask.nii.gz", "probability.nii.gz", "contours.json", "detection.json", "preview.png"]
+    {
+        assert_eq!(
+            std::fs::read(out.join(name)).unwrap(),
+            std::fs::read(again.join(name)).unwrap(),
+            "{name}"
+        );
     }
     // An edited box is one of the axial slices'.
     let mut edited = detection.clone();
@@ -105,7 +169,12 @@ fn a_sagittal_series_through_the_program() {
     let nothing = study.dir.path().join("edited.json");
     std::fs::write(&nothing, edited.to_string()).unwrap();
     let cleared = study.dir.path().join("cleared");
-    succeeded(&study.call("segment", &study.t1c, &cleared, &["--detection", &nothing.display().to_string(), "--reslice", "axial:4"]));
+    succeeded(&study.call(
+        "segment",
+        &study.t1c,
+        &cleared,
+        &["--detection", &nothing.display().to_string(), "--reslice", "axial:4"],
+    ));
     assert_eq!(json(&cleared.join("run.json"))["volume_mm3"], 0.0);
 
     let npz = study.dir.path().join("slices.npz");
@@ -115,7 +184,8 @@ fn a_sagittal_series_through_the_program() {
     assert!(storage.len() == slices.len() && storage.iter().all(|s| *s == -1));
 }
 
-/// NIfTI and NRRD take the nearest axis; asked for, they are resliced like DICOM, to the same result.
+/// NIfTI and NRRD take the nearest axis; asked for, they are resliced like DICOM, to the same
+/// result.
 #[test]
 fn files_are_resliced_like_dicom_when_asked() {
     let (engine, others, dir) = (Engine::new(), others(), tempfile::tempdir().unwrap());
@@ -137,12 +207,19 @@ fn files_are_resliced_like_dicom_when_asked() {
     }
     let expected = expected.unwrap();
     expected.must_be_worth_comparing();
-    // The nearest axes and the resliced axial ones see one lesion, the one on slices 6 mm apart and tilted, the other 3 mm and straight.
+    // The nearest axes and the resliced axial ones see one lesion, the one on slices 6 mm apart and
+    // tilted, the other 3 mm and straight.
     let nearest = engine.run(&others, &Input::Path(&nifti), None).unwrap();
-    assert!((nearest.volume_mm3 / expected.volume_mm3 - 1.0).abs() < 0.35, "{} {}", nearest.volume_mm3, expected.volume_mm3);
+    assert!(
+        (nearest.volume_mm3 / expected.volume_mm3 - 1.0).abs() < 0.35,
+        "{} {}",
+        nearest.volume_mm3,
+        expected.volume_mm3
+    );
     if python() {
         let stored = usual.turned(&SAGITTAL);
-        let series = Series { name: "sagittal".into(), stored: &stored, patient_position: "HFS", sign: 1.0 };
+        let series =
+            Series { name: "sagittal".into(), stored: &stored, patient_position: "HFS", sign: 1.0 };
         let folder = &write(dir.path(), &[series])[0];
         let found = engine.run(&others, &Input::Path(folder), Some(3.0)).unwrap();
         expected.must_be(&found, "DICOM");
@@ -166,8 +243,15 @@ fn what_is_said_of_a_tilt() {
     };
     assert!(run(14.0, None).warnings.iter().all(|w| !w.contains("degrees")));
     let told = run(23.0, None).warnings;
-    assert!(told[0].contains("up to 23 degrees") && told[0].contains("--reslice axial"), "{told:?}");
+    assert!(
+        told[0].contains("up to 23 degrees") && told[0].contains("--reslice axial"),
+        "{told:?}"
+    );
     let (plain, asked) = (run(0.5, None), run(0.5, Some(3.0)));
-    assert!(asked.warnings[0].contains("axial to within 0.5 degrees: nothing was resampled"), "{:?}", asked.warnings);
+    assert!(
+        asked.warnings[0].contains("axial to within 0.5 degrees: nothing was resampled"),
+        "{:?}",
+        asked.warnings
+    );
     assert!(plain.probability == asked.probability && plain.rings == asked.rings);
 }

@@ -1,4 +1,5 @@
-//! DICOM series for the structure set tests: small ones written here, real ones read by their headers alone; regions to draw on them.
+//! DICOM series for the structure set tests: small ones written here, real ones read by their
+//! headers alone; regions to draw on them.
 #![allow(dead_code)]
 
 use std::path::Path;
@@ -7,8 +8,8 @@ use dicom_core::value::PrimitiveValue;
 use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject, OpenFileOptions};
-use ndarray::Array3;
 use nasoseg::study::{DicomSeries, DicomSlice, Grid, Source, Volume};
+use ndarray::Array3;
 
 /// A series to write.
 pub struct Layout {
@@ -25,7 +26,9 @@ pub struct Layout {
 impl Layout {
     /// Evenly spaced, as readers that know one spacing want it.
     pub fn even() -> Self {
-        let position = |k: usize| ["-20.125".into(), "-31.5".into(), format!("{:.3}", -30.031 + 6.125 * k as f64)];
+        let position = |k: usize| {
+            ["-20.125".into(), "-31.5".into(), format!("{:.3}", -30.031 + 6.125 * k as f64)]
+        };
         Layout { positions: (0..6).map(position).collect(), ..Self::axial() }
     }
 
@@ -36,7 +39,10 @@ impl Layout {
             size: [52, 44, 6],
             spacing: [0.75, 0.9],
             orientation: ["1", "0", "0", "0", "1", "0"],
-            positions: heights.iter().map(|z| ["-20.125".into(), "-31.5".into(), z.to_string()]).collect(),
+            positions: heights
+                .iter()
+                .map(|z| ["-20.125".into(), "-31.5".into(), z.to_string()])
+                .collect(),
             character_set: "ISO_IR 192".into(),
             patient_name: "Müller^Jürgen".as_bytes().to_vec(),
             syntax: uids::EXPLICIT_VR_LITTLE_ENDIAN.into(),
@@ -48,8 +54,16 @@ impl Layout {
         let orientation = ["0.990268", "0.139173", "0", "-0.133092", "0.946998", "0.292372"];
         let [a, b, c, d, e, f] = orientation.map(|v| v.parse::<f64>().unwrap());
         let normal = [b * f - c * e, c * d - a * f, a * e - b * d];
-        let position = |k: usize| [0, 1, 2].map(|n| format!("{:.6}", [-40.1, 12.7, 5.3][n] + normal[n] * 5.5 * k as f64));
-        Layout { orientation, positions: (0..6).map(position).collect(), size: [49, 57, 6], spacing: [0.6836, 0.6836], ..Self::axial() }
+        let position = |k: usize| {
+            [0, 1, 2].map(|n| format!("{:.6}", [-40.1, 12.7, 5.3][n] + normal[n] * 5.5 * k as f64))
+        };
+        Layout {
+            orientation,
+            positions: (0..6).map(position).collect(),
+            size: [49, 57, 6],
+            spacing: [0.6836, 0.6836],
+            ..Self::axial()
+        }
     }
 }
 
@@ -61,7 +75,13 @@ fn volume(series: DicomSeries, columns: usize, rows: usize, spacing: [f64; 2]) -
     let [a, b, c, d, e, f] = numbers(&series.slices[0].orientation);
     let origins: Vec<_> = series.slices.iter().map(|s| numbers(&s.position)).collect();
     let size = [columns, rows, origins.len()];
-    let grid = Grid::new(size, [a, b, c].map(|v| v * spacing[0]), [d, e, f].map(|v| v * spacing[1]), origins).unwrap();
+    let grid = Grid::new(
+        size,
+        [a, b, c].map(|v| v * spacing[0]),
+        [d, e, f].map(|v| v * spacing[1]),
+        origins,
+    )
+    .unwrap();
     let voxels = Array3::from_shape_fn(grid.shape(), |(k, j, i)| (k + j + i) as f32);
     Volume::new(voxels, grid, Source::Dicom(Box::new(series)), "series").unwrap()
 }
@@ -128,14 +148,23 @@ pub fn write_series(folder: &Path, layout: &Layout) -> Volume {
         let mut raw = |tag: Tag, vr: VR, bytes: &[u8]| {
             image.put(DataElement::new(tag, vr, PrimitiveValue::U8(bytes.into())));
         };
-        let padded: Vec<u8> = layout.patient_name.iter().copied().chain(std::iter::repeat_n(b' ', layout.patient_name.len() % 2)).collect();
+        let padded: Vec<u8> = layout
+            .patient_name
+            .iter()
+            .copied()
+            .chain(std::iter::repeat_n(b' ', layout.patient_name.len() % 2))
+            .collect();
         raw(tags::PATIENT_NAME, VR::PN, &padded);
         let mut set = layout.character_set.clone().into_bytes();
         set.resize(set.len().next_multiple_of(2), b' ');
         raw(tags::SPECIFIC_CHARACTER_SET, VR::CS, &set);
         // Nested sequences before the copied elements, of undefined length.
         let mut inner = InMemDicomObject::new_empty();
-        inner.put(DataElement::new(tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, PrimitiveValue::from("1.2.3.4")));
+        inner.put(DataElement::new(
+            tags::REFERENCED_SOP_INSTANCE_UID,
+            VR::UI,
+            PrimitiveValue::from("1.2.3.4"),
+        ));
         let inner = dicom_core::value::DataSetSequence::from(vec![inner]);
         let mut outer = InMemDicomObject::new_empty();
         outer.put(DataElement::new(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, VR::SQ, inner));
@@ -212,7 +241,9 @@ pub fn read_series(folder: &Path) -> Volume {
             orientation: texts(&object, tags::IMAGE_ORIENTATION_PATIENT),
         });
         let spacing: [String; 2] = texts(&object, tags::PIXEL_SPACING);
-        found.get_or_insert_with(|| (described(&object, &path), image_size(&object), numbers(&spacing)));
+        found.get_or_insert_with(|| {
+            (described(&object, &path), image_size(&object), numbers(&spacing))
+        });
     }
     slices.sort_by(|a, b| along_normal(a).total_cmp(&along_normal(b)));
     let (series, (columns, rows), [down, across]) = found.unwrap();
@@ -224,11 +255,14 @@ pub fn read_multiframe(folder: &Path) -> Volume {
     let path = &files(folder)[0];
     let object = OpenFileOptions::new().read_until(tags::PIXEL_DATA).open_file(path).unwrap();
     let group = |frame: usize, tag: Tag| {
-        let item = |sequence: Tag, n: usize| object.element(sequence).ok().and_then(|e| e.items()?.get(n).cloned());
+        let item = |sequence: Tag, n: usize| {
+            object.element(sequence).ok().and_then(|e| e.items()?.get(n).cloned())
+        };
         let own = item(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, frame)
             .and_then(|i| i.element(tag).ok().and_then(|e| e.items()?.first().cloned()));
         own.or_else(|| {
-            item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, 0).and_then(|i| i.element(tag).ok().and_then(|e| e.items()?.first().cloned()))
+            item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, 0)
+                .and_then(|i| i.element(tag).ok().and_then(|e| e.items()?.first().cloned()))
         })
         .unwrap()
     };
@@ -238,19 +272,27 @@ pub fn read_multiframe(folder: &Path) -> Volume {
             path: path.clone(),
             sop_instance_uid: one(&object, tags::SOP_INSTANCE_UID),
             frame: Some(frame as u32 + 1),
-            position: texts(&group(frame, tags::PLANE_POSITION_SEQUENCE), tags::IMAGE_POSITION_PATIENT),
-            orientation: texts(&group(frame, tags::PLANE_ORIENTATION_SEQUENCE), tags::IMAGE_ORIENTATION_PATIENT),
+            position: texts(
+                &group(frame, tags::PLANE_POSITION_SEQUENCE),
+                tags::IMAGE_POSITION_PATIENT,
+            ),
+            orientation: texts(
+                &group(frame, tags::PLANE_ORIENTATION_SEQUENCE),
+                tags::IMAGE_ORIENTATION_PATIENT,
+            ),
         })
         .collect();
     slices.sort_by(|a, b| along_normal(a).total_cmp(&along_normal(b)));
     // One stack: the first frame of every position.
     slices.dedup_by(|a, b| (along_normal(a) - along_normal(b)).abs() < 1e-3);
-    let [down, across] = numbers(&texts(&group(0, tags::PIXEL_MEASURES_SEQUENCE), tags::PIXEL_SPACING));
+    let [down, across] =
+        numbers(&texts(&group(0, tags::PIXEL_MEASURES_SEQUENCE), tags::PIXEL_SPACING));
     let (columns, rows) = image_size(&object);
     volume(DicomSeries { slices, ..described(&object, path) }, columns, rows, [across, down])
 }
 
-/// Blobs with holes and islands, corner touches and single voxels on eight slices at most; slice 0 and the last stay empty.
+/// Blobs with holes and islands, corner touches and single voxels on eight slices at most; slice 0
+/// and the last stay empty.
 pub fn probability(shape: (usize, usize, usize)) -> Array3<f32> {
     let (nk, nj, ni) = shape;
     let drawn = (nk / 2).max(5) - 4..nk / 2 + 4;

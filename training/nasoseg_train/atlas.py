@@ -1,7 +1,9 @@
-"""A training set's target boxes in, the atlas box out: detector kind `fixed` (docs/bundle.md; paper 5, Lin 2019).
+"""A training set's target boxes in, the atlas box out: detector kind `fixed` (docs/bundle.md; paper
+5, Lin 2019).
 
-Lin et al. cut the patch around the tumour by an atlas (Sims 2009). Here the atlas is what it comes to where heads lie alike:
-one box in mm about the slice's centre, large enough for nearly every tumour of the training set.
+Lin et al. cut the patch around the tumour by an atlas (Sims 2009). Here the atlas is what it comes
+to where heads lie alike: one box in mm about the slice's centre, large enough for nearly every
+tumour of the training set.
 """
 
 from __future__ import annotations
@@ -18,12 +20,17 @@ from .presets import InputConfig
 
 Array = np.ndarray
 
-# The size of a voxel of the prepared slices, mm: between slices, between the grid's rows, between its columns.
+# The size of a voxel of the prepared slices, mm: between slices, between the grid's rows, between
+# its columns.
 GridMm = tuple[float, float, float]
 
 
-def grid_mm(shape: tuple[int, int], spacing_mm: tuple[float, float, float], config: InputConfig) -> GridMm:
-    """A volume's (rows, columns) and spacing (k, j, i) in mm -> the size of a voxel of its prepared slices."""
+def grid_mm(
+    shape: tuple[int, int], spacing_mm: tuple[float, float, float], config: InputConfig
+) -> GridMm:
+    """A volume's (rows, columns) and spacing (k, j, i) in mm -> the size of a voxel of its prepared
+    slices.
+    """
     scale = SliceGrid.fit(shape, spacing_mm[1:], config).scale
     return spacing_mm[0], spacing_mm[1] / scale[1], spacing_mm[2] / scale[0]
 
@@ -41,9 +48,13 @@ class FixedBox:
 
 
 def boxes_in_mm(data: SliceSet, voxel_mm: Mapping[int, GridMm]) -> Array:
-    """The target boxes of all tumour slices [n, 4], mm about the slice's centre; `voxel_mm` says each patient's."""
+    """The target boxes of all tumour slices [n, 4], mm about the slice's centre; `voxel_mm` says
+    each patient's.
+    """
     rows = np.flatnonzero(data.tumour)
-    pixel = np.array([[voxel_mm[int(p)][2], voxel_mm[int(p)][1]] * 2 for p in data.patient[rows]]).reshape(-1, 4)
+    pixel = np.array(
+        [[voxel_mm[int(p)][2], voxel_mm[int(p)][1]] * 2 for p in data.patient[rows]]
+    ).reshape(-1, 4)
     return (data.target[rows] - data.grid / 2) * pixel
 
 

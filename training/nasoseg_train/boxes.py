@@ -1,8 +1,9 @@
 """Boxes and actions in, boxes out: the agent's moves and the overlap of two boxes.
 
-A box is (x0, y0, x1, y1) in pixel edges of the bundle's grid: index i is the centre of pixel i, its edges are
-i and i + 1. x runs along columns, y along rows. Everything here is float64 numpy, over the last axis of any batch
-shape, because that is how the runtime does it; boxes are cast to float32 once, for the graph.
+A box is (x0, y0, x1, y1) in pixel edges of the bundle's grid: index i is the centre of pixel i, its
+edges are i and i + 1. x runs along columns, y along rows. Everything here is float64 numpy, over
+the last axis of any batch shape, because that is how the runtime does it; boxes are cast to float32
+once, for the graph.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ class Action:
         return "shift" if x1 - x0 == 1.0 and y1 - y0 == 1.0 else "zoom"
 
 
-# Paper 3.1.1: six zooms to 3/4, four shifts by 1/4, stop. Corner zooms keep that corner; the last two zooms shorten one
-# side about the centre.
+# Paper 3.1.1: six zooms to 3/4, four shifts by 1/4, stop. Corner zooms keep that corner; the last
+# two zooms shorten one side about the centre.
 ACTIONS: tuple[Action, ...] = (
     Action("zoom top left", (0.0, 0.0, 0.75, 0.75)),
     Action("zoom top right", (0.25, 0.0, 1.0, 0.75)),
@@ -62,8 +63,8 @@ def initial_box(grid: int, share: float = 0.42) -> Array:
 def clip_boxes(boxes: Array, grid: float, min_side: float) -> Array:
     """Bring boxes [..., 4] back inside the grid without squashing them.
 
-    In this order: a side shorter than `min_side` grows to it about its centre; a side longer than the grid becomes the
-    grid; the box is translated back inside.
+    In this order: a side shorter than `min_side` grows to it about its centre; a side longer than
+    the grid becomes the grid; the box is translated back inside.
     """
     out = np.array(boxes, dtype=np.float64)
     for low, high in ((0, 2), (1, 3)):
@@ -80,7 +81,9 @@ def clip_boxes(boxes: Array, grid: float, min_side: float) -> Array:
     return out
 
 
-def apply_actions(boxes: Array, actions: Array, grid: float, min_side: float, table: Array = ACTION_BOXES) -> Array:
+def apply_actions(
+    boxes: Array, actions: Array, grid: float, min_side: float, table: Array = ACTION_BOXES
+) -> Array:
     """Boxes [N, 4] after one action each [N]; the terminal action leaves a box as it is."""
     boxes = np.asarray(boxes, dtype=np.float64)
     t = table[actions]
@@ -103,12 +106,17 @@ def apply_all_actions(boxes: Array, grid: float, min_side: float) -> Array:
     """Boxes [N, 4] after every action: [N, A, 4]."""
     n = len(boxes)
     return apply_actions(
-        np.repeat(boxes[:, None], N_ACTIONS, axis=1), np.tile(np.arange(N_ACTIONS), (n, 1)), grid, min_side
+        np.repeat(boxes[:, None], N_ACTIONS, axis=1),
+        np.tile(np.arange(N_ACTIONS), (n, 1)),
+        grid,
+        min_side,
     )
 
 
 def enlarge(boxes: Array, factor: float, grid: float) -> Array:
-    """Each side times `factor` about the centre, capped at the grid, translated inside (paper 4.2.3)."""
+    """Each side times `factor` about the centre, capped at the grid, translated inside (paper
+    4.2.3).
+    """
     boxes = np.asarray(boxes, dtype=np.float64)
     centre = (boxes[..., :2] + boxes[..., 2:]) / 2
     half = np.minimum((boxes[..., 2:] - boxes[..., :2]) * factor, grid) / 2

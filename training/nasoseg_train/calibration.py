@@ -1,11 +1,12 @@
 """A trained agent and validation slices in, the same agent with two corrected biases out.
 
-Q values of a network are off by more than the margin between stopping and going on: an agent that thinks too little of
-stopping zooms until a part of the tumour is outside. Two numbers are added to the Q head's biases, one to the terminal
-action and one to the six zooms, and chosen on validation slices. The head stays one fully connected layer.
+Q values of a network are off by more than the margin between stopping and going on: an agent that
+thinks too little of stopping zooms until a part of the tumour is outside. Two numbers are added to
+the Q head's biases, one to the terminal action and one to the six zooms, and chosen on validation
+slices. The head stays one fully connected layer.
 
-The choice maximises the share of rewarded stops plus recall, each up to what is asked of it, and asks for an IoU of at
-least `IOU` where that can be had.
+The choice maximises the share of rewarded stops plus recall, each up to what is asked of it, and
+asks for an IoU of at least `IOU` where that can be had.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class CachedAgent:
     """Greedy walks on fixed slices under many biases; local features are kept by (slice, box)."""
 
     @torch.no_grad()
-    def __init__(self, net: QNetwork, data: SliceSet, slices: Array, preset: Preset, chunk: int = 64) -> None:
+    def __init__(
+        self, net: QNetwork, data: SliceSet, slices: Array, preset: Preset, chunk: int = 64
+    ) -> None:
         self.net, self.data, self.slices, self.preset = net.eval(), data, slices, preset
         self.kept: dict[tuple, torch.Tensor] = {}
         self.global_ = torch.cat([
@@ -67,7 +70,12 @@ class CachedAgent:
                 for i, f in zip(part, self._features(self.slices[rows[part]], boxes[rows[part]])):
                     self.kept[keys[i]] = f
             local = torch.stack([self.kept[key] for key in keys])
-            q = self.net.head(self.global_[rows], local, self.net.encode_history(torch.from_numpy(past[rows]))) + bias
+            q = (
+                self.net.head(
+                    self.global_[rows], local, self.net.encode_history(torch.from_numpy(past[rows]))
+                )
+                + bias
+            )
             actions = q.argmax(1).numpy()
             boxes[rows] = bx.apply_actions(boxes[rows], actions, self.data.grid, p.min_side)
             past[rows] = np.concatenate([actions[:, None], past[rows, :-1]], axis=1)
@@ -77,7 +85,9 @@ class CachedAgent:
 
 
 def calibrate(net: QNetwork, data: SliceSet, slices: Array, preset: Preset) -> dict[str, float]:
-    """Choose the two biases, add them to the head in place, and return them with their validation figures."""
+    """Choose the two biases, add them to the head in place, and return them with their validation
+    figures.
+    """
     agent = CachedAgent(net, data, slices, preset)
     tumour, target = data.tumour[slices], data.target[slices]
     table = []
@@ -91,7 +101,11 @@ def calibrate(net: QNetwork, data: SliceSet, slices: Array, preset: Preset) -> d
             "rewarded": float((stopped[tumour] & good_stop(b, g, preset.thresholds)).mean()), "steps": float(steps[tumour].mean()),
             "tumour_free_stopped": float(stopped[~tumour].mean()) if (~tumour).any() else 1.0,
         }  # fmt: skip
-        row["score"] = min(row["rewarded"], 0.9) + 2 * min(row["recall"], 0.95) - 4 * max(IOU - row["iou"], 0.0)
+        row["score"] = (
+            min(row["rewarded"], 0.9)
+            + 2 * min(row["recall"], 0.95)
+            - 4 * max(IOU - row["iou"], 0.0)
+        )
         table.append(row)
     best = max(table, key=lambda row: row["score"])
     with torch.no_grad():

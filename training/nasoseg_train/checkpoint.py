@@ -1,8 +1,10 @@
-"""States of a run in, files out, and back: written beside and renamed, refused by name where they do not fit.
+"""States of a run in, files out, and back: written beside and renamed, refused by name where they
+do not fit.
 
-A best checkpoint holds a network, its preset, seed and validation figures; it is NAME_best.pt while its stage is at work and
-NAME.pt when that is over, so that nobody goes on from half a training. A `_last.pt` holds whatever the loop needs to go
-on as if it had never stopped: networks, optimiser, random states, queue, experience pool, log.
+A best checkpoint holds a network, its preset, seed and validation figures; it is NAME_best.pt while
+its stage is at work and NAME.pt when that is over, so that nobody goes on from half a training. A
+`_last.pt` holds whatever the loop needs to go on as if it had never stopped: networks, optimiser,
+random states, queue, experience pool, log.
 """
 
 from __future__ import annotations
@@ -31,11 +33,15 @@ def read(path: Path, **expected: Any) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
-        raise SystemExit(f"{path}: not a checkpoint that can be read ({error}); remove it to start anew") from error
+        raise SystemExit(
+            f"{path}: not a checkpoint that can be read ({error}); remove it to start anew"
+        ) from error
     for key, want in expected.items():
         if state.get(key) != want:
             where = difference(state.get(key), want, key)
-            raise SystemExit(f"{path}: was made otherwise: {where}. Go on as it was begun, or start in an empty folder")
+            raise SystemExit(
+                f"{path}: was made otherwise: {where}. Go on as it was begun, or start in an empty folder"
+            )
     return state
 
 
@@ -45,7 +51,9 @@ def best_path(out: Path, name: str) -> Path:
 
 
 def begin(out: Path, name: str) -> None:
-    """A stage begins from nothing: what an earlier training of it left must not be taken for its own, nor be lost."""
+    """A stage begins from nothing: what an earlier training of it left must not be taken for its
+    own, nor be lost.
+    """
     final = out / f"{name}.pt"
     if final.exists():
         raise SystemExit(
@@ -56,12 +64,16 @@ def begin(out: Path, name: str) -> None:
 
 
 def finish(out: Path, name: str) -> Path:
-    """Give the best checkpoint of a stage that is over the name by which the next stages know it; returns it."""
+    """Give the best checkpoint of a stage that is over the name by which the next stages know it;
+    returns it.
+    """
     best, final = best_path(out, name), out / f"{name}.pt"
     if best.exists():
         best.replace(final)
     if not final.exists():
-        raise SystemExit(f"{final}: is missing, though {name} has taken all its steps; no validation gave a score, or the file was removed")
+        raise SystemExit(
+            f"{final}: is missing, though {name} has taken all its steps; no validation gave a score, or the file was removed"
+        )
     return final
 
 
@@ -78,7 +90,9 @@ def plain(preset: Preset) -> dict[str, Any]:
     return json.loads(json.dumps(preset.to_dict()))
 
 
-def best_state(net: torch.nn.Module, preset: Preset, seed: int, figures: dict[str, float]) -> dict[str, Any]:
+def best_state(
+    net: torch.nn.Module, preset: Preset, seed: int, figures: dict[str, float]
+) -> dict[str, Any]:
     """What a best checkpoint holds."""
     return {"net": net.state_dict(), "preset": plain(preset), "seed": seed, "validation": figures}
 
@@ -89,7 +103,9 @@ def random_state(**streams: np.random.Generator) -> dict[str, Any]:
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state()
     # numpy's states hold integers of 128 bits, which a safe load does not know.
-    return state | {name: json.dumps(stream.bit_generator.state) for name, stream in streams.items()}
+    return state | {
+        name: json.dumps(stream.bit_generator.state) for name, stream in streams.items()
+    }
 
 
 def restore_random(state: dict[str, Any], **streams: np.random.Generator) -> None:

@@ -1,6 +1,7 @@
 """`nasoseg-train`: the command's name in, its typed dataclass run.
 
-A command's module is imported when it is called: help comes at once, and PyTorch only where it is used.
+A command's module is imported when it is called: help comes at once, and PyTorch only where it is
+used.
 """
 
 from __future__ import annotations
@@ -11,15 +12,30 @@ from collections.abc import Sequence
 
 # Name, where its class is, and what it is for.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "prepare": ("prepare:Prepare", "patients, the public set or phantoms -> a data set: aligned, checked, split"),
-    "train detector": ("train:TrainDetector", "a data set -> the agent (or a system's other detector)"),
-    "train segmenter": ("train:TrainSegmenter", "a data set and the agent -> RANet (or a system's other segmenter)"),
+    "prepare": (
+        "prepare:Prepare",
+        "patients, the public set or phantoms -> a data set: aligned, checked, split",
+    ),
+    "train detector": (
+        "train:TrainDetector",
+        "a data set -> the agent (or a system's other detector)",
+    ),
+    "train segmenter": (
+        "train:TrainSegmenter",
+        "a data set and the agent -> RANet (or a system's other segmenter)",
+    ),
     "train joint": ("train:TrainJoint", "a data set -> agent and RANet that grow up together"),
     "train all": ("train:TrainAll", "a data set -> every stage of a system, in order"),
     "export": ("export:Export", "a run -> a bundle that nasoseg runs"),
     "evaluate": ("evaluate:Evaluate", "a bundle and a data set -> figures per slice and patient"),
-    "tables": ("tables:Tables", "evaluations -> the paper's Tables 1 to 8, its figures beside ours"),
-    "reproduce": ("reproduce:Reproduce", "nothing -> all of the above for every system of the tables"),
+    "tables": (
+        "tables:Tables",
+        "evaluations -> the paper's Tables 1 to 8, its figures beside ours",
+    ),
+    "reproduce": (
+        "reproduce:Reproduce",
+        "nothing -> all of the above for every system of the tables",
+    ),
 }
 
 
@@ -28,7 +44,13 @@ def overview(only: str = "") -> str:
     shown = {name: text for name, (_, text) in COMMANDS.items() if name.startswith(only)}
     width = max(map(len, shown))
     lines = [f"  {name:<{width}}  {text}" for name, text in shown.items()]
-    return "\n".join(["usage: nasoseg-train COMMAND [options]; nasoseg-train COMMAND --help says which", "", *lines])
+    return "\n".join(
+        [
+            "usage: nasoseg-train COMMAND [options]; nasoseg-train COMMAND --help says which",
+            "",
+            *lines,
+        ]
+    )
 
 
 def split_command(arguments: Sequence[str]) -> tuple[str, list[str]] | None:
@@ -54,7 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(overview(f"{first} "))
             return
         wrong = " ".join(arguments[:2]) if group else first
-        raise SystemExit(f"{overview(f'{first} ' if group else '')}\n\nnasoseg-train: there is no command {wrong!r}")
+        raise SystemExit(
+            f"{overview(f'{first} ' if group else '')}\n\nnasoseg-train: there is no command {wrong!r}"
+        )
     name, rest = found
     module, _, kind = COMMANDS[name][0].partition(":")
     command = getattr(importlib.import_module(f"{__package__}.commands.{module}"), kind)

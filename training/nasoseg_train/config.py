@@ -1,6 +1,7 @@
 """The typed settings of a training run: every number that it depends on, with its meaning and unit.
 
-`presets` gives them values; the command line, a file of settings and a run's config.json know the same names (settings.py).
+`presets` gives them values; the command line, a file of settings and a run's config.json know the
+same names (settings.py).
 """
 
 from __future__ import annotations
@@ -19,16 +20,21 @@ class InputConfig:
     grid: int = 384
     """Side of the square grid, pixels."""
     fit: Literal["mm", "pad", "stretch"] = "mm"
-    """How a slice is laid on the grid: mm (a fixed pixel size), pad (to a square in mm) or stretch (the paper)."""
+    """How a slice is laid on the grid: mm (a fixed pixel size), pad (to a square in mm) or stretch
+    (the paper).
+    """
     pixel_mm: float = 0.74
     """Pixel of the grid, mm, for fit mm."""
     scaling: Literal["study_percentile", "dataset_max"] = "study_percentile"
-    """What a channel is divided by: a percentile of the study's own voxels above 0, or the training set's largest value
-    (the paper)."""
+    """What a channel is divided by: a percentile of the study's own voxels above 0, or the training
+    set's largest value (the paper).
+    """
     percentile: float = 99.5
     """For study_percentile."""
     dataset_max: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """For dataset_max: the three channels' largest values in the training set; zeros are filled in from the data set."""
+    """For dataset_max: the three channels' largest values in the training set; zeros are filled in
+    from the data set.
+    """
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,14 @@ class TrunkConfig:
     blocks: tuple[int, ...] = ()
     """Residual blocks of layer1, layer2, layer3 (kind small)."""
     pool: int = 1
-    """Side of the pooled map; 1 is global average pooling. Larger ones keep where a thing is, through linear layers."""
+    """Side of the pooled map; 1 is global average pooling. Larger ones keep where a thing is,
+    through linear layers.
+    """
     project_hidden: tuple[int, ...] = ()
     """Hidden sizes of those linear layers."""
     mask: bool = False
-    """Whether the trunk draws the tumour in the crop and its features see the drawing (kind small)."""
+    """Whether the trunk draws the tumour in the crop and its features see the drawing (kind small).
+    """
     feature_size: int = 2048
     """Length of a feature vector."""
 
@@ -61,10 +70,11 @@ class TrunkConfig:
 class SegmenterConfig:
     """A network on crops: RANet (paper 3.2) or one that it is compared with (networks/, 4.4, 5).
 
-    What `widths`, `decoder` and `blocks` mean is the network's own: `ranet` has the widths of full resolution, conv1,
-    layer1, layer2 and layer3, and four decoder widths, shallowest first; `unet`, `attention_unet`, `ddnn` and `da_dsunet`
-    have one width per level, full resolution first; `densenet` has the first convolution's. `blocks` counts the layers of
-    each level, `growth` the channels that a layer of a dense block adds. `box` has no weights: its mask is the box.
+    What `widths`, `decoder` and `blocks` mean is the network's own: `ranet` has the widths of full
+    resolution, conv1, layer1, layer2 and layer3, and four decoder widths, shallowest first; `unet`,
+    `attention_unet`, `ddnn` and `da_dsunet` have one width per level, full resolution first;
+    `densenet` has the first convolution's. `blocks` counts the layers of each level, `growth` the
+    channels that a layer of a dense block adds. `box` has no weights: its mask is the box.
     """
 
     encoder: Literal["resnet18", "resnet50", "resnet101", "small"] = "resnet50"
@@ -93,7 +103,9 @@ class SegmenterConfig:
     """How much larger than the detector's box the crop is (4.2.3); 1 for detector kind whole."""
     threshold: float = 0.5
     """Probability from which a pixel belongs to the mask."""
-    network: Literal["ranet", "unet", "densenet", "ddnn", "attention_unet", "da_dsunet", "mask_rcnn", "box"] = "ranet"
+    network: Literal[
+        "ranet", "unet", "densenet", "ddnn", "attention_unet", "da_dsunet", "mask_rcnn", "box"
+    ] = "ranet"
     """Which network."""
     squeeze_excitation: bool = False
     """Squeeze-and-excitation in the places of the cRAM (unet)."""
@@ -107,7 +119,9 @@ class SegmenterConfig:
 
 @dataclass(frozen=True)
 class ProposalConfig:
-    """Faster R-CNN and Mask R-CNN with a feature pyramid (networks/rcnn.py), and their training on whole slices."""
+    """Faster R-CNN and Mask R-CNN with a feature pyramid (networks/rcnn.py), and their training on
+    whole slices.
+    """
 
     backbone: Literal["resnet18", "resnet50", "resnet101", "small"] = "resnet50"
     """torchvision's ResNet, or a small one."""
@@ -118,8 +132,9 @@ class ProposalConfig:
     pyramid: int = 256
     """Channels of the feature pyramid."""
     anchors: tuple[int, ...] = (16, 32, 64, 128, 256)
-    """One anchor side per pyramid level and the pooled one on top, in pixels of the resampled slice. Half of the pyramid
-    paper's (Lin 2017), whose images are about twice as wide."""
+    """One anchor side per pyramid level and the pooled one on top, in pixels of the resampled
+    slice. Half of the pyramid paper's (Lin 2017), whose images are about twice as wide.
+    """
     head: int = 1024
     """Size of the box head's two linear layers."""
     mask_head: tuple[int, ...] = (256, 256, 256, 256)
@@ -247,15 +262,21 @@ class DetectorTraining:
     double: bool = False
     """Double Q-learning: the action by the network, its value by the target network."""
     mixed_precision: bool = False
-    """Run the trunk in bfloat16 where a gradient is taken; weights, head and validation stay float32."""
+    """Run the trunk in bfloat16 where a gradient is taken; weights, head and validation stay
+    float32.
+    """
     auxiliary: float = 0.0
-    """Weight of the loss that draws all Q values towards what the prior would earn; falls over the epochs. 0 is the paper."""
+    """Weight of the loss that draws all Q values towards what the prior would earn; falls over the
+    epochs. 0 is the paper.
+    """
     auxiliary_floor: float = 0.0
     """Share of that weight that stays at the end."""
     auxiliary_mask: float = 0.0
     """Weight of the loss of the trunk's drawing of the tumour. 0 is the paper."""
     ema: float = 0.0
-    """Weights are validated and kept as an exponential moving average with this factor; 0 turns it off."""
+    """Weights are validated and kept as an exponential moving average with this factor; 0 turns it
+    off.
+    """
     schedule: Schedule = field(default_factory=Schedule)
     """Algorithm 3's probabilities per epoch."""
     literal_prior: bool = False
@@ -269,10 +290,13 @@ class DetectorTraining:
     intensity: float = 0.0
     """Augmentation: largest relative change of each channel's brightness."""
     calibrate: bool = False
-    """Let `nasoseg-train export` choose the Q head's two biases on validation slices (calibration.py). False is the paper."""
+    """Let `nasoseg-train export` choose the Q head's two biases on validation slices
+    (calibration.py). False is the paper.
+    """
     score_context: float = 1.5
-    """The checkpoint's score counts the recall of a box so much larger than the agent's: what a segmenter behind it will see.
-    Agents that are compared must be chosen with the same."""
+    """The checkpoint's score counts the recall of a box so much larger than the agent's: what a
+    segmenter behind it will see. Agents that are compared must be chosen with the same.
+    """
     validate_every: int = 1
     """Epochs between validations."""
     validation_slices: int = 400
@@ -281,13 +305,16 @@ class DetectorTraining:
 
 @dataclass(frozen=True)
 class SegmenterTraining:
-    """A crop network on the boxes of the agent (paper 4.2.3), or on whole slices. A step is one batch."""
+    """A crop network on the boxes of the agent (paper 4.2.3), or on whole slices. A step is one
+    batch.
+    """
 
     steps: int = 60000
     """Batches in all."""
     agent_steps: int = 0
-    """The last so many of them are on the trained agent's boxes, the first on the exploring policy's; 0 with an agent: all
-    on the agent's."""
+    """The last so many of them are on the trained agent's boxes, the first on the exploring
+    policy's; 0 with an agent: all on the agent's.
+    """
     batch: int = 16
     """Crops of a batch."""
     lr: float = 1e-3
@@ -299,7 +326,8 @@ class SegmenterTraining:
     weight_decay: float = 1e-4
     """L2 regularisation."""
     loss: Literal["dbw", "ce", "weighted", "dice", "dice_ce"] = "dbw"
-    """Dilated border weighted, cross entropy, category weighted, Dice, or Dice plus cross entropy."""
+    """Dilated border weighted, cross entropy, category weighted, Dice, or Dice plus cross entropy.
+    """
     border_k: int = 10
     """DBW's k: the border is dilated by a cross of 2k + 1, in pixels of the crop."""
     border_weight: float = 20.0
@@ -323,10 +351,14 @@ class SegmenterTraining:
     joint_pool: int = 4096
     """Joint training: how many of the agent's latest boxes batches are drawn from."""
     start_at_share: bool = False
-    """Start the last layer's bias at the log odds of the tumour's share of the first batch, not at 0 (Lin 2017, focal loss,
-    section 4.1): the first hundred steps are not spent on learning that tumour is rare. False is the paper."""
+    """Start the last layer's bias at the log odds of the tumour's share of the first batch, not at
+    0 (Lin 2017, focal loss, section 4.1): the first hundred steps are not spent on learning that
+    tumour is rare. False is the paper.
+    """
     ema: float = 0.0
-    """Weights are validated and kept as an exponential moving average with this factor; 0 turns it off."""
+    """Weights are validated and kept as an exponential moving average with this factor; 0 turns it
+    off.
+    """
     validate_every: int = 1000
     """Steps between validations."""
     validation_slices: int = 300
@@ -335,7 +367,9 @@ class SegmenterTraining:
 
 @dataclass(frozen=True)
 class Baselines:
-    """Sizes of the systems that the paper compares with (systems.py). The defaults are the cited papers' own."""
+    """Sizes of the systems that the paper compares with (systems.py). The defaults are the cited
+    papers' own.
+    """
 
     whole_crop: int = 384
     """Side to which a whole slice is resampled, pixels."""
@@ -349,9 +383,13 @@ class Baselines:
         network="densenet", widths=(48,), blocks=(4, 5, 7, 10, 12, 15), growth=16, dropout=0.2
     )
     """Fully convolutional DenseNet (Jegou 2017)."""
-    ddnn: SegmenterConfig = SegmenterConfig(network="ddnn", widths=(64, 128, 256, 512, 512), blocks=(2, 2, 3, 3, 3))
+    ddnn: SegmenterConfig = SegmenterConfig(
+        network="ddnn", widths=(64, 128, 256, 512, 512), blocks=(2, 2, 3, 3, 3)
+    )
     """Deep deconvolutional network (Men 2017)."""
-    attention_unet: SegmenterConfig = SegmenterConfig(network="attention_unet", widths=(64, 128, 256, 512, 1024))
+    attention_unet: SegmenterConfig = SegmenterConfig(
+        network="attention_unet", widths=(64, 128, 256, 512, 1024)
+    )
     """Attention U-Net (Oktay 2018)."""
     da_dsunet: SegmenterConfig = SegmenterConfig(
         network="da_dsunet", widths=(64, 128, 256, 512, 512), blocks=(4, 4, 4, 4, 4), growth=32
@@ -380,9 +418,13 @@ class Preset:
     min_side: float = 16.0
     """Shortest side of a box, pixels of the grid."""
     thresholds: Thresholds = field(default_factory=Thresholds)
-    """Of Algorithm 1's reward and Algorithm 2's prior. Evaluations count rewarded stops by the paper's, whatever stands here."""
+    """Of Algorithm 1's reward and Algorithm 2's prior. Evaluations count rewarded stops by the
+    paper's, whatever stands here.
+    """
     tumour_free_per_patient: int = 6
-    """Slices without tumour that are kept of each training and validation patient, where a loop asks for any."""
+    """Slices without tumour that are kept of each training and validation patient, where a loop
+    asks for any.
+    """
     ranet: SegmenterConfig = field(default_factory=SegmenterConfig)
     """The segmenter on crops, whatever network it names."""
     detector: DetectorTraining = field(default_factory=DetectorTraining)

@@ -1,7 +1,7 @@
 """Slices, boxes and views in, crops as the networks see them out, on the CPU or a GPU.
 
-Images are float32 [n, 3, G, G] in [0, 1] on some device; boxes are numpy arrays in pixel edges of the grid, because episodes
-live there. What is kept for later is uint8.
+Images are float32 [n, 3, G, G] in [0, 1] on some device; boxes are numpy arrays in pixel edges of
+the grid, because episodes live there. What is kept for later is uint8.
 """
 
 from __future__ import annotations
@@ -23,12 +23,20 @@ CPU = torch.device("cpu")
 
 def load_images(data: SliceSet, slices: Array, device: torch.device = CPU) -> Tensor:
     """uint8 slices [n] of a set -> float32 [n, 3, G, G] in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(data.images[slices])).to(device).float().div_(255.0)
+    return (
+        torch.from_numpy(np.ascontiguousarray(data.images[slices])).to(device).float().div_(255.0)
+    )
 
 
 def load_masks(data: SliceSet, slices: Array, device: torch.device = CPU) -> Tensor:
     """The tumour's share [n, 1, G, G] in the pixels of slices [n]."""
-    return torch.from_numpy(np.ascontiguousarray(data.masks[slices])).to(device).float().div_(255.0).unsqueeze(1)
+    return (
+        torch.from_numpy(np.ascontiguousarray(data.masks[slices]))
+        .to(device)
+        .float()
+        .div_(255.0)
+        .unsqueeze(1)
+    )
 
 
 def whole_boxes(n: int, grid: int) -> Array:
@@ -37,15 +45,28 @@ def whole_boxes(n: int, grid: int) -> Array:
 
 
 @torch.no_grad()
-def crop_views(net: QNetwork, images: Tensor, index: Array, boxes: Array, views: Views, grid: int) -> Tensor:
+def crop_views(
+    net: QNetwork, images: Tensor, index: Array, boxes: Array, views: Views, grid: int
+) -> Tensor:
     """Crops [N, 3, C, C] of boxes given in view coordinates; `index` [N] says which of `images`."""
     return cut(net.trunk.crop, net.trunk.crop.context, images, index, boxes, views, grid)
 
 
 @torch.no_grad()
-def cut(cropper: RoiCrop, context: float, source: Tensor, index: Array, boxes: Array, views: Views, grid: int) -> Tensor:
-    """Crops of `source` [n, K, G, G] in the place of boxes [N, 4] enlarged by the trunk's `context`, mirrored as their views."""
-    # The context is added in view coordinates, where the whole-slice box can be told from the others.
+def cut(
+    cropper: RoiCrop,
+    context: float,
+    source: Tensor,
+    index: Array,
+    boxes: Array,
+    views: Views,
+    grid: int,
+) -> Tensor:
+    """Crops of `source` [n, K, G, G] in the place of boxes [N, 4] enlarged by the trunk's
+    `context`, mirrored as their views.
+    """
+    # The context is added in view coordinates, where the whole-slice box can be told from the
+    # others.
     wide = with_context(torch.from_numpy(boxes), context, grid).numpy()
     image_boxes = torch.from_numpy(views.to_image(wide, grid)).float().to(source.device)
     crops = cropper.sample(source, image_boxes, torch.from_numpy(index).to(source.device))
@@ -65,7 +86,9 @@ def from_u8(x: Tensor) -> Tensor:
 
 @dataclass
 class Crops:
-    """What the trunk sees of n boxes: `image` uint8 [n, 3, C, C]; `mask` uint8 [n, M, M], the tumour's share x 255."""
+    """What the trunk sees of n boxes: `image` uint8 [n, 3, C, C]; `mask` uint8 [n, M, M], the
+    tumour's share x 255.
+    """
 
     image: Tensor
     mask: Tensor
@@ -85,7 +108,9 @@ class Crops:
 
 
 class Looker:
-    """Cuts the trunk's crops, and the true masks that its drawing is compared with, out of slices on a device."""
+    """Cuts the trunk's crops, and the true masks that its drawing is compared with, out of slices
+    on a device.
+    """
 
     def __init__(self, net: QNetwork, data: SliceSet, device: torch.device) -> None:
         self.crop, self.grid, self.data, self.device = net.trunk.crop, data.grid, data, device
@@ -94,10 +119,16 @@ class Looker:
 
     def load(self, slices: Array) -> tuple[Tensor, Tensor]:
         """Images and masks of slices [n]."""
-        return load_images(self.data, slices, self.device), load_masks(self.data, slices, self.device)
+        return load_images(self.data, slices, self.device), load_masks(
+            self.data, slices, self.device
+        )
 
-    def look(self, images: Tensor, masks: Tensor, index: Array, boxes: Array, views: Views) -> Crops:
-        """Crops of boxes [N, 4] in view coordinates; `index` [N] says in which of the images, `views` has N rows."""
+    def look(
+        self, images: Tensor, masks: Tensor, index: Array, boxes: Array, views: Views
+    ) -> Crops:
+        """Crops of boxes [N, 4] in view coordinates; `index` [N] says in which of the images,
+        `views` has N rows.
+        """
         context, grid = self.crop.context, self.grid
         image = cut(self.crop, context, images, index, boxes, views, grid)
         mask = cut(self.mask_crop, context, masks, index, boxes, views, grid)

@@ -1,11 +1,12 @@
 """Patients in, a cache of prepared slices out; a cache in, `SliceSet` out.
 
-A patient is a number that a source turns into images and mask: a phantom's seed, or a case's index in a data set
-(`dataset`). A cache folder holds shards of 20 patients each. A shard holds, for n slices of grid side G: `images.u8`
-[n, 3, G, G] (value / 255), `masks.u8` [n, G, G] (the mask sampled bilinearly, times 255), `slices.npz` (patient, slice,
-tumour, target box in the grid's pixel edges) and `cache.json` (what it was made from). More patients later add shards. A shard
-is made beside its place and renamed: a run that is cut off loses one at most. Training reads tumour slices and a share of the
-tumour-free ones.
+A patient is a number that a source turns into images and mask: a phantom's seed, or a case's index
+in a data set (`dataset`). A cache folder holds shards of 20 patients each. A shard holds, for n
+slices of grid side G: `images.u8` [n, 3, G, G] (value / 255), `masks.u8` [n, G, G] (the mask
+sampled bilinearly, times 255), `slices.npz` (patient, slice, tumour, target box in the grid's pixel
+edges) and `cache.json` (what it was made from). More patients later add shards. A shard is made
+beside its place and renamed: a run that is cut off loses one at most. Training reads tumour slices
+and a share of the tumour-free ones.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from .presets import InputConfig
 
 Array = np.ndarray
 
-# Patients of the three sets never meet: a set takes at most 8,000 seeds, a run seed modulo 100 says which.
+# Patients of the three sets never meet: a set takes at most 8,000 seeds, a run seed modulo 100 says
+# which.
 SEED_RANGES = {"train": 1_000_000, "validation": 2_000_000, "test": 3_000_000}
 SPLITS = tuple(SEED_RANGES)
 FORMAT = 3
@@ -40,8 +42,9 @@ PATIENTS_PER_SHARD = 20
 class Patient(Protocol):
     """What a phantom or any other source of patients offers.
 
-    Two things it may have besides: `seed`, which its tumour-free slices are drawn by (else its number), and
-    `divisors(config)`, what its channels are divided by (else `prepare` finds that in the images).
+    Two things it may have besides: `seed`, which its tumour-free slices are drawn by (else its
+    number), and `divisors(config)`, what its channels are divided by (else `prepare` finds that in
+    the images).
     """
 
     shape: tuple[int, int, int]
@@ -96,16 +99,22 @@ def phantom_patient(seed: int) -> Patient:
 
 
 def patient_seeds(split: str, seed: int, count: int) -> list[int]:
-    """Seeds of a split's patients. Different run seeds give different patients, different splits never the same."""
+    """Seeds of a split's patients. Different run seeds give different patients, different splits
+    never the same.
+    """
     start = SEED_RANGES[split] + (seed % 100) * 8_000
     return list(range(start, start + count))
 
 
 def patient_slices(
-    number: int, config: InputConfig, tumour_free: int | None, source: Callable[[int], Patient] = phantom_patient
+    number: int,
+    config: InputConfig,
+    tumour_free: int | None,
+    source: Callable[[int], Patient] = phantom_patient,
 ) -> dict[str, Array]:
-    """One patient's tumour slices and up to `tumour_free` others (None: all), spread by chance but half of them next to the
-    tumour."""
+    """One patient's tumour slices and up to `tumour_free` others (None: all), spread by chance but
+    half of them next to the tumour.
+    """
     patient = source(number)
     mask, images = patient.mask(), patient.images()
     _, dj, di = patient.spacing_mm
@@ -114,7 +123,12 @@ def patient_slices(
     if tumour_free is None:
         chosen = outside
     else:
-        chosen = _draw(inside, outside, tumour_free, np.random.default_rng([getattr(patient, "seed", number), 17]))
+        chosen = _draw(
+            inside,
+            outside,
+            tumour_free,
+            np.random.default_rng([getattr(patient, "seed", number), 17]),
+        )
     keep = np.sort(np.concatenate([inside, chosen]))
 
     divisors = patient.divisors(config) if hasattr(patient, "divisors") else None
@@ -132,10 +146,18 @@ def patient_slices(
 
 def _draw(inside: Array, outside: Array, count: int, rng: np.random.Generator) -> Array:
     """Tumour-free slices. The hard ones are near the tumour's ends, the easy ones everywhere else."""
-    distance = np.abs(outside[:, None] - inside[None]).min(axis=1) if len(inside) else np.ones(len(outside))
-    weight = np.where(distance <= 2, 0.5 / max((distance <= 2).sum(), 1), 0.5 / max((distance > 2).sum(), 1))
+    distance = (
+        np.abs(outside[:, None] - inside[None]).min(axis=1)
+        if len(inside)
+        else np.ones(len(outside))
+    )
+    weight = np.where(
+        distance <= 2, 0.5 / max((distance <= 2).sum(), 1), 0.5 / max((distance > 2).sum(), 1)
+    )
     count = min(count, len(outside))
-    return rng.choice(outside, count, replace=False, p=weight / weight.sum()) if count else outside[:0]
+    return (
+        rng.choice(outside, count, replace=False, p=weight / weight.sum()) if count else outside[:0]
+    )
 
 
 Job = tuple[int, InputConfig, "int | None", Callable[[int], Patient]]
@@ -153,14 +175,17 @@ def build_cache(
     workers: int = 2,
     source: Callable[[int], Patient] = phantom_patient,
 ) -> SliceSet:
-    """Make the shards that the folder does not hold yet (same patients, same preparation), then open them all.
+    """Make the shards that the folder does not hold yet (same patients, same preparation), then
+    open them all.
 
-    `source` is a function, told by its name, or an object with `identity(numbers)`, which says what the patients are made of.
+    `source` is a function, told by its name, or an object with `identity(numbers)`, which says what
+    the patients are made of.
     """
     shards = []
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        # Another process that wants the same shards waits for them, and what a killed one left is nobody's.
+        # Another process that wants the same shards waits for them, and what a killed one left is
+        # nobody's.
         stack.enter_context(locked(folder, wait=True))
         for left in folder.glob(".[0-9]*"):
             shutil.rmtree(left)
@@ -177,10 +202,13 @@ def build_cache(
             if _made_from(shard) == made_from:
                 continue
             if pool is None and workers > 1:
-                # One thread of BLAS per worker; spawn, because PyTorch's threads do not survive a fork.
+                # One thread of BLAS per worker; spawn, because PyTorch's threads do not survive a
+                # fork.
                 os.environ.setdefault("OMP_NUM_THREADS", "1")
                 pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn")))
-            _write_shard(shard, [(seed, config, tumour_free, source) for seed in part], made_from, pool)
+            _write_shard(
+                shard, [(seed, config, tumour_free, source) for seed in part], made_from, pool
+            )
     return open_shards(shards)
 
 
@@ -189,11 +217,15 @@ def _made_from(shard: Path) -> Any:
     return json.loads(manifest.read_text()) if manifest.exists() else None
 
 
-def _write_shard(shard: Path, jobs: list[Job], made_from: dict[str, Any], pool: Executor | None) -> None:
+def _write_shard(
+    shard: Path, jobs: list[Job], made_from: dict[str, Any], pool: Executor | None
+) -> None:
     """One shard, beside its place until it is whole."""
     beside = shard.with_name(f".{shard.name}")
     beside.mkdir(parents=True)
-    small: dict[str, list[Array]] = {key: [] for key in ("patient", "slice_index", "tumour", "target")}
+    small: dict[str, list[Array]] = {
+        key: [] for key in ("patient", "slice_index", "tumour", "target")
+    }
     label = f"prepare {shard.parent.name}/{shard.name}"
     try:
         with open(beside / "images.u8", "wb") as images, open(beside / "masks.u8", "wb") as masks:
@@ -203,7 +235,9 @@ def _write_shard(shard: Path, jobs: list[Job], made_from: dict[str, Any], pool: 
                 masks.write(one["masks"].tobytes())
                 for key, values in small.items():
                     values.append(one[key])
-        np.savez(beside / "slices.npz", **{key: np.concatenate(values) for key, values in small.items()})
+        np.savez(
+            beside / "slices.npz", **{key: np.concatenate(values) for key, values in small.items()}
+        )
         (beside / "cache.json").write_text(json.dumps(made_from))
         if shard.exists():
             shutil.rmtree(shard)
@@ -222,7 +256,9 @@ def open_shards(shards: list[Path]) -> SliceSet:
             small.append({key: f[key] for key in f.files})
         n = len(small[-1]["patient"])
         side = round(((shard / "masks.u8").stat().st_size / n) ** 0.5)
-        images.append(np.memmap(shard / "images.u8", dtype=np.uint8, mode="r", shape=(n, 3, side, side)))
+        images.append(
+            np.memmap(shard / "images.u8", dtype=np.uint8, mode="r", shape=(n, 3, side, side))
+        )
         masks.append(np.memmap(shard / "masks.u8", dtype=np.uint8, mode="r", shape=(n, side, side)))
     joined = {key: np.concatenate([one[key] for one in small]) for key in small[0]}
     return SliceSet(images=Stacked(images), masks=Stacked(masks), **joined)

@@ -1,8 +1,9 @@
 """A folder of `nasoseg-train prepare` in; its cases, volumes and prepared slices out.
 
 dataset.json                                cases, splits, skipped with reasons, fingerprint
-cases/<id>/{T1,T1C,T2,truth}.nii.gz         on T1C's grid, canonical axial order, as the library aligns
-slices/<key>/<split>/...                    prepared slices of one InputConfig, made on demand (shards of `data`)
+cases/<id>/{T1,T1C,T2,truth}.nii.gz         on T1C's grid, canonical axial order, as the library
+aligns slices/<key>/<split>/...                    prepared slices of one InputConfig, made on
+demand (shards of `data`)
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Case:
     covariates: dict[str, str]
     spacing_mm: tuple[float, float, float]  # (k, j, i)
     shape: tuple[int, int, int]
-    # Per sequence, of its own images before they were aligned: percentiles of the voxels above 0, by name ("99.5").
+    # Per sequence, of its own images before they were aligned: percentiles of the voxels above 0,
+    # by name ("99.5").
     percentiles: dict[str, dict[str, float]] = field(repr=False)
     key: str = field(repr=False)  # what the case was made from, as one hash
     record: dict[str, Any] = field(repr=False, compare=False)  # all that dataset.json says of it
@@ -65,7 +67,9 @@ class Case:
         """What deployment divides the channels by: percentiles of each sequence's own images."""
         if config.scaling == "dataset_max":
             if min(config.dataset_max) <= 0:
-                raise ValueError("dataset_max is not set; Dataset.input(config) fills it with the training split's maxima")
+                raise ValueError(
+                    "dataset_max is not set; Dataset.input(config) fills it with the training split's maxima"
+                )
             return config.dataset_max
         name = f"{config.percentile:g}"
         tables = [self.percentiles[sequence] for sequence in SEQUENCES]
@@ -78,7 +82,9 @@ class Case:
 
     def _read(self, name: str) -> Array:
         # NIfTI arrays are [i, j, k].
-        voxels = np.ascontiguousarray(np.asanyarray(nibabel.load(self.file(name)).dataobj).transpose(2, 1, 0))
+        voxels = np.ascontiguousarray(
+            np.asanyarray(nibabel.load(self.file(name)).dataobj).transpose(2, 1, 0)
+        )
         if voxels.shape != self.shape:
             raise ValueError(
                 f"{self.file(name)}: {voxels.shape} voxels, {self.shape} were expected; run nasoseg-train prepare again"
@@ -115,7 +121,9 @@ class Dataset:
                 covariates=c["covariates"],
                 spacing_mm=tuple(c["spacing_mm"]),
                 shape=tuple(c["shape"]),
-                percentiles={name: c["sequences"][name]["percentiles_above_zero"] for name in SEQUENCES},
+                percentiles={
+                    name: c["sequences"][name]["percentiles_above_zero"] for name in SEQUENCES
+                },
                 key=c["key"],
                 record=c,
             )
@@ -128,7 +136,9 @@ class Dataset:
         folder = Path(folder)
         path = folder / "dataset.json"
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: is missing; give the --out folder of a finished nasoseg-train prepare")
+            raise FileNotFoundError(
+                f"{path}: is missing; give the --out folder of a finished nasoseg-train prepare"
+            )
         record = json.loads(path.read_text())
         if (record.get("format"), record.get("format_version")) != (FORMAT, FORMAT_VERSION):
             raise ValueError(
@@ -144,20 +154,29 @@ class Dataset:
         return [case for case in self._cases if split in (None, case.split)]
 
     def input(self, config: InputConfig) -> InputConfig:
-        """`config` with the training split's maxima where it scales by `dataset_max` and has none yet."""
+        """`config` with the training split's maxima where it scales by `dataset_max` and has none
+        yet.
+        """
         if config.scaling != "dataset_max" or min(config.dataset_max) > 0:
             return config
         if not self.fingerprint["channel_max"]:
-            raise ValueError(f"{self.folder}: no training cases, so no channel maxima for dataset_max")
+            raise ValueError(
+                f"{self.folder}: no training cases, so no channel maxima for dataset_max"
+            )
         return replace(config, dataset_max=tuple(self.fingerprint["channel_max"]))
 
-    def slices(self, split: str, config: InputConfig, tumour_free: int | None = None, workers: int = 2) -> SliceSet:
-        """Prepared slices of a split: all tumour slices and up to `tumour_free` others of each case (None: every slice).
+    def slices(
+        self, split: str, config: InputConfig, tumour_free: int | None = None, workers: int = 2
+    ) -> SliceSet:
+        """Prepared slices of a split: all tumour slices and up to `tumour_free` others of each case
+        (None: every slice).
 
         Made where they are not there yet; `patient` is the case's index in dataset.json's list.
         """
         # Without their records: workers need not carry these.
-        numbers = {n: replace(case, record={}) for n, case in enumerate(self._cases) if case.split == split}
+        numbers = {
+            n: replace(case, record={}) for n, case in enumerate(self._cases) if case.split == split
+        }
         if not numbers:
             raise ValueError(
                 f"{self.folder}: no case in split {split!r}; it has {', '.join(sorted({c.split for c in self._cases}))}"
@@ -169,4 +188,6 @@ class Dataset:
         folder.mkdir(parents=True, exist_ok=True)
         # For people who wonder what a folder holds; the shards say it themselves.
         (folder / "made_for.json").write_text(json.dumps(made_for, indent=1) + "\n")
-        return build_cache(folder / split, list(numbers), config, tumour_free, workers, _CaseSource(numbers))
+        return build_cache(
+            folder / split, list(numbers), config, tumour_free, workers, _CaseSource(numbers)
+        )

@@ -1,4 +1,5 @@
-"""The program `nasoseg` in, the demo bundle and its report out: the steps of `nasoseg-train`, in order.
+"""The program `nasoseg` in, the demo bundle and its report out: the steps of `nasoseg-train`, in
+order.
 
     python -m nasoseg_train.demo --out ../models/demo --work DIR --seed 3
 
@@ -74,11 +75,37 @@ class Demo:
         wait(start(words))
         unseen, found = self.work / "unseen", self.work / "evaluation"
         self.prepare(unseen, 0, 0, preset.patients_test)
-        wait(start(self.with_program(["evaluate", "--bundle", self.out, "--dataset", unseen, "--out", found, "--workers", self.workers])))
+        wait(
+            start(
+                self.with_program(
+                    [
+                        "evaluate",
+                        "--bundle",
+                        self.out,
+                        "--dataset",
+                        unseen,
+                        "--out",
+                        found,
+                        "--workers",
+                        self.workers,
+                    ]
+                )
+            )
+        )
         report(found, self.out)
 
     def prepare(self, folder: Path, *counts: int) -> None:
-        words: Words = ["prepare", "--out", folder, "--phantoms", *counts, "--phantom-seed", self.seed, "--workers", self.workers]
+        words: Words = [
+            "prepare",
+            "--out",
+            folder,
+            "--phantoms",
+            *counts,
+            "--phantom-seed",
+            self.seed,
+            "--workers",
+            self.workers,
+        ]
         wait(start(self.with_program(words)))
 
     def with_program(self, words: Words) -> Words:
@@ -86,33 +113,49 @@ class Demo:
 
 
 def goals(evaluation: dict[str, Any], rows: list[SliceRow]) -> list[tuple[str, str, float, bool]]:
-    """What is asked of the demo model: the figure, what was asked, what was measured, whether it is reached."""
+    """What is asked of the demo model: the figure, what was asked, what was measured, whether it is
+    reached.
+    """
     box, missed = evaluation["boxes"], [row.tp == 0 for row in rows if row.tumour]
     measured = {
         "box recall, mean": (">=", 0.95, box["recall"]["mean"]),
         "box recall, smallest": (">=", 0.49, box["recall"]["min"]),
         "box IoU, mean": (">=", 0.5, box["iou"]["mean"]),
         "rewarded stops": (">=", 0.9, box["rewarded_stops"]),
-        "Dice per tumour slice, mean": (">=", 0.85, evaluation["segmentation"]["slices"]["dice"]["mean"]),
+        "Dice per tumour slice, mean": (
+            ">=",
+            0.85,
+            evaluation["segmentation"]["slices"]["dice"]["mean"],
+        ),
         "tumour slices missed altogether": ("<", 0.01, sum(missed) / len(missed)),
         "tumour-free slices with any pixel": ("<=", 0.05, evaluation["tumour_free"]["any_pixel"]),
     }
     reached = {">=": lambda a, b: a >= b, "<=": lambda a, b: a <= b, "<": lambda a, b: a < b}
-    return [(name, f"{sign} {bar:g}", value, reached[sign](value, bar)) for name, (sign, bar, value) in measured.items()]
+    return [
+        (name, f"{sign} {bar:g}", value, reached[sign](value, bar))
+        for name, (sign, bar, value) in measured.items()
+    ]
 
 
 def report(found: Path, out: Path) -> None:
-    """An evaluation of the bundle in `out` -> its report.md, report.json, and the main figures in its manifest."""
+    """An evaluation of the bundle in `out` -> its report.md, report.json, and the main figures in
+    its manifest.
+    """
     evaluation = json.loads((found / "evaluation.json").read_text())
     table = goals(evaluation, read_csv(found / "slices.csv", SliceRow))
     shared = "none of its patients is in this one, whose seeds are from a range of their own"
     head, _, body = to_markdown(evaluation, shared=shared).partition("\n## ")
     lines = ["| figure | goal | measured | reached |", "|---|---|---|---|"]
-    lines += [f"| {name} | {goal} | {value:.4f} | {'yes' if reached else 'no'} |" for name, goal, value, reached in table]
+    lines += [
+        f"| {name} | {goal} | {value:.4f} | {'yes' if reached else 'no'} |"
+        for name, goal, value, reached in table
+    ]
     (out / "report.md").write_text("\n".join([head, "## Goals", "", *lines, "", f"## {body}"]))
     shutil.copyfile(found / "evaluation.json", out / "report.json")
     content = json.loads((out / "bundle.json").read_text())
-    content["metrics"]["test"] = {name: value for name, _, value, _ in table} | {"patients": evaluation["cases"]["evaluated"]}
+    content["metrics"]["test"] = {name: value for name, _, value, _ in table} | {
+        "patients": evaluation["cases"]["evaluated"]
+    }
     write_manifest(out, content)
     print("\n".join(lines))
 
@@ -137,7 +180,9 @@ def wait(*commands: subprocess.Popen[bytes]) -> None:
             command.terminate()
             command.wait()
     if failed := failed or next((command for command in commands if command.returncode), None):
-        raise SystemExit(f"{' '.join(map(str, failed.args))}\nended with exit code {failed.returncode}; see its message above")
+        raise SystemExit(
+            f"{' '.join(map(str, failed.args))}\nended with exit code {failed.returncode}; see its message above"
+        )
 
 
 if __name__ == "__main__":

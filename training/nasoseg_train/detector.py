@@ -1,7 +1,7 @@
 """Slices with target boxes in, a trained agent out: deep Q-learning (paper 3.1.5, 4.2.2).
 
-Read from top to bottom: running episodes as crops, the update of eq. (1), the loop of Algorithm 3, its checkpoints.
-`walks` holds the greedy agent and its validation figures.
+Read from top to bottom: running episodes as crops, the update of eq. (1), the loop of Algorithm 3,
+its checkpoints. `walks` holds the greedy agent and its validation figures.
 """
 
 from __future__ import annotations
@@ -65,11 +65,14 @@ class Scene:
 
     def look(self, rows: Array, boxes: Array) -> Crops:
         """The crops of boxes [k, 4] in the slices of some rows."""
-        return self.looker.look(self.images, self.masks, rows, boxes, self.episodes.views.rows(rows))
+        return self.looker.look(
+            self.images, self.masks, rows, boxes, self.episodes.views.rows(rows)
+        )
 
 
 class Values(nn.Module):
-    """Crops of n boxes and of m whole slices, each shared by n / m boxes -> Q values [n, A] and the n + m drawings.
+    """Crops of n boxes and of m whole slices, each shared by n / m boxes -> Q values [n, A] and the
+    n + m drawings.
 
     The trunk runs in the precision that surrounds it, the head in float32.
     """
@@ -78,7 +81,9 @@ class Values(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, local: Tensor, whole: Tensor, history: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, local: Tensor, whole: Tensor, history: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
         n, m = len(local), len(whole)
         features, drawn = self.net.trunk.embed_and_draw(torch.cat([local, whole]))
         of_box, of_whole = features.float().split([n, m])
@@ -90,13 +95,21 @@ class Values(nn.Module):
 class Learner:
     """The Q network, its target network, its average and the optimiser.
 
-    Beyond the paper, with `auxiliary` above 0: the Q values of all eleven actions are also drawn towards what the prior
-    would earn after each of them (`prior_returns`), with a weight that falls to 0 over the training. One transition
-    teaches eq. (1) about one action, and a bootstrapped value needs many updates to travel; this needs neither. With
-    `auxiliary_mask` the trunk's drawing of the tumour in the crop is compared with the true mask.
+    Beyond the paper, with `auxiliary` above 0: the Q values of all eleven actions are also drawn
+    towards what the prior would earn after each of them (`prior_returns`), with a weight that falls
+    to 0 over the training. One transition teaches eq. (1) about one action, and a bootstrapped
+    value needs many updates to travel; this needs neither. With `auxiliary_mask` the trunk's
+    drawing of the tumour in the crop is compared with the true mask.
     """
 
-    def __init__(self, preset: Preset, data: SliceSet, seed: int, weights: str | None = None, fabric: Fabric | None = None) -> None:
+    def __init__(
+        self,
+        preset: Preset,
+        data: SliceSet,
+        seed: int,
+        weights: str | None = None,
+        fabric: Fabric | None = None,
+    ) -> None:
         c = preset.detector
         self.preset, self.data, self.config = preset, data, c
         self.fabric = fabric or machine.launch(RunOptions(), c.mixed_precision)
@@ -112,7 +125,9 @@ class Learner:
                 self.net.parameters(), c.lr, momentum=c.momentum, weight_decay=c.weight_decay
             )
         else:
-            self.optimiser = torch.optim.Adam(self.net.parameters(), c.lr, weight_decay=c.weight_decay)
+            self.optimiser = torch.optim.Adam(
+                self.net.parameters(), c.lr, weight_decay=c.weight_decay
+            )
         self.values, self.stepper = self.fabric.setup(Values(self.net), self.optimiser)
         self.updates = 0
 
@@ -126,13 +141,18 @@ class Learner:
         return self.net.head(global_, local, past).argmax(1).cpu().numpy()
 
     def update(self, replay: Replay, share_left: float = 0.0) -> float:
-        """One gradient step of eq. (1) on a random batch; returns its loss. `share_left` of the training is to come."""
+        """One gradient step of eq. (1) on a random batch; returns its loss. `share_left` of the
+        training is to come.
+        """
         c = self.config
         batch = replay.sample(self.batch, c.per_episode, self.rng)
         seen = batch.seen
-        before, whole, after = (from_u8(x) for x in (batch.before.image, batch.whole.image, batch.after))
+        before, whole, after = (
+            from_u8(x) for x in (batch.before.image, batch.whole.image, batch.after)
+        )
         if c.intensity:
-            # One gain per episode and channel: the whole slice and all its boxes are the same picture.
+            # One gain per episode and channel: the whole slice and all its boxes are the same
+            # picture.
             gain = self.rng.uniform(1 - c.intensity, 1 + c.intensity, (len(whole), 3, 1, 1))
             gain = self._here(gain.astype(np.float32))
             each = gain.repeat_interleave(len(before) // len(whole), 0)
@@ -148,7 +168,9 @@ class Learner:
                 self.net.eval()
                 choice = Values(self.net)(after, whole, encoded_next)[0].argmax(1, keepdim=True)
                 best = q_next.gather(1, choice).squeeze(1)
-            goal = self._here(seen.rewards) + c.gamma * torch.where(self._here(seen.stopped), torch.zeros_like(best), best)
+            goal = self._here(seen.rewards) + c.gamma * torch.where(
+                self._here(seen.stopped), torch.zeros_like(best), best
+            )
 
         self.values.train()
         encoded = self.net.encode_history(self._here(seen.past))
@@ -166,11 +188,19 @@ class Learner:
             loss = loss + c.auxiliary_mask * entropy
         td_value, value = torch.stack([td_loss.detach(), loss.detach()]).tolist()
         if not np.isfinite(value):
-            where = "" if self.data is None else f"; the batch holds {name_slices(self.data, seen.slices)}"
-            raise FloatingPointError(f"the agent's loss is {value} in update {self.updates + 1}{where}. Lower detector.lr, or use --precision 32")
+            where = (
+                ""
+                if self.data is None
+                else f"; the batch holds {name_slices(self.data, seen.slices)}"
+            )
+            raise FloatingPointError(
+                f"the agent's loss is {value} in update {self.updates + 1}{where}. Lower detector.lr, or use --precision 32"
+            )
         self.stepper.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
-        self.fabric.clip_gradients(self.values, self.stepper, max_norm=10.0, error_if_nonfinite=False)
+        self.fabric.clip_gradients(
+            self.values, self.stepper, max_norm=10.0, error_if_nonfinite=False
+        )
         self.stepper.step()
         self.updates += 1
         if self.updates % c.target_update == 0:
@@ -182,7 +212,9 @@ class Learner:
         return torch.from_numpy(x).to(self.device)
 
     def _follow(self) -> None:
-        """Move the averaged weights; statistics of batch normalisation are averaged as well, counters copied."""
+        """Move the averaged weights; statistics of batch normalisation are averaged as well,
+        counters copied.
+        """
         follow(self.average, self.net, self.config.ema, self.updates)
 
     def state_dict(self) -> dict:
@@ -218,7 +250,9 @@ def follow(average: nn.Module, net: nn.Module, ema: float, updates: int) -> None
 
 @dataclass
 class Visited:
-    """The boxes that one step of all running episodes came to, on the stored slices, and how many there were in all processes."""
+    """The boxes that one step of all running episodes came to, on the stored slices, and how many
+    there were in all processes.
+    """
 
     slices: Array  # [n]
     boxes: Array  # [n, 4]
@@ -229,10 +263,24 @@ class DetectorRun:
     """Algorithm 3 epoch by epoch; whoever runs an epoch sees every box that the agent comes to."""
 
     def __init__(
-        self, preset: Preset, train: SliceSet, validation: SliceSet, out: Path, seed: int, weights: str | None, options: RunOptions
+        self,
+        preset: Preset,
+        train: SliceSet,
+        validation: SliceSet,
+        out: Path,
+        seed: int,
+        weights: str | None,
+        options: RunOptions,
     ) -> None:
         c = preset.detector
-        self.preset, self.train, self.validation, self.seed, self.out, self.options = preset, train, validation, seed, out, options
+        self.preset, self.train, self.validation, self.seed, self.out, self.options = (
+            preset,
+            train,
+            validation,
+            seed,
+            out,
+            options,
+        )
         self.fabric = machine.launch(options, c.mixed_precision)
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
         check_sets(preset, train, validation, c.tumour_free_share, self.world)
@@ -243,7 +291,14 @@ class DetectorRun:
             torch.manual_seed(seed + 1_000_003 * self.rank)
         self.looker = Looker(self.learner.net, train, self.fabric.device)
         size = machine.share_of(c.replay, self.fabric, "detector.replay")
-        self.replay = Replay(size, preset.history, bx.N_ACTIONS, self.looker.crop.size, self.looker.cells, self.fabric.device)
+        self.replay = Replay(
+            size,
+            preset.history,
+            bx.N_ACTIONS,
+            self.looker.crop.size,
+            self.looker.cells,
+            self.fabric.device,
+        )
         self.warm = False
         self.chosen = pick_validation(validation, c.validation_slices)
         self.epoch, self.best, self.validations, self.seconds = 0, -np.inf, 0, 0.0
@@ -259,13 +314,21 @@ class DetectorRun:
 
     def run_epoch(self) -> Iterator[Visited]:
         """One epoch of episodes and updates, step by step."""
-        preset, train, learner, rng, c = self.preset, self.train, self.learner, self.rng, self.preset.detector
+        preset, train, learner, rng, c = (
+            self.preset,
+            self.train,
+            self.learner,
+            self.rng,
+            self.preset.detector,
+        )
         epsilon, priori = c.schedule.at(self.epoch)
         lr = float(c.lr * (0.5 + 0.5 * np.cos(np.pi * self.epoch / c.epochs))) if c.cosine else c.lr
         for group in learner.optimiser.param_groups:
             group["lr"] = lr
         begun = time.time()
-        queue = draw_slices(train, self.per_epoch, c.tumour_free_share, rng, (self.rank, self.world))
+        queue = draw_slices(
+            train, self.per_epoch, c.tumour_free_share, rng, (self.rank, self.world)
+        )
         n = min(max(c.parallel // self.world, 1), len(queue))
         scene = Scene(self.looker, preset, n)
         episodes = scene.episodes
@@ -273,7 +336,12 @@ class DetectorRun:
         self.losses, self.decisions = [], 0
         active = np.ones(n, dtype=bool)
         show = self.options.progress and self.rank == 0
-        bar = tqdm(total=len(queue), desc=f"agent epoch {self.epoch + 1}/{c.epochs}", unit="episode", disable=None if show else True)
+        bar = tqdm(
+            total=len(queue),
+            desc=f"agent epoch {self.epoch + 1}/{c.epochs}",
+            unit="episode",
+            disable=None if show else True,
+        )
         while True:
             fresh = queue[waiting : waiting + len(rows)]
             waiting += len(fresh)
@@ -294,11 +362,17 @@ class DetectorRun:
             bar.update(len(rows))
             self.decisions += everywhere
             due += everywhere / c.decisions_per_update
-            self.warm = self.warm or machine.total(self.fabric, self.replay.filled)[0] >= min(c.warmup, c.replay)
+            self.warm = self.warm or machine.total(self.fabric, self.replay.filled)[0] >= min(
+                c.warmup, c.replay
+            )
             while due >= 1:
                 due -= 1
                 if self.warm:
-                    self.losses.append(learner.update(self.replay, max(1 - self.epoch / c.epochs, c.auxiliary_floor)))
+                    self.losses.append(
+                        learner.update(
+                            self.replay, max(1 - self.epoch / c.epochs, c.auxiliary_floor)
+                        )
+                    )
             # What the listener does with the boxes is not this loop's time.
             self.seconds += time.time() - begun
             yield visited
@@ -307,16 +381,37 @@ class DetectorRun:
 
     def _step(self, scene: Scene, live: Array, epsilon: float, priori: float) -> Array:
         """One action in every running episode, kept in the pool; which of them are over."""
-        preset, c, train, rng, episodes = self.preset, self.preset.detector, self.train, self.rng, scene.episodes
-        before, past, target, tumour = (x[live] for x in (episodes.boxes, episodes.past, episodes.target, episodes.tumour))
-        prior = prior_actions(before, target, tumour, train.grid, preset.min_side, rng, preset.thresholds, c.literal_prior)
+        preset, c, train, rng, episodes = (
+            self.preset,
+            self.preset.detector,
+            self.train,
+            self.rng,
+            scene.episodes,
+        )
+        before, past, target, tumour = (
+            x[live] for x in (episodes.boxes, episodes.past, episodes.target, episodes.tumour)
+        )
+        prior = prior_actions(
+            before,
+            target,
+            tumour,
+            train.grid,
+            preset.min_side,
+            rng,
+            preset.thresholds,
+            c.literal_prior,
+        )
         actions = np.full(len(episodes.boxes), bx.TERMINAL)
-        actions[live] = explore(lambda some: self.learner.greedy(scene, live[some]), prior, epsilon, priori, rng)
+        actions[live] = explore(
+            lambda some: self.learner.greedy(scene, live[some]), prior, epsilon, priori, rng
+        )
         rewards, stopped, over = episodes.step(actions)
         after = scene.look(live, episodes.boxes[live])
         returns = np.zeros((len(live), bx.N_ACTIONS))
         if c.auxiliary:
-            returns = prior_returns(before, target, tumour, train.grid, preset.min_side, c.gamma, t=preset.thresholds)
+            returns = prior_returns(
+                before, target, tumour, train.grid, preset.min_side, c.gamma, t=preset.thresholds
+            )
         views = episodes.views.rows(live)
         seen = Transitions(
             scene.number[live] + self.epoch * self.per_epoch, episodes.slices[live], views.flip, views.scale, views.shift, before,
@@ -348,7 +443,13 @@ class DetectorRun:
         score = line.get("score", -np.inf) if score is None else score
         if self.rank == 0 and score > self.best:
             self.best = score
-            save_detector(checkpoint.best_path(self.out, "detector"), self.learner.average, self.preset, self.seed, line)
+            save_detector(
+                checkpoint.best_path(self.out, "detector"),
+                self.learner.average,
+                self.preset,
+                self.seed,
+                line,
+            )
             return True
         return False
 
@@ -371,12 +472,16 @@ class DetectorRun:
         images = self.validation.images[rows][:, 1]
         sheet = [
             pictures.walk(image, boxes[: steps + 1], target)
-            for image, boxes, steps, target in zip(images, t.boxes, t.steps, self.validation.target[rows])
+            for image, boxes, steps, target in zip(
+                images, t.boxes, t.steps, self.validation.target[rows]
+            )
         ]
         pictures.save_sheet(self.out / "pictures" / f"walks_{self.epoch:03d}.png", sheet)
 
     def state_dict(self) -> dict:
-        """All that the next epoch depends on. Every process must ask for it; the first gets the parts of all."""
+        """All that the next epoch depends on. Every process must ask for it; the first gets the
+        parts of all.
+        """
         # A run that is over is never gone on with: its pool is not needed.
         own = {"random": checkpoint.random_state(learner=self.learner.rng, loop=self.rng)}
         own["replay"] = None if self.over else self.replay.state_dict()
@@ -413,10 +518,11 @@ def train_detector(
     weights: str | None = None,
     options: RunOptions = RunOptions(),
 ) -> Path:
-    """Train, keep the best checkpoint by `validation_figures`' score, return its path: detector.pt, there when all is done.
+    """Train, keep the best checkpoint by `validation_figures`' score, return its path: detector.pt,
+    there when all is done.
 
-    detector_last.pt in `out` is gone on from; one of another preset, seed or data is refused. `weights` names torchvision's
-    weights that the trunk starts from.
+    detector_last.pt in `out` is gone on from; one of another preset, seed or data is refused.
+    `weights` names torchvision's weights that the trunk starts from.
     """
     run = DetectorRun(preset, train, validation, out, seed, weights, options)
     last = out / "detector_last.pt"
@@ -439,7 +545,9 @@ def train_detector(
     return run.end()
 
 
-def save_detector(path: Path, net: QNetwork, preset: Preset, seed: int, figures: dict[str, float]) -> None:
+def save_detector(
+    path: Path, net: QNetwork, preset: Preset, seed: int, figures: dict[str, float]
+) -> None:
     """A checkpoint holds its preset, seed and validation figures."""
     checkpoint.write(path, checkpoint.best_state(net, preset, seed, figures))
 

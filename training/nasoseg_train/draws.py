@@ -1,4 +1,6 @@
-"""Slice sets in, a refusal of unfit ones or the slices of an epoch out: what every training loop asks of its data."""
+"""Slice sets in, a refusal of unfit ones or the slices of an epoch out: what every training loop
+asks of its data.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,18 @@ def pick_validation(data: SliceSet, count: int) -> Array:
     """At most `count` slices, evenly spaced, so that every patient is seen; some must hold tumour."""
     chosen = np.unique(np.linspace(0, len(data) - 1, min(count, len(data))).astype(int))
     if not data.tumour[chosen].any():
-        raise SystemExit(f"none of the {len(chosen)} validation slices chosen holds tumour; raise validation_slices above {count}")
+        raise SystemExit(
+            f"none of the {len(chosen)} validation slices chosen holds tumour; raise validation_slices above {count}"
+        )
     return chosen
 
 
 def draw_slices(
-    data: SliceSet, count: int, tumour_free_share: float, rng: np.random.Generator, part: tuple[int, int] = (0, 1)
+    data: SliceSet,
+    count: int,
+    tumour_free_share: float,
+    rng: np.random.Generator,
+    part: tuple[int, int] = (0, 1),
 ) -> Array:
     """`count` slices in random order, the given share tumour-free, each kind as evenly as it goes.
 
@@ -29,18 +37,31 @@ def draw_slices(
     """
     free = round(count * tumour_free_share)
     parts = []
-    for rows, n in ((np.flatnonzero(data.tumour), count - free), (np.flatnonzero(~data.tumour), free)):
+    for rows, n in (
+        (np.flatnonzero(data.tumour), count - free),
+        (np.flatnonzero(~data.tumour), free),
+    ):
         rows = rows[part[0] :: part[1]]
         if n and len(rows):
-            parts.append(np.concatenate([rng.permutation(rows) for _ in range(-(-n // len(rows)))])[:n])
+            parts.append(
+                np.concatenate([rng.permutation(rows) for _ in range(-(-n // len(rows)))])[:n]
+            )
     return rng.permutation(np.concatenate(parts))
 
 
-def check_sets(preset: Preset, train: SliceSet, validation: SliceSet, tumour_free_share: float, processes: int = 1) -> None:
+def check_sets(
+    preset: Preset,
+    train: SliceSet,
+    validation: SliceSet,
+    tumour_free_share: float,
+    processes: int = 1,
+) -> None:
     """Refuse, before the first step, data that would end a run later or teach it nothing."""
     for name, data in (("training", train), ("validation", validation)):
         if not len(data) or not data.tumour.any():
-            raise SystemExit(f"the {name} set holds no tumour slice ({len(data)} slices); check the split and the masks of its cases")
+            raise SystemExit(
+                f"the {name} set holds no tumour slice ({len(data)} slices); check the split and the masks of its cases"
+            )
         if data.grid != preset.input.grid:
             raise SystemExit(
                 f"the {name} set's slices are {data.grid} pixels wide and preset {preset.name} wants {preset.input.grid}; prepare"
@@ -58,9 +79,13 @@ def check_sets(preset: Preset, train: SliceSet, validation: SliceSet, tumour_fre
             )
     shared = np.intersect1d(train.patient, validation.patient)
     if len(shared):
-        raise SystemExit(f"patient {shared[0]} is in the training and in the validation set; patients must not be shared")
+        raise SystemExit(
+            f"patient {shared[0]} is in the training and in the validation set; patients must not be shared"
+        )
     if train.tumour.sum() < processes:
-        raise SystemExit(f"{int(train.tumour.sum())} tumour slices do not feed {processes} processes")
+        raise SystemExit(
+            f"{int(train.tumour.sum())} tumour slices do not feed {processes} processes"
+        )
     if tumour_free_share and train.tumour.all():
         raise SystemExit(
             f"preset {preset.name} trains on tumour-free slices (tumour_free_share {tumour_free_share}) and the training set"

@@ -1,8 +1,9 @@
 """Slices and actions in, boxes and rewards out: many episodes in step (paper 3.1).
 
-An episode sees its slice through a view: flipped, resized and moved, so that the same slice shows the tumour elsewhere.
-The agent's boxes and the target live in the view's coordinates; `Views.to_image` carries a box back to the stored slice,
-where RoIAlign reads it, and a flipped view mirrors the crop. The untouched view is the slice itself.
+An episode sees its slice through a view: flipped, resized and moved, so that the same slice shows
+the tumour elsewhere. The agent's boxes and the target live in the view's coordinates;
+`Views.to_image` carries a box back to the stored slice, where RoIAlign reads it, and a flipped view
+mirrors the crop. The untouched view is the slice itself.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ PAST_NONE = -1
 
 @dataclass
 class Views:
-    """How episodes see their slices: view = (image - G / 2) * scale + G / 2 + shift, then mirrored where `flip`."""
+    """How episodes see their slices: view = (image - G / 2) * scale + G / 2 + shift, then mirrored
+    where `flip`.
+    """
 
     flip: Array  # bool [N]
     scale: Array  # [N, 2] along x, y
@@ -33,9 +36,15 @@ class Views:
         return cls(np.zeros(n, dtype=bool), np.ones((n, 2)), np.zeros((n, 2)))
 
     @classmethod
-    def random(cls, n: int, grid: int, shift: float, scale: float, flip: float, rng: np.random.Generator) -> Views:
-        """`shift` in pixels of a 384 grid, `scale` the largest relative change (half of it may differ between x and y)."""
-        common = rng.uniform(-scale, scale, (n, 1)) * 0.75 + rng.uniform(-scale, scale, (n, 2)) * 0.25
+    def random(
+        cls, n: int, grid: int, shift: float, scale: float, flip: float, rng: np.random.Generator
+    ) -> Views:
+        """`shift` in pixels of a 384 grid, `scale` the largest relative change (half of it may
+        differ between x and y).
+        """
+        common = (
+            rng.uniform(-scale, scale, (n, 1)) * 0.75 + rng.uniform(-scale, scale, (n, 2)) * 0.25
+        )
         moves = rng.uniform(-shift, shift, (n, 2)) * grid / 384
         return cls(rng.random(n) < flip, np.exp(common), moves)
 
@@ -43,12 +52,20 @@ class Views:
         return Views(self.flip[index], self.scale[index], self.shift[index])
 
     def put(self, index: Array, other: Views) -> None:
-        self.flip[index], self.scale[index], self.shift[index] = other.flip, other.scale, other.shift
+        self.flip[index], self.scale[index], self.shift[index] = (
+            other.flip,
+            other.scale,
+            other.shift,
+        )
 
     def to_view(self, boxes: Array, grid: int) -> Array:
         """Boxes [N, 4] of the slice in the view's coordinates."""
         out = (boxes - grid / 2) * np.tile(self.scale, 2) + grid / 2 + np.tile(self.shift, 2)
-        return np.where(self.flip[:, None], np.stack([grid - out[:, 2], out[:, 1], grid - out[:, 0], out[:, 3]], 1), out)
+        return np.where(
+            self.flip[:, None],
+            np.stack([grid - out[:, 2], out[:, 1], grid - out[:, 0], out[:, 3]], 1),
+            out,
+        )
 
     def to_image(self, boxes: Array, grid: int) -> Array:
         """The inverse of `to_view`."""
@@ -76,7 +93,9 @@ class Episodes:
         self.views.put(rows, views)
         self.tumour[rows] = self.data.tumour[slices]
         # A slice without a target gets the whole grid in its place; its rewards never look at it.
-        target = np.where(self.tumour[rows, None], self.data.target[slices], [0.0, 0.0, self.grid, self.grid])
+        target = np.where(
+            self.tumour[rows, None], self.data.target[slices], [0.0, 0.0, self.grid, self.grid]
+        )
         self.target[rows] = views.to_view(target, self.grid)
         self.boxes[rows] = bx.initial_box(self.grid, self.preset.initial_share)
         self.past[rows] = PAST_NONE
@@ -86,7 +105,9 @@ class Episodes:
         """One action per row [N] -> (rewards [N], stopped [N], over [N]: stopped or out of steps)."""
         before = self.boxes
         self.boxes = bx.apply_actions(before, actions, self.grid, self.preset.min_side)
-        rewards = reward(before, self.boxes, actions, self.target, self.tumour, self.preset.thresholds)
+        rewards = reward(
+            before, self.boxes, actions, self.target, self.tumour, self.preset.thresholds
+        )
         self.past = np.concatenate([actions[:, None], self.past[:, :-1]], axis=1)
         self.steps += 1
         stopped = actions == bx.TERMINAL

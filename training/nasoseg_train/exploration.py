@@ -1,6 +1,7 @@
 """Boxes and targets in, actions out: Algorithms 2 and 3 of the paper (3.1.4).
 
-`prior_actions` is the priori policy that knows the truth, `Schedule` the two probabilities of Algorithm 3 per epoch.
+`prior_actions` is the priori policy that knows the truth, `Schedule` the two probabilities of
+Algorithm 3 per epoch.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Schedule:
-    """Algorithm 3's probabilities: epsilon of a random action, priori of Algorithm 2's action (paper 4.2.2, 4.3.1)."""
+    """Algorithm 3's probabilities: epsilon of a random action, priori of Algorithm 2's action
+    (paper 4.2.2, 4.3.1).
+    """
 
     epsilon: float = 1.0
     """Probability of a random action in the first epoch."""
@@ -57,10 +60,11 @@ def prior_actions(
 ) -> Array:
     """Algorithm 2 for boxes [N, 4] and targets [N, 4] -> actions [N].
 
-    Within a type the choice is uniform among the actions whose Algorithm 1 reward is positive. Guarded, in this order:
-    stop where it is rewarded; a zoom with positive reward that keeps Recall above its threshold; a shift that brings the
-    centres closer; any zoom with positive reward; stop. `literal` is the algorithm as printed: a quarter-box shift often
-    overshoots its distance threshold, so it seldom comes to a rewarded stop. On a tumour-free slice it stops.
+    Within a type the choice is uniform among the actions whose Algorithm 1 reward is positive.
+    Guarded, in this order: stop where it is rewarded; a zoom with positive reward that keeps Recall
+    above its threshold; a shift that brings the centres closer; any zoom with positive reward;
+    stop. `literal` is the algorithm as printed: a quarter-box shift often overshoots its distance
+    threshold, so it seldom comes to a rewarded stop. On a tumour-free slice it stops.
     """
     after = bx.apply_all_actions(boxes, grid, min_side)
     every = np.tile(np.arange(bx.N_ACTIONS), (len(boxes), 1))
@@ -97,10 +101,12 @@ def prior_returns(
     depth: int = 8,
     t: Thresholds = Thresholds(),
 ) -> Array:
-    """What every action is worth if the guarded prior goes on after it: discounted returns [N, A] of boxes [N, 4].
+    """What every action is worth if the guarded prior goes on after it: discounted returns [N, A]
+    of boxes [N, 4].
 
-    The prior's choice within a type is the best one here, not a random one: the highest IoU among zooms, the nearest centre
-    among shifts. Walks are cut after `depth` actions. No image is looked at, so this costs little.
+    The prior's choice within a type is the best one here, not a random one: the highest IoU among
+    zooms, the nearest centre among shifts. Walks are cut after `depth` actions. No image is looked
+    at, so this costs little.
     """
     n, n_actions = len(boxes), bx.N_ACTIONS
     every = np.tile(np.arange(n_actions), (n, 1))
@@ -144,7 +150,8 @@ def explore(
     priori: float,
     rng: np.random.Generator,
 ) -> Array:
-    """Algorithm 3: with probability `priori` the prior's action [N], else with `epsilon` a random one, else the greedy one.
+    """Algorithm 3: with probability `priori` the prior's action [N], else with `epsilon` a random
+    one, else the greedy one.
 
     `greedy` maps row numbers to their greedy actions and is asked for those rows alone.
     """

@@ -1,4 +1,5 @@
-"""Networks and a preset in, a model bundle out: the graphs, the golden case and the manifest of docs/bundle.md.
+"""Networks and a preset in, a model bundle out: the graphs, the golden case and the manifest of
+docs/bundle.md.
 
     python -m nasoseg_train.export --preset paper --untrained --out DIR
     python -m nasoseg_train.export --system mask_rcnn --preset tiny --untrained --out DIR
@@ -45,7 +46,12 @@ class _Trunk(nn.Module):
 
 
 def _export(
-    module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str], dynamic: list[dict], path: Path
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    inputs: list[str],
+    outputs: list[str],
+    dynamic: list[dict],
+    path: Path,
 ) -> None:
     """One graph in one file; weights inside."""
     module = module.eval().to(memory_format=torch.contiguous_format)
@@ -62,7 +68,12 @@ def _export(
     for node in graph.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
-    for value in (*graph.graph.value_info, *graph.graph.input, *graph.graph.output, *graph.graph.initializer):
+    for value in (
+        *graph.graph.value_info,
+        *graph.graph.input,
+        *graph.graph.output,
+        *graph.graph.initializer,
+    ):
         del value.metadata_props[:]
     del graph.graph.metadata_props[:]
     del graph.metadata_props[:]
@@ -71,26 +82,46 @@ def _export(
 
 
 def export_graphs(detector: Detector, segmenter: AnySegmenter, preset: Preset, out: Path) -> None:
-    """The graphs of a bundle, with dynamic S and N: the detector's (trunk.onnx and q_head.onnx, or detector.onnx) and
-    segmenter.onnx."""
+    """The graphs of a bundle, with dynamic S and N: the detector's (trunk.onnx and q_head.onnx, or
+    detector.onnx) and segmenter.onnx.
+    """
     g, f = preset.input.grid, preset.trunk.feature_size
     s, n = torch.export.Dim("S", min=1), torch.export.Dim("N", min=1)
     images = torch.rand(2, 3, g, g)
-    boxes = torch.tensor([[0.0, 0.0, g, g], [g * 0.3, g * 0.3, g * 0.7, g * 0.6], [g * 0.2, g * 0.3, g * 0.6, g * 0.8]])
+    boxes = torch.tensor(
+        [
+            [0.0, 0.0, g, g],
+            [g * 0.3, g * 0.3, g * 0.7, g * 0.6],
+            [g * 0.2, g * 0.3, g * 0.6, g * 0.8],
+        ]
+    )
     index = torch.tensor([0, 1, 1])
     rows = [{0: s}, {0: n}, {0: n}]
     names = ["images", "boxes", "image_index"]
     if isinstance(detector, QNetwork):
-        _export(_Trunk(detector), (images, boxes, index), names, ["features"], rows, out / "trunk.onnx")
+        _export(
+            _Trunk(detector), (images, boxes, index), names, ["features"], rows, out / "trunk.onnx"
+        )
         head = (torch.rand(3, f), torch.rand(3, f), torch.rand(3, preset.history * bx.N_ACTIONS))
-        _export(detector.head, head, ["global", "local", "history"], ["q"], [{0: n}] * 3, out / "q_head.onnx")
+        _export(
+            detector.head,
+            head,
+            ["global", "local", "history"],
+            ["q"],
+            [{0: n}] * 3,
+            out / "q_head.onnx",
+        )
     elif isinstance(detector, RCNN):
-        _export(detector, (images,), ["images"], ["boxes", "scores"], [{0: s}], out / "detector.onnx")
+        _export(
+            detector, (images,), ["images"], ["boxes", "scores"], [{0: s}], out / "detector.onnx"
+        )
     if isinstance(segmenter, VolumeSegmenter):
         patch = torch.rand(2, 3, *preset.volume.patch)
         _export(segmenter, (patch,), ["volume"], ["probability"], [{0: n}], out / "segmenter.onnx")
     else:
-        _export(segmenter, (images, boxes, index), names, ["probability"], rows, out / "segmenter.onnx")
+        _export(
+            segmenter, (images, boxes, index), names, ["probability"], rows, out / "segmenter.onnx"
+        )
 
 
 @dataclass
@@ -113,11 +144,18 @@ def detector_section(preset: Preset, detector: Detector) -> dict[str, Any]:
         return {"kind": "whole"}
     if preset.detector_kind == "fixed":
         if not isinstance(detector, FixedBox):
-            raise ValueError(f"a `fixed` detector is a FixedBox (atlas.py), not {type(detector).__name__}")
+            raise ValueError(
+                f"a `fixed` detector is a FixedBox (atlas.py), not {type(detector).__name__}"
+            )
         return {"kind": "fixed", "box_mm": list(detector.box_mm)}
     if preset.detector_kind == "proposals":
         threshold = preset.proposals.score_threshold
-        return {"kind": "proposals", "graph": "detector.onnx", "score_threshold": threshold, "min_side": preset.min_side}
+        return {
+            "kind": "proposals",
+            "graph": "detector.onnx",
+            "score_threshold": threshold,
+            "min_side": preset.min_side,
+        }
     return {
         "kind": "agent",
         "features": "crop",
@@ -156,7 +194,9 @@ def segmenter_section(preset: Preset) -> dict[str, Any]:
     }
 
 
-def manifest(preset: Preset, text: BundleText, metrics: dict[str, Any], detector: Detector = None) -> dict[str, Any]:
+def manifest(
+    preset: Preset, text: BundleText, metrics: dict[str, Any], detector: Detector = None
+) -> dict[str, Any]:
     """bundle.json without its `files`; `detector` matters where the atlas box is the detector."""
     i = preset.input
     scalings = [
@@ -169,7 +209,10 @@ def manifest(preset: Preset, text: BundleText, metrics: dict[str, Any], detector
     if i.fit == "mm":
         fit["pixel_mm"] = i.pixel_mm
     inputs: dict[str, Any] = {
-        "channels": [{"sequence": name, "scaling": scaling} for name, scaling in zip(("T1", "T1C", "T2"), scalings)],
+        "channels": [
+            {"sequence": name, "scaling": scaling}
+            for name, scaling in zip(("T1", "T1C", "T2"), scalings)
+        ],
         "grid": i.grid,
         "fit": fit,
     }
@@ -197,7 +240,9 @@ def write_manifest(out: Path, content: dict[str, Any]) -> None:
     graphs = [detector[key] for key in ("trunk", "q_head", "graph") if key in detector]
     files = (*graphs, content["segmenter"]["graph"], content["golden"])
     content = {k: v for k, v in content.items() if k != "files"}
-    content["files"] = {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in files}
+    content["files"] = {
+        name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in files
+    }
     (out / "bundle.json").write_text(json.dumps(content, indent=2) + "\n")
 
 
@@ -205,10 +250,12 @@ def write_bundle(
     out: Path, net: Detector, segmenter: AnySegmenter, preset: Preset, golden_images: Array, text: BundleText,
     metrics: dict[str, Any] | None = None, golden_mm: GridMm = (6.0, 0.74, 0.74),
 ) -> None:  # fmt: skip
-    """A whole bundle; `golden_images` is uint8 [S, 3, G, G], neighbouring slices from below where the segmenter is a volume's.
+    """A whole bundle; `golden_images` is uint8 [S, 3, G, G], neighbouring slices from below where
+    the segmenter is a volume's.
 
-    `net` is the detector: a QNetwork, an RCNN, a FixedBox, or None where the preset's kind is `whole`. `golden_mm` is the size
-    of a voxel of the golden slices, which the atlas box and a volume's segmenter are sampled by.
+    `net` is the detector: a QNetwork, an RCNN, a FixedBox, or None where the preset's kind is
+    `whole`. `golden_mm` is the size of a voxel of the golden slices, which the atlas box and a
+    volume's segmenter are sampled by.
     """
     (out / "golden").mkdir(parents=True, exist_ok=True)
     export_graphs(net, segmenter, preset, out)
@@ -220,7 +267,9 @@ def write_bundle(
 def untrained_bundle(
     preset: Preset, out: Path, seed: int, golden_images: Array | None = None
 ) -> tuple[Detector, AnySegmenter]:
-    """Random weights under a real manifest: for timing and for tests of a runtime. Gives the networks."""
+    """Random weights under a real manifest: for timing and for tests of a runtime. Gives the
+    networks.
+    """
     torch.manual_seed(seed)
     detector, segmenter = parts(preset)
     if preset.input.scaling == "dataset_max":
@@ -257,8 +306,13 @@ class Export:
         from .parity import check_bundle
 
         if not self.untrained:
-            raise SystemExit("only --untrained bundles are written here; nasoseg-train train and export make trained ones")
-        for kind, name, known in (("preset", self.preset, PRESETS), ("system", self.system, SYSTEMS)):
+            raise SystemExit(
+                "only --untrained bundles are written here; nasoseg-train train and export make trained ones"
+            )
+        for kind, name, known in (
+            ("preset", self.preset, PRESETS),
+            ("system", self.system, SYSTEMS),
+        ):
             if name not in known:
                 raise SystemExit(f"no {kind} {name!r}; there are {', '.join(known)}")
         preset = PRESETS[self.preset]
@@ -266,7 +320,11 @@ class Export:
             preset = SYSTEMS[self.system].preset(preset)
         networks = untrained_bundle(preset, self.out, self.seed)
         figures = {"networks": check_graphs(self.out, *networks, preset)}
-        figures |= check_bundle(self.out) if preset.detector_kind == "agent" else check_golden(self.out, preset)
+        figures |= (
+            check_bundle(self.out)
+            if preset.detector_kind == "agent"
+            else check_golden(self.out, preset)
+        )
         print(json.dumps(figures, indent=2))
 
 

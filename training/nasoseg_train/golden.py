@@ -1,4 +1,6 @@
-"""A bundle's networks and a few slices in, the arrays of golden.npz out, all computed by PyTorch (docs/bundle.md)."""
+"""A bundle's networks and a few slices in, the arrays of golden.npz out, all computed by PyTorch
+(docs/bundle.md).
+"""
 
 from __future__ import annotations
 
@@ -35,9 +37,13 @@ def walk(net: QNetwork, x: Tensor, preset: Preset) -> dict[str, Array]:
         rows = np.flatnonzero(running)
         if len(rows):
             local = net.trunk(x, torch.from_numpy(boxes[rows, t]).float(), index[rows])
-            q[rows, t] = net.head(features[rows], local, net.encode_history(torch.from_numpy(past[rows]))).numpy()
+            q[rows, t] = net.head(
+                features[rows], local, net.encode_history(torch.from_numpy(past[rows]))
+            ).numpy()
             actions[rows, t] = q[rows, t].argmax(1)
-            boxes[rows, t + 1 :] = bx.apply_actions(boxes[rows, t], actions[rows, t], g, preset.min_side)[:, None]
+            boxes[rows, t + 1 :] = bx.apply_actions(
+                boxes[rows, t], actions[rows, t], g, preset.min_side
+            )[:, None]
             past[rows] = np.concatenate([actions[rows, t : t + 1], past[rows, :-1]], axis=1)
             running[rows] &= actions[rows, t] != bx.TERMINAL
     return {"features": features.numpy(), "actions": actions, "q": q, "boxes": boxes}
@@ -50,7 +56,8 @@ def golden_case(
 ) -> dict[str, Array]:  # fmt: skip
     """uint8 slices [S, 3, G, G] -> the arrays of golden.npz.
 
-    `voxel_mm` is what a voxel of these slices measures, for the atlas box and for a volume's segmenter.
+    `voxel_mm` is what a voxel of these slices measures, for the atlas box and for a volume's
+    segmenter.
     """
     s, g = len(images), preset.input.grid
     x = torch.from_numpy(images).float() / 255
@@ -73,10 +80,16 @@ def golden_case(
     rows = np.flatnonzero(~np.isnan(last).any(axis=1))
     if isinstance(segmenter, VolumeSegmenter):
         config = preset.volume
-        stack = Stack(images.astype(np.float32) / 255, np.arange(s) * voxel_mm[0], (voxel_mm[2], voxel_mm[1]))
+        stack = Stack(
+            images.astype(np.float32) / 255, np.arange(s) * voxel_mm[0], (voxel_mm[2], voxel_mm[1])
+        )
         wide = bx.enlarge(last[rows], config.context_factor, g)
         probability = predict(network_of(segmenter), config, stack, rows, wide)[:, None]
-        return out | {"places_mm": stack.places_mm, "pixel_mm": np.array(stack.pixel_mm), "probability": probability}
+        return out | {
+            "places_mm": stack.places_mm,
+            "pixel_mm": np.array(stack.pixel_mm),
+            "probability": probability,
+        }
     probability = np.zeros((s, 1, preset.ranet.crop, preset.ranet.crop), dtype=np.float32)
     if len(rows):
         wide = torch.from_numpy(bx.enlarge(last[rows], preset.ranet.context_factor, g)).float()

@@ -1,7 +1,9 @@
-"""A bundle's graphs and the networks they came from in, the largest differences out, for every kind (docs/bundle.md).
+"""A bundle's graphs and the networks they came from in, the largest differences out, for every kind
+(docs/bundle.md).
 
-`check_graphs`: random slices, boxes and patches for S in {1, 3} and N in {1, 2, 5}, ONNX Runtime on the CPU against PyTorch.
-`check_golden`: the golden case of the kinds without an agent, which `parity.check_bundle` walks.
+`check_graphs`: random slices, boxes and patches for S in {1, 3} and N in {1, 2, 5}, ONNX Runtime on
+the CPU against PyTorch. `check_golden`: the golden case of the kinds without an agent, which
+`parity.check_bundle` walks.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ def _note(worst: dict[str, float], name: str, value: float, limit: float) -> Non
 
 
 def check_golden(folder: Path, preset: Preset) -> dict[str, float]:
-    """The golden case of a bundle with detector `whole`, `fixed` or `proposals` through ONNX Runtime."""
+    """The golden case of a bundle with detector `whole`, `fixed` or `proposals` through ONNX
+    Runtime.
+    """
     folder, worst = Path(folder), {}
     with np.load(folder / "golden" / "golden.npz") as f:
         golden = {key: f[key] for key in f.files}
@@ -61,11 +65,15 @@ def check_golden(folder: Path, preset: Preset) -> dict[str, float]:
     segmenter = _session(folder / "segmenter.onnx")
     boxes = golden.get("boxes", np.tile([0.0, 0.0, g, g], (s, 1)))
     if preset.detector_kind == "proposals":
-        proposed, scores = _session(folder / "detector.onnx").run(["boxes", "scores"], {"images": images})
+        proposed, scores = _session(folder / "detector.onnx").run(
+            ["boxes", "scores"], {"images": images}
+        )
         _note(worst, "scores", float(np.abs(scores - golden["scores"]).max()), ABSOLUTE)
         found = choose(proposed, golden["scores"], preset)
         if (np.isnan(found) != np.isnan(boxes)).any():
-            raise ParityError("a slice has a box where the golden case has none, or the other way round")
+            raise ParityError(
+                "a slice has a box where the golden case has none, or the other way round"
+            )
         apart = np.sort(golden["scores"], axis=1)
         clear = ~np.isnan(boxes[:, 0])
         if scores.shape[1] > 1:
@@ -80,12 +88,18 @@ def check_golden(folder: Path, preset: Preset) -> dict[str, float]:
             return segmenter.run(None, {"volume": patch})[0]
 
         wide = bx.enlarge(boxes[rows], preset.volume.context_factor, g)
-        difference = predict(network, preset.volume, stack, rows, wide)[:, None] - golden["probability"]
+        difference = (
+            predict(network, preset.volume, stack, rows, wide)[:, None] - golden["probability"]
+        )
         _note(worst, "probability", float(np.abs(difference).max()), ABSOLUTE)
     elif len(rows):
         wide = bx.enlarge(boxes[rows], preset.ranet.context_factor, g).astype(np.float32)
-        found = segmenter.run(None, {"images": images, "boxes": wide, "image_index": rows.astype(np.int64)})[0]
-        _note(worst, "probability", float(np.abs(found - golden["probability"][rows]).max()), ABSOLUTE)
+        found = segmenter.run(
+            None, {"images": images, "boxes": wide, "image_index": rows.astype(np.int64)}
+        )[0]
+        _note(
+            worst, "probability", float(np.abs(found - golden["probability"][rows]).max()), ABSOLUTE
+        )
     return worst
 
 
@@ -105,12 +119,16 @@ def check_graphs(
         if isinstance(module, nn.Module):
             module.eval()
     for s in (1, 3):
-        images = torch.from_numpy(np.kron(rng.random((s, 3, 12, 12)), np.ones((g // 12, g // 12))).astype(np.float32))
+        images = torch.from_numpy(
+            np.kron(rng.random((s, 3, 12, 12)), np.ones((g // 12, g // 12))).astype(np.float32)
+        )
         if isinstance(detector, RCNN):
             boxes, scores = _run(graphs["detector"], {"images": images})
             want_boxes, want_scores = (x.numpy() for x in detector(images))
             if boxes.shape != want_boxes.shape or scores.shape != want_scores.shape:
-                raise ParityError(f"the detector gave {boxes.shape} and {scores.shape} for {s} slices")
+                raise ParityError(
+                    f"the detector gave {boxes.shape} and {scores.shape} for {s} slices"
+                )
             note("scores", float(np.abs(scores - want_scores).max()), ABSOLUTE)
             # Entries of equal score may change places; the best box is what the runtime takes.
             apart = np.sort(want_scores, axis=1)
@@ -119,18 +137,40 @@ def check_graphs(
                 note("boxes", float(np.abs(boxes - want_boxes)[clear, 0].max()), BOX)
         for n in (1, 2, 5):
             if isinstance(segmenter, VolumeSegmenter):
-                inputs = {"volume": torch.from_numpy(rng.random((n, 3, *preset.volume.patch)).astype(np.float32))}
-                note("probability", _worst(_run(graphs["segmenter"], inputs)[0], segmenter, inputs), ABSOLUTE)
+                inputs = {
+                    "volume": torch.from_numpy(
+                        rng.random((n, 3, *preset.volume.patch)).astype(np.float32)
+                    )
+                }
+                note(
+                    "probability",
+                    _worst(_run(graphs["segmenter"], inputs)[0], segmenter, inputs),
+                    ABSOLUTE,
+                )
                 continue
             size, centre = rng.uniform(0.1, 0.9, (n, 2)) * g, rng.uniform(0.2, 0.8, (n, 2)) * g
-            some = bx.clip_boxes(np.concatenate([centre - size / 2, centre + size / 2], 1), g, preset.min_side)
+            some = bx.clip_boxes(
+                np.concatenate([centre - size / 2, centre + size / 2], 1), g, preset.min_side
+            )
             index = torch.from_numpy(rng.integers(s, size=n))
-            inputs = {"images": images, "boxes": torch.from_numpy(some).float(), "image_index": index}
-            note("probability", _worst(_run(graphs["segmenter"], inputs)[0], segmenter, inputs), ABSOLUTE)
+            inputs = {
+                "images": images,
+                "boxes": torch.from_numpy(some).float(),
+                "image_index": index,
+            }
+            note(
+                "probability",
+                _worst(_run(graphs["segmenter"], inputs)[0], segmenter, inputs),
+                ABSOLUTE,
+            )
             if isinstance(detector, QNetwork):
                 want = detector.trunk(*inputs.values())
                 found = _run(graphs["trunk"], inputs)[0]
-                note("features", float((torch.from_numpy(found) - want).abs().max() / want.abs().max()), RELATIVE)
+                note(
+                    "features",
+                    float((torch.from_numpy(found) - want).abs().max() / want.abs().max()),
+                    RELATIVE,
+                )
                 past = torch.from_numpy(rng.integers(-1, bx.N_ACTIONS, (n, preset.history)))
                 head = {"global": want, "local": want, "history": detector.encode_history(past)}
                 note("q", _worst(_run(graphs["q_head"], head)[0], detector.head, head), ABSOLUTE)

@@ -1,9 +1,11 @@
-"""Slices with target boxes in, a gymnasium environment of the agent's task out (paper 3.1): one slice per episode.
+"""Slices with target boxes in, a gymnasium environment of the agent's task out (paper 3.1): one
+slice per episode.
 
     env = gymnasium.make("nasoseg_train.gym:NasoSeg/Detection-v0", data=slices, preset=PAPER)
 
-It stands on `environment.Episodes`, as the training's many episodes in step do: same actions, same boxes, same rewards.
-`reset(options={"slice": 7})` takes slice 7 of the set; without it a slice is drawn, tumour slices alone unless `tumour_free`.
+It stands on `environment.Episodes`, as the training's many episodes in step do: same actions, same
+boxes, same rewards. `reset(options={"slice": 7})` takes slice 7 of the set; without it a slice is
+drawn, tumour slices alone unless `tumour_free`.
 """
 
 from __future__ import annotations
@@ -31,10 +33,11 @@ ID = "NasoSeg/Detection-v0"
 class DetectionEnv(gymnasium.Env[dict[str, Array], np.int64]):
     """Eleven actions on a box, Algorithm 1's reward.
 
-    Observation: `whole` and `crop`, uint8 [3, C, C], the slice and the box as the trunk sees them; `box`, its edges x0, y0, x1,
-    y1 as shares of the grid; `history`, the last actions one-hot [h, 11], newest first, zeros where there is none.
-    Terminated by the terminal action, truncated after `max_steps`. `info` holds the box in pixel edges of the grid, the row of
-    the slice and whether it holds tumour.
+    Observation: `whole` and `crop`, uint8 [3, C, C], the slice and the box as the trunk sees them;
+    `box`, its edges x0, y0, x1, y1 as shares of the grid; `history`, the last actions one-hot [h,
+    11], newest first, zeros where there is none. Terminated by the terminal action, truncated after
+    `max_steps`. `info` holds the box in pixel edges of the grid, the row of the slice and whether
+    it holds tumour.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 2}
@@ -50,8 +53,16 @@ class DetectionEnv(gymnasium.Env[dict[str, Array], np.int64]):
         if not len(rows):
             raise ValueError("the set holds no slice with tumour")
         if data.grid != preset.input.grid:
-            raise ValueError(f"the set's slices are {data.grid} pixels wide and preset {preset.name} wants {preset.input.grid}")
-        self.data, self.preset, self.augment, self.render_mode, self._rows = data, preset, augment, render_mode, rows
+            raise ValueError(
+                f"the set's slices are {data.grid} pixels wide and preset {preset.name} wants {preset.input.grid}"
+            )
+        self.data, self.preset, self.augment, self.render_mode, self._rows = (
+            data,
+            preset,
+            augment,
+            render_mode,
+            rows,
+        )
         trunk, c = preset.trunk, preset.trunk.crop
         self._crop = RoiCrop(c, trunk.sampling_ratio, trunk.context)
         self.episodes = Episodes(data, preset, 1)
@@ -64,13 +75,17 @@ class DetectionEnv(gymnasium.Env[dict[str, Array], np.int64]):
             "history": spaces.MultiBinary((preset.history, bx.N_ACTIONS)),
         })  # fmt: skip
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict[str, Array], dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Array], dict[str, Any]]:
         super().reset(seed=seed)
         options = options or {}
         unknown = set(options) - {"slice"}
         if unknown:
             raise ValueError(f"option {sorted(unknown)[0]!r} is not known; `slice` is")
-        row = int(options["slice"]) if "slice" in options else int(self.np_random.choice(self._rows))
+        row = (
+            int(options["slice"]) if "slice" in options else int(self.np_random.choice(self._rows))
+        )
         if not 0 <= row < len(self.data):
             raise ValueError(f"slice {row}: the set has slices 0 to {len(self.data) - 1}")
         views, d = Views.plain(1), self.preset.detector
@@ -87,10 +102,18 @@ class DetectionEnv(gymnasium.Env[dict[str, Array], np.int64]):
             raise RuntimeError("call reset before step")
         rewards, stopped, over = self.episodes.step(np.array([int(action)]))
         self.path.append(self.episodes.boxes[0].copy())
-        return self._observation(), float(rewards[0]), bool(stopped[0]), bool(over[0] and not stopped[0]), self._info()
+        return (
+            self._observation(),
+            float(rewards[0]),
+            bool(stopped[0]),
+            bool(over[0] and not stopped[0]),
+            self._info(),
+        )
 
     def render(self) -> Array | None:
-        """T1C in the episode's view with the boxes so far: white the first, blue the next, yellow the last; the target red."""
+        """T1C in the episode's view with the boxes so far: white the first, blue the next, yellow
+        the last; the target red.
+        """
         if self.render_mode is None or not self.path:
             return None
         grid = self.data.grid
@@ -113,11 +136,20 @@ class DetectionEnv(gymnasium.Env[dict[str, Array], np.int64]):
         history = (past[:, None] == np.arange(bx.N_ACTIONS)) & (past != PAST_NONE)[:, None]
         box = np.clip(self.episodes.boxes[0] / self.data.grid, 0, 1).astype(np.float32)
         crop = self._look(self.episodes.boxes)
-        return {"whole": self._whole.copy(), "crop": crop, "box": box, "history": history.astype(np.int8)}
+        return {
+            "whole": self._whole.copy(),
+            "crop": crop,
+            "box": box,
+            "history": history.astype(np.int8),
+        }
 
     def _info(self) -> dict[str, Any]:
         row = int(self.episodes.slices[0])
-        return {"box": self.episodes.boxes[0].copy(), "slice": row, "tumour": bool(self.episodes.tumour[0])}
+        return {
+            "box": self.episodes.boxes[0].copy(),
+            "slice": row,
+            "tumour": bool(self.episodes.tumour[0]),
+        }
 
 
 if ID not in gymnasium.registry:

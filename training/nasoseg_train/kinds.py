@@ -12,12 +12,15 @@ from .presets import Preset
 Detector = QNetwork | RCNN | FixedBox | None
 AnySegmenter = Segmenter | MaskSegmenter | VolumeSegmenter
 
-# Where the nasopharynx lies in most heads. A trained system has the atlas box of its training set (atlas.py).
+# Where the nasopharynx lies in most heads. A trained system has the atlas box of its training set
+# (atlas.py).
 UNTRAINED_BOX_MM = (-45.0, -60.0, 45.0, 30.0)
 
 
 def parts(preset: Preset, weights: str | None = None) -> tuple[Detector, AnySegmenter]:
-    """The detector and segmenter that a preset names; `weights` starts torchvision's networks from ImageNet."""
+    """The detector and segmenter that a preset names; `weights` starts torchvision's networks from
+    ImageNet.
+    """
     detector: Detector = None
     if preset.detector_kind == "agent":
         detector = QNetwork(preset, weights)
@@ -29,6 +32,8 @@ def parts(preset: Preset, weights: str | None = None) -> tuple[Detector, AnySegm
         return detector, VolumeSegmenter(preset.volume)
     if preset.ranet.network == "mask_rcnn":
         if not isinstance(detector, RCNN):
-            raise ValueError("Mask R-CNN's masks come from its own detector; the preset's detector_kind must be proposals")
+            raise ValueError(
+                "Mask R-CNN's masks come from its own detector; the preset's detector_kind must be proposals"
+            )
         return detector, MaskSegmenter(detector)
     return detector, Segmenter(preset.ranet, weights)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 @contextmanager
 def locked(folder: Path, wait: bool) -> Iterator[None]:
-    """Hold the folder's lock; BlockingIOError where another process has it and `wait` is false. Without locks (Windows) it does nothing."""
+    """Hold the folder's lock; BlockingIOError where another process has it and `wait` is false.
+    Without locks (Windows) it does nothing.
+    """
     try:
         import fcntl
     except ImportError:

@@ -1,7 +1,7 @@
 """Figures of an epoch or of some steps in, a CSV file and, when asked, TensorBoard's out.
 
-The CSV is written anew with every row, beside and renamed: a run that goes on from a checkpoint first forgets the rows that
-came after it, and a column that appears late stands in every row.
+The CSV is written anew with every row, beside and renamed: a run that goes on from a checkpoint
+first forgets the rows that came after it, and a column that appears late stands in every row.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ class Log:
             try:
                 from tensorboardX import SummaryWriter
             except ImportError as error:
-                raise SystemExit("--tensorboard: install the package's extra `tensorboard`, or leave the option out") from error
+                raise SystemExit(
+                    "--tensorboard: install the package's extra `tensorboard`, or leave the option out"
+                ) from error
             self.writer = SummaryWriter(str(tensorboard / path.stem))
 
     def add(self, row: dict[str, float]) -> None:

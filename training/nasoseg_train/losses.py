@@ -1,4 +1,6 @@
-"""Logits and masks in, a loss out: the dilated border weighted loss (paper 3.2.4) and what it is compared with."""
+"""Logits and masks in, a loss out: the dilated border weighted loss (paper 3.2.4) and what it is
+compared with.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,15 @@ from torch import Tensor
 
 
 def border_weights(masks: Tensor, k: int, border_weight: float) -> Tensor:
-    """Masks [N, 1, C, C] in {0, 1} -> weights [N, 1, C, C]: `border_weight` on the dilated border, else 1.
+    """Masks [N, 1, C, C] in {0, 1} -> weights [N, 1, C, C]: `border_weight` on the dilated border,
+    else 1.
 
-    The border is Canny's edge of the mask, dilated by a cross of (2k + 1) x (2k + 1). k counts pixels of the grid that
-    the network outputs on.
+    The border is Canny's edge of the mask, dilated by a cross of (2k + 1) x (2k + 1). k counts
+    pixels of the grid that the network outputs on.
     """
-    edges = np.stack([canny(m) if m.any() else np.zeros_like(m) for m in masks[:, 0].cpu().numpy() > 0.5])
+    edges = np.stack(
+        [canny(m) if m.any() else np.zeros_like(m) for m in masks[:, 0].cpu().numpy() > 0.5]
+    )
     edge = torch.from_numpy(edges).to(masks.device).float().unsqueeze(1)
     # Dilating by a cross is the union of dilating by its two lines.
     across = F.max_pool2d(edge, (1, 2 * k + 1), 1, (0, k))
@@ -24,20 +29,28 @@ def border_weights(masks: Tensor, k: int, border_weight: float) -> Tensor:
 
 
 def soft_dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
-    """1 - Dice of the probabilities, mean over the batch; 1 is added above and below, so that two empty masks agree."""
+    """1 - Dice of the probabilities, mean over the batch; 1 is added above and below, so that two
+    empty masks agree.
+    """
     p, axes = torch.sigmoid(logits), tuple(range(1, logits.ndim))
     shared, total = (p * masks).sum(axes), (p + masks).sum(axes)
     return (1 - (2 * shared + 1) / (total + 1)).mean()
 
 
 def segmentation_loss(
-    logits: Tensor, masks: Tensor, kind: str, k: int, border_weight: float, positive_weight: float | None = None
+    logits: Tensor,
+    masks: Tensor,
+    kind: str,
+    k: int,
+    border_weight: float,
+    positive_weight: float | None = None,
 ) -> Tensor:
     """Mean over the batch of one image's loss; logits and masks [N, 1, C, C].
 
-    `dbw` is eq. (4): each image's weighted cross entropy, normalised by the sum of its weights. `ce` is the same
-    without a border, `weighted` weighs tumour pixels by `positive_weight` (`border_weight` unless given), `dice` is soft
-    Dice alone (paper, Table 4), `dice_ce` soft Dice plus cross entropy, which keeps a gradient where a mask is empty.
+    `dbw` is eq. (4): each image's weighted cross entropy, normalised by the sum of its weights.
+    `ce` is the same without a border, `weighted` weighs tumour pixels by `positive_weight`
+    (`border_weight` unless given), `dice` is soft Dice alone (paper, Table 4), `dice_ce` soft Dice
+    plus cross entropy, which keeps a gradient where a mask is empty.
     """
     if kind == "dice":
         return soft_dice_loss(logits, masks)

@@ -1,8 +1,10 @@
-"""Where and how a run computes in, a Fabric and the few things that several processes must agree on out.
+"""Where and how a run computes in, a Fabric and the few things that several processes must agree on
+out.
 
-Lightning Fabric carries devices, mixed precision and several processes (under torchrun: one per GPU, or gloo on CPUs). It
-was chosen over accelerate because it wraps a module and an optimiser and nothing else, takes its place from torchrun's
-environment without a configuration file, and brings no hub client with it.
+Lightning Fabric carries devices, mixed precision and several processes (under torchrun: one per
+GPU, or gloo on CPUs). It was chosen over accelerate because it wraps a module and an optimiser and
+nothing else, takes its place from torchrun's environment without a configuration file, and brings
+no hub client with it.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ def device_named(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
-        raise SystemExit("--device cuda: PyTorch sees no GPU here; use --device cpu, or install PyTorch's CUDA build and a driver")
+        raise SystemExit(
+            "--device cuda: PyTorch sees no GPU here; use --device cpu, or install PyTorch's CUDA build and a driver"
+        )
     return name
 
 
@@ -46,12 +50,18 @@ def launch(options: RunOptions, mixed: bool) -> Fabric:
 
     device = device_named(options.device)
     if device == "cpu" and options.precision == "fp16":
-        raise SystemExit("--precision fp16 needs a GPU: PyTorch's CPU kernels lack it; use bf16 or 32")
+        raise SystemExit(
+            "--precision fp16 needs a GPU: PyTorch's CPU kernels lack it; use bf16 or 32"
+        )
     chosen = options.precision if options.precision != "preset" else "bf16" if mixed else "32"
     precision: Any = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[chosen]
     world, local = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     fabric = Fabric(
-        accelerator=device, devices=local, num_nodes=world // local, strategy="ddp" if world > 1 else "auto", precision=precision
+        accelerator=device,
+        devices=local,
+        num_nodes=world // local,
+        strategy="ddp" if world > 1 else "auto",
+        precision=precision,
     )
     fabric.launch()
     return fabric
@@ -60,7 +70,9 @@ def launch(options: RunOptions, mixed: bool) -> Fabric:
 def share_of(total: int, fabric: Fabric, what: str) -> int:
     """This process's part of a batch or of an experience pool; it must be at least one."""
     if total % fabric.world_size:
-        raise SystemExit(f"{what} is {total}, which {fabric.world_size} processes do not share evenly; choose a multiple of their number")
+        raise SystemExit(
+            f"{what} is {total}, which {fabric.world_size} processes do not share evenly; choose a multiple of their number"
+        )
     return total // fabric.world_size
 
 
@@ -77,7 +89,9 @@ def total(fabric: Fabric, *numbers: int) -> list[int]:
 
 
 def equalise(fabric: Fabric, *modules: nn.Module) -> None:
-    """Give every process the first one's statistics of batch normalisation; DDP keeps the weights equal."""
+    """Give every process the first one's statistics of batch normalisation; DDP keeps the weights
+    equal.
+    """
     if fabric.world_size > 1:
         for module in modules:
             for buffer in module.buffers():

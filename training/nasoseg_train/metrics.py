@@ -1,18 +1,25 @@
-"""Masks and boxes in, figures out: overlap and distance measures of one slice, and what describes many of them.
+"""Masks and boxes in, figures out: overlap and distance measures of one slice, and what describes
+many of them.
 
-Overlap is counted in pixels. Distances are taken within a slice, between two kinds of points, and each measure says which:
+Overlap is counted in pixels. Distances are taken within a slice, between two kinds of points, and
+each measure says which:
 
-- *Border pixels* are the pixels inside that have a neighbour outside across an edge (four neighbours; beyond the image is
-  outside). The point is the pixel's centre. Hausdorff distance and added path length are of these.
-- *Outline elements* are what marching squares draws half-way between pixel centres, one piece per cell of 2 x 2 neighbouring
-  centres. The point is the cell's middle, the weight is the piece's length in mm. HD95 and surface Dice are of these, as
-  Nikolov et al. (J Med Internet Res 2021;23:e26151) define them and as `nasoseg evaluate` measures an edited outline
-  (`hausdorff95_mm`, `contour_dice`), so that a model and a person's edit are told in the same figures.
+- *Border pixels* are the pixels inside that have a neighbour outside across an edge (four
+  neighbours; beyond the image is outside). The point is the pixel's centre. Hausdorff distance and
+  added path length are of these.
+- *Outline elements* are what marching squares draws half-way between pixel centres, one piece per
+  cell of 2 x 2 neighbouring centres. The point is the cell's middle, the weight is the piece's
+  length in mm. HD95 and surface Dice are of these, as Nikolov et al. (J Med Internet Res
+  2021;23:e26151) define them and as `nasoseg evaluate` measures an edited outline
+  (`hausdorff95_mm`, `contour_dice`), so that a model and a person's edit are told in the same
+  figures.
 
-Both masks empty: no value (NaN), for the caller to leave out and count. One empty: Dice and surface Dice 0, distances NaN.
+Both masks empty: no value (NaN), for the caller to leave out and count. One empty: Dice and surface
+Dice 0, distances NaN.
 
-SciPy does the work (erosion, k-d trees). MONAI also measures Hausdorff distances and surface Dice, but its percentile counts
-border pixels alike whatever their length, and it brings PyTorch along; it is the judge in the tests instead.
+SciPy does the work (erosion, k-d trees). MONAI also measures Hausdorff distances and surface Dice,
+but its percentile counts border pixels alike whatever their length, and it brings PyTorch along; it
+is the judge in the tests instead.
 """
 
 from __future__ import annotations
@@ -45,7 +52,9 @@ def dice(tp: float, fp: float, fn: float) -> float:
 
 
 def precision(tp: float, fp: float, fn: float) -> float:
-    """TP / (TP + FP). Where nothing was found: 0 if there was something to find (as Dice), else NaN."""
+    """TP / (TP + FP). Where nothing was found: 0 if there was something to find (as Dice), else
+    NaN.
+    """
     return tp / (tp + fp) if tp + fp else (0.0 if fn else NAN)
 
 
@@ -86,21 +95,29 @@ def outline(mask: Array, spacing_mm: tuple[float, float]) -> Outline:
     corner = np.hypot(dy, dx) / 2
     lengths = np.zeros(16)
     # Bits are the corners (0, 0), (0, 1), (1, 0), (1, 1) of (row, column).
-    lengths[[0b0001, 0b0010, 0b0100, 0b1000, 0b0111, 0b1011, 0b1101, 0b1110]] = corner  # one corner alone is in, or out
+    lengths[[0b0001, 0b0010, 0b0100, 0b1000, 0b0111, 0b1011, 0b1101, 0b1110]] = (
+        corner  # one corner alone is in, or out
+    )
     lengths[[0b0011, 0b1100]] = dx
     lengths[[0b0101, 0b1010]] = dy
     lengths[[0b0110, 0b1001]] = 2 * corner  # opposite corners: two pieces
     rows, columns = np.nonzero(lengths[code])
-    return Outline(np.stack([(rows - 0.5) * dy, (columns - 0.5) * dx], axis=1), lengths[code[rows, columns]])
+    return Outline(
+        np.stack([(rows - 0.5) * dy, (columns - 0.5) * dx], axis=1), lengths[code[rows, columns]]
+    )
 
 
 def _nearest(a: Array, b: Array) -> tuple[Array, Array]:
-    """Distance of every point of a [n, 2] to the nearest of b [m, 2], and of every point of b to the nearest of a."""
+    """Distance of every point of a [n, 2] to the nearest of b [m, 2], and of every point of b to
+    the nearest of a.
+    """
     return cKDTree(b).query(a)[0], cKDTree(a).query(b)[0]
 
 
 def hausdorff(a: Array, b: Array, spacing: tuple[float, float]) -> float:
-    """The larger of the two directed Hausdorff distances between border pixels of two masks; NaN where one is empty."""
+    """The larger of the two directed Hausdorff distances between border pixels of two masks; NaN
+    where one is empty.
+    """
     if not (a.any() and b.any()):
         return NAN
     points = [np.argwhere(border(mask)) * np.asarray(spacing) for mask in (a, b)]
@@ -115,24 +132,36 @@ def weighted_percentile(values: Array, weights: Array, share: float) -> float:
 
 
 def hausdorff95_and_surface_dice(
-    a: Array, b: Array, spacing_mm: tuple[float, float], tolerances_mm: tuple[float, ...] = TOLERANCES_MM
+    a: Array,
+    b: Array,
+    spacing_mm: tuple[float, float],
+    tolerances_mm: tuple[float, ...] = TOLERANCES_MM,
 ) -> tuple[float, tuple[float, ...]]:
-    """The larger of the two directed 95th percentiles (mm), and the share of both outlines within each tolerance."""
+    """The larger of the two directed 95th percentiles (mm), and the share of both outlines within
+    each tolerance.
+    """
     one, other = outline(a, spacing_mm), outline(b, spacing_mm)
     if not len(one.lengths_mm) or not len(other.lengths_mm):
         both = len(one.lengths_mm) == len(other.lengths_mm)
         return NAN, tuple(NAN if both else 0.0 for _ in tolerances_mm)
     there, back = _nearest(one.places_mm, other.places_mm)
-    farthest = max(weighted_percentile(there, one.lengths_mm, 0.95), weighted_percentile(back, other.lengths_mm, 0.95))
+    farthest = max(
+        weighted_percentile(there, one.lengths_mm, 0.95),
+        weighted_percentile(back, other.lengths_mm, 0.95),
+    )
     total = one.lengths_mm.sum() + other.lengths_mm.sum()
-    within = [one.lengths_mm[there <= t].sum() + other.lengths_mm[back <= t].sum() for t in tolerances_mm]
+    within = [
+        one.lengths_mm[there <= t].sum() + other.lengths_mm[back <= t].sum() for t in tolerances_mm
+    ]
     return farthest, tuple(float(w / total) for w in within)
 
 
 def added_path(guess: Array, truth: Array) -> tuple[int, int]:
-    """(pixels of the true outline that are not on the guess's, pixels of the true outline): what had to be drawn anew.
+    """(pixels of the true outline that are not on the guess's, pixels of the true outline): what
+    had to be drawn anew.
 
-    Vaassen et al., Phys Imaging Radiat Oncol 2020;13:1-6, without a tolerance. In mm: times the square root of a pixel's area.
+    Vaassen et al., Phys Imaging Radiat Oncol 2020;13:1-6, without a tolerance. In mm: times the
+    square root of a pixel's area.
     """
     wanted = border(truth)
     return int(np.count_nonzero(wanted & ~border(guess))), int(np.count_nonzero(wanted))
@@ -160,11 +189,14 @@ class MaskFigures:
 
 
 def compare_masks(guess: Array, truth: Array, spacing_mm: tuple[float, float]) -> MaskFigures:
-    """All figures of a slice's masks [rows, columns], bool; spacing between rows and between columns."""
+    """All figures of a slice's masks [rows, columns], bool; spacing between rows and between
+    columns.
+    """
     c = counts(guess, truth)
     rows, columns = truth.shape
     union = guess | truth
-    # Most of a slice is neither, and beyond a mask is outside: what follows sees only where something is.
+    # Most of a slice is neither, and beyond a mask is outside: what follows sees only where
+    # something is.
     ys, xs = np.flatnonzero(union.any(axis=1)), np.flatnonzero(union.any(axis=0))
     part = np.s_[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1] if len(ys) else np.s_[:0, :0]
     a, b = guess[part], truth[part]

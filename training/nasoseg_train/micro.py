@@ -2,8 +2,8 @@
 
     python -m nasoseg_train.micro --out tests/data/micro
 
-It is trained for a few minutes on few phantoms, so that its trajectories differ and its masks are not empty. It is not
-meant to be any good.
+It is trained for a few minutes on few phantoms, so that its trajectories differ and its masks are
+not empty. It is not meant to be any good.
 """
 
 from __future__ import annotations
@@ -25,8 +25,12 @@ from .segmenter import load_segmenter, train_segmenter
 from .walks import run_agent
 
 
-def golden_slices(data: SliceSet, boxes: np.ndarray, stopped: np.ndarray, count: int = 2) -> np.ndarray:
-    """Rows of `count` slices with different outcomes: as many tumour slices that stopped as there are, then any other."""
+def golden_slices(
+    data: SliceSet, boxes: np.ndarray, stopped: np.ndarray, count: int = 2
+) -> np.ndarray:
+    """Rows of `count` slices with different outcomes: as many tumour slices that stopped as there
+    are, then any other.
+    """
     order = np.lexsort((np.arange(len(data)), ~data.tumour, ~stopped))
     seen: list[int] = []
     for row in order:
@@ -45,7 +49,9 @@ class Micro:
     """Folder of the bundle."""
     seed: int = 1
     cache: Path | None = None
-    """Folder for prepared slices and checkpoints; a temporary one unless given. Finished stages found there are kept, one cut off goes on."""
+    """Folder for prepared slices and checkpoints; a temporary one unless given. Finished stages
+    found there are kept, one cut off goes on.
+    """
     workers: int = 2
     threads: int = 2
 
@@ -57,8 +63,13 @@ class Micro:
     def run(self, cache: Path) -> None:
         preset, seed = MICRO, self.seed
         sets = {
-            split: build_cache(cache / split, patient_seeds(split, seed, count), preset.input, 4, self.workers)
-            for split, count in (("train", preset.patients_train), ("validation", preset.patients_validation))
+            split: build_cache(
+                cache / split, patient_seeds(split, seed, count), preset.input, 4, self.workers
+            )
+            for split, count in (
+                ("train", preset.patients_train),
+                ("validation", preset.patients_validation),
+            )
         }
         train, validation, stages = sets["train"], sets["validation"], cache / "run"
         train_detector(preset, train, validation, stages, seed)
@@ -76,12 +87,26 @@ class Micro:
             demo=True,
             statement="For tests of the runtime. Trained for minutes on synthetic images; not for clinical use.",
             negatives_trained=True,
-            training={"data": f"{preset.patients_train} synthetic patients", "seed": seed, "preset": preset.name},
+            training={
+                "data": f"{preset.patients_train} synthetic patients",
+                "seed": seed,
+                "preset": preset.name,
+            },
             slice_spacing_mm=None,
         )
         metrics = {"validation": {"detector": detector_figures, "segmenter": segmenter_figures}}
-        write_bundle(self.out, agent, net, preset, np.asarray(validation.images[rows]), text, metrics)
-        print(json.dumps({**check_bundle(self.out), "networks": check_networks(self.out, agent, net, preset)}, indent=2))
+        write_bundle(
+            self.out, agent, net, preset, np.asarray(validation.images[rows]), text, metrics
+        )
+        print(
+            json.dumps(
+                {
+                    **check_bundle(self.out),
+                    "networks": check_networks(self.out, agent, net, preset),
+                },
+                indent=2,
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
     python -m nasoseg_train.parity --bundle DIR
 
-`check_bundle` compares ONNX Runtime on the CPU with the golden case that PyTorch wrote; `check_networks` compares graphs
-and networks on random input for N in {1, 2, 5} and S in {1, 3}. Both raise where a tolerance is passed.
+`check_bundle` compares ONNX Runtime on the CPU with the golden case that PyTorch wrote;
+`check_networks` compares graphs and networks on random input for N in {1, 2, 5} and S in {1, 3}.
+Both raise where a tolerance is passed.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def check_bundle(folder: Path) -> dict[str, Any]:
     if bundle.agent:
         got = bundle.detect(images)
         scale = np.abs(golden["features"]).max()
-        out["features"] = _require("features", np.abs(got.features - golden["features"]).max() / scale, RELATIVE)
+        out["features"] = _require(
+            "features", np.abs(got.features - golden["features"]).max() / scale, RELATIVE
+        )
         worst, compared = 0.0, 0
         for s in range(len(images)):
             for t in range(golden["actions"].shape[1]):
@@ -59,12 +62,18 @@ def check_bundle(folder: Path) -> dict[str, Any]:
                     top = np.sort(want)
                     _require("action margin", float(top[-1] - top[-2]), MARGIN)
                     break
-                if not np.allclose(got.boxes[s, t + 1], golden["boxes"][s, t + 1], rtol=0, atol=1e-9):
+                if not np.allclose(
+                    got.boxes[s, t + 1], golden["boxes"][s, t + 1], rtol=0, atol=1e-9
+                ):
                     raise ParityError(f"boxes of slice {s} differ after step {t}")
         out["q"] = _require("q", worst, ABSOLUTE)
         out["steps_compared"] = compared
-    probability, _ = bundle.segment(images, golden["boxes"][:, -1] if bundle.agent else _whole(bundle, len(images)))
-    out["probability"] = _require("probability", np.abs(probability - golden["probability"]).max(), ABSOLUTE)
+    probability, _ = bundle.segment(
+        images, golden["boxes"][:, -1] if bundle.agent else _whole(bundle, len(images))
+    )
+    out["probability"] = _require(
+        "probability", np.abs(probability - golden["probability"]).max(), ABSOLUTE
+    )
     return out
 
 
@@ -73,7 +82,9 @@ def _whole(bundle: Bundle, n: int) -> np.ndarray:
 
 
 @torch.no_grad()
-def check_networks(folder: Path, net: QNetwork, segmenter: Segmenter, preset: Preset, seed: int = 0) -> dict[str, float]:
+def check_networks(
+    folder: Path, net: QNetwork, segmenter: Segmenter, preset: Preset, seed: int = 0
+) -> dict[str, float]:
     """Graphs against networks on random slices and boxes."""
     bundle, rng = Bundle(folder), np.random.default_rng(seed)
     net, segmenter = net.eval(), segmenter.eval()
@@ -84,15 +95,21 @@ def check_networks(folder: Path, net: QNetwork, segmenter: Segmenter, preset: Pr
         for n in (1, 2, 5):
             index = rng.integers(s, size=n)
             size, centre = rng.uniform(0.1, 0.9, (n, 2)) * g, rng.uniform(0.2, 0.8, (n, 2)) * g
-            boxes = bx.clip_boxes(np.concatenate([centre - size / 2, centre + size / 2], 1), g, preset.min_side)
+            boxes = bx.clip_boxes(
+                np.concatenate([centre - size / 2, centre + size / 2], 1), g, preset.min_side
+            )
             b, i = torch.from_numpy(boxes).float(), torch.from_numpy(index)
             features = net.trunk(x, b, i).numpy()
             got = bundle._run(bundle.trunk, images, boxes, index, n)
-            worst["features"] = max(worst["features"], float(np.abs(got - features).max() / np.abs(features).max()))
+            worst["features"] = max(
+                worst["features"], float(np.abs(got - features).max() / np.abs(features).max())
+            )
             past = torch.from_numpy(rng.integers(-1, bx.N_ACTIONS, (n, preset.history)))
             history = net.encode_history(past)
             q = net.head(torch.from_numpy(features), torch.from_numpy(features), history).numpy()
-            got = bundle.head.run(None, {"global": features, "local": features, "history": history.numpy()})[0]
+            got = bundle.head.run(
+                None, {"global": features, "local": features, "history": history.numpy()}
+            )[0]
             worst["q"] = max(worst["q"], float(np.abs(got - q).max()))
             p = segmenter(x, b, i).numpy()
             got = bundle._run(bundle.segmenter, images, boxes, index, n)

@@ -1,7 +1,7 @@
 """Slices, masks and boxes in, PNG files out: what a network says while it is trained.
 
-Truth is red, prediction green, their overlap yellow, as in the paper's Fig. 6. The agent's walk begins white, goes on blue
-and ends yellow; the target box is red.
+Truth is red, prediction green, their overlap yellow, as in the paper's Fig. 6. The agent's walk
+begins white, goes on blue and ends yellow; the target box is red.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def draw_boxes(picture: Array, boxes: Array, colours: list[tuple[int, int, int]]
 
 
 def walk(image: Array, boxes: Array, target: Array | None) -> Array:
-    """A slice, the boxes of one episode [T, 4] from first to last, and the target box where there is a tumour."""
+    """A slice, the boxes of one episode [T, 4] from first to last, and the target box where there
+    is a tumour.
+    """
     outlines, colours = list(boxes), [WHITE] + [BLUE] * (len(boxes) - 1)
     colours[-1] = YELLOW if len(boxes) > 1 else WHITE
     if target is not None:

@@ -1,7 +1,9 @@
-"""Volumes of one patient in, prepared slices out (paper 4.2.1), as docs/bundle.md says under "input".
+"""Volumes of one patient in, prepared slices out (paper 4.2.1), as docs/bundle.md says under
+"input".
 
-A volume is [k, j, i] with in-plane spacing (along j, along i) in mm. Prepared slices are [S, 3, G, G] in [0, 1], channels
-T1, T1C, T2 on T1C's grid. `SliceGrid` converts between T1C's pixel edges and the grid's.
+A volume is [k, j, i] with in-plane spacing (along j, along i) in mm. Prepared slices are [S, 3, G,
+G] in [0, 1], channels T1, T1C, T2 on T1C's grid. `SliceGrid` converts between T1C's pixel edges and
+the grid's.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class SliceGrid:
-    """The affine between a slice's pixel edges and the bundle's grid: grid = source * scale + offset, for x and y."""
+    """The affine between a slice's pixel edges and the bundle's grid: grid = source * scale +
+    offset, for x and y.
+    """
 
     scale: tuple[float, float]
     offset: tuple[float, float]
@@ -25,14 +29,17 @@ class SliceGrid:
     grid: int
 
     @classmethod
-    def fit(cls, shape: tuple[int, int], spacing_mm: tuple[float, float], config: InputConfig) -> SliceGrid:
+    def fit(
+        cls, shape: tuple[int, int], spacing_mm: tuple[float, float], config: InputConfig
+    ) -> SliceGrid:
         """`shape` is (rows, columns), `spacing_mm` (between rows, between columns)."""
         rows, columns = shape
         g = config.grid
         if config.fit == "stretch":
             scale = (g / columns, g / rows)
         else:
-            # `pad` shows the longer side whole; `mm` gives the grid a fixed pixel size. Both are centred.
+            # `pad` shows the longer side whole; `mm` gives the grid a fixed pixel size. Both are
+            # centred.
             longer = max(rows * spacing_mm[0], columns * spacing_mm[1])
             pixel = config.pixel_mm if config.fit == "mm" else longer / g
             scale = (spacing_mm[1] / pixel, spacing_mm[0] / pixel)
@@ -44,7 +51,8 @@ class SliceGrid:
         return boxes * np.tile(self.scale, 2) + np.tile(self.offset, 2)
 
     def matrix(self, axis: int) -> Array:
-        """Bilinear weights [G, n] of one axis (0: x, 1: y): grid pixel centres sampled in the slice.
+        """Bilinear weights [G, n] of one axis (0: x, 1: y): grid pixel centres sampled in the
+        slice.
 
         Beyond half a pixel outside the slice the weights are 0.
         """
@@ -67,7 +75,9 @@ class SliceGrid:
 
 
 def channel_divisor(volume: Array, channel: int, config: InputConfig) -> float:
-    """What one sequence is divided by. Of `study_percentile` it is deployment's only where `volume` was not resampled."""
+    """What one sequence is divided by. Of `study_percentile` it is deployment's only where `volume`
+    was not resampled.
+    """
     if config.scaling == "dataset_max":
         return config.dataset_max[channel]
     foreground = volume[volume > 0]
@@ -85,12 +95,16 @@ def scale_volume(volume: Array, channel: int, config: InputConfig) -> Array:
 
 
 def prepare(
-    volumes: Array, spacing_mm: tuple[float, float], config: InputConfig, divisors: tuple[float, ...] | None = None
+    volumes: Array,
+    spacing_mm: tuple[float, float],
+    config: InputConfig,
+    divisors: tuple[float, ...] | None = None,
 ) -> tuple[Array, SliceGrid]:
-    """[3, k, j, i] on T1C's grid, in-plane spacing (j, i) -> slices float32 [k, 3, G, G], and the affine.
+    """[3, k, j, i] on T1C's grid, in-plane spacing (j, i) -> slices float32 [k, 3, G, G], and the
+    affine.
 
-    `divisors`: what the channels are divided by, where it is known of the sequences' own images. Slices are sampled first and
-    clipped after, as the library does.
+    `divisors`: what the channels are divided by, where it is known of the sequences' own images.
+    Slices are sampled first and clipped after, as the library does.
     """
     grid = SliceGrid.fit(volumes.shape[2:], spacing_mm, config)
     if divisors is None:
@@ -99,7 +113,9 @@ def prepare(
 
 
 def mask_boxes(mask: Array) -> Array:
-    """Masks [k, j, i] -> bounding boxes [k, 4] in their own pixel edges; NaN where a slice is empty."""
+    """Masks [k, j, i] -> bounding boxes [k, 4] in their own pixel edges; NaN where a slice is
+    empty.
+    """
     out = np.full((len(mask), 4), np.nan)
     for k in np.flatnonzero(mask.any(axis=(1, 2))):
         rows, columns = np.flatnonzero(mask[k].any(axis=1)), np.flatnonzero(mask[k].any(axis=0))

@@ -1,8 +1,9 @@
 """A preset's name in, every number a training run depends on out.
 
-`paper` is section 4.2 as it stands, `demo` is small enough for two CPU cores and a few megabytes, `small` trains every system
-of the paper's tables in minutes each, `micro` is for tests of the runtime, `tiny` for tests of the training. A system of
-the tables is a base preset with its own networks (systems.py). Checkpoints and reports hold the preset as a dictionary.
+`paper` is section 4.2 as it stands, `demo` is small enough for two CPU cores and a few megabytes,
+`small` trains every system of the paper's tables in minutes each, `micro` is for tests of the
+runtime, `tiny` for tests of the training. A system of the tables is a base preset with its own
+networks (systems.py). Checkpoints and reports hold the preset as a dictionary.
 """
 
 from __future__ import annotations
@@ -29,17 +30,21 @@ __all__ = [
 
 PAPER = Preset(name="paper", input=InputConfig(fit="stretch", scaling="dataset_max"))
 
-# The widths of every U-Net-like network below are the U-Net's, so that a comparison compares forms and not sizes; the
-# numbers of weights are printed by `python -m nasoseg_train.systems`.
+# The widths of every U-Net-like network below are the U-Net's, so that a comparison compares forms
+# and not sizes; the numbers of weights are printed by `python -m nasoseg_train.systems`.
 _SMALL_BASELINES = Baselines(
     whole_crop=96,
     whole_regions=6,
     whole_border_k=3,
     unet=SegmenterConfig(network="unet", widths=(8, 16, 32, 64, 96), lstm_hidden=64),
-    densenet=SegmenterConfig(network="densenet", widths=(8,), blocks=(1, 2, 3, 6, 10), growth=8, dropout=0.1),
+    densenet=SegmenterConfig(
+        network="densenet", widths=(8,), blocks=(1, 2, 3, 6, 10), growth=8, dropout=0.1
+    ),
     ddnn=SegmenterConfig(network="ddnn", widths=(8, 16, 32, 64, 96), blocks=(2, 2, 2, 2, 2)),
     attention_unet=SegmenterConfig(network="attention_unet", widths=(8, 16, 32, 64, 96)),
-    da_dsunet=SegmenterConfig(network="da_dsunet", widths=(8, 16, 32, 64, 96), blocks=(1, 1, 2, 2, 2), growth=8),
+    da_dsunet=SegmenterConfig(
+        network="da_dsunet", widths=(8, 16, 32, 64, 96), blocks=(1, 1, 2, 2, 2), growth=8
+    ),
 )
 
 _SMALL_PROPOSALS = ProposalConfig(
@@ -55,11 +60,24 @@ _SMALL_VOLUME = VolumeConfig(
 DEMO = Preset(
     name="demo",
     trunk=TrunkConfig(
-        kind="small", crop=64, context=1.5, widths=(20, 40, 80, 160), blocks=(1, 1, 1), pool=4,
-        project_hidden=(256,), mask=True, feature_size=128,
+        kind="small",
+        crop=64,
+        context=1.5,
+        widths=(20, 40, 80, 160),
+        blocks=(1, 1, 1),
+        pool=4,
+        project_hidden=(256,),
+        mask=True,
+        feature_size=128,
     ),
     ranet=SegmenterConfig(
-        encoder="small", crop=96, widths=(8, 16, 24, 40, 80), decoder=(8, 12, 20, 32), lstm_hidden=128, regions=6, fused=8
+        encoder="small",
+        crop=96,
+        widths=(8, 16, 24, 40, 80),
+        decoder=(8, 12, 20, 32),
+        lstm_hidden=128,
+        regions=6,
+        fused=8,
     ),
     detector=DetectorTraining(
         epochs=18,
@@ -113,7 +131,9 @@ _TINY_BASELINES = Baselines(
     whole_regions=4,
     whole_border_k=2,
     unet=SegmenterConfig(network="unet", widths=(4, 6, 8, 10), lstm_hidden=8, regions=4),
-    densenet=SegmenterConfig(network="densenet", widths=(6,), blocks=(1, 2, 2), growth=4, dropout=0.1),
+    densenet=SegmenterConfig(
+        network="densenet", widths=(6,), blocks=(1, 2, 2), growth=4, dropout=0.1
+    ),
     ddnn=SegmenterConfig(network="ddnn", widths=(4, 6, 8), blocks=(1, 1, 2)),
     attention_unet=SegmenterConfig(network="attention_unet", widths=(4, 6, 8, 10)),
     da_dsunet=SegmenterConfig(network="da_dsunet", widths=(4, 6, 8), blocks=(1, 2, 2), growth=4),
@@ -131,10 +151,18 @@ _TINY_VOLUME = VolumeConfig(
 MICRO = Preset(
     name="micro",
     input=InputConfig(grid=96, pixel_mm=2.96),
-    trunk=TrunkConfig(kind="small", crop=32, widths=(6, 8, 12, 16), blocks=(1, 1, 1), pool=2, feature_size=16),
+    trunk=TrunkConfig(
+        kind="small", crop=32, widths=(6, 8, 12, 16), blocks=(1, 1, 1), pool=2, feature_size=16
+    ),
     min_side=4.0,
     ranet=SegmenterConfig(
-        encoder="small", crop=32, widths=(4, 6, 8, 10, 12), decoder=(4, 6, 8, 8), lstm_hidden=8, regions=4, fused=4
+        encoder="small",
+        crop=32,
+        widths=(4, 6, 8, 10, 12),
+        decoder=(4, 6, 8, 8),
+        lstm_hidden=8,
+        regions=4,
+        fused=4,
     ),
     detector=DetectorTraining(
         epochs=12,
@@ -172,19 +200,34 @@ MICRO = Preset(
     volume=_TINY_VOLUME,
 )
 
-# A few CPU minutes per system: every table can be filled on two cores in two hours. Nothing is trained until it stops to gain.
+# A few CPU minutes per system: every table can be filled on two cores in two hours. Nothing is
+# trained until it stops to gain.
 SMALL = replace(
     DEMO,
     name="small",
     trunk=replace(DEMO.trunk, widths=(16, 32, 64, 128)),
-    # The paper's exploration as it stands: what the prior would earn must not reach the agents that explore without it.
+    # The paper's exploration as it stands: what the prior would earn must not reach the agents that
+    # explore without it.
     detector=replace(
-        DEMO.detector, schedule=Schedule(), auxiliary=0.0, auxiliary_floor=0.0, epochs=12, episodes_per_epoch=400,
-        tumour_free_share=0.0, validate_every=1, validation_slices=120,
+        DEMO.detector,
+        schedule=Schedule(),
+        auxiliary=0.0,
+        auxiliary_floor=0.0,
+        epochs=12,
+        episodes_per_epoch=400,
+        tumour_free_share=0.0,
+        validate_every=1,
+        validation_slices=120,
     ),  # fmt: skip
     # Slices with tumour alone, as in the paper.
     segmenter=replace(
-        DEMO.segmenter, steps=500, agent_steps=170, late_after=0.85, start_at_share=True, tumour_free_share=0.0, validate_every=100,
+        DEMO.segmenter,
+        steps=500,
+        agent_steps=170,
+        late_after=0.85,
+        start_at_share=True,
+        tumour_free_share=0.0,
+        validate_every=100,
         validation_slices=120,
     ),  # fmt: skip
     patients_train=60,
@@ -196,8 +239,17 @@ SMALL = replace(
 TINY = replace(
     MICRO,
     name="tiny",
-    detector=replace(MICRO.detector, epochs=1, episodes_per_epoch=64, parallel=32, warmup=64, validation_slices=20),
-    segmenter=replace(MICRO.segmenter, steps=8, agent_steps=4, batch=4, validate_every=4, validation_slices=20),
+    detector=replace(
+        MICRO.detector,
+        epochs=1,
+        episodes_per_epoch=64,
+        parallel=32,
+        warmup=64,
+        validation_slices=20,
+    ),
+    segmenter=replace(
+        MICRO.segmenter, steps=8, agent_steps=4, batch=4, validate_every=4, validation_slices=20
+    ),
     patients_train=4,
     patients_validation=2,
     patients_test=2,

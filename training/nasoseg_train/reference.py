@@ -1,7 +1,9 @@
-"""A bundle and slices in, boxes, probabilities and masks out: docs/bundle.md in numpy and ONNX Runtime.
+"""A bundle and slices in, boxes, probabilities and masks out: docs/bundle.md in numpy and ONNX
+Runtime.
 
-This is the plain reading of the contract, slow and short, that evaluation uses and other runtimes can be compared with.
-It knows every kind of detector and segmenter, imports nothing of PyTorch and takes every number from the manifest.
+This is the plain reading of the contract, slow and short, that evaluation uses and other runtimes
+can be compared with. It knows every kind of detector and segmenter, imports nothing of PyTorch and
+takes every number from the manifest.
 """
 
 from __future__ import annotations
@@ -40,7 +42,11 @@ class Detection:
     def without_agent(cls, boxes: Array, scores: Array | None = None) -> Detection:
         """One box [S, 4] per slice."""
         s = len(boxes)
-        features, actions, q = np.zeros((s, 0), np.float32), np.zeros((s, 0), np.int64), np.zeros((s, 0, 0), np.float32)
+        features, actions, q = (
+            np.zeros((s, 0), np.float32),
+            np.zeros((s, 0), np.int64),
+            np.zeros((s, 0, 0), np.float32),
+        )
         return cls(features, actions, q, boxes[:, None], scores)
 
     @property
@@ -65,7 +71,9 @@ class Detection:
 
 @dataclass
 class Crop:
-    """What a segmenter gave around one slice's box. Coordinates are pixel edges of the bundle's grid."""
+    """What a segmenter gave around one slice's box. Coordinates are pixel edges of the bundle's
+    grid.
+    """
 
     probability: Array  # float32 [rows, columns]
     extent: Array  # float64 [4]: what its pixels fill
@@ -92,7 +100,9 @@ class Bundle:
         detector, segmenter = self.manifest["detector"], self.manifest["segmenter"]
 
         def session(name: str) -> ort.InferenceSession:
-            return ort.InferenceSession(self.folder / name, options, providers=["CPUExecutionProvider"])
+            return ort.InferenceSession(
+                self.folder / name, options, providers=["CPUExecutionProvider"]
+            )
 
         self.agent = detector["kind"] == "agent"
         self.kind: str = segmenter["kind"]
@@ -123,7 +133,9 @@ class Bundle:
         """Volumes [3, k, j, i] on T1C's grid -> slices float32 [k, 3, G, G] and the affine."""
         return prepare(volumes, spacing_mm, self.input_config)
 
-    def _run(self, session: ort.InferenceSession, images: Array, boxes: Array, index: Array, chunk: int) -> Array:
+    def _run(
+        self, session: ort.InferenceSession, images: Array, boxes: Array, index: Array, chunk: int
+    ) -> Array:
         """A graph on N boxes, `chunk` rows at a time."""
         parts = []
         for start in range(0, len(boxes), chunk):
@@ -136,8 +148,12 @@ class Bundle:
             parts.append(session.run(None, feed)[0])
         return np.concatenate(parts)
 
-    def detect(self, images: Array, chunk: int = 8, pixel_mm: tuple[float, float] | None = None) -> Detection:
-        """Slices float32 [S, 3, G, G] -> one box each; detector `fixed` wants the size of a grid pixel along x and y in mm."""
+    def detect(
+        self, images: Array, chunk: int = 8, pixel_mm: tuple[float, float] | None = None
+    ) -> Detection:
+        """Slices float32 [S, 3, G, G] -> one box each; detector `fixed` wants the size of a grid
+        pixel along x and y in mm.
+        """
         d = self.manifest["detector"]
         if d["kind"] == "agent":
             return self._walk(images, chunk)
@@ -147,7 +163,9 @@ class Bundle:
         if d["kind"] == "fixed":
             if pixel_mm is None:
                 raise ValueError("a fixed box wants pixel_mm")
-            box = bx.clip_boxes(self.grid / 2 + np.array(d["box_mm"]) / np.tile(pixel_mm, 2), self.grid, 0.0)
+            box = bx.clip_boxes(
+                self.grid / 2 + np.array(d["box_mm"]) / np.tile(pixel_mm, 2), self.grid, 0.0
+            )
         return Detection.without_agent(np.tile(box, (len(images), 1)))
 
     def _propose(self, images: Array) -> Detection:
@@ -156,14 +174,22 @@ class Bundle:
         boxes, highest = np.full((len(images), 4), np.nan), np.zeros(len(images), dtype=np.float32)
         for s in range(len(images)):
             proposed, scores = self.detector.run(["boxes", "scores"], {"images": images[s : s + 1]})
-            if not (scores.size and np.isfinite(proposed).all() and ((scores >= 0) & (scores <= 1)).all()):
-                raise ValueError(f"slice {s}: the detector gave no box, a value that is no number, or a score outside 0 .. 1")
+            if not (
+                scores.size
+                and np.isfinite(proposed).all()
+                and ((scores >= 0) & (scores <= 1)).all()
+            ):
+                raise ValueError(
+                    f"slice {s}: the detector gave no box, a value that is no number, or a score outside 0 .. 1"
+                )
             at = int(scores[0].argmax())  # ties go to the lowest index
             highest[s] = scores[0, at]
             if float(highest[s]) >= d["score_threshold"]:
                 inside = np.clip(proposed[0, at].astype(np.float64), 0, self.grid)
                 if not (inside[:2] < inside[2:]).all():
-                    raise ValueError(f"slice {s}: the box {proposed[0, at]} has no size inside the grid")
+                    raise ValueError(
+                        f"slice {s}: the box {proposed[0, at]} has no size inside the grid"
+                    )
                 boxes[s] = bx.clip_boxes(inside, self.grid, d["min_side"])
         return Detection.without_agent(boxes, highest)
 
@@ -184,7 +210,11 @@ class Bundle:
             if not len(rows):
                 break
             local = self._run(self.trunk, images, boxes[rows, t], rows, chunk)
-            feed = {"global": features[rows], "local": local, "history": history[rows].reshape(len(rows), -1)}
+            feed = {
+                "global": features[rows],
+                "local": local,
+                "history": history[rows].reshape(len(rows), -1),
+            }
             q[rows, t] = self.head.run(None, feed)[0]
             chosen = q[rows, t].argmax(axis=1)  # ties go to the lowest index
             actions[rows, t] = chosen
@@ -196,16 +226,24 @@ class Bundle:
         return Detection(features, actions, q, boxes)
 
     def segment(self, images: Array, boxes: Array, chunk: int = 2) -> tuple[Array, Array]:
-        """Segmenter `crop`: slices [S, 3, G, G], detection boxes [S, 4] -> probability [S, 1, C, C], enlarged boxes [S, 4]."""
+        """Segmenter `crop`: slices [S, 3, G, G], detection boxes [S, 4] -> probability [S, 1, C,
+        C], enlarged boxes [S, 4].
+        """
         wide = bx.enlarge(boxes, self.manifest["segmenter"]["context_factor"], self.grid)
         return self._run(self.segmenter, images, wide, np.arange(len(images)), chunk), wide
 
     def crops(
-        self, images: Array, boxes: Array, pixel_mm: tuple[float, float] | None = None, places_mm: Array | None = None
+        self,
+        images: Array,
+        boxes: Array,
+        pixel_mm: tuple[float, float] | None = None,
+        places_mm: Array | None = None,
     ) -> list[Crop | None]:
-        """Slices [S, 3, G, G] and detection boxes [S, 4], NaN where there is none -> what a segmenter of any kind says of each.
+        """Slices [S, 3, G, G] and detection boxes [S, 4], NaN where there is none -> what a
+        segmenter of any kind says of each.
 
-        Segmenter `volume` wants the size of a grid pixel along x and y, and where the slices lie along their normal, in mm.
+        Segmenter `volume` wants the size of a grid pixel along x and y, and where the slices lie
+        along their normal, in mm.
         """
         rows = np.flatnonzero(~np.isnan(boxes).any(axis=1))
         out: list[Crop | None] = [None] * len(images)
@@ -215,7 +253,9 @@ class Bundle:
             if pixel_mm is None or places_mm is None:
                 raise ValueError("a segmenter of volumes wants pixel_mm and places_mm")
             wide = bx.enlarge(boxes[rows], self.manifest["segmenter"]["context_factor"], self.grid)
-            region = self._region(images, rows, wide, pixel_mm, np.asarray(places_mm, dtype=np.float64))
+            region = self._region(
+                images, rows, wide, pixel_mm, np.asarray(places_mm, dtype=np.float64)
+            )
             for row, box in zip(rows, wide):
                 out[row] = region.crop(float(places_mm[row]), box)
         else:
@@ -224,7 +264,9 @@ class Bundle:
                 out[row] = Crop(p[0], box, box)
         return out
 
-    def _region(self, images: Array, rows: Array, wide: Array, pixel_mm: tuple[float, float], places: Array) -> Region:
+    def _region(
+        self, images: Array, rows: Array, wide: Array, pixel_mm: tuple[float, float], places: Array
+    ) -> Region:
         """The probability around all enlarged boxes, by a sliding window."""
         m = self.manifest["segmenter"]
         first, last = rows[0], rows[-1]
@@ -240,11 +282,15 @@ class Bundle:
         weight = np.ones((1, 1, 1))
         for axis, side in enumerate(patch):
             v = (np.arange(side) - (side - 1) / 2) / (side / 8)
-            weight = weight * np.exp(-(v**2) / 2).reshape([-1 if a == axis else 1 for a in range(3)])
+            weight = weight * np.exp(-(v**2) / 2).reshape(
+                [-1 if a == axis else 1 for a in range(3)]
+            )
         total, weights = np.zeros(volume.shape[1:]), np.zeros(volume.shape[1:])
         for start in itertools.product(*starts):
             # Where the patch and the region overlap, counted in each.
-            inside = tuple(slice(max(s, 0), min(s + side, n)) for s, side, n in zip(start, patch, total.shape))
+            inside = tuple(
+                slice(max(s, 0), min(s + side, n)) for s, side, n in zip(start, patch, total.shape)
+            )
             within = tuple(slice(i.start - s, i.stop - s) for i, s in zip(inside, start))
             piece = np.zeros((1, 3, *patch), dtype=np.float32)
             piece[(0, slice(None), *within)] = volume[(slice(None), *inside)]
@@ -253,11 +299,17 @@ class Bundle:
         return Region((total / weights).astype(np.float32), z, y, x)
 
     def _mirrored(self, piece: Array, mirror: bool) -> Array:
-        """The probability [D, H, W] of a patch [1, 3, D, H, W], averaged over mirrored ones where these are asked for."""
-        mirrors = [axes for n in range(4 if mirror else 1) for axes in itertools.combinations((2, 3, 4), n)]
+        """The probability [D, H, W] of a patch [1, 3, D, H, W], averaged over mirrored ones where
+        these are asked for.
+        """
+        mirrors = [
+            axes for n in range(4 if mirror else 1) for axes in itertools.combinations((2, 3, 4), n)
+        ]
         parts = []
         for axes in mirrors:
-            out = self.segmenter.run(["probability"], {"volume": np.ascontiguousarray(np.flip(piece, axes))})[0]
+            out = self.segmenter.run(
+                ["probability"], {"volume": np.ascontiguousarray(np.flip(piece, axes))}
+            )[0]
             parts.append(np.flip(out, axes)[0, 0])
         return np.mean(parts, axis=0)
 
@@ -319,7 +371,9 @@ def _starts(count: int, side: int, overlap: float) -> list[int]:
 
 
 def _between(images: Array, places: Array, z: Line) -> Array:
-    """Slices [S, 3, G, G] at their places -> [z, 3, G, G], linear; the first and last hold beyond themselves."""
+    """Slices [S, 3, G, G] at their places -> [z, 3, G, G], linear; the first and last hold beyond
+    themselves.
+    """
     at = np.interp(z.centres, places, np.arange(len(places)))
     low = np.minimum(at.astype(int), max(len(places) - 2, 0))
     high = np.minimum(low + 1, len(places) - 1)
@@ -340,10 +394,14 @@ def _weights_inside(line: Line, grid: int) -> Array:
     return out
 
 
-def sample_probability(probability: Array, extent: Array, grid: SliceGrid, box: Array | None = None) -> Array:
-    """Probability [V, U] whose pixels fill `extent` [4], at the centres of T1C's pixels: float32 [rows, columns].
+def sample_probability(
+    probability: Array, extent: Array, grid: SliceGrid, box: Array | None = None
+) -> Array:
+    """Probability [V, U] whose pixels fill `extent` [4], at the centres of T1C's pixels: float32
+    [rows, columns].
 
-    Bilinear, clamped to the outermost pixels; 0 outside `box` [4], which is the extent unless given.
+    Bilinear, clamped to the outermost pixels; 0 outside `box` [4], which is the extent unless
+    given.
     """
     box = extent if box is None else box
     axes = []
@@ -371,10 +429,14 @@ class Result:
     mask: Array  # bool [k, rows, columns]
 
 
-def run(bundle: Bundle, volumes: Array, spacing_mm: tuple[float, float], places_mm: Array | None = None) -> Result:
-    """Volumes [3, k, j, i] on T1C's grid, in-plane spacing (j, i) in mm -> detection, probability and mask.
+def run(
+    bundle: Bundle, volumes: Array, spacing_mm: tuple[float, float], places_mm: Array | None = None
+) -> Result:
+    """Volumes [3, k, j, i] on T1C's grid, in-plane spacing (j, i) in mm -> detection, probability
+    and mask.
 
-    Segmenter `volume` also wants `places_mm` [k], where the slices lie along their normal, ascending.
+    Segmenter `volume` also wants `places_mm` [k], where the slices lie along their normal,
+    ascending.
     """
     images, grid = bundle.prepare(volumes, spacing_mm)
     pixel_mm = (spacing_mm[1] / grid.scale[0], spacing_mm[0] / grid.scale[1])

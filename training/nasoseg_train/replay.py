@@ -1,8 +1,9 @@
 """Transitions in, random batches out: the experience pool (paper 4.2.2).
 
-A state is kept as the crops that the trunk sees, uint8 on the device that trains: cutting a crop out of a slice costs as much
-as the small trunk itself, and a transition is looked at many times. 16,384 transitions of a 64 crop take 0.5 GB, of the
-paper's 224 crop 7.4 GB. Where each crop was cut is kept too, so that a checkpoint holds places and not pictures.
+A state is kept as the crops that the trunk sees, uint8 on the device that trains: cutting a crop
+out of a slice costs as much as the small trunk itself, and a transition is looked at many times.
+16,384 transitions of a 64 crop take 0.5 GB, of the paper's 224 crop 7.4 GB. Where each crop was cut
+is kept too, so that a checkpoint holds places and not pictures.
 """
 
 from __future__ import annotations
@@ -74,14 +75,27 @@ class Batch:
 class Replay:
     """A ring of `size` transitions, the oldest overwritten."""
 
-    def __init__(self, size: int, history: int, actions: int, crop: int, mask: int, device: torch.device = CPU) -> None:
+    def __init__(
+        self,
+        size: int,
+        history: int,
+        actions: int,
+        crop: int,
+        mask: int,
+        device: torch.device = CPU,
+    ) -> None:
         self.size, self.filled, self.next, self.device = size, 0, 0, device
         self.seen = Transitions.empty(size, history, actions)
-        self.whole, self.before = Crops.empty(size, crop, mask, device), Crops.empty(size, crop, mask, device)
+        self.whole, self.before = (
+            Crops.empty(size, crop, mask, device),
+            Crops.empty(size, crop, mask, device),
+        )
         self.after = torch.zeros_like(self.before.image)
 
     def add(self, seen: Transitions, whole: Crops, before: Crops, after: Tensor) -> None:
-        """Store n transitions with their crops: the whole slice's, and the boxes' before and after the action."""
+        """Store n transitions with their crops: the whole slice's, and the boxes' before and after
+        the action.
+        """
         rows = (self.next + np.arange(len(seen))) % self.size
         self.seen.put(rows, seen)
         self._put(rows, whole, before, after)
@@ -94,24 +108,35 @@ class Replay:
         self.after[torch.from_numpy(rows).to(self.device)] = after
 
     def sample(self, batch: int, per_episode: int, rng: np.random.Generator) -> Batch:
-        """`batch` transitions, `per_episode` of the episode of each transition drawn, so that they share a whole slice."""
+        """`batch` transitions, `per_episode` of the episode of each transition drawn, so that they
+        share a whole slice.
+        """
         episode = self.seen.episode[: self.filled]
         order = np.argsort(episode, kind="stable")
         ordered = episode[order]
         drawn = episode[rng.integers(self.filled, size=batch // per_episode)]
         first, last = np.searchsorted(ordered, drawn), np.searchsorted(ordered, drawn, side="right")
-        picks = first[:, None] + (rng.random((len(drawn), per_episode)) * (last - first)[:, None]).astype(int)
+        picks = first[:, None] + (
+            rng.random((len(drawn), per_episode)) * (last - first)[:, None]
+        ).astype(int)
         rows = order[picks]
         flat = rows.ravel()
         after = self.after[torch.from_numpy(flat).to(self.device)]
-        return Batch(self.whole.rows(rows[:, 0]), self.before.rows(flat), after, self.seen.rows(flat))
+        return Batch(
+            self.whole.rows(rows[:, 0]), self.before.rows(flat), after, self.seen.rows(flat)
+        )
 
     def state_dict(self) -> dict[str, Tensor | int]:
         """Places and numbers, no pictures."""
         kept = self.seen.rows(np.arange(self.filled))
-        return {"next": self.next, **{f.name: torch.from_numpy(getattr(kept, f.name)) for f in fields(kept)}}
+        return {
+            "next": self.next,
+            **{f.name: torch.from_numpy(getattr(kept, f.name)) for f in fields(kept)},
+        }
 
-    def load_state_dict(self, state: dict[str, Tensor | int], looker: Looker, chunk: int = 256) -> None:
+    def load_state_dict(
+        self, state: dict[str, Tensor | int], looker: Looker, chunk: int = 256
+    ) -> None:
         """The ring as it was; crops are cut anew, which gives the same bytes."""
         kept = Transitions(*(state[f.name].numpy() for f in fields(Transitions)))
         self.filled, self.next = len(kept), state["next"]

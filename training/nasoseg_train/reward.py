@@ -1,8 +1,8 @@
 """Boxes before and after an action in, rewards out: Algorithm 1 of the paper (3.1.3).
 
-Tumour-free slices are not in the paper. Here the agent is rewarded for stopping there and for nothing else: stop +3 (the
-terminal reward), any other action -1. Stopping at once is then the best policy, the box stays near the middle of the
-head, and RANet is left to say that nothing is in it.
+Tumour-free slices are not in the paper. Here the agent is rewarded for stopping there and for
+nothing else: stop +3 (the terminal reward), any other action -1. Stopping at once is then the best
+policy, the box stays near the middle of the head, and RANet is left to say that nothing is in it.
 """
 
 from __future__ import annotations
@@ -29,13 +29,17 @@ class Thresholds:
     tau_iou: float = 0.5
     """IoU above which a stop is rewarded."""
     tau_distance: float = 1 / 8
-    """Distance of the centres, as a share of the target box's diagonal, up to which the printed Algorithm 2 does not shift."""
+    """Distance of the centres, as a share of the target box's diagonal, up to which the printed
+    Algorithm 2 does not shift.
+    """
     terminal_reward: float = 3.0
     """Reward of a good stop; a bad one costs as much."""
 
 
 def sign(x: Array) -> Array:
-    """+1 above 0, else -1: no change is no improvement ("otherwise, it receives a negative reward")."""
+    """+1 above 0, else -1: no change is no improvement ("otherwise, it receives a negative
+    reward").
+    """
     # Differences of float64 box arithmetic below this are rounding, not improvement.
     return np.where(x > 1e-9, 1.0, -1.0)
 
@@ -46,9 +50,16 @@ def good_stop(boxes: Array, target: Array, t: Thresholds = Thresholds()) -> Arra
 
 
 def reward(
-    before: Array, after: Array, actions: Array, target: Array, has_tumour: Array, t: Thresholds = Thresholds()
+    before: Array,
+    after: Array,
+    actions: Array,
+    target: Array,
+    has_tumour: Array,
+    t: Thresholds = Thresholds(),
 ) -> Array:
-    """Algorithm 1. Boxes [..., 4], actions [...], target [..., 4] (ignored where `has_tumour` is false) -> [...]."""
+    """Algorithm 1. Boxes [..., 4], actions [...], target [..., 4] (ignored where `has_tumour` is
+    false) -> [...].
+    """
     rho_before, rho_after = bx.centre_distance(before, target), bx.centre_distance(after, target)
     iou_before, iou_after = bx.iou(before, target), bx.iou(after, target)
     nearer = sign(rho_before - rho_after)

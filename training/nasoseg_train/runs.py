@@ -1,9 +1,9 @@
 """The folder of one run: what it was made from in, config.json and the places of its files out.
 
-    RUNS/<system>/seed<k>/config.json   everything that the run depends on, and every command that worked on it
-                          detector.pt, segmenter.pt, ...   best checkpoints of stages that are over (NAME_best.pt until then)
-                          NAME_last.pt   what a cut-off stage goes on from
-                          NAME.csv, tensorboard/, pictures/, bundle/, evaluation/
+RUNS/<system>/seed<k>/config.json   everything that the run depends on, and every command that worked on it
+                      detector.pt, segmenter.pt, ...   best checkpoints of stages that are over (NAME_best.pt until then)
+                      NAME_last.pt   what a cut-off stage goes on from
+                      NAME.csv, tensorboard/, pictures/, bundle/, evaluation/
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class Run:
         return json.loads(json.dumps(plain))
 
     def record(self, command: str, options: RunOptions) -> None:
-        """Write config.json, or add this command to it; another configuration is refused by the name of what differs."""
+        """Write config.json, or add this command to it; another configuration is refused by the
+        name of what differs.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         # Two stages may begin side by side.
         with locked(self.folder, wait=True):
@@ -59,7 +61,9 @@ class Run:
             commands = there.pop("commands", [])
             different = difference(there, content)
             if different:
-                raise SystemExit(f"{path}: this run was begun with other settings: {different}. Choose another --runs, or the old settings")
+                raise SystemExit(
+                    f"{path}: this run was begun with other settings: {different}. Choose another --runs, or the old settings"
+                )
         if int(os.environ.get("RANK", 0)):
             return
         commands.append({
@@ -77,12 +81,16 @@ class Run:
 
         path = folder / "config.json"
         if not path.is_file():
-            raise SystemExit(f"{path}: is missing; give a folder that nasoseg-train train wrote, such as runs/seqseg/seed1")
+            raise SystemExit(
+                f"{path}: is missing; give a folder that nasoseg-train train wrote, such as runs/seqseg/seed1"
+            )
         c = json.loads(path.read_text())
         if c.get("format") != FORMAT:
             raise SystemExit(f"{path}: format {c.get('format')!r}; {FORMAT} was expected")
         settings = overlaid(preset_named(c["preset"]), c["settings"], str(path))
-        return cls(folder, c["system"], c["preset"], c["seed"], c["weights"], c["dataset"], settings)
+        return cls(
+            folder, c["system"], c["preset"], c["seed"], c["weights"], c["dataset"], settings
+        )
 
 
 def difference(there: Any, here: Any, name: str = "") -> str:

@@ -1,4 +1,5 @@
-"""A preset and what a file or a command line says of it in, the changed preset out; unknown names and wrong types are refused.
+"""A preset and what a file or a command line says of it in, the changed preset out; unknown names
+and wrong types are refused.
 
 A file is JSON or TOML with the preset's own nesting, for example
 
@@ -7,8 +8,8 @@ A file is JSON or TOML with the preset's own nesting, for example
     [detector.schedule]
     priori = 0.4
 
-tyro reads it as it reads a command line, so that both know the same names and types. A run's config.json is such a file too:
-its `settings` are read.
+tyro reads it as it reads a command line, so that both know the same names and types. A run's
+config.json is such a file too: its `settings` are read.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ def read_file(path: Path) -> dict[str, Any]:
         text = path.read_text()
         values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except (OSError, ValueError) as error:
-        raise SystemExit(f"{path}: no settings can be read ({error}); a JSON or TOML file was expected") from error
+        raise SystemExit(
+            f"{path}: no settings can be read ({error}); a JSON or TOML file was expected"
+        ) from error
     if not isinstance(values, dict):
         raise SystemExit(f"{path}: holds no table of settings")
     # A run's config.json holds more than settings.
@@ -63,9 +66,18 @@ def overlaid(preset: Preset, values: dict[str, Any], where: str) -> Preset:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            return tyro.cli(Preset, default=preset, args=as_arguments(values), prog=where, config=(tyro.conf.FlagConversionOff,))
+            return tyro.cli(
+                Preset,
+                default=preset,
+                args=as_arguments(values),
+                prog=where,
+                config=(tyro.conf.FlagConversionOff,),
+            )
     except SystemExit as error:
-        # tyro frames its message for a terminal, under a title and above a pointer to a help that a file does not have.
+        # tyro frames its message for a terminal, under a title and above a pointer to a help that a
+        # file does not have.
         parts = re.split(r"[─-]{8,}", re.sub(r"[╭╮╰╯│]", " ", said.getvalue()))
-        text = "; ".join(" ".join(part.split()) for part in parts[1:-1] if "Argument helptext" not in part)
+        text = "; ".join(
+            " ".join(part.split()) for part in parts[1:-1] if "Argument helptext" not in part
+        )
         raise SystemExit(f"{where}: {text}") from error

@@ -1,7 +1,8 @@
-"""A network, the loss of a batch and the figures of validation in; NAME.csv and the best checkpoint NAME.pt out.
+"""A network, the loss of a batch and the figures of validation in; NAME.csv and the best checkpoint
+NAME.pt out.
 
-For stages that are batches and nothing else, in one process (proposals.py, volume_training.py). A run that was cut off goes
-on from NAME_last.pt to the same result.
+For stages that are batches and nothing else, in one process (proposals.py, volume_training.py). A
+run that was cut off goes on from NAME_last.pt to the same result.
 """
 
 from __future__ import annotations
@@ -48,19 +49,37 @@ class StepLoop:
         figures_of: Callable[[], dict[str, float]],
         save: Callable[[Path, dict[str, float]], None],
     ) -> Path:
-        """All batches; returns NAME.pt. `loss_of` gives a batch's loss and its slices in words, `figures_of` has a `score`."""
+        """All batches; returns NAME.pt. `loss_of` gives a batch's loss and its slices in words,
+        `figures_of` has a `score`.
+        """
         self.out.mkdir(parents=True, exist_ok=True)
-        log = Log(self.out / f"{self.name}.csv", "step", self.out / "tensorboard" if self.options.tensorboard else None)
+        log = Log(
+            self.out / f"{self.name}.csv",
+            "step",
+            self.out / "tensorboard" if self.options.tensorboard else None,
+        )
         last = self.out / f"{self.name}_last.pt"
         first, best, seconds, losses, validations = 0, -np.inf, 0.0, [], 0
         if last.exists():
             state = checkpoint.read(last, **self.made_from)["state"]
-            first, best, seconds, log.rows = state["step"], state["best"], state["seconds"], list(state["rows"])
+            first, best, seconds, log.rows = (
+                state["step"],
+                state["best"],
+                state["seconds"],
+                list(state["rows"]),
+            )
             self.load(state)
         else:
             checkpoint.begin(self.out, self.name)
         begun = time.time()
-        bar = tqdm(range(first, steps), self.name, steps, initial=first, unit="batch", disable=None if self.options.progress else True)
+        bar = tqdm(
+            range(first, steps),
+            self.name,
+            steps,
+            initial=first,
+            unit="batch",
+            disable=None if self.options.progress else True,
+        )
         for step in bar:
             lr = lr_of(step)
             for group in self.optimiser.param_groups:
@@ -69,7 +88,9 @@ class StepLoop:
             loss, named = loss_of(step)
             losses.append(float(loss.detach()))
             if not np.isfinite(losses[-1]):
-                raise FloatingPointError(f"the loss of {self.name} is {losses[-1]} in batch {step + 1}; it holds {named}. Lower the learning rate")
+                raise FloatingPointError(
+                    f"the loss of {self.name} is {losses[-1]} in batch {step + 1}; it holds {named}. Lower the learning rate"
+                )
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(self.net.parameters(), self.clip)
@@ -77,14 +98,26 @@ class StepLoop:
             if (step + 1) % validate_every and step < steps - 1:
                 continue
             seconds += time.time() - begun
-            line = {"step": step + 1, "lr": lr, "loss": float(np.mean(losses)), "seconds": round(seconds, 1), **figures_of()}
+            line = {
+                "step": step + 1,
+                "lr": lr,
+                "loss": float(np.mean(losses)),
+                "seconds": round(seconds, 1),
+                **figures_of(),
+            }
             losses, validations = [], validations + 1
             if line["score"] > best:
                 best = line["score"]
                 save(checkpoint.best_path(self.out, self.name), line)
             log.add(line)
             if step == steps - 1 or validations % self.options.checkpoint_every == 0:
-                state = {"step": step + 1, "best": best, "seconds": seconds, "rows": log.rows, **self.state()}
+                state = {
+                    "step": step + 1,
+                    "best": best,
+                    "seconds": seconds,
+                    "rows": log.rows,
+                    **self.state(),
+                }
                 checkpoint.write(last, {**self.made_from, "state": state})
             # Validation is not this loop's time.
             begun = time.time()

@@ -2,8 +2,9 @@
 
     python -m nasoseg_train.systems --preset small
 
-prints the rows with their numbers of weights. A system is a base preset (how large, how long, which input) with its own
-detector, network and loss; whatever it does not name is the base's, so that two rows differ in what their names say.
+prints the rows with their numbers of weights. A system is a base preset (how large, how long, which
+input) with its own detector, network and loss; whatever it does not name is the base's, so that two
+rows differ in what their names say.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class System:
     name: str
     title: str
     tables: tuple[int, ...]
-    # What is trained, in order: `agent` (detector.py), `segmenter` (segmenter.py), `proposals` (proposals.py), `atlas`
-    # (atlas.py) and `volume` (volume_training.py).
+    # What is trained, in order: `agent` (detector.py), `segmenter` (segmenter.py), `proposals`
+    # (proposals.py), `atlas` (atlas.py) and `volume` (volume_training.py).
     stages: tuple[Stage, ...]
     change: Callable[[Preset], Preset]
     note: str = ""
@@ -41,7 +42,11 @@ class System:
     @property
     def detects_only(self) -> bool:
         """Whether there is nothing but boxes: the bundle's mask is the box."""
-        return "segmenter" not in self.stages and "volume" not in self.stages and self.name != "mask_rcnn"
+        return (
+            "segmenter" not in self.stages
+            and "volume" not in self.stages
+            and self.name != "mask_rcnn"
+        )
 
 
 def _whole(base: Preset, network: SegmenterConfig, loss: str) -> Preset:
@@ -52,11 +57,15 @@ def _whole(base: Preset, network: SegmenterConfig, loss: str) -> Preset:
         detector_kind="whole",
         ranet=replace(network, crop=b.whole_crop, regions=b.whole_regions, context_factor=1.0),
         # No detector's boxes to be robust against, and none that come late.
-        segmenter=replace(base.segmenter, loss=loss, border_k=b.whole_border_k, agent_steps=0, jitter=0.0),
+        segmenter=replace(
+            base.segmenter, loss=loss, border_k=b.whole_border_k, agent_steps=0, jitter=0.0
+        ),
     )
 
 
-def _unet(loss: str = "ce", cram: bool = False, rram: bool = False, squeeze: bool = False) -> Callable[[Preset], Preset]:
+def _unet(
+    loss: str = "ce", cram: bool = False, rram: bool = False, squeeze: bool = False
+) -> Callable[[Preset], Preset]:
     def change(base: Preset) -> Preset:
         unet = replace(base.baselines.unet, cram=cram, rram=rram, squeeze_excitation=squeeze)
         return _whole(base, unet, loss)
@@ -74,9 +83,11 @@ def _box_only(base: Preset) -> Preset:
 
 
 def _prior(start: float) -> Callable[[Preset], Preset]:
-    """The agent with another share of prior actions at the start. Without any, none come later either.
+    """The agent with another share of prior actions at the start. Without any, none come later
+    either.
 
-    A base whose `auxiliary` loss tells the agent what the prior would earn is no base for this comparison.
+    A base whose `auxiliary` loss tells the agent what the prior would earn is no base for this
+    comparison.
     """
 
     def change(base: Preset) -> Preset:
@@ -146,7 +157,9 @@ def weights(module: nn.Module) -> int:
 
 
 def weights_of(system: System, base: Preset) -> dict[str, int]:
-    """The numbers of weights of a system's detector and segmenter; 0 where there is nothing to learn."""
+    """The numbers of weights of a system's detector and segmenter; 0 where there is nothing to
+    learn.
+    """
     # Nothing is allocated: only the shapes count.
     with torch.device("meta"):
         detector, segmenter = parts(system.preset(base))

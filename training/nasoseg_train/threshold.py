@@ -1,8 +1,8 @@
 """A bundle and validation patients in, the bundle's probability threshold out.
 
-Tumour-free slices should stay free of any pixel, and Dice hardly depends on the threshold over a wide range. So the
-threshold is the lowest that leaves at most `FREE` of the tumour-free slices with a pixel, as long as that costs no more
-than `COST` of mean Dice; else the highest within that cost.
+Tumour-free slices should stay free of any pixel, and Dice hardly depends on the threshold over a
+wide range. So the threshold is the lowest that leaves at most `FREE` of the tumour-free slices with
+a pixel, as long as that costs no more than `COST` of mean Dice; else the highest within that cost.
 """
 
 from __future__ import annotations
@@ -28,14 +28,18 @@ COST = 0.025
 
 
 def pick(dice: Array, free: Array) -> int:
-    """Which of the thresholds, from mean Dice [T] and the share of tumour-free slices with any pixel [T]."""
+    """Which of the thresholds, from mean Dice [T] and the share of tumour-free slices with any
+    pixel [T].
+    """
     affordable = dice >= dice.max() - COST
     clean = affordable & (free <= FREE)
     return int(np.flatnonzero(clean)[0] if clean.any() else np.flatnonzero(affordable)[-1])
 
 
 def measure(bundle: Bundle, patients: Iterable[Volume], count: int) -> tuple[Array, Array]:
-    """Mean Dice per tumour slice [T] and the share of tumour-free slices with any pixel [T], over `count` whole patients."""
+    """Mean Dice per tumour slice [T] and the share of tumour-free slices with any pixel [T], over
+    `count` whole patients.
+    """
     dice: list[list[float]] = []
     free: list[list[bool]] = []
     for images, mask, (_, dj, di) in tqdm(patients, total=count, desc="threshold", mininterval=5):
@@ -46,7 +50,9 @@ def measure(bundle: Bundle, patients: Iterable[Volume], count: int) -> tuple[Arr
             else:
                 free.append([bool(guess.max() >= t) for t in THRESHOLDS])
     if not dice or not free:
-        raise ValueError(f"{len(dice)} slices with tumour and {len(free)} without: a threshold is chosen on both kinds")
+        raise ValueError(
+            f"{len(dice)} slices with tumour and {len(free)} without: a threshold is chosen on both kinds"
+        )
     return np.mean(dice, axis=0), np.mean(free, axis=0)
 
 
@@ -56,7 +62,14 @@ def set_threshold(folder: Path, patients: Iterable[Volume], count: int) -> dict[
     chosen = float(THRESHOLDS[pick(dice, free)])
     content = json.loads((folder / "bundle.json").read_text())
     content["segmenter"]["threshold"] = chosen
-    table = {f"{t:.2f}": [round(float(d), 4), round(float(f), 4)] for t, d, f in zip(THRESHOLDS, dice, free)}
-    content["metrics"]["threshold"] = {"chosen": chosen, "patients": count, "dice_and_tumour_free_any_pixel": table}
+    table = {
+        f"{t:.2f}": [round(float(d), 4), round(float(f), 4)]
+        for t, d, f in zip(THRESHOLDS, dice, free)
+    }
+    content["metrics"]["threshold"] = {
+        "chosen": chosen,
+        "patients": count,
+        "dice_and_tumour_free_any_pixel": table,
+    }
     write_manifest(folder, content)
     return content["metrics"]["threshold"]

@@ -1,4 +1,6 @@
-"""Every slice of every patient in, a trained VoxResNet on the atlas box out (paper 5; Lin 2019, Chen 2018)."""
+"""Every slice of every patient in, a trained VoxResNet on the atlas box out (paper 5; Lin 2019,
+Chen 2018).
+"""
 
 from __future__ import annotations
 
@@ -34,14 +36,18 @@ class Patients:
             rows = np.flatnonzero(data.patient == patient)
             rows = rows[np.argsort(data.slice_index[rows])]
             if len(rows) > 1 and (np.diff(data.slice_index[rows]) != 1).any():
-                raise ValueError(f"patient {patient} has {len(rows)} slices with gaps; a 3D network is trained on every slice")
+                raise ValueError(
+                    f"patient {patient} has {len(rows)} slices with gaps; a 3D network is trained on every slice"
+                )
             self.rows.append(rows)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def stack(self, number: int, first: int = 0, last: int | None = None) -> tuple[Stack, Array]:
-        """Slices first .. last of a patient, images and mask as four uint8 channels, and the size of a voxel [3]."""
+        """Slices first .. last of a patient, images and mask as four uint8 channels, and the size
+        of a voxel [3].
+        """
         rows = self.rows[number][first : None if last is None else last + 1]
         size = self.voxel_mm[int(self.data.patient[rows[0]])]
         both = np.concatenate([self.data.images[rows], self.data.masks[rows][:, None]], axis=1)
@@ -74,7 +80,11 @@ def training_patch(
         row = int(rng.choice(tumour))
         target = patients.data.target[patients.rows[number][row]]
         middle = ((target[:2] + target[2:]) / 2)[::-1]
-        show = [lines.z.index(stack.places_mm[row - int(first)]), lines.y.index(middle[0]), lines.x.index(middle[1])]
+        show = [
+            lines.z.index(stack.places_mm[row - int(first)]),
+            lines.y.index(middle[0]),
+            lines.x.index(middle[1]),
+        ]
     start = []
     for n, side, at in zip(counts, config.patch, show):
         free = int(np.clip(round(at - rng.uniform(0, side)), 0, max(n - side, 0)))
@@ -87,7 +97,9 @@ def training_patch(
 
 
 def deep_loss(every: list[Tensor], masks: Tensor, auxiliary: float) -> Tensor:
-    """Cross entropy of the sum of the four resolutions' logits, plus that of each one times `auxiliary`."""
+    """Cross entropy of the sum of the four resolutions' logits, plus that of each one times
+    `auxiliary`.
+    """
     loss = F.binary_cross_entropy_with_logits(torch.stack(every).sum(0), masks)
     for logits in every:
         loss = loss + auxiliary * F.binary_cross_entropy_with_logits(logits, masks)
@@ -108,7 +120,9 @@ def network_of(net: VolumeSegmenter) -> Network:
 def validation_figures(
     net: VolumeSegmenter, patients: Patients, box: FixedBox, config: VolumeConfig, count: int
 ) -> dict[str, float]:
-    """3D Dice on the grid over every slice of at most `count` patients with a tumour; `score` less the share of misses."""
+    """3D Dice on the grid over every slice of at most `count` patients with a tumour; `score` less
+    the share of misses.
+    """
     net.eval()
     dice: list[float] = []
     grid = patients.data.grid
@@ -121,7 +135,10 @@ def validation_figures(
         stack = Stack(stack.images[:, :3].astype(np.float32) / 255, stack.places_mm, stack.pixel_mm)
         on_grid = enlarge(box.on_grid(tuple(size), grid), config.context_factor, grid)
         rows = np.arange(len(truth))
-        guess = predict(network_of(net), config, stack, rows, np.stack([on_grid] * len(rows))) >= config.threshold
+        guess = (
+            predict(network_of(net), config, stack, rows, np.stack([on_grid] * len(rows)))
+            >= config.threshold
+        )
         dice.append(2 * float((guess & truth).sum()) / float(guess.sum() + truth.sum()))
     if not dice:
         raise ValueError("no validation patient has a tumour")
@@ -134,9 +151,11 @@ def train_volume(
     validation_mm: Mapping[int, GridMm], box: FixedBox, out: Path, seed: int, device: str = "cpu",
     options: RunOptions = RunOptions(),
 ) -> Path:  # fmt: skip
-    """Train, keep the best checkpoint by `validation_figures`' score, return its path: volume.pt, there when all is done.
+    """Train, keep the best checkpoint by `validation_figures`' score, return its path: volume.pt,
+    there when all is done.
 
-    Both sets hold every slice of their patients; `..._mm` give each patient's voxel (`atlas.grid_mm`).
+    Both sets hold every slice of their patients; `..._mm` give each patient's voxel
+    (`atlas.grid_mm`).
     """
     c, rng = preset.volume, np.random.default_rng([seed, 7])
     check_sets(preset, train, validation, 0.0)
@@ -144,7 +163,12 @@ def train_volume(
     net = VolumeSegmenter(c).to(device)
     optimiser = torch.optim.Adam(net.parameters(), c.lr, weight_decay=c.weight_decay)
     patients, others = Patients(train, train_mm), Patients(validation, validation_mm)
-    made_from = {"preset": checkpoint.plain(preset), "seed": seed, "box_mm": list(box.box_mm), "slices": identity(train, validation)}
+    made_from = {
+        "preset": checkpoint.plain(preset),
+        "seed": seed,
+        "box_mm": list(box.box_mm),
+        "slices": identity(train, validation),
+    }
     loop = StepLoop("volume", out, net, optimiser, rng, made_from, options, clip=5.0)
 
     def loss_of(step: int) -> tuple[Tensor, str]:
@@ -153,7 +177,9 @@ def train_volume(
         images, masks = (torch.from_numpy(np.stack(part)).to(device) for part in zip(*pairs))
         # The auxiliary classifiers matter early and fade out.
         loss = deep_loss(net.net.every(images), masks, c.auxiliary * 1e-3 ** (step / c.steps))
-        return loss, ", ".join(f"patient {train.patient[patients.rows[number][0]]}" for number in drawn)
+        return loss, ", ".join(
+            f"patient {train.patient[patients.rows[number][0]]}" for number in drawn
+        )
 
     return loop.run(
         c.steps, c.validate_every, lambda step: float(c.lr * (0.5 + 0.5 * np.cos(np.pi * step / c.steps))), loss_of,
@@ -163,10 +189,17 @@ def train_volume(
 
 
 def save_volume(
-    path: Path, net: VolumeSegmenter, box: FixedBox, preset: Preset, seed: int, figures: dict[str, float]
+    path: Path,
+    net: VolumeSegmenter,
+    box: FixedBox,
+    preset: Preset,
+    seed: int,
+    figures: dict[str, float],
 ) -> None:
     """A checkpoint holds its atlas box, preset, seed and validation figures."""
-    checkpoint.write(path, {**checkpoint.best_state(net, preset, seed, figures), "box_mm": list(box.box_mm)})
+    checkpoint.write(
+        path, {**checkpoint.best_state(net, preset, seed, figures), "box_mm": list(box.box_mm)}
+    )
 
 
 def load_volume(path: Path, preset: Preset) -> tuple[FixedBox, VolumeSegmenter, dict]:

@@ -1,7 +1,9 @@
-"""Prepared slices and boxes in, a 3D network's probability out: segmenter kind `volume` (docs/bundle.md).
+"""Prepared slices and boxes in, a 3D network's probability out: segmenter kind `volume`
+(docs/bundle.md).
 
-A region is the union of the slices' boxes, sampled trilinearly at the model's spacing. A window slides over it; what the
-network says is averaged with Gaussian weights and sampled back at the grid's pixels. Training cuts its patches here too.
+A region is the union of the slices' boxes, sampled trilinearly at the model's spacing. A window
+slides over it; what the network says is averaged with Gaussian weights and sampled back at the
+grid's pixels. Training cuts its patches here too.
 """
 
 from __future__ import annotations
@@ -35,8 +37,12 @@ class Line:
 
     @classmethod
     def reaching(cls, low: float, high: float, step: float) -> Line:
-        """As many voxels as have low and high between the outer ones' centres, about the middle of both."""
-        return cls._centred(low, high, step, max(int(np.ceil((high - low) / step - ROUNDING)), 0) + 1)
+        """As many voxels as have low and high between the outer ones' centres, about the middle of
+        both.
+        """
+        return cls._centred(
+            low, high, step, max(int(np.ceil((high - low) / step - ROUNDING)), 0) + 1
+        )
 
     @classmethod
     def _centred(cls, low: float, high: float, step: float, count: int) -> Line:
@@ -45,7 +51,9 @@ class Line:
     def stretched(self, factor: float) -> Line:
         """The same number of voxels about the same centre, each `factor` times as large."""
         middle = self.first + (self.count - 1) / 2 * self.step
-        return Line(middle - (self.count - 1) / 2 * self.step * factor, self.step * factor, self.count)
+        return Line(
+            middle - (self.count - 1) / 2 * self.step * factor, self.step * factor, self.count
+        )
 
     def at(self, n: Array) -> Array:
         return self.first + n * self.step
@@ -71,7 +79,9 @@ class Stack:
 
 @dataclass
 class Taps:
-    """Linear interpolation along one axis: two neighbours, the second one's weight, and whether there is anything."""
+    """Linear interpolation along one axis: two neighbours, the second one's weight, and whether
+    there is anything.
+    """
 
     low: Array
     high: Array
@@ -94,7 +104,9 @@ def pixel_taps(line: Line, start: int, side: int, grid: int) -> Taps:
 
 
 def slice_taps(line: Line, start: int, side: int, places_mm: Array, first: int, last: int) -> Taps:
-    """Voxels of a line in mm between slices first .. last; the outermost hold beyond the places, nothing beyond the line."""
+    """Voxels of a line in mm between slices first .. last; the outermost hold beyond the places,
+    nothing beyond the line.
+    """
     n = np.arange(start, start + side)
     places = places_mm[first : last + 1]
     low, high, weight = _clamped(np.interp(line.at(n), places, np.arange(len(places))), len(places))
@@ -117,7 +129,9 @@ def cut(images: Array, z: Taps, y: Taps, x: Taps) -> Array:
 
 
 def starts(count: int, side: int, overlap: float) -> list[int]:
-    """First voxels of the patches along an axis: evenly spread from end to end, one centred where there is room."""
+    """First voxels of the patches along an axis: evenly spread from end to end, one centred where
+    there is room.
+    """
     if count <= side:
         return [-((side - count) // 2)]
     room = count - side
@@ -133,7 +147,9 @@ def gaussian(side: int) -> Array:
 
 @dataclass
 class Lines:
-    """Where a region's voxels lie: z in mm, y and x in pixel edges of the grid; between which slices."""
+    """Where a region's voxels lie: z in mm, y and x in pixel edges of the grid; between which
+    slices.
+    """
 
     z: Line
     y: Line
@@ -154,15 +170,26 @@ class Lines:
             last,
         )
 
-    def patch(self, images: Array, stack: Stack, start: tuple[int, int, int], sides: tuple[int, int, int]) -> Array:
+    def patch(
+        self, images: Array, stack: Stack, start: tuple[int, int, int], sides: tuple[int, int, int]
+    ) -> Array:
         """The patch [K, D, H, W] of `images` that begins at voxel `start`; 0 outside the region."""
         grid = images.shape[-1]
         z = slice_taps(self.z, start[0], sides[0], stack.places_mm, self.first, self.last)
-        return cut(images, z, pixel_taps(self.y, start[1], sides[1], grid), pixel_taps(self.x, start[2], sides[2], grid))
+        return cut(
+            images,
+            z,
+            pixel_taps(self.y, start[1], sides[1], grid),
+            pixel_taps(self.x, start[2], sides[2], grid),
+        )
 
 
-def predict(network: Network, config: VolumeConfig, stack: Stack, rows: Array, boxes: Array) -> Array:
-    """The probability [S, G, G] at the grid's pixels: what the region says inside each slice's box, 0 elsewhere."""
+def predict(
+    network: Network, config: VolumeConfig, stack: Stack, rows: Array, boxes: Array
+) -> Array:
+    """The probability [S, G, G] at the grid's pixels: what the region says inside each slice's box,
+    0 elsewhere.
+    """
     grid, sides = stack.images.shape[-1], config.patch
     out = np.zeros((len(stack.images), grid, grid), dtype=np.float32)
     if not len(rows):

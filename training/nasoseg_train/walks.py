@@ -20,7 +20,9 @@ Array = np.ndarray
 
 @dataclass
 class Trajectories:
-    """Greedy episodes of some slices: boxes [n, T + 1, 4] (padded by repeating), steps [n], stopped [n]."""
+    """Greedy episodes of some slices: boxes [n, T + 1, 4] (padded by repeating), steps [n], stopped
+    [n].
+    """
 
     boxes: Array
     steps: Array
@@ -32,29 +34,41 @@ class Trajectories:
 
 
 @torch.no_grad()
-def run_agent(net: QNetwork, data: SliceSet, slices: Array, preset: Preset, chunk: int = 64) -> Trajectories:
+def run_agent(
+    net: QNetwork, data: SliceSet, slices: Array, preset: Preset, chunk: int = 64
+) -> Trajectories:
     """The greedy agent on stored slices, in the plain view, on the device where the network is."""
     net.eval()
     device = next(net.parameters()).device
     grid, steps_max = data.grid, preset.max_steps
-    out = Trajectories(np.zeros((len(slices), steps_max + 1, 4)), np.zeros(len(slices), int), np.zeros(len(slices), bool))
+    out = Trajectories(
+        np.zeros((len(slices), steps_max + 1, 4)),
+        np.zeros(len(slices), int),
+        np.zeros(len(slices), bool),
+    )
     for start in range(0, len(slices), chunk):
         part = slices[start : start + chunk]
         n = len(part)
         images = load_images(data, part, device)
         everyone = np.arange(n)
-        global_ = net.trunk.embed(crop_views(net, images, everyone, whole_boxes(n, grid), Views.plain(n), grid))
+        global_ = net.trunk.embed(
+            crop_views(net, images, everyone, whole_boxes(n, grid), Views.plain(n), grid)
+        )
         episodes = Episodes(data, preset, n)
         episodes.start(everyone, part, Views.plain(n))
         boxes, running = [episodes.boxes.copy()], np.ones(n, dtype=bool)
         for _ in range(steps_max):
             rows = np.flatnonzero(running)
             if len(rows):
-                crops = crop_views(net, images, rows, episodes.boxes[rows], Views.plain(len(rows)), grid)
+                crops = crop_views(
+                    net, images, rows, episodes.boxes[rows], Views.plain(len(rows)), grid
+                )
                 past = net.encode_history(torch.from_numpy(episodes.past[rows]).to(device))
                 actions = np.full(n, bx.TERMINAL)
                 where = torch.from_numpy(rows).to(device)
-                actions[rows] = net.head(global_[where], net.trunk.embed(crops), past).argmax(1).cpu().numpy()
+                actions[rows] = (
+                    net.head(global_[where], net.trunk.embed(crops), past).argmax(1).cpu().numpy()
+                )
                 # Rows that are over get the terminal action, which moves nothing.
                 _, stopped, _ = episodes.step(actions)
                 out.steps[start + rows] += 1
@@ -65,11 +79,14 @@ def run_agent(net: QNetwork, data: SliceSet, slices: Array, preset: Preset, chun
     return out
 
 
-def validation_figures(net: QNetwork, data: SliceSet, slices: Array, preset: Preset) -> dict[str, float]:
+def validation_figures(
+    net: QNetwork, data: SliceSet, slices: Array, preset: Preset
+) -> dict[str, float]:
     """Greedy episodes on validation slices: recall, IoU, stops. `score` chooses the checkpoint.
 
-    Recall by itself is high for an untouched box, so the score is the sum of recall at the box x `score_context`, IoU and the share
-    of stops that Algorithm 1 rewards, less the share of tumour-free slices that never stop.
+    Recall by itself is high for an untouched box, so the score is the sum of recall at the box x
+    `score_context`, IoU and the share of stops that Algorithm 1 rewards, less the share of
+    tumour-free slices that never stop.
     """
     t = run_agent(net, data, slices, preset)
     tumour = data.tumour[slices]
@@ -88,5 +105,11 @@ def validation_figures(net: QNetwork, data: SliceSet, slices: Array, preset: Pre
         "steps": float(t.steps[tumour].mean()),
         "tumour_free_stopped": float(1 - idle.mean()) if len(idle) else 1.0,
     }
-    figures["score"] = figures["recall_wide"] + figures["iou"] + figures["rewarded"] + figures["tumour_free_stopped"] - 1
+    figures["score"] = (
+        figures["recall_wide"]
+        + figures["iou"]
+        + figures["rewarded"]
+        + figures["tumour_free_stopped"]
+        - 1
+    )
     return figures

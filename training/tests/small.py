@@ -22,10 +22,13 @@ SMALL = replace(
 )  # fmt: skip
 
 
-def slice_sets(folder: Path, preset: Preset = SMALL, train: int = 4, validation: int = 2) -> tuple[SliceSet, SliceSet]:
+def slice_sets(
+    folder: Path, preset: Preset = SMALL, train: int = 4, validation: int = 2
+) -> tuple[SliceSet, SliceSet]:
     """Stand-in patients as training and validation slices."""
     seeds = list(range(10, 10 + train)), list(range(50, 50 + validation))
     one, two = (
-        build_cache(folder / name, some, preset.input, 3, 1, standin_patient) for name, some in zip(("train", "validation"), seeds)
+        build_cache(folder / name, some, preset.input, 3, 1, standin_patient)
+        for name, some in zip(("train", "validation"), seeds)
     )
     return one, two

@@ -7,7 +7,9 @@ from nasoseg_train import boxes as bx
 
 
 def act(box, action, grid=384, min_side=16.0):
-    return bx.apply_actions(np.array([box], dtype=float), np.array([action]), grid, min_side)[0].tolist()
+    return bx.apply_actions(np.array([box], dtype=float), np.array([action]), grid, min_side)[
+        0
+    ].tolist()
 
 
 def test_table_is_six_zooms_four_shifts_and_stop():

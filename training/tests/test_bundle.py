@@ -30,7 +30,9 @@ def bundle(tmp_path_factory):
 
 
 def test_scaling_by_the_percentile_of_voxels_above_zero():
-    volume = np.concatenate([np.zeros(1000), np.arange(1, 201)]).reshape(3, 20, 20).astype(np.float32)
+    volume = (
+        np.concatenate([np.zeros(1000), np.arange(1, 201)]).reshape(3, 20, 20).astype(np.float32)
+    )
     top = np.percentile(np.arange(1, 201), 99.5)
     scaled = scale_volume(volume, 0, InputConfig())
     assert scaled.max() == 1
@@ -45,7 +47,9 @@ def test_fit_mm_is_centred_and_zero_outside():
     assert out.sum() == pytest.approx(200)
     assert out[11:21, 6:26].min() == 1
     coarse = SliceGrid.fit((10, 20), (0.74, 1.48), InputConfig(grid=32, pixel_mm=0.74))
-    assert coarse.boxes_to_grid(np.array([0.0, 0, 20, 10])).tolist() == pytest.approx([-4, 11, 36, 21])
+    assert coarse.boxes_to_grid(np.array([0.0, 0, 20, 10])).tolist() == pytest.approx(
+        [-4, 11, 36, 21]
+    )
 
 
 def test_stretch_covers_the_whole_grid():
@@ -63,8 +67,12 @@ def test_mask_boxes_are_pixel_edges():
 
 def test_cache_and_split(tmp_path):
     seeds = data.patient_seeds("train", 1, 2)
-    made = data.build_cache(tmp_path / "c", seeds, MICRO.input, 3, workers=1, source=standin_patient)
-    again = data.build_cache(tmp_path / "c", seeds, MICRO.input, 3, workers=1, source=standin_patient)
+    made = data.build_cache(
+        tmp_path / "c", seeds, MICRO.input, 3, workers=1, source=standin_patient
+    )
+    again = data.build_cache(
+        tmp_path / "c", seeds, MICRO.input, 3, workers=1, source=standin_patient
+    )
     assert len(made) == len(again) and made.images.shape[1:] == (3, 96, 96)
     assert (~made.tumour).sum() == 6 and set(made.patient) == set(seeds)
     masks = made.masks[np.arange(len(made))]
@@ -72,8 +80,17 @@ def test_cache_and_split(tmp_path):
         x0, y0, x1, y1 = made.target[row]
         ys, xs = np.nonzero(masks[row] >= 128)
         if len(xs):
-            assert x0 - 1 <= xs.min() and xs.max() + 1 <= x1 + 1 and y0 - 1 <= ys.min() and ys.max() + 1 <= y1 + 1
-    assert not set(seeds) & set(data.patient_seeds("test", 1, 200)) & set(data.patient_seeds("validation", 1, 200))
+            assert (
+                x0 - 1 <= xs.min()
+                and xs.max() + 1 <= x1 + 1
+                and y0 - 1 <= ys.min()
+                and ys.max() + 1 <= y1 + 1
+            )
+    assert (
+        not set(seeds)
+        & set(data.patient_seeds("test", 1, 200))
+        & set(data.patient_seeds("validation", 1, 200))
+    )
 
 
 def test_export_and_parity(bundle):

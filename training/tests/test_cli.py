@@ -1,4 +1,6 @@
-"""nasoseg-train: the overview, settings by preset, file and option, and a run from data set to bundle."""
+"""nasoseg-train: the overview, settings by preset, file and option, and a run from data set to
+bundle.
+"""
 
 import importlib
 import json
@@ -23,12 +25,20 @@ from nasoseg_train.settings import as_arguments, overlaid, read_file
 def test_the_overview_names_every_command_and_imports_no_pytorch():
     code = "import sys; from nasoseg_train import cli; cli.main(['--help']); print('torch' in sys.modules, 'tyro' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment).stdout
-    assert all(f"  {name} " in out for name in cli.COMMANDS) and out.splitlines()[-1] == "False False"
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    ).stdout
+    assert (
+        all(f"  {name} " in out for name in cli.COMMANDS) and out.splitlines()[-1] == "False False"
+    )
 
 
 def test_commands_that_are_not_there_are_refused(capsys):
-    for words, name in ((["trian"], "'trian'"), (["train", "agent"], "'train agent'"), (["train", "--seed"], "'train --seed'")):
+    for words, name in (
+        (["trian"], "'trian'"),
+        (["train", "agent"], "'train agent'"),
+        (["train", "--seed"], "'train --seed'"),
+    ):
         with pytest.raises(SystemExit, match=f"no command {name}"):
             cli.main(words)
     cli.main(["train", "--help"])
@@ -36,17 +46,25 @@ def test_commands_that_are_not_there_are_refused(capsys):
     assert "train joint" in out and "export" not in out
 
 
-@pytest.mark.parametrize("base, goal", [(PAPER, DEMO), (DEMO, PAPER), (MICRO, SMALL), (SMALL, MICRO)])
+@pytest.mark.parametrize(
+    "base, goal", [(PAPER, DEMO), (DEMO, PAPER), (MICRO, SMALL), (SMALL, MICRO)]
+)
 def test_a_whole_preset_survives_the_way_through_a_file(base, goal):
     assert overlaid(base, json.loads(json.dumps(goal.to_dict())), "file") == goal
 
 
 def test_some_settings_of_a_toml_file(tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text("head_hidden = [64, 32]\n[detector]\nlr = 1e-3\ndouble = true\n[detector.schedule]\npriori = 0.4\n")
+    path.write_text(
+        "head_hidden = [64, 32]\n[detector]\nlr = 1e-3\ndouble = true\n[detector.schedule]\npriori = 0.4\n"
+    )
     got = overlaid(PAPER, read_file(path), str(path))
     schedule = replace(PAPER.detector.schedule, priori=0.4)
-    assert got == replace(PAPER, head_hidden=(64, 32), detector=replace(PAPER.detector, lr=1e-3, double=True, schedule=schedule))
+    assert got == replace(
+        PAPER,
+        head_hidden=(64, 32),
+        detector=replace(PAPER.detector, lr=1e-3, double=True, schedule=schedule),
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,7 +73,10 @@ def test_some_settings_of_a_toml_file(tmp_path):
         ({"detector": {"lrr": 1}}, ["mine.toml", "Unrecognized", "--detector.lrr"]),
         ({"colour": "red"}, ["mine.toml", "--colour"]),
         ({"detector": {"lr": "fast"}}, ["mine.toml", "detector.lr", "'fast'"]),
-        ({"detector": {"optimiser": "sgdd"}}, ["mine.toml", "sgdd", "detector.optimiser", "'sgd', 'adam'"]),
+        (
+            {"detector": {"optimiser": "sgdd"}},
+            ["mine.toml", "sgdd", "detector.optimiser", "'sgd', 'adam'"],
+        ),
         ({"detector": {"double": 3}}, ["mine.toml", "detector.double", "'True', 'False'"]),
         ({"segmenter": {"loss": {"k": 3}}}, ["mine.toml", "--segmenter.loss.k"]),
     ],
@@ -82,7 +103,10 @@ def test_a_run_keeps_what_it_was_begun_with(tmp_path):
     run.record("train segmenter", RunOptions(precision="bf16"))
     held = json.loads((run.folder / "config.json").read_text())
     assert [c["command"] for c in held["commands"]] == ["train detector", "train segmenter"]
-    assert held["commands"][1]["options"]["precision"] == "bf16" and "torch" in held["commands"][0]["packages"]
+    assert (
+        held["commands"][1]["options"]["precision"] == "bf16"
+        and "torch" in held["commands"][0]["packages"]
+    )
     assert runs.Run.open(run.folder) == run
     # A run's config.json is a file of settings as well.
     assert overlaid(PAPER, read_file(run.folder / "config.json"), "config.json") == SMALL
@@ -111,16 +135,23 @@ def dataset(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("dataset")
     cases, top = [], np.zeros(3)
-    for number, split in enumerate(("train", "train", "train", "train", "validation", "validation", "test")):
+    for number, split in enumerate(
+        ("train", "train", "train", "train", "validation", "validation", "test")
+    ):
         one, name = StandIn(number), f"p{number}"
         images, mask = one.images(), one.mask()
         (folder / "cases" / name).mkdir(parents=True)
         for sequence, volume in zip((*module.SEQUENCES, "truth"), (*images, mask.astype(np.uint8))):
             # Files are x, y, slice; arrays here are slice, row, column.
-            image = nibabel.Nifti1Image(np.ascontiguousarray(volume.T), np.diag([-2.2, -2.2, 6.0, 1.0]))
+            image = nibabel.Nifti1Image(
+                np.ascontiguousarray(volume.T), np.diag([-2.2, -2.2, 6.0, 1.0])
+            )
             nibabel.save(image, folder / "cases" / name / f"{sequence}.nii.gz")
         top = np.maximum(top, images.reshape(3, -1).max(axis=1)) if split == "train" else top
-        tables = {s: {"percentiles_above_zero": {"99.5": float(np.percentile(v[v > 0], 99.5))}} for s, v in zip(module.SEQUENCES, images)}
+        tables = {
+            s: {"percentiles_above_zero": {"99.5": float(np.percentile(v[v > 0], 99.5))}}
+            for s, v in zip(module.SEQUENCES, images)
+        }
         cases.append({
             # As NIfTI's float32 affines give it back.
             "id": name, "split": split, "covariates": {}, "spacing_mm": (one.spacing_mm[0] + 2e-7 * len(cases), *one.spacing_mm[1:]),
@@ -135,7 +166,18 @@ def dataset(tmp_path_factory):
     return folder
 
 
-COMMON = ["--preset", "tiny", "--device", "cpu", "--threads", "1", "--workers", "1", "--progress", "False"]
+COMMON = [
+    "--preset",
+    "tiny",
+    "--device",
+    "cpu",
+    "--threads",
+    "1",
+    "--workers",
+    "1",
+    "--progress",
+    "False",
+]
 
 
 def call(*words):
@@ -145,26 +187,55 @@ def call(*words):
 def test_from_data_set_to_bundle(dataset, tmp_path, capsys):
     """SeqSeg, stage by stage, with a file and an option; then its bundle."""
     file = tmp_path / "mine.json"
-    file.write_text(json.dumps({"detector": {"epochs": 1, "warmup": 16}, "segmenter": {"steps": 6, "agent_steps": 2}}))
+    file.write_text(
+        json.dumps(
+            {"detector": {"epochs": 1, "warmup": 16}, "segmenter": {"steps": 6, "agent_steps": 2}}
+        )
+    )
     common = ["--dataset", dataset, "--runs", tmp_path / "runs", "--config", file, *COMMON]
-    with pytest.raises(SystemExit, match="detector.pt: is missing; run nasoseg-train train detector"):
+    with pytest.raises(
+        SystemExit, match="detector.pt: is missing; run nasoseg-train train detector"
+    ):
         call("train", "segmenter", *common, "--detector.episodes-per-epoch", 24)
-    call("train", "segmenter", *common, "--detector.episodes-per-epoch", 24, "--before-agent", "True")
+    call(
+        "train", "segmenter", *common, "--detector.episodes-per-epoch", 24, "--before-agent", "True"
+    )
     assert not (tmp_path / "runs" / "seqseg" / "seed1" / "segmenter.pt").exists()
     call("train", "detector", *common, "--detector.episodes-per-epoch", 24)
     call("train", "segmenter", *common, "--detector.episodes-per-epoch", 24)
     folder = tmp_path / "runs" / "seqseg" / "seed1"
     held = json.loads((folder / "config.json").read_text())
     settings = held["settings"]
-    assert (settings["detector"]["episodes_per_epoch"], settings["detector"]["warmup"], settings["segmenter"]["steps"]) == (24, 16, 6)
+    assert (
+        settings["detector"]["episodes_per_epoch"],
+        settings["detector"]["warmup"],
+        settings["segmenter"]["steps"],
+    ) == (24, 16, 6)
     assert held["dataset"] == {"name": "stand-ins", "hash": "0" * 64}
-    assert {"detector.pt", "detector.csv", "segmenter_explore.pt", "segmenter.pt", "segmenter.csv"} <= {p.name for p in folder.iterdir()}
+    assert {
+        "detector.pt",
+        "detector.csv",
+        "segmenter_explore.pt",
+        "segmenter.pt",
+        "segmenter.csv",
+    } <= {p.name for p in folder.iterdir()}
     with pytest.raises(SystemExit, match="episodes_per_epoch was 24 and is 64"):
         call("train", "detector", *common)
     with pytest.raises(SystemExit, match="holds a run of train detector"):
         call("train", "joint", *common, "--detector.episodes-per-epoch", 24)
 
-    export = ("export", "--run", folder, "--dataset", dataset, "--workers", 1, "--choose-threshold", "--calibrate", "True")
+    export = (
+        "export",
+        "--run",
+        folder,
+        "--dataset",
+        dataset,
+        "--workers",
+        1,
+        "--choose-threshold",
+        "--calibrate",
+        "True",
+    )
     # Another agent than the one that RANet followed.
     trained = (folder / "detector.pt").read_bytes()
     state = torch.load(folder / "detector.pt", weights_only=True)
@@ -177,24 +248,48 @@ def test_from_data_set_to_bundle(dataset, tmp_path, capsys):
     (folder / "bundle").mkdir()
     (folder / "bundle" / "mine.txt").write_text("stays")
     call(*export)
-    assert sorted(p.name for p in (folder / "bundle").iterdir()) == ["bundle.json", "golden", "mine.txt", "q_head.onnx", "segmenter.onnx", "trunk.onnx"]
+    assert sorted(p.name for p in (folder / "bundle").iterdir()) == [
+        "bundle.json",
+        "golden",
+        "mine.txt",
+        "q_head.onnx",
+        "segmenter.onnx",
+        "trunk.onnx",
+    ]
     manifest = json.loads((folder / "bundle" / "bundle.json").read_text())
-    assert manifest["segmenter"]["threshold"] == manifest["metrics"]["threshold"]["chosen"] and manifest["metrics"]["threshold"]["patients"] == 2
+    assert (
+        manifest["segmenter"]["threshold"] == manifest["metrics"]["threshold"]["chosen"]
+        and manifest["metrics"]["threshold"]["patients"] == 2
+    )
     assert manifest["input"]["slice_spacing_mm"] == [6.0, 6.0]
     assert "stop_bias" in manifest["metrics"]["validation"]["detector"]["calibration"]
     assert manifest["detector"]["kind"] == "agent" and manifest["intended_use"]["demo"]
-    assert "synthetic" in manifest["intended_use"]["statement"] and manifest["training"]["system"] == "seqseg"
+    assert (
+        "synthetic" in manifest["intended_use"]["statement"]
+        and manifest["training"]["system"] == "seqseg"
+    )
     assert "networks" in capsys.readouterr().out
 
 
 def test_joint_training_scales_by_the_data_sets_maxima(dataset, tmp_path):
-    changes = ["--input.scaling", "dataset_max", "--detector.episodes-per-epoch", 12, "--detector.warmup", 16]
+    changes = [
+        "--input.scaling",
+        "dataset_max",
+        "--detector.episodes-per-epoch",
+        12,
+        "--detector.warmup",
+        16,
+    ]
     call("train", "joint", "--dataset", dataset, "--runs", tmp_path, *COMMON, *changes)
     folder = tmp_path / "seqseg" / "seed1"
     top = json.loads((dataset / "dataset.json").read_text())["fingerprint"]["channel_max"]
-    assert json.loads((folder / "config.json").read_text())["settings"]["input"]["dataset_max"] == pytest.approx(top)
+    assert json.loads((folder / "config.json").read_text())["settings"]["input"][
+        "dataset_max"
+    ] == pytest.approx(top)
     assert runs.Run.open(folder).settings.input.dataset_max == pytest.approx(tuple(top))
-    assert {"detector.pt", "segmenter.pt", "joint_last.pt", "detector.csv", "segmenter.csv"} <= {p.name for p in folder.iterdir()}
+    assert {"detector.pt", "segmenter.pt", "joint_last.pt", "detector.csv", "segmenter.csv"} <= {
+        p.name for p in folder.iterdir()
+    }
 
 
 @pytest.mark.parametrize("system", ["unet_dbw", "mask_rcnn", "lin"])
@@ -222,7 +317,9 @@ def test_what_cannot_be_trained_is_refused(dataset, tmp_path):
         call("train", "joint", *common, "--system", "unet")
     with pytest.raises(SystemExit, match="dataset.json: is missing"):
         call("train", "all", "--dataset", tmp_path, "--preset", "tiny")
-    with pytest.raises(SystemExit, match="--before-agent: the segmenter of unet has no batches without an agent"):
+    with pytest.raises(
+        SystemExit, match="--before-agent: the segmenter of unet has no batches without an agent"
+    ):
         call("train", "segmenter", *common, "--system", "unet", "--before-agent", "True")
     with pytest.raises(SystemExit, match="change the settings of `ranet`"):
         call("train", "all", *common, "--system", "unet", "--baselines.whole-crop", 32)
@@ -239,7 +336,11 @@ def test_every_setting_says_what_it_is():
         for kind in [node for node in body if isinstance(node, ast.ClassDef)]:
             for field, after in zip(kind.body, [*kind.body[1:], None]):
                 if isinstance(field, ast.AnnAssign):
-                    told = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str)
+                    told = (
+                        isinstance(after, ast.Expr)
+                        and isinstance(after.value, ast.Constant)
+                        and isinstance(after.value.value, str)
+                    )
                     assert told, f"{kind.name}.{ast.unparse(field.target)} has no help"
 
 
@@ -256,30 +357,71 @@ def test_the_demos_commands_can_be_said(tmp_path, monkeypatch):
         name, rest = cli.split_command(words)
         module, _, kind = cli.COMMANDS[name][0].partition(":")
         command = getattr(importlib.import_module(f"nasoseg_train.commands.{module}"), kind)
-        said.append((name, command.parse(rest, name) if hasattr(command, "parse") else tyro.cli(command, args=rest)))
+        said.append(
+            (
+                name,
+                command.parse(rest, name)
+                if hasattr(command, "parse")
+                else tyro.cli(command, args=rest),
+            )
+        )
 
     monkeypatch.setattr(demo, "start", take)
     monkeypatch.setattr(demo, "wait", lambda *commands: None)
     monkeypatch.setattr(demo, "report", lambda found, out: None)
     demo.Demo(tmp_path / "bundle", tmp_path / "work", seed=5).main()
-    assert [name for name, _ in said] == ["prepare", "train detector", "train segmenter", "train all", "export", "prepare", "evaluate"]
-    prepare, detector, segmenter, everything, export, unseen, evaluate = (command for _, command in said)
-    assert unseen.phantoms == (0, 0, 104) and unseen.phantom_seed == 5 and evaluate.dataset == unseen.out != prepare.out
+    assert [name for name, _ in said] == [
+        "prepare",
+        "train detector",
+        "train segmenter",
+        "train all",
+        "export",
+        "prepare",
+        "evaluate",
+    ]
+    prepare, detector, segmenter, everything, export, unseen, evaluate = (
+        command for _, command in said
+    )
+    assert (
+        unseen.phantoms == (0, 0, 104)
+        and unseen.phantom_seed == 5
+        and evaluate.dataset == unseen.out != prepare.out
+    )
     assert prepare.phantoms == (200, 40, 0) and prepare.phantom_seed == 5 and segmenter.before_agent
-    assert detector.settings == segmenter.settings == everything.settings and detector.settings.detector.calibrate
-    assert export.run == everything.runs / "seqseg" / "seed5" and export.dataset == prepare.out and export.choose_threshold
+    assert (
+        detector.settings == segmenter.settings == everything.settings
+        and detector.settings.detector.calibrate
+    )
+    assert (
+        export.run == everything.runs / "seqseg" / "seed5"
+        and export.dataset == prepare.out
+        and export.choose_threshold
+    )
 
 
 def test_the_tables_by_one_command(dataset, tmp_path):
-    """Two systems from a data set to the tables; the same words again do nothing, other settings are refused, a failed run is told."""
+    """Two systems from a data set to the tables; the same words again do nothing, other settings
+    are refused, a failed run is told.
+    """
     from nasoseg_train.commands.reproduce import Reproduce
 
-    asked = {"preset": "tiny", "systems": ("unet", "unet_se"), "seeds": 1, "work": tmp_path / "work", "jobs": 2, "device": "cpu"}
+    asked = {
+        "preset": "tiny",
+        "systems": ("unet", "unet_se"),
+        "seeds": 1,
+        "work": tmp_path / "work",
+        "jobs": 2,
+        "device": "cpu",
+    }
     Reproduce(out=tmp_path / "out", dataset=dataset, **asked).main()
     tables = (tmp_path / "out" / "tables.md").read_text()
     assert "Table 3" in tables and "not run" in tables
     record = json.loads((tmp_path / "out" / "reproduce.json").read_text())
-    assert record["failed"] == [] and set(record["seconds"]["unet/seed1"]) == {"train", "export", "evaluate"}
+    assert record["failed"] == [] and set(record["seconds"]["unet/seed1"]) == {
+        "train",
+        "export",
+        "evaluate",
+    }
     assert record["dataset"]["cases"] == {"train": 4, "validation": 2, "test": 1}
     before = (tmp_path / "work" / "runs" / "unet" / "seed1" / "log.txt").read_text()
     Reproduce(out=tmp_path / "out", dataset=dataset, **asked).main()

@@ -1,6 +1,8 @@
-"""`nasoseg-train prepare`: the public set's layout with its traps, lists, bad data by name, resume, split, fingerprint, slices.
+"""`nasoseg-train prepare`: the public set's layout with its traps, lists, bad data by name, resume,
+split, fingerprint, slices.
 
-Patients are one small phantom in variants; the program `nasoseg` is real: NASOSEG_PROGRAM, or wherever `find_program` finds it.
+Patients are one small phantom in variants; the program `nasoseg` is real: NASOSEG_PROGRAM, or
+wherever `find_program` finds it.
 """
 
 import json
@@ -26,7 +28,14 @@ from nasoseg_train.cohort.build import Plan, build
 from nasoseg_train.cohort.fingerprint import fingerprint, outliers
 from nasoseg_train.cohort.prepare_case import Job, prepare_case
 from nasoseg_train.cohort.program import Geometry, reason_of, version, without_identity
-from nasoseg_train.cohort.sources import CohortError, PatientFiles, add_covariates, listed, phantoms, public_set
+from nasoseg_train.cohort.sources import (
+    CohortError,
+    PatientFiles,
+    add_covariates,
+    listed,
+    phantoms,
+    public_set,
+)
 from nasoseg_train.cohort.split import assign
 from nasoseg_train.commands.prepare import Prepare
 from nasoseg_train.data import patient_seeds
@@ -50,7 +59,9 @@ def whole() -> Phantom:
 
 
 class Small:
-    """The phantom's tumour slices at a quarter of the resolution; what `write_dicom` wants. A variant has other voxels."""
+    """The phantom's tumour slices at a quarter of the resolution; what `write_dicom` wants. A
+    variant has other voxels.
+    """
 
     def __init__(self, seed: int, shift: int = 0) -> None:
         self.seed, self.t_category = seed, whole().t_category
@@ -89,7 +100,9 @@ def sequence(name):
 
 def save(path, voxels, affine):
     """[k, j, i] and an affine to LPS as NIfTI."""
-    image = nibabel.Nifti1Image(np.ascontiguousarray(voxels.transpose(2, 1, 0)), LPS_TO_RAS @ affine)
+    image = nibabel.Nifti1Image(
+        np.ascontiguousarray(voxels.transpose(2, 1, 0)), LPS_TO_RAS @ affine
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     nibabel.save(image, path)
 
@@ -134,12 +147,16 @@ def tree(tmp_path_factory):
         public_patient(place / f"{number:03d}", number, 3 * number)
     mask, affine = Small(1).mask().astype(np.uint8), Small(1).affine
     # 002: the same voxels stored from head to feet and left to right, and said so.
-    turned = affine @ np.array([[-1, 0, 0, mask.shape[2] - 1], [0, 1, 0, 0], [0, 0, -1, mask.shape[0] - 1], [0, 0, 0, 1.0]])
+    turned = affine @ np.array(
+        [[-1, 0, 0, mask.shape[2] - 1], [0, 1, 0, 0], [0, 0, -1, mask.shape[0] - 1], [0, 0, 0, 1.0]]
+    )
     save(place / "002/ROI-CE-T1.nii", mask[::-1, :, ::-1], turned)
     # 003: the drawing lies with its sequence.
     (place / "003/ROI-CE-T1.nii").rename(place / "003/CE-T1WI/ROI-CE-T1.nii")
     save(place / "004/ROI-CE-T1.nii", *mask_on(Small(4), "T2"))
-    nibabel.save(nibabel.Nifti1Image(mask, LPS_TO_RAS @ affine), place / "005/ROI-CE-T1.nii")  # [k, j, i] taken for [i, j, k]
+    nibabel.save(
+        nibabel.Nifti1Image(mask, LPS_TO_RAS @ affine), place / "005/ROI-CE-T1.nii"
+    )  # [k, j, i] taken for [i, j, k]
     moved = affine.copy()
     moved[:3, 3] += [4.0, -3.0, 0.0]
     save(place / "006/ROI-CE-T1.nii", mask, moved)
@@ -186,7 +203,13 @@ def test_the_public_set_with_its_traps(public):
 
 
 @pytest.mark.parametrize(
-    "axes, flips", [((0, 1, 2), (1, 1, 0)), ((0, 1, 2), (0, 0, 1)), ((1, 2, 0), (1, 0, 1)), ((2, 0, 1), (0, 1, 1))]
+    "axes, flips",
+    [
+        ((0, 1, 2), (1, 1, 0)),
+        ((0, 1, 2), (0, 0, 1)),
+        ((1, 2, 0), (1, 0, 1)),
+        ((2, 0, 1), (0, 1, 1)),
+    ],
 )
 def test_one_patient_in_other_storage_orders(tmp_path, axes, flips):
     """T1C's array [i, j, k] turned: the case is the same, the mask stays in its own order."""
@@ -199,10 +222,19 @@ def test_one_patient_in_other_storage_orders(tmp_path, axes, flips):
     assert nibabel.aff2axcodes(turned.affine) != nibabel.aff2axcodes(image.affine)
     nibabel.save(turned, tmp_path / "T1C.nii.gz")
     files = {name: tmp_path / f"{name}.nii.gz" for name in ("T1", "T1C", "T2")}
-    job = Job(PatientFiles("a", files, tmp_path / "mask.nii.gz"), tmp_path / "cases", PROGRAM, "one", Geometry(), 1)
+    job = Job(
+        PatientFiles("a", files, tmp_path / "mask.nii.gz"),
+        tmp_path / "cases",
+        PROGRAM,
+        "one",
+        Geometry(),
+        1,
+    )
     record = prepare_case(job)
     assert isinstance(record, dict), record
-    assert tuple(record["shape"]) == patient.shape and np.allclose(record["spacing_mm"], patient.spacing_mm)
+    assert tuple(record["shape"]) == patient.shape and np.allclose(
+        record["spacing_mm"], patient.spacing_mm
+    )
     assert np.array_equal(load(tmp_path / "cases/a/truth.nii.gz") > 0, patient.mask())
     assert np.array_equal(load(tmp_path / "cases/a/T1C.nii.gz"), patient.sequence("T1C")[0])
 
@@ -220,7 +252,9 @@ def test_sequences_are_aligned_as_simpleitk_does(public, name, channel):
         return image
 
     source, target = itk(*patient.sequence(name)), itk(patient.mask(), patient.affine)
-    expected = sitk.GetArrayFromImage(sitk.Resample(source, target, sitk.Transform(), sitk.sitkLinear, 0.0))
+    expected = sitk.GetArrayFromImage(
+        sitk.Resample(source, target, sitk.Transform(), sitk.sitkLinear, 0.0)
+    )
     # Outermost voxels aside, where the two hold values differently.
     there = expected[2:-2, 4:-4, 4:-4]
     found = case.images()[channel][2:-2, 4:-4, 4:-4]
@@ -260,7 +294,8 @@ def test_lists_as_csv_and_json(tmp_path):
         write(tmp_path / name, "x")
     csv = write(
         tmp_path / "list.csv",
-        f"\ufeff{HEADER};split;covariate:stage;t2_pick\n".replace(",", ";") + "07;a1;a1c;a2;m;test;III;Echo Time=80\n",
+        f"\ufeff{HEADER};split;covariate:stage;t2_pick\n".replace(",", ";")
+        + "07;a1;a1c;a2;m;test;III;Echo Time=80\n",
     )
     entry = {
         "id": "07", "t1": "a1", "t1c": "a1c", "t2": "a2", "mask": "m", "split": "test",
@@ -277,7 +312,10 @@ def test_lists_as_csv_and_json(tmp_path):
     table = write(tmp_path / "more.csv", "id,age group,stage\n07,old,IV\n08,young,I\n")
     cohort = listed(csv)
     add_covariates(cohort, table)
-    assert cohort.patients[0].covariates == {"stage": "IV", "age group": "old"} and "08" in cohort.warnings[0]
+    assert (
+        cohort.patients[0].covariates == {"stage": "IV", "age group": "old"}
+        and "08" in cohort.warnings[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -288,7 +326,10 @@ def test_lists_as_csv_and_json(tmp_path):
         (f"{HEADER}\n", "lists no patient"),
         (f"{HEADER}\n1,a,a,a\n", "5 fields were expected"),
         (f"{HEADER}\n1,a,a,a,a\n1,b,b,b,b\n", "'1' is there twice .line 2 and line 3"),
-        (f"{HEADER},split\n1,a,a,a,a,train\n1,a,a,a,a,test\n", "in two splits: train .line 2. and test"),
+        (
+            f"{HEADER},split\n1,a,a,a,a,train\n1,a,a,a,a,test\n",
+            "in two splits: train .line 2. and test",
+        ),
         (f"{HEADER},split\n1,a,a,a,a,train\n2,a,a,a,a,\n", "line 3: no split"),
         (f"{HEADER},split\n1,a,a,a,a,training\n", "'training'; one of train, validation, test"),
         (f"{HEADER}\n../1,a,a,a,a\n", "an id names a folder"),
@@ -347,7 +388,8 @@ def spoil_one_slice(names):
         for name in names:
             files[name] = (
                 files[name][0][5:6],
-                files[name][1] @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 5], [0, 0, 0, 1.0]]),
+                files[name][1]
+                @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 5], [0, 0, 0, 1.0]]),
             )
 
     return spoil
@@ -375,7 +417,10 @@ BAD = {
     "labels": (spoil_mask(lambda m: m + m * left_half(m)), "labels of the mask"),
     "soft": (spoil_mask(lambda m: m.astype(np.float32) * 0.5), "labels of the mask"),
     "inverted": (spoil_mask(lambda m: 1 - m), "mask covers the image"),
-    "no signal": (lambda files: files.update(t2=(files["t2"][0] * 0, files["t2"][1])), "unreadable or unusable image"),
+    "no signal": (
+        lambda files: files.update(t2=(files["t2"][0] * 0, files["t2"][1])),
+        "unreadable or unusable image",
+    ),
     "same twice": (lambda files: files.update(t2=files["t1c"]), "one series twice"),
 }
 
@@ -429,17 +474,23 @@ def test_bad_data_is_named_and_skipped(tree, tmp_path):
     }  # fmt: skip
     data = made(tmp_path, listed(write(tmp_path / "list.csv", "\n".join(rows) + "\n")))
     assert {s["id"]: s["reason"] for s in data.record["skipped"]} == expected
-    assert [c.id for c in data.cases()] == ["good"] and data.cases()[0].covariates == {"stage": "II"}
+    assert [c.id for c in data.cases()] == ["good"] and data.cases()[0].covariates == {
+        "stage": "II"
+    }
     detail = {s["id"]: s["detail"] for s in data.record["skipped"]}
-    assert "(i 5, j 4, k 3) is NaN" in detail["nan"] and "1, 2" in detail["labels"] and "good" in detail["twin"]
+    assert (
+        "(i 5, j 4, k 3) is NaN" in detail["nan"]
+        and "1, 2" in detail["labels"]
+        and "good" in detail["twin"]
+    )
     # Nothing that DICOM says of a person is copied.
     for text in ((data.folder / name).read_text() for name in ("dataset.json", "report.md")):
         assert "PHANTOM" not in text and "20120102" not in text and "1.2.826" not in text
     report = (data.folder / "report.md").read_text()
     assert all(f"| {name} | {reason} |" in report for name, reason in expected.items())
-    assert not [f for f in (data.folder / "cases").iterdir() if f.name != "good" and f.name != "twin"], (
-        "nothing half made is left"
-    )
+    assert not [
+        f for f in (data.folder / "cases").iterdir() if f.name != "good" and f.name != "twin"
+    ], "nothing half made is left"
 
 
 def test_one_label_is_chosen(tmp_path):
@@ -451,7 +502,10 @@ def test_one_label_is_chosen(tmp_path):
     found = load(tmp_path / "cases/a/truth.nii.gz")
     assert np.array_equal(found > 0, load(tmp_path / "a/mask.nii.gz") == 2)
     missing = prepare_case(replace(job, geometry=Geometry(label=3)))
-    assert missing.reason == "labels of the mask" and "no voxel has the label 3; it holds 1, 2" in missing.detail
+    assert (
+        missing.reason == "labels of the mask"
+        and "no voxel has the label 3; it holds 1, 2" in missing.detail
+    )
     assert found.any() and (tmp_path / "cases/a/case.json").exists(), "what was there stays"
 
 
@@ -476,7 +530,9 @@ def test_a_structure_set_is_a_mask(tree, tmp_path):
 
 
 def test_a_mask_that_is_off_by_rounding_is_taken(tree, tmp_path):
-    """Positions of slices that jitter, and a mask with one affine for all, rows stored from the other end."""
+    """Positions of slices that jitter, and a mask with one affine for all, rows stored from the
+    other end.
+    """
     place = tree / "data" / "MRI-Segments" / "001"
     shutil.copytree(place / "CE-T1WI", tmp_path / "T1C")
     for n, file in enumerate(sorted((tmp_path / "T1C").glob("*.dcm"))):
@@ -488,25 +544,49 @@ def test_a_mask_that_is_off_by_rounding_is_taken(tree, tmp_path):
     save(
         tmp_path / "m.nii",
         mask[:, ::-1],
-        affine @ np.array([[1, 0, 0, 0], [0, -1, 0, mask.shape[1] - 1], [0, 0, 1, 0], [0, 0, 0, 1.0]]),
+        affine
+        @ np.array([[1, 0, 0, 0], [0, -1, 0, mask.shape[1] - 1], [0, 0, 1, 0], [0, 0, 0, 1.0]]),
     )
     images = {"T1": place / "T1WI", "T1C": tmp_path / "T1C", "T2": place / "T2WI"}
-    job = Job(PatientFiles("a", images, tmp_path / "m.nii"), tmp_path / "cases", PROGRAM, "one", Geometry(), 1)
+    job = Job(
+        PatientFiles("a", images, tmp_path / "m.nii"),
+        tmp_path / "cases",
+        PROGRAM,
+        "one",
+        Geometry(),
+        1,
+    )
     record = prepare_case(job)
     assert isinstance(record, dict), record
-    assert "taken as the same" in " ".join(record["warnings"]) and "from even distances" in " ".join(record["warnings"])
+    assert "taken as the same" in " ".join(
+        record["warnings"]
+    ) and "from even distances" in " ".join(record["warnings"])
     assert np.array_equal(load(tmp_path / "cases/a/truth.nii.gz") > 0, Small(1).mask())
 
 
 def test_slices_that_are_missing(tree, tmp_path):
     place = tree / "data" / "MRI-Segments" / "001"
     shutil.copytree(place, tmp_path / "gap")
-    files = {float(pydicom.dcmread(f).ImagePositionPatient[2]): f for f in (tmp_path / "gap/CE-T1WI").glob("*.dcm")}
+    files = {
+        float(pydicom.dcmread(f).ImagePositionPatient[2]): f
+        for f in (tmp_path / "gap/CE-T1WI").glob("*.dcm")
+    }
     files[sorted(files)[5]].unlink()
     mask, affine = np.delete(Small(1).mask(), 5, axis=0).astype(np.uint8), Small(1).affine
     save(tmp_path / "mask.nii", mask, affine)
-    images = {"T1": tmp_path / "gap/T1WI", "T1C": tmp_path / "gap/CE-T1WI", "T2": tmp_path / "gap/T2WI"}
-    job = Job(PatientFiles("gap", images, tmp_path / "mask.nii"), tmp_path / "cases", PROGRAM, "one", Geometry(), 1)
+    images = {
+        "T1": tmp_path / "gap/T1WI",
+        "T1C": tmp_path / "gap/CE-T1WI",
+        "T2": tmp_path / "gap/T2WI",
+    }
+    job = Job(
+        PatientFiles("gap", images, tmp_path / "mask.nii"),
+        tmp_path / "cases",
+        PROGRAM,
+        "one",
+        Geometry(),
+        1,
+    )
     assert "--allow-gaps" in prepare_case(job).detail
     # NIfTI has one affine for all slices: such a T1C cannot be a case.
     geometry = Geometry(allow_gaps=True, trust_array_order=True)
@@ -515,13 +595,17 @@ def test_slices_that_are_missing(tree, tmp_path):
     patient = PatientFiles("gap", images, tmp_path / "mask.nii")
     save(tmp_path / "mask.nii", *mask_on(Small(1), "T1"))
     record = prepare_case(replace(job, patient=patient, geometry=geometry))
-    assert "missing" in " ".join(record["warnings"]) or "apart" in " ".join(record["warnings"]), record["warnings"]
+    assert "missing" in " ".join(record["warnings"]) or "apart" in " ".join(record["warnings"]), (
+        record["warnings"]
+    )
 
 
 def test_words_of_the_program_lose_what_names_a_person():
     told = 'T2 belongs to another patient than T1: patient name "ROE^RICHARD" against "DOE^JANE". All three'
     assert reason_of(told, 4) == "sequences of two patients"
-    assert without_identity(told).startswith("T2 belongs to another patient than T1: patient name differs. All three")
+    assert without_identity(told).startswith(
+        "T2 belongs to another patient than T1: patient name differs. All three"
+    )
     told = 'mask: a.dcm: belongs to another patient than the reference: birth date "19\\"60" against "1961". No option'
     assert (
         reason_of(told, 4) == "mask of another patient"
@@ -539,7 +623,14 @@ def test_words_of_the_program_lose_what_names_a_person():
 def test_one_odd_patient_ends_no_run_but_a_full_disk_does(tree, tmp_path, monkeypatch):
     place = tree / "data" / "MRI-Segments" / "001"
     images = {"T1": place / "T1WI", "T1C": place / "CE-T1WI", "T2": place / "T2WI"}
-    job = Job(PatientFiles("a", images, place / "ROI-CE-T1.nii"), tmp_path / "cases", PROGRAM, "one", Geometry(), 1)
+    job = Job(
+        PatientFiles("a", images, place / "ROI-CE-T1.nii"),
+        tmp_path / "cases",
+        PROGRAM,
+        "one",
+        Geometry(),
+        1,
+    )
 
     def script(text):
         path = tmp_path / "program"
@@ -570,7 +661,8 @@ def test_what_is_prepared_is_kept(tree, tmp_path):
     cohort.patients = [p for p in cohort.patients if p.id in ("001", "003")]
     data = made(tmp_path, cohort)
     before = times(data)
-    # Another drawing of one patient: that one alone is made again; a half-made folder of a run that was killed is no obstacle.
+    # Another drawing of one patient: that one alone is made again; a half-made folder of a run that
+    # was killed is no obstacle.
     (tmp_path / "set/cases/.001.part").mkdir()
     mask = tmp_path / "other.nii"
     save(mask, np.roll(Small(3).mask().astype(np.uint8), 2, axis=2), Small(3).affine)
@@ -585,25 +677,43 @@ def test_what_is_prepared_is_kept(tree, tmp_path):
     (again.cases()[1].folder / "case.json").write_text("{")
     last = made(tmp_path, cohort)
     assert last.cases()[0].images().shape[0] == 3 and last.hash == again.hash
-    assert all(times(last)[i]["truth.nii.gz"] != times_of["truth.nii.gz"] for i, times_of in after.items())
+    assert all(
+        times(last)[i]["truth.nii.gz"] != times_of["truth.nii.gz"] for i, times_of in after.items()
+    )
 
 
 def test_an_interrupted_run_goes_on(tmp_path):
     for number in range(8):
         nifti_patient(tmp_path / f"p{number}", number, number)
-    rows = [",".join([f"p{n}", *(f"p{n}/{key}.nii.gz" for key in ("t1", "t1c", "t2", "mask"))]) for n in range(8)]
+    rows = [
+        ",".join([f"p{n}", *(f"p{n}/{key}.nii.gz" for key in ("t1", "t1c", "t2", "mask"))])
+        for n in range(8)
+    ]
     write(tmp_path / "list.csv", "\n".join([HEADER, *rows]) + "\n")
-    options = ["--list", str(tmp_path / "list.csv"), "--out", str(tmp_path / "set"), "--nasoseg", str(PROGRAM), "--workers", "1"]
+    options = [
+        "--list",
+        str(tmp_path / "list.csv"),
+        "--out",
+        str(tmp_path / "set"),
+        "--nasoseg",
+        str(PROGRAM),
+        "--workers",
+        "1",
+    ]
     command = [sys.executable, "-m", "nasoseg_train.commands.prepare", *options]
     # A shell's background job begins with SIGINT ignored, and its children inherit that.
     listening = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, **listening)
+    running = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True, **listening
+    )
     while not list((tmp_path / "set").glob("cases/p*/case.json")):
         assert running.poll() is None, running.stderr.read()
         time.sleep(0.005)
     os.killpg(running.pid, signal.SIGINT)
     told = running.communicate(timeout=60)[1]
-    assert running.returncode == 130 and "the same command goes on" in told and "Traceback" not in told, told
+    assert (
+        running.returncode == 130 and "the same command goes on" in told and "Traceback" not in told
+    ), told
     kept = {f: f.stat().st_mtime_ns for f in (tmp_path / "set").glob("cases/p*/case.json")}
     assert 1 <= len(kept) < 8 and not (tmp_path / "set/dataset.json").exists()
     subprocess.run(command, check=True, capture_output=True)
@@ -615,7 +725,9 @@ def test_splits_meet_their_shares_and_stay():
     rng = np.random.default_rng(0)
     volumes = {f"{n:03d}": float(v) for n, v in enumerate(rng.lognormal(3, 1, 277))}
     first = assign(volumes, (301, 129, 166), 1, {})
-    assert first == assign(dict(reversed(volumes.items())), (301, 129, 166), 1, {}), "the list's order plays no part"
+    assert first == assign(dict(reversed(volumes.items())), (301, 129, 166), 1, {}), (
+        "the list's order plays no part"
+    )
     assert first != assign(volumes, (301, 129, 166), 2, {})
     names = np.array([first[i] for i in volumes])
     values = np.array(list(volumes.values()))
@@ -628,13 +740,20 @@ def test_splits_meet_their_shares_and_stay():
     second = assign(more, (301, 129, 166), 1, first)
     assert all(second[i] == first[i] for i in first), "nobody moves when patients are added"
     assert abs(sum(s == "test" for s in second.values()) - 166 / 596 * 317) <= 1
-    assert sorted(assign({"a": 1.0, "b": 2.0, "c": 3.0}, (301, 129, 166), 1, {}).values()) == ["test", "train", "validation"]
+    assert sorted(assign({"a": 1.0, "b": 2.0, "c": 3.0}, (301, 129, 166), 1, {}).values()) == [
+        "test",
+        "train",
+        "validation",
+    ]
     assert set(assign(volumes, (1, 0, 0), 1, {}).values()) == {"train"}
 
 
 def test_earlier_splits_are_kept_and_twins_left_out(public, tree, tmp_path):
     splits = {c.id: c.split for c in public.cases()}
-    assert sorted(splits.values()) == ["test", "train", "validation"] and public.record["split"]["by"] == "seed"
+    assert (
+        sorted(splits.values()) == ["test", "train", "validation"]
+        and public.record["split"]["by"] == "seed"
+    )
     # The list's own split counts where it names one.
     cohort = public_set(tree)
     cohort.patients = [replace(p, split="test") for p in cohort.patients if p.id in ("001", "002")]
@@ -650,18 +769,24 @@ def test_fingerprint_is_of_the_training_split_alone(public):
     f = public.fingerprint
     assert len(train) == 1 and f["cases"] == 1
     patient = Small(int(train[0].id), 3 * int(train[0].id))
-    assert f["channel_max"] == [float(patient.sequence(name)[0].max()) for name in ("T1", "T1C", "T2")]
+    assert f["channel_max"] == [
+        float(patient.sequence(name)[0].max()) for name in ("T1", "T1C", "T2")
+    ]
     assert f["channel_max_case"] == [train[0].id] * 3
     areas = patient.mask().sum(axis=(1, 2))
     areas = areas[areas > 0] * np.prod(patient.spacing_mm[1:])
-    assert f["tumour"]["slices"] == len(areas) and f["tumour"]["area_mm2"]["mean"] == pytest.approx(areas.mean(), rel=1e-4)
-    assert f["tumour"]["volume_ml"]["mean"] == pytest.approx(areas.sum() * patient.spacing_mm[0] / 1000, rel=1e-4)
+    assert f["tumour"]["slices"] == len(areas) and f["tumour"]["area_mm2"]["mean"] == pytest.approx(
+        areas.mean(), rel=1e-4
+    )
+    assert f["tumour"]["volume_ml"]["mean"] == pytest.approx(
+        areas.sum() * patient.spacing_mm[0] / 1000, rel=1e-4
+    )
     assert f["tumour"]["area_percent_of_slice"]["max"] == pytest.approx(
         100 * areas.max() / np.prod(np.array(patient.shape[1:]) * patient.spacing_mm[1:]), rel=1e-3
     )
-    assert f["slice_spacing_mm"]["median"] == pytest.approx(6.0) and f["in_plane_spacing_mm"]["max"] == pytest.approx(
-        0.74 * STEP
-    )
+    assert f["slice_spacing_mm"]["median"] == pytest.approx(6.0) and f["in_plane_spacing_mm"][
+        "max"
+    ] == pytest.approx(0.74 * STEP)
     voxels = patient.sequence("T2")[0]
     found = f["intensity_percentiles_above_zero"]["T2"]["99.5"]["median"]
     assert found == pytest.approx(np.percentile(voxels[voxels > 0], 99.5), rel=1e-6)
@@ -672,7 +797,10 @@ def test_fingerprint_is_of_the_training_split_alone(public):
             c["sequences"] = {name: {**s, "max": 1e9} for name, s in c["sequences"].items()}
     assert fingerprint(others) == f and outliers(others) == []
     bright = [{**others[0], "split": "train", "id": str(n)} for n in range(4)]
-    bright[3] = {**bright[3], "sequences": {name: {**s, "max": 1e6} for name, s in others[0]["sequences"].items()}}
+    bright[3] = {
+        **bright[3],
+        "sequences": {name: {**s, "max": 1e6} for name, s in others[0]["sequences"].items()},
+    }
     assert len(outliers(bright)) == 3 and "of 3," in outliers(bright)[0]
 
 
@@ -682,7 +810,9 @@ MICRO = REPOSITORY / "tests" / "data" / "micro"
 
 
 def test_training_sees_what_deployment_sees(public, tree, tmp_path):
-    """`nasoseg prepare --out` on the DICOM files against prepare.py on the case, each sequence on its own grid."""
+    """`nasoseg prepare --out` on the DICOM files against prepare.py on the case, each sequence on
+    its own grid.
+    """
     place = tree / "data" / "MRI-Segments" / "001"
     told = json.loads((MICRO / "bundle.json").read_text())
     paths = ["--t1", place / "T1WI", "--t1c", place / "CE-T1WI", "--t2", place / "T2WI"]
@@ -694,12 +824,18 @@ def test_training_sees_what_deployment_sees(public, tree, tmp_path):
             shutil.copytree(MICRO, bundle)
             for channel in told["input"]["channels"]:
                 channel["scaling"] = {"kind": scaling} | (
-                    {"percentile": 99.5} if scaling == "study_percentile" else {"value": maxima[channel["sequence"]]}
+                    {"percentile": 99.5}
+                    if scaling == "study_percentile"
+                    else {"value": maxima[channel["sequence"]]}
                 )
             told["input"]["fit"] = fit
             (bundle / "bundle.json").write_text(json.dumps(told))
             out = tmp_path / "slices.npz"
-            subprocess.run([PROGRAM, "prepare", *paths, "--bundle", bundle, "--out", out], check=True, capture_output=True)
+            subprocess.run(
+                [PROGRAM, "prepare", *paths, "--bundle", bundle, "--out", out],
+                check=True,
+                capture_output=True,
+            )
             with np.load(out) as f:
                 deployed, divisors = f["images"], f["divisors"]
             config = InputConfig(
@@ -710,7 +846,10 @@ def test_training_sees_what_deployment_sees(public, tree, tmp_path):
                 dataset_max=tuple(maxima.values()),
             )
             trained, _ = prepare(case.images(), case.spacing_mm[1:], config, case.divisors(config))
-            assert trained.shape == deployed.shape and np.abs(trained - deployed).max() <= 1e-5, (fit, scaling)
+            assert trained.shape == deployed.shape and np.abs(trained - deployed).max() <= 1e-5, (
+                fit,
+                scaling,
+            )
             assert np.allclose(divisors, case.divisors(config), rtol=1e-7) and deployed.max() > 0.9
 
 
@@ -719,9 +858,9 @@ def test_slices_are_made_once_and_again_where_the_case_changed(public):
     case = public.cases("train")[0]
     whole_set = public.slices("train", config, workers=1)
     assert len(whole_set) == case.shape[0] and whole_set.grid == 32
-    assert set(whole_set.patient) == {public.cases().index(case)} and whole_set.slice_index.tolist() == list(
-        range(case.shape[0])
-    )
+    assert set(whole_set.patient) == {
+        public.cases().index(case)
+    } and whole_set.slice_index.tolist() == list(range(case.shape[0]))
     assert np.array_equal(whole_set.tumour, case.mask().any(axis=(1, 2)))
     prepared, grid = prepare(case.images(), case.spacing_mm[1:], config, case.divisors(config))
     assert np.array_equal(whole_set.images[np.arange(len(whole_set))], np.rint(prepared * 255))
@@ -737,7 +876,9 @@ def test_slices_are_made_once_and_again_where_the_case_changed(public):
     changed.slices("train", config, workers=1)
     assert sum(s.stat().st_mtime_ns != t for s, t in zip(shards, before)) == 1
     assert not list((public.folder / "slices").glob("*/.*"))
-    top = public.slices("train", InputConfig(grid=32, pixel_mm=8.0, scaling="dataset_max"), 0, workers=1)
+    top = public.slices(
+        "train", InputConfig(grid=32, pixel_mm=8.0, scaling="dataset_max"), 0, workers=1
+    )
     assert len(top) == len(few) - 2, "the fingerprint's maxima are filled in"
     with pytest.raises(ValueError, match="percentile 98 was not taken.*--percentiles 98"):
         public.slices("train", replace(config, percentile=98.0), workers=1)
@@ -756,7 +897,10 @@ def test_phantoms_are_patients_like_others(tmp_path, monkeypatch):
     monkeypatch.setattr(phantom_package, "Phantom", Small)
     job = Job(cohort.patients[0], tmp_path, PROGRAM, "one", Geometry(), 1)
     record = prepare_case(job)
-    assert record["covariates"] == {"t_category": whole().t_category} and record["tumour_slices"] == Small(0).tumour_slices
+    assert (
+        record["covariates"] == {"t_category": whole().t_category}
+        and record["tumour_slices"] == Small(0).tumour_slices
+    )
     folder = tmp_path / cohort.patients[0].id
     assert np.array_equal(load(folder / "truth.nii.gz") > 0, Small(0).mask())
     before = (folder / "case.json").stat().st_mtime_ns
@@ -807,8 +951,15 @@ def test_the_command(tree, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as end:
         command(*words).main()
     shown = capsys.readouterr()
-    assert end.value.code == 1 and "1 cases (1 train, 0 validation, 0 test), 1 skipped" in shown.out and "--strict" in shown.err
-    assert Dataset.open(tmp_path / "set").cases()[0].covariates == {"T": "T3", "chemotherapy": "yes"}
+    assert (
+        end.value.code == 1
+        and "1 cases (1 train, 0 validation, 0 test), 1 skipped" in shown.out
+        and "--strict" in shown.err
+    )
+    assert Dataset.open(tmp_path / "set").cases()[0].covariates == {
+        "T": "T3",
+        "chemotherapy": "yes",
+    }
 
 
 def test_another_program_is_refused(tmp_path):

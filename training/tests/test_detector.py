@@ -55,16 +55,22 @@ def test_stop_needs_recall_and_iou():
 
 
 def test_tumour_free_slices_reward_stopping_alone():
-    assert [one_reward([95, 95, 205, 205], a, tumour=False) for a in range(11)] == [-1.0] * 10 + [3.0]
+    assert [one_reward([95, 95, 205, 205], a, tumour=False) for a in range(11)] == [-1.0] * 10 + [
+        3.0
+    ]
 
 
 def walk(literal, n=1000, min_side=16.0):
     rng = np.random.default_rng(0)
     size, centre = rng.uniform(24, 150, (n, 2)), rng.normal(192, 25, (n, 2))
-    target = bx.clip_boxes(np.concatenate([centre - size / 2, centre + size / 2], axis=1), 384, min_side)
+    target = bx.clip_boxes(
+        np.concatenate([centre - size / 2, centre + size / 2], axis=1), 384, min_side
+    )
     boxes, stopped = np.tile(bx.initial_box(384), (n, 1)), np.zeros(n, dtype=bool)
     for _ in range(40):
-        actions = prior_actions(boxes, target, np.ones(n, dtype=bool), 384, min_side, rng, literal=literal)
+        actions = prior_actions(
+            boxes, target, np.ones(n, dtype=bool), 384, min_side, rng, literal=literal
+        )
         actions = np.where(stopped, bx.TERMINAL, actions)
         stopped |= actions == bx.TERMINAL
         boxes = bx.apply_actions(boxes, actions, 384, min_side)
@@ -87,12 +93,17 @@ def test_the_prior_stops_on_tumour_free_slices():
     box, target = np.array([[200.0, 100, 300, 200]]), TARGET[None]
     rng = np.random.default_rng(0)
     for literal in (False, True):
-        assert prior_actions(box, target, np.array([False]), 384, 16, rng, literal=literal)[0] == bx.TERMINAL
+        assert (
+            prior_actions(box, target, np.array([False]), 384, 16, rng, literal=literal)[0]
+            == bx.TERMINAL
+        )
 
 
 def test_decay_of_both_probabilities():
     got = [Schedule().at(epoch) for epoch in (0, 1, 4, 9, 30)]
-    assert got == [pytest.approx(e) for e in [(1.0, 0.8), (0.9, 0.6), (0.6, 0.0), (0.1, 0.0), (0.1, 0.0)]]
+    assert got == [
+        pytest.approx(e) for e in [(1.0, 0.8), (0.9, 0.6), (0.6, 0.0), (0.1, 0.0), (0.1, 0.0)]
+    ]
 
 
 def test_exploration_asks_greedy_only_where_it_is_used():
@@ -142,7 +153,9 @@ def test_a_batch_holds_whole_transitions_of_few_episodes():
     actions = batch.seen.actions
     assert len(actions) == 8 and len(batch.whole.image) == 2
     # Every field of a row is the same transition's, and four rows in turn are of one episode.
-    assert (batch.before.image[:, 0, 0, 0].numpy() == actions).all() and (batch.after[:, 0, 0, 0].numpy() == actions).all()
+    assert (batch.before.image[:, 0, 0, 0].numpy() == actions).all() and (
+        batch.after[:, 0, 0, 0].numpy() == actions
+    ).all()
     assert (batch.seen.rewards == actions).all() and (batch.seen.returns[:, 10] == actions).all()
     assert (actions // 4 == np.repeat(batch.whole.image[:, 0, 0, 0].numpy() // 4, 4)).all()
 
@@ -158,14 +171,28 @@ def test_history_is_one_hot_newest_first_and_zero_padded():
 
 def test_paper_preset_is_section_4_2_2():
     d = PAPER.detector
-    assert (d.optimiser, d.lr, d.momentum, d.weight_decay, d.loss, d.batch) == ("sgd", 5e-4, 0.9, 4e-4, "l1", 128)
-    assert (d.gamma, d.replay, d.target_update, d.epochs, PAPER.max_steps) == (0.6, 16384, 1000, 50, 15)
+    assert (d.optimiser, d.lr, d.momentum, d.weight_decay, d.loss, d.batch) == (
+        "sgd",
+        5e-4,
+        0.9,
+        4e-4,
+        "l1",
+        128,
+    )
+    assert (d.gamma, d.replay, d.target_update, d.epochs, PAPER.max_steps) == (
+        0.6,
+        16384,
+        1000,
+        50,
+        15,
+    )
     assert (PAPER.trunk.crop, PAPER.trunk.feature_size, PAPER.head_hidden) == (224, 2048, ())
     assert dataclasses.asdict(DEMO)["detector"]["target_update"] == 200
 
 
 def test_the_priors_returns_see_beyond_one_step():
-    # Two corner zooms from a good stop: stop costs 3 now; the guarded zoom earns 1 and then the stop's 3.
+    # Two corner zooms from a good stop: stop costs 3 now; the guarded zoom earns 1 and then the
+    # stop's 3.
     box = np.array([[60.0, 60, 220, 220]])
     q = prior_returns(box, TARGET[None], np.array([True]), 384, 16, 0.6)[0]
     assert q[10] == -3
@@ -175,6 +202,11 @@ def test_the_priors_returns_see_beyond_one_step():
             assert q[action] == pytest.approx(1 + 0.6 * 3)
     assert q[3] > q[0] and q[3] > q[10]
     # A good box: stopping is best, and a tumour-free slice is worth 3 now or -1 and then 3.
-    assert prior_returns(np.array([[95.0, 95, 205, 205]]), TARGET[None], np.array([True]), 384, 16, 0.6)[0].argmax() == 10
+    assert (
+        prior_returns(
+            np.array([[95.0, 95, 205, 205]]), TARGET[None], np.array([True]), 384, 16, 0.6
+        )[0].argmax()
+        == 10
+    )
     free = prior_returns(box, TARGET[None], np.array([False]), 384, 16, 0.6)[0]
     assert free.tolist() == [pytest.approx(-1 + 0.6 * 3)] * 10 + [3.0]

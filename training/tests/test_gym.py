@@ -26,7 +26,13 @@ def slices(tmp_path_factory):
 
 @pytest.mark.parametrize("augment", [False, True])
 def test_gymnasiums_checker_finds_nothing(slices, augment):
-    env = gymnasium.make(f"nasoseg_train.gym:{gym.ID}", data=slices, preset=MICRO, augment=augment, render_mode="rgb_array")
+    env = gymnasium.make(
+        f"nasoseg_train.gym:{gym.ID}",
+        data=slices,
+        preset=MICRO,
+        augment=augment,
+        render_mode="rgb_array",
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         # A set of slices has no textual form that a specification could hold.
@@ -34,7 +40,9 @@ def test_gymnasiums_checker_finds_nothing(slices, augment):
 
 
 def test_it_agrees_with_the_episodes_in_step(slices):
-    """Many rows of `Episodes` and one environment per row: boxes, rewards, ends and crops are the same."""
+    """Many rows of `Episodes` and one environment per row: boxes, rewards, ends and crops are the
+    same.
+    """
     rng = np.random.default_rng(0)
     rows = np.arange(len(slices))
     n = len(rows)
@@ -44,17 +52,27 @@ def test_it_agrees_with_the_episodes_in_step(slices):
     images, masks = looker.load(rows)
     envs = [gym.DetectionEnv(slices, MICRO, tumour_free=True) for _ in rows]
     seen = [env.reset(options={"slice": int(row)})[0] for env, row in zip(envs, rows)]
-    whole = looker.look(images, masks, rows, whole_boxes(n, slices.grid), Views.plain(n)).image.numpy()
+    whole = looker.look(
+        images, masks, rows, whole_boxes(n, slices.grid), Views.plain(n)
+    ).image.numpy()
     assert all((one["whole"] == w).all() for one, w in zip(seen, whole))
     running, ends = np.ones(n, dtype=bool), 0
     for _ in range(MICRO.max_steps):
-        actions = np.where(running, rng.choice(bx.N_ACTIONS, n, p=[0.095] * 10 + [0.05]), bx.TERMINAL)
+        actions = np.where(
+            running, rng.choice(bx.N_ACTIONS, n, p=[0.095] * 10 + [0.05]), bx.TERMINAL
+        )
         rewards, stopped, over = episodes.step(actions)
         crops = looker.look(images, masks, rows, episodes.boxes, Views.plain(n)).image.numpy()
         for i in np.flatnonzero(running):
             observation, reward, terminated, truncated, info = envs[i].step(actions[i])
-            assert (reward, terminated, truncated) == (rewards[i], stopped[i], over[i] and not stopped[i])
-            assert (info["box"] == episodes.boxes[i]).all() and (observation["crop"] == crops[i]).all()
+            assert (reward, terminated, truncated) == (
+                rewards[i],
+                stopped[i],
+                over[i] and not stopped[i],
+            )
+            assert (info["box"] == episodes.boxes[i]).all() and (
+                observation["crop"] == crops[i]
+            ).all()
             past = [int(h.argmax()) if h.any() else -1 for h in observation["history"]]
             assert past == episodes.past[i].tolist()
             ends += terminated or truncated
@@ -70,8 +88,13 @@ def test_a_reset_with_a_seed_repeats_itself(slices):
 
 
 def test_a_mirrored_view_shows_the_mirrored_slice(slices):
-    preset = dataclasses.replace(MICRO, detector=dataclasses.replace(MICRO.detector, shift=0.0, scale=0.0, flip=1.0))
-    plain, mirrored = gym.DetectionEnv(slices, MICRO), gym.DetectionEnv(slices, preset, augment=True)
+    preset = dataclasses.replace(
+        MICRO, detector=dataclasses.replace(MICRO.detector, shift=0.0, scale=0.0, flip=1.0)
+    )
+    plain, mirrored = (
+        gym.DetectionEnv(slices, MICRO),
+        gym.DetectionEnv(slices, preset, augment=True),
+    )
     (a, _), (b, _) = (env.reset(options={"slice": 0}) for env in (plain, mirrored))
     assert (a["whole"][..., ::-1] == b["whole"]).mean() > 0.99
 
@@ -98,7 +121,9 @@ def test_wrong_requests_are_refused_by_name(slices):
     with pytest.raises(ValueError, match="slice 999"):
         env.reset(options={"slice": 999})
     with pytest.raises(ValueError, match="96 pixels wide"):
-        gym.DetectionEnv(slices, dataclasses.replace(MICRO, input=dataclasses.replace(MICRO.input, grid=64)))
+        gym.DetectionEnv(
+            slices, dataclasses.replace(MICRO, input=dataclasses.replace(MICRO.input, grid=64))
+        )
 
 
 def test_the_prior_earns_its_rewards_here_too(slices):
@@ -110,7 +135,9 @@ def test_the_prior_earns_its_rewards_here_too(slices):
         _, info = env.reset(options={"slice": int(row)})
         target, over = slices.target[row][None], False
         while not over:
-            action = prior_actions(info["box"][None], target, np.array([True]), 96, MICRO.min_side, rng)[0]
+            action = prior_actions(
+                info["box"][None], target, np.array([True]), 96, MICRO.min_side, rng
+            )[0]
             _, reward, terminated, truncated, info = env.step(action)
             over = terminated or truncated
         if terminated:

@@ -1,7 +1,8 @@
-"""The plain reading of bundles of other kinds: fixed boxes, proposed boxes, volumes by a sliding window.
+"""The plain reading of bundles of other kinds: fixed boxes, proposed boxes, volumes by a sliding
+window.
 
-The bundles and what was made of them lie in tests/data (written by tests/data/kinds.py); the library's own tests compare it
-with the same files.
+The bundles and what was made of them lie in tests/data (written by tests/data/kinds.py); the
+library's own tests compare it with the same files.
 """
 
 from __future__ import annotations
@@ -32,7 +33,12 @@ def study():
 @pytest.mark.parametrize("kind", KINDS)
 def test_boxes_and_probabilities_are_those_that_the_library_is_compared_with(kind, study):
     expected = arrays(DATA / "kinds" / f"{kind}.npz")
-    found = run(Bundle(DATA / kind), study["volumes"].astype(np.float32), tuple(study["spacing_mm"]), study["places_mm"])
+    found = run(
+        Bundle(DATA / kind),
+        study["volumes"].astype(np.float32),
+        tuple(study["spacing_mm"]),
+        study["places_mm"],
+    )
     assert np.allclose(found.detection.last, expected["boxes"], rtol=0, atol=1e-9, equal_nan=True)
     assert np.abs(found.probability - expected["probability"]).max() < 1e-5
     assert found.mask.sum() > 300 and not found.mask[~found.detection.found].any()
@@ -50,7 +56,12 @@ def test_golden_cases_come_out(kind):
     crops = bundle.crops(images, golden["boxes"], (2.0, 2.0), golden.get("places_mm"))
     for crop, expected in zip(crops, golden["probability"][:, 0]):
         if crop is not None:
-            assert np.abs((crop.sample(IDENTITY) if kind == "volume" else crop.probability) - expected).max() < 1e-5
+            assert (
+                np.abs(
+                    (crop.sample(IDENTITY) if kind == "volume" else crop.probability) - expected
+                ).max()
+                < 1e-5
+            )
 
 
 def test_what_a_kind_needs_is_asked_for(study):
@@ -71,10 +82,19 @@ def test_one_slice_is_enough(study):
 
 
 def test_lines_and_patches():
-    assert Line.filling(2.0, 8.5, 2.0) == Line(2.25, 2.0, 4) and Line.filling(2.0, 2.5, 2.0).count == 1
-    assert Line.reaching(10.0, 23.0, 3.0) == Line(9.0, 3.0, 6) and Line.reaching(10.0, 10.0, 3.0).count == 1
+    assert (
+        Line.filling(2.0, 8.5, 2.0) == Line(2.25, 2.0, 4) and Line.filling(2.0, 2.5, 2.0).count == 1
+    )
+    assert (
+        Line.reaching(10.0, 23.0, 3.0) == Line(9.0, 3.0, 6)
+        and Line.reaching(10.0, 10.0, 3.0).count == 1
+    )
     assert Line.filling(2.0, 8.5, 2.0).edges == (1.25, 9.25)
-    assert _starts(11, 4, 0.5) == [0, 2, 4, 5, 7] and _starts(11, 4, 0.0) == [0, 4, 7] and _starts(3, 8, 0.5) == [-2]
+    assert (
+        _starts(11, 4, 0.5) == [0, 2, 4, 5, 7]
+        and _starts(11, 4, 0.0) == [0, 4, 7]
+        and _starts(3, 8, 0.5) == [-2]
+    )
     slices = np.array([1.0, 3.0, 7.0], dtype=np.float32).reshape(3, 1, 1, 1)
     line = Line(-2.0, 3.0, 5)  # -2, 1, 4, 7, 10
     assert _between(slices, np.array([0.0, 4.0, 8.0]), line).ravel().tolist() == [1, 1.5, 3, 6, 7]

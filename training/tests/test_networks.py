@@ -1,4 +1,6 @@
-"""The networks that RANet is compared with: shapes, gradients, what their papers fix, what their attention does; losses."""
+"""The networks that RANet is compared with: shapes, gradients, what their papers fix, what their
+attention does; losses.
+"""
 
 import dataclasses
 
@@ -11,7 +13,12 @@ from torch import nn
 from nasoseg_train.losses import segmentation_loss
 from nasoseg_train.networks import crop_network
 from nasoseg_train.networks.attention import RegionAttention
-from nasoseg_train.networks.da_dsunet import ChannelLikeness, PositionAttention, pool_with_places, unpool
+from nasoseg_train.networks.da_dsunet import (
+    ChannelLikeness,
+    PositionAttention,
+    pool_with_places,
+    unpool,
+)
 from nasoseg_train.networks.unet import UNet
 from nasoseg_train.networks.voxresnet import VolumeSegmenter, VoxResNet
 from nasoseg_train.presets import PAPER, TINY, SegmenterConfig
@@ -80,8 +87,14 @@ def test_gradients_reach_every_weight_and_steps_lower_the_loss(name):
 
 def test_the_papers_sizes():
     with torch.device("meta"):
-        sizes = {name: crop_network(getattr(PAPER.baselines, name)) for name in ("unet", "densenet", "ddnn", "attention_unet")}
-    layers = {name: [m for m in net.modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d))] for name, net in sizes.items()}
+        sizes = {
+            name: crop_network(getattr(PAPER.baselines, name))
+            for name in ("unet", "densenet", "ddnn", "attention_unet")
+        }
+    layers = {
+        name: [m for m in net.modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d))]
+        for name, net in sizes.items()
+    }
     # FC-DenseNet103 is named after its convolutions; its paper says 9.4 million weights.
     assert len(layers["densenet"]) == 103
     assert sum(p.numel() for p in sizes["densenet"].parameters()) == pytest.approx(9.4e6, rel=0.01)
@@ -146,7 +159,11 @@ def test_regions_are_attended_step_by_step_as_all_at_once():
 
 
 @pytest.mark.parametrize(
-    "change, error", [({"squeeze_excitation": True, "cram": True}, "choose one"), ({"rram_deep_first": False}, "deepest first")]
+    "change, error",
+    [
+        ({"squeeze_excitation": True, "cram": True}, "choose one"),
+        ({"rram_deep_first": False}, "deepest first"),
+    ],
 )
 def test_a_unet_refuses_what_it_cannot_be(change, error):
     with pytest.raises(ValueError, match=error):
@@ -154,7 +171,12 @@ def test_a_unet_refuses_what_it_cannot_be(change, error):
 
 
 def test_unpooling_is_torchs():
-    x = torch.randperm(2 * 3 * 8 * 8, generator=torch.Generator().manual_seed(0)).reshape(2, 3, 8, 8) / 100.0
+    x = (
+        torch.randperm(2 * 3 * 8 * 8, generator=torch.Generator().manual_seed(0)).reshape(
+            2, 3, 8, 8
+        )
+        / 100.0
+    )
     value, index = F.max_pool2d(x, 2, return_indices=True)
     got, places = pool_with_places(x)
     assert torch.equal(got, value)
@@ -208,9 +230,16 @@ def test_losses_by_hand():
     dice = 1 - (2 * (p * y).sum() + 1) / ((p + y).sum() + 1)
     weight = 1 + 6 * y
     weighted = (weight * entropy).sum() / weight.sum()
-    want = {"ce": entropy.mean(), "dice": dice, "dice_ce": dice + entropy.mean(), "weighted": weighted}
+    want = {
+        "ce": entropy.mean(),
+        "dice": dice,
+        "dice_ce": dice + entropy.mean(),
+        "weighted": weighted,
+    }
     for kind, value in want.items():
-        assert float(segmentation_loss(logits, masks, kind, 1, 20.0, positive_weight=7.0)) == pytest.approx(value, rel=1e-5)
+        assert float(
+            segmentation_loss(logits, masks, kind, 1, 20.0, positive_weight=7.0)
+        ) == pytest.approx(value, rel=1e-5)
     with pytest.raises(ValueError, match="no loss"):
         segmentation_loss(logits, masks, "focal", 1, 20.0)
 

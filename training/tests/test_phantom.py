@@ -51,7 +51,9 @@ def test_shapes_types_and_units():
     images, mask = p.images(), p.mask()
     assert images.shape == (3, *p.shape) and images.dtype == np.float32
     assert mask.shape == p.shape and mask.dtype == bool
-    assert np.array_equal(images, np.rint(images)) and images.min() >= 0 and 500 < images.max() <= 4095
+    assert (
+        np.array_equal(images, np.rint(images)) and images.min() >= 0 and 500 < images.max() <= 4095
+    )
     assert p.t_category in ("T1", "T2", "T3", "T4")
     assert p.tumour_slices == [k for k in range(p.shape[0]) if mask[k].any()]
     assert np.allclose(np.linalg.norm(p.affine[:3, :3], axis=0), p.spacing_mm[::-1])
@@ -109,7 +111,9 @@ def test_grids_differ_and_cover_the_head():
         index = np.linalg.solve(own[:3, :3], points - own[:3, 3:])[::-1]
         size = np.array(voxels.shape)[:, None]
         covered = ((index >= 0) & (index <= size - 1)).all(axis=0)
-        share = np.bincount(k, covered, minlength=p.shape[0]) / np.maximum(np.bincount(k, minlength=p.shape[0]), 1)
+        share = np.bincount(k, covered, minlength=p.shape[0]) / np.maximum(
+            np.bincount(k, minlength=p.shape[0]), 1
+        )
         assert share[np.bincount(k, minlength=p.shape[0]) > 0].min() >= 0.95
     assert np.allclose(np.linalg.norm(grids["T2"][1][:3, :2], axis=0), 0.6)
 
@@ -117,13 +121,21 @@ def test_grids_differ_and_cover_the_head():
 @pytest.mark.parametrize("name, channel", [("T1", 0), ("T2", 2)])
 def test_a_sequence_shows_the_patient_of_the_images(name, channel):
     p = patient()
-    moved = sitk.Resample(as_itk(*p.sequence(name)), as_itk(np.zeros(p.shape), p.affine), sitk.Transform(), sitk.sitkLinear, 0.0)
+    moved = sitk.Resample(
+        as_itk(*p.sequence(name)),
+        as_itk(np.zeros(p.shape), p.affine),
+        sitk.Transform(),
+        sitk.sitkLinear,
+        0.0,
+    )
     moved = sitk.GetArrayFromImage(moved)
     target = p.images()[channel]
     inner = slice(2, -2)
 
     def agreement(image):
-        return np.corrcoef(image[inner, 40:-40:2, 40:-40:2].ravel(), target[inner, 40:-40:2, 40:-40:2].ravel())[0, 1]
+        return np.corrcoef(
+            image[inner, 40:-40:2, 40:-40:2].ravel(), target[inner, 40:-40:2, 40:-40:2].ravel()
+        )[0, 1]
 
     here = agreement(moved)
     assert here > 0.95
@@ -154,8 +166,14 @@ def test_dicom_holds_voxels_and_geometry(tmp_path):
         read[:3, 2] = (positions[-1] - positions[0]) / (len(images) - 1)
         read[:3, 3] = positions[0]
         assert np.allclose(read, affine, atol=1e-5)
-        assert first.Modality == "MR" and first.ScanningSequence == "SE" and str(first.PatientName) == f"PHANTOM^{SEED}"
-        assert (float(first.RepetitionTime), float(first.EchoTime)) == ((4000.0, 99.0) if name == "T2" else (540.0, 11.8))
+        assert (
+            first.Modality == "MR"
+            and first.ScanningSequence == "SE"
+            and str(first.PatientName) == f"PHANTOM^{SEED}"
+        )
+        assert (float(first.RepetitionTime), float(first.EchoTime)) == (
+            (4000.0, 99.0) if name == "T2" else (540.0, 11.8)
+        )
         assert ("ContrastBolusAgent" in first) == (name == "T1C")
         uids |= {d.SOPInstanceUID for d in images}
         frames |= {d.FrameOfReferenceUID for d in images}
@@ -181,8 +199,12 @@ def test_nifti_holds_voxels_truth_and_figures(tmp_path):
 
 
 def test_command_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("nasoseg_train.phantom.__main__.Phantom", lambda seed, tumour: patient(seed))
-    monkeypatch.setattr("sys.argv", ["phantom", "--seed", "7", "--out", str(tmp_path / "p"), "--format", "nifti"])
+    monkeypatch.setattr(
+        "nasoseg_train.phantom.__main__.Phantom", lambda seed, tumour: patient(seed)
+    )
+    monkeypatch.setattr(
+        "sys.argv", ["phantom", "--seed", "7", "--out", str(tmp_path / "p"), "--format", "nifti"]
+    )
     command()
     assert "seed 7" in capsys.readouterr().out
     assert (tmp_path / "p" / "info.json").is_file()
@@ -198,7 +220,9 @@ def test_hardness_of_a_few_patients():
 def test_threshold_oracle_and_recall_by_hand():
     mask = np.zeros((384, 384), bool)
     mask[100:120, 150:170] = True
-    assert hardness.best_threshold_dice(np.where(mask, 5.0, 1.0), mask) == pytest.approx(18 / 29)  # rows above the box are out of reach
+    assert hardness.best_threshold_dice(np.where(mask, 5.0, 1.0), mask) == pytest.approx(
+        18 / 29
+    )  # rows above the box are out of reach
     inner = np.zeros_like(mask)
     inner[180:200, 150:170] = True
     assert hardness.best_threshold_dice(np.where(inner, 1.0, 5.0), inner) == 1.0
@@ -218,5 +242,9 @@ def test_tumour_signal_lies_between_muscle_and_mucosa():
 def test_spin_echo_and_noise():
     assert spin_echo(1000.0, 80.0, 1.0, 1e9, 0.0) == pytest.approx(1.0)
     field = smooth_noise(np.random.default_rng(0), (40, 90, 90), (3, 4, 4))
-    assert field.dtype == np.float32 and abs(field.mean()) < 0.1 and field.std() == pytest.approx(1.0, abs=0.1)
+    assert (
+        field.dtype == np.float32
+        and abs(field.mean()) < 0.1
+        and field.std() == pytest.approx(1.0, abs=0.1)
+    )
     assert anatomy.plane_of(anatomy.ORIGIN_MM[0]) == 0

@@ -12,7 +12,16 @@ from nasoseg_train.presets import DEMO, MICRO, PAPER, SegmenterTraining
 from nasoseg_train.segmenter import sample_crops
 
 
-@pytest.mark.parametrize("change", [{}, {"cram": False}, {"rram": False}, {"rram_deep_first": False}, {"cram": False, "rram": False}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"cram": False},
+        {"rram": False},
+        {"rram_deep_first": False},
+        {"cram": False, "rram": False},
+    ],
+)
 def test_ranet_gives_one_logit_per_pixel_with_each_switch(change):
     net = RANet(dataclasses.replace(MICRO.ranet, **change)).eval()
     assert (net.cram is None) == (change.get("cram") is False)
@@ -55,7 +64,8 @@ def test_border_weights_of_a_square():
     assert set(weights.unique().tolist()) == {1.0, 20.0}
     assert weights[32, 32] == 1 and weights[2, 2] == 1
     row = torch.nonzero(weights[32, :32] > 1).flatten()
-    # The step lies between pixels 19 and 20 and Canny marks both; the cross adds k = 3 on either side.
+    # The step lies between pixels 19 and 20 and Canny marks both; the cross adds k = 3 on either
+    # side.
     assert row.tolist() == list(range(16, 24))
 
 
@@ -76,7 +86,9 @@ def test_dbw_is_normalised_by_the_sum_of_weights():
     logits = torch.where(mask > 0, 2.0, -2.0)
     expected = float(np.log1p(np.exp(-2.0)))
     for kind in ("dbw", "ce", "weighted"):
-        assert float(segmentation_loss(logits, mask, kind, 5, 20.0)) == pytest.approx(expected, rel=1e-5)
+        assert float(segmentation_loss(logits, mask, kind, 5, 20.0)) == pytest.approx(
+            expected, rel=1e-5
+        )
 
 
 def test_dbw_punishes_the_border_more():
@@ -84,12 +96,16 @@ def test_dbw_punishes_the_border_more():
     near, far = torch.where(mask > 0, 4.0, -4.0), torch.where(mask > 0, 4.0, -4.0)
     near[..., 20:44, 20] = -4.0
     far[..., 20:44, 2] = 4.0
-    assert segmentation_loss(near, mask, "dbw", 5, 20.0) > 3 * segmentation_loss(far, mask, "dbw", 5, 20.0)
+    assert segmentation_loss(near, mask, "dbw", 5, 20.0) > 3 * segmentation_loss(
+        far, mask, "dbw", 5, 20.0
+    )
 
 
 def test_perfect_dice_loss_is_small():
     mask = square()
-    assert float(segmentation_loss(torch.where(mask > 0, 20.0, -20.0), mask, "dice", 5, 20.0)) < 1e-3
+    assert (
+        float(segmentation_loss(torch.where(mask > 0, 20.0, -20.0), mask, "dice", 5, 20.0)) < 1e-3
+    )
 
 
 def test_training_crops_without_augmentation_are_the_graphs_crops():
@@ -100,12 +116,15 @@ def test_training_crops_without_augmentation_are_the_graphs_crops():
     got = sample_crops(images, boxes, 32, rng, plain)
     want = RoiCrop(32, 2)(images, torch.from_numpy(boxes).float(), torch.arange(2))
     assert torch.allclose(got, want, atol=1e-4)
-    flipped = sample_crops(images, boxes, 32, rng, SegmenterTraining(rotation_degrees=0.0, flip=1.0, scale=0.0))
+    flipped = sample_crops(
+        images, boxes, 32, rng, SegmenterTraining(rotation_degrees=0.0, flip=1.0, scale=0.0)
+    )
     assert torch.allclose(flipped, want.flip(-1), atol=1e-4)
 
 
 def test_crop_pixels_are_centred_half_a_pixel_in():
-    # A ramp along x: crop pixel u of C lies at x0 + (u + 0.5) w / C in edges, whose index is half less.
+    # A ramp along x: crop pixel u of C lies at x0 + (u + 0.5) w / C in edges, whose index is half
+    # less.
     ramp = torch.arange(96, dtype=torch.float32).expand(1, 3, 96, 96).contiguous()
     crop = RoiCrop(8, 2)(ramp, torch.tensor([[10.5, 20.0, 42.5, 52.0]]), torch.tensor([0]))
     expected = 10.5 + (torch.arange(8) + 0.5) * 4 - 0.5

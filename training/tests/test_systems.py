@@ -1,4 +1,6 @@
-"""Every row of the paper's tables: the registry, exports of every kind, R-CNN, the atlas box and volumes."""
+"""Every row of the paper's tables: the registry, exports of every kind, R-CNN, the atlas box and
+volumes.
+"""
 
 import dataclasses
 import json
@@ -30,7 +32,9 @@ def every_slice(seeds):
     """Stand-in patients with all their slices."""
     made = [patient_slices(seed, TINY.input, 99, standin_patient) for seed in seeds]
     joined = {key: np.concatenate([one[key] for one in made]) for key in made[0]}
-    return SliceSet(images=Stacked([joined.pop("images")]), masks=Stacked([joined.pop("masks")]), **joined)
+    return SliceSet(
+        images=Stacked([joined.pop("images")]), masks=Stacked([joined.pop("masks")]), **joined
+    )
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +57,13 @@ def test_rows_of_every_table():
         assert {name for name, system in SYSTEMS.items() if table in system.tables} == set(rows)
     named = ("unet", "unet_weighted", "unet_dice", "unet_dbw", "tang")
     losses = {name: SYSTEMS[name].preset(SMALL).segmenter.loss for name in named}
-    assert losses == {"unet": "ce", "unet_weighted": "weighted", "unet_dice": "dice", "unet_dbw": "dbw", "tang": "dice_ce"}
+    assert losses == {
+        "unet": "ce",
+        "unet_weighted": "weighted",
+        "unet_dice": "dice",
+        "unet_dbw": "dbw",
+        "tang": "dice_ce",
+    }
 
 
 @pytest.mark.parametrize("base", ["paper", "small", "tiny"])
@@ -63,8 +73,13 @@ def test_a_system_changes_what_it_names(base):
         preset = system.preset(base)
         assert preset.name == f"{base.name}/{name}" and preset.input == base.input
         if preset.detector_kind == "whole":
-            assert preset.ranet.context_factor == 1 and preset.ranet.crop == base.baselines.whole_crop
-            assert preset.segmenter.agent_steps == 0 and preset.ranet.crop // 8 % preset.ranet.regions == 0
+            assert (
+                preset.ranet.context_factor == 1 and preset.ranet.crop == base.baselines.whole_crop
+            )
+            assert (
+                preset.segmenter.agent_steps == 0
+                and preset.ranet.crop // 8 % preset.ranet.regions == 0
+            )
         if name in TABLES[1]:
             unlike = dataclasses.replace(preset.detector, schedule=base.detector.schedule)
             assert unlike == base.detector
@@ -123,12 +138,18 @@ def test_a_bundle_of_every_kind(name, bundles):
     else:
         assert check_golden(out, preset)["probability"] < 1e-4
     content = json.loads((out / "bundle.json").read_text())
-    assert content["detector"]["kind"] == preset.detector_kind and content["segmenter"]["kind"] == preset.segmenter_kind
+    assert (
+        content["detector"]["kind"] == preset.detector_kind
+        and content["segmenter"]["kind"] == preset.segmenter_kind
+    )
     files = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
     assert files == {"bundle.json", *content["files"]}
     with np.load(out / "golden" / "golden.npz") as golden:
         assert set(golden.files) == GOLDEN[preset.detector_kind]
-        s, side = len(golden["images"]), preset.input.grid if preset.segmenter_kind == "volume" else preset.ranet.crop
+        s, side = (
+            len(golden["images"]),
+            preset.input.grid if preset.segmenter_kind == "volume" else preset.ranet.crop,
+        )
         assert golden["probability"].shape == (s, 1, side, side)
         if preset.ranet.network != "box":
             assert golden["probability"].std() > 0
@@ -157,7 +178,9 @@ def test_a_fixed_bundle_carries_its_box(bundles, tmp_path):
     assert content["detector"] == {"kind": "fixed", "box_mm": list(detector.box_mm)}
     assert content["segmenter"]["patch"] == list(preset.volume.patch)
     content["segmenter"]["threshold"] = 0.3
-    write_manifest(out, content)  # the digests are made again from the files that the manifest names
+    write_manifest(
+        out, content
+    )  # the digests are made again from the files that the manifest names
     assert json.loads((out / "bundle.json").read_text())["files"] == content["files"]
 
 
@@ -199,7 +222,9 @@ def test_slices_without_a_proposal(bundles):
 
 def test_the_best_proposal_as_the_runtime_takes_it():
     preset = SYSTEMS["faster_rcnn"].preset(TINY)
-    boxes = np.array([[[0, 0, 9, 9], [90, 50, 99, 70]], [[40, 40, 41, 60], [0, 0, 0, 0]]], dtype=np.float32)
+    boxes = np.array(
+        [[[0, 0, 9, 9], [90, 50, 99, 70]], [[40, 40, 41, 60], [0, 0, 0, 0]]], dtype=np.float32
+    )
     scores = np.array([[0.3, 0.6], [0.9, 0.0]], dtype=np.float32)
     assert choose(boxes, scores, preset).tolist() == [[90, 50, 96, 70], [38.5, 40, 42.5, 60]]
     assert np.isnan(choose(boxes, scores * 0.01, preset)).all()
@@ -208,7 +233,10 @@ def test_the_best_proposal_as_the_runtime_takes_it():
 def squares(n, seed):
     """Slices with one bright square each on a dim head."""
     rng = np.random.default_rng(seed)
-    images, masks = rng.integers(20, 60, (n, 3, 96, 96), dtype=np.uint8), np.zeros((n, 96, 96), np.uint8)
+    images, masks = (
+        rng.integers(20, 60, (n, 3, 96, 96), dtype=np.uint8),
+        np.zeros((n, 96, 96), np.uint8),
+    )
     target = np.zeros((n, 4))
     for i in range(n):
         w, h = rng.integers(14, 26, 2)
@@ -217,15 +245,21 @@ def squares(n, seed):
         masks[i, y : y + h, x : x + w] = 255
         target[i] = x, y, x + w, y + h
     number = np.arange(n) + 1000 * seed  # other patients in every set
-    return SliceSet(Stacked([images]), Stacked([masks]), number, np.zeros(n, int), np.ones(n, bool), target)
+    return SliceSet(
+        Stacked([images]), Stacked([masks]), number, np.zeros(n, int), np.ones(n, bool), target
+    )
 
 
 def test_faster_rcnn_finds_a_bright_square(tmp_path):
     preset = SYSTEMS["faster_rcnn"].preset(TINY)
     preset = dataclasses.replace(
         preset,
-        proposals=dataclasses.replace(preset.proposals, steps=90, batch=4, lr=5e-3, validate_every=90),
-        segmenter=dataclasses.replace(preset.segmenter, rotation_degrees=0.0, tumour_free_share=0.0),
+        proposals=dataclasses.replace(
+            preset.proposals, steps=90, batch=4, lr=5e-3, validate_every=90
+        ),
+        segmenter=dataclasses.replace(
+            preset.segmenter, rotation_degrees=0.0, tumour_free_share=0.0
+        ),
     )
     path = train_proposals(preset, squares(64, 0), squares(12, 1), tmp_path, 1)
     _, figures = load_proposals(path, preset)
@@ -259,34 +293,52 @@ def test_voxels_of_the_grid_in_mm():
 
 
 def test_windows():
-    assert starts(10, 4, 0.5) == [0, 2, 4, 6] and starts(11, 4, 0.0) == [0, 4, 7] and starts(3, 8, 0.5) == [-2]
-    assert Line.filling(2.0, 8.5, 2.0) == Line(2.25, 2.0, 4) and Line.reaching(10.0, 23.0, 3.0) == Line(9.0, 3.0, 6)
+    assert (
+        starts(10, 4, 0.5) == [0, 2, 4, 6]
+        and starts(11, 4, 0.0) == [0, 4, 7]
+        and starts(3, 8, 0.5) == [-2]
+    )
+    assert Line.filling(2.0, 8.5, 2.0) == Line(2.25, 2.0, 4) and Line.reaching(
+        10.0, 23.0, 3.0
+    ) == Line(9.0, 3.0, 6)
     assert gaussian(5)[2] == 1 and gaussian(4)[0] == gaussian(4)[3]
 
 
 @pytest.mark.parametrize("mirror", [False, True])
 def test_a_linear_field_comes_back_from_the_sliding_window(mirror):
     config = VolumeConfig(patch=(4, 8, 8), spacing_mm=(2.0, 2.0, 1.0), mirror=mirror)
-    z, y, x = np.meshgrid(np.arange(5) * 4.0, np.arange(40) + 0.5, np.arange(40) + 0.5, indexing="ij")
+    z, y, x = np.meshgrid(
+        np.arange(5) * 4.0, np.arange(40) + 0.5, np.arange(40) + 0.5, indexing="ij"
+    )
     field = (0.1 + 0.01 * z + 0.005 * y + 0.006 * x).astype(np.float32)
     stack = Stack(np.stack([field * 0, field, field * 0], axis=1), np.arange(5) * 4.0, (0.8, 1.5))
-    rows, boxes = np.array([1, 2, 3]), np.array([[10.2, 8, 30, 25.5], [9, 9, 28, 25], [12, 10, 30, 30]])
+    rows, boxes = (
+        np.array([1, 2, 3]),
+        np.array([[10.2, 8, 30, 25.5], [9, 9, 28, 25], [12, 10, 30, 30]]),
+    )
     out = predict(lambda patch: patch[:, 1:2], config, stack, rows, boxes)
     assert (out[[0, 4]] == 0).all()
     for row, box in zip(rows, boxes):
-        inside = (x[0] > box[0] + 1) & (x[0] < box[2] - 1) & (y[0] > box[1] + 1) & (y[0] < box[3] - 1)
+        inside = (
+            (x[0] > box[0] + 1) & (x[0] < box[2] - 1) & (y[0] > box[1] + 1) & (y[0] < box[3] - 1)
+        )
         assert np.allclose(out[row][inside], field[row][inside], atol=1e-4)
         outside = (x[0] < box[0]) | (x[0] > box[2]) | (y[0] < box[1]) | (y[0] > box[3])
         assert (out[row][outside] == 0).all()
 
 
 def test_training_patches_are_the_windows_patches(sets, voxel_mm):
-    # Without augmentation, and with room for the whole region, a patch is what the sliding window would see.
-    config = dataclasses.replace(TINY.volume, patch=(16, 48, 48), flip=0.0, scale=0.0, intensity=0.0, tumour_share=0.0)
+    # Without augmentation, and with room for the whole region, a patch is what the sliding window
+    # would see.
+    config = dataclasses.replace(
+        TINY.volume, patch=(16, 48, 48), flip=0.0, scale=0.0, intensity=0.0, tumour_share=0.0
+    )
     patients = Patients(sets[1], voxel_mm)
     box = FixedBox((-60.0, -60.0, 60.0, 60.0))
     stack, size = patients.stack(0)
-    lines = Lines.around(config, stack, np.array([0, 11]), np.stack([box.on_grid(tuple(size), 96)] * 2))
+    lines = Lines.around(
+        config, stack, np.array([0, 11]), np.stack([box.on_grid(tuple(size), 96)] * 2)
+    )
     whole = lines.patch(stack.images, stack, (-2, -9, -9), config.patch) / np.float32(255)
     assert (lines.z.count, lines.y.count) == (12, 30)
 
@@ -295,7 +347,11 @@ def test_training_patches_are_the_windows_patches(sets, voxel_mm):
             return 1.0
 
     image, mask = training_patch(patients, 0, box, config, Never(np.random.PCG64(0)))
-    assert image.shape == (3, 16, 48, 48) and np.array_equal(image, whole[:3]) and np.array_equal(mask, whole[3:] >= 0.5)
+    assert (
+        image.shape == (3, 16, 48, 48)
+        and np.array_equal(image, whole[:3])
+        and np.array_equal(mask, whole[3:] >= 0.5)
+    )
     assert mask.any() and not mask[:, :2].any()
 
 
@@ -312,7 +368,9 @@ def test_gaps_between_slices_are_refused(sets, voxel_mm):
 
 def test_voxresnet_learns(sets, voxel_mm, tmp_path):
     preset = SYSTEMS["lin"].preset(TINY)
-    preset = dataclasses.replace(preset, volume=dataclasses.replace(preset.volume, steps=50, lr=8e-3, validate_every=50))
+    preset = dataclasses.replace(
+        preset, volume=dataclasses.replace(preset.volume, steps=50, lr=8e-3, validate_every=50)
+    )
     train, validation = sets
     box = atlas_box(boxes_in_mm(train, voxel_mm), 1.0, 10.0)
     path = train_volume(preset, train, validation, voxel_mm, voxel_mm, box, tmp_path, 1)

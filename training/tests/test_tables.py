@@ -12,11 +12,17 @@ from nasoseg_train.evaluation.paper import TABLES
 
 
 def evaluation(base, demo=True, **more):
-    """An evaluation whose every figure is told from every other: base plus a small share of its own."""
+    """An evaluation whose every figure is told from every other: base plus a small share of its
+    own.
+    """
     names = ("dice", "precision", "recall", "iou")
     segmentation = {
         "slices": {n: {"count": 9, "mean": base + i / 100} for i, n in enumerate(names)}
-        | {"cc": base - 0.3, "hd_px": {"mean": 100 * base, "undefined": 2}, "hd_mm": {"mean": 50 * base}},
+        | {
+            "cc": base - 0.3,
+            "hd_px": {"mean": 100 * base, "undefined": 2},
+            "hd_mm": {"mean": 50 * base},
+        },
         "pooled": {n: base + 0.05 + i / 100 for i, n in enumerate(names)} | {"cc": None},
     }
     return {
@@ -25,7 +31,8 @@ def evaluation(base, demo=True, **more):
         "cases": {"asked": 4, "evaluated": 4, "failed": []},
         "segmentation": segmentation,
         "boxes": {
-            n: {"min": base - 0.1 + s, "max": base + 0.2 + s, "mean": base + s} for n, s in (("recall", 0.0), ("iou", -0.2))
+            n: {"min": base - 0.1 + s, "max": base + 0.2 + s, "mean": base + s}
+            for n, s in (("recall", 0.0), ("iou", -0.2))
         },
         "subgroups": [],
     } | more
@@ -33,8 +40,14 @@ def evaluation(base, demo=True, **more):
 
 def subgroup(covariate, groups, hd_p, dice=0.5):
     row = {"precision": 0.61, "recall": 0.62, "cc": 0.63, "hd_mm": 7.0, "cases": 3}
-    rows = [row | {"group": g, "dice": dice + i / 10, "hd_px": 10.0 + i, "sample": 20 + i} for i, g in enumerate(groups)]
-    tests = {"dice": {"p": 0.4, "significant": False}, "hd": {"p": hd_p, "significant": hd_p < 0.01}}
+    rows = [
+        row | {"group": g, "dice": dice + i / 10, "hd_px": 10.0 + i, "sample": 20 + i}
+        for i, g in enumerate(groups)
+    ]
+    tests = {
+        "dice": {"p": 0.4, "significant": False},
+        "hd": {"p": hd_p, "significant": hd_p < 0.01},
+    }
     return {"covariate": covariate, "rows": rows, "slices": tests, "patients": tests}
 
 
@@ -44,13 +57,20 @@ def write(runs, system, seed, content, log=None):
     if content:
         (folder / "evaluation" / "evaluation.json").write_text(json.dumps(content))
     if log:
-        (folder / "detector.csv").write_text("epoch,loss,recall\n" + "".join(f"{e},{v},{r}\n" for e, (v, r) in enumerate(log)))
+        (folder / "detector.csv").write_text(
+            "epoch,loss,recall\n" + "".join(f"{e},{v},{r}\n" for e, (v, r) in enumerate(log))
+        )
 
 
 @pytest.fixture
 def runs(tmp_path):
-    chemo, stage = subgroup("chemotherapy", ("0", "1"), 0.02), subgroup("t_category", ("T1+T2", "T3+T4"), 0.0004, dice=0.55)
-    sex = subgroup("sex", ("0", "1"), 0.5, dice=0.1)  # has the groups' names of Table 7, and is not it
+    chemo, stage = (
+        subgroup("chemotherapy", ("0", "1"), 0.02),
+        subgroup("t_category", ("T1+T2", "T3+T4"), 0.0004, dice=0.55),
+    )
+    sex = subgroup(
+        "sex", ("0", "1"), 0.5, dice=0.1
+    )  # has the groups' names of Table 7, and is not it
     for seed, base in enumerate((0.80, 0.82)):
         write(
             tmp_path,
@@ -61,7 +81,13 @@ def runs(tmp_path):
         )
         write(tmp_path, "ranet_weighted", seed, evaluation(base - 0.001))
         write(tmp_path, "unet", seed, evaluation(base - 0.2))
-        write(tmp_path, "agent_priori_00", seed, None, [(0.5, 0.4), (0.4, 0.5), (0.3, 0.6), (0.2, 0.7)])
+        write(
+            tmp_path,
+            "agent_priori_00",
+            seed,
+            None,
+            [(0.5, 0.4), (0.4, 0.5), (0.3, 0.6), (0.2, 0.7)],
+        )
     write(tmp_path, "faster_rcnn", 0, evaluation(0.7))
     write(tmp_path, "unet_dbw", 0, evaluation(0.4))
     return tmp_path
@@ -113,8 +139,22 @@ def test_ours_stand_below_the_paper_in_the_same_columns(runs):
         "ours, mean of slices (2 seeds)", "81.00% ± 1.41", "82.00% ± 1.41", "83.00% ± 1.41", "51.00% ± 1.41",
         "81.00 ± 1.41 (40.50 mm; no HD on 2)",
     ]  # fmt: skip
-    assert ours[2][1:] == ["ours, pooled (2 seeds)", "86.00% ± 1.41", "87.00% ± 1.41", "88.00% ± 1.41", "–", "–"]
-    assert [line[1:] for line in six if line[0] == "Mask R-CNN"][1] == ["ours: not run", "–", "–", "–", "–", "–"]
+    assert ours[2][1:] == [
+        "ours, pooled (2 seeds)",
+        "86.00% ± 1.41",
+        "87.00% ± 1.41",
+        "88.00% ± 1.41",
+        "–",
+        "–",
+    ]
+    assert [line[1:] for line in six if line[0] == "Mask R-CNN"][1] == [
+        "ours: not run",
+        "–",
+        "–",
+        "–",
+        "–",
+        "–",
+    ]
     two = cells(text, 2)
     assert two[2][1:] == [
         "ours (2 seeds)",
@@ -127,12 +167,18 @@ def test_ours_stand_below_the_paper_in_the_same_columns(runs):
     ]
     assert two[4][1:] == ["ours", "60.00%", "90.00%", "70.00%", "40.00%", "70.00%", "50.00%"]
     # A detector's log alone is no row of Table 1.
-    assert [line[1] for line in cells(text, 1) if line[0] == "ε-greedy"] == ["paper", "ours: not run"]
+    assert [line[1] for line in cells(text, 1) if line[0] == "ε-greedy"] == [
+        "paper",
+        "ours: not run",
+    ]
 
 
 def test_both_figures_where_the_paper_disagrees_with_itself(runs):
     text = tables.to_markdown(tables.read_runs(runs))
-    assert next(line for line in cells(text, 5) if line[0] == "Att Unet")[2] == "73.43% (or 72.91%: text)"
+    assert (
+        next(line for line in cells(text, 5) if line[0] == "Att Unet")[2]
+        == "73.43% (or 72.91%: text)"
+    )
     assert (
         next(line for line in cells(text, 3) if line[0] == "U-Net+cRAM+rRAM")[2]
         == "72.31% (or 72.70%: from its own P, R and CC)"
@@ -142,14 +188,27 @@ def test_both_figures_where_the_paper_disagrees_with_itself(runs):
 def test_subgroups_find_their_covariate(runs):
     text = tables.to_markdown(tables.read_runs(runs))
     seven, eight = cells(text, 7), cells(text, 8)
-    assert seven[2][:3] == ["0", "ours, mean of slices (2 seeds)", "50.00% ± 0.00"] and seven[4][2] == "60.00% ± 0.00"
+    assert (
+        seven[2][:3] == ["0", "ours, mean of slices (2 seeds)", "50.00% ± 0.00"]
+        and seven[4][2] == "60.00% ± 0.00"
+    )
     assert (seven[1][7], seven[2][7], seven[4][7]) == ("235", "20", "21")
-    assert eight[2][2:] == ["55.00% ± 0.00", "61.00% ± 0.00", "62.00% ± 0.00", "63.00% ± 0.00", "10.00 ± 0.00 (7.00 mm)", "20"]
+    assert eight[2][2:] == [
+        "55.00% ± 0.00",
+        "61.00% ± 0.00",
+        "62.00% ± 0.00",
+        "63.00% ± 0.00",
+        "10.00 ± 0.00 (7.00 mm)",
+        "20",
+    ]
     assert "seed1: per slice Dice 0.400, HD <0.001" in text.split("## Table 8")[1]
 
 
 def test_cases_without_the_covariate_are_told_from_no_run(tmp_path):
-    assert [line[1] for line in cells(tables.to_markdown(tables.read_runs(tmp_path)), 7)[1:3]] == ["paper", "ours: not run"]
+    assert [line[1] for line in cells(tables.to_markdown(tables.read_runs(tmp_path)), 7)[1:3]] == [
+        "paper",
+        "ours: not run",
+    ]
     write(tmp_path, "seqseg", 0, evaluation(0.5))
     assert cells(tables.to_markdown(tables.read_runs(tmp_path)), 7)[2][1] == "ours: no such cases"
 
@@ -160,7 +219,11 @@ def test_csv_holds_the_same(runs):
         for r in csv.DictReader(io.StringIO(tables.to_csv(tables.read_runs(runs))))
     }
     ours = found["6", "SeqSeg (Ours)", "slices", "HD"]
-    assert float(ours["mean"]) == pytest.approx(81) and ours["seeds"] == "2" and ours["system"] == "seqseg"
+    assert (
+        float(ours["mean"]) == pytest.approx(81)
+        and ours["seeds"] == "2"
+        and ours["system"] == "seqseg"
+    )
     assert float(found["6", "SeqSeg (Ours)", "slices", "HD mm"]["mean"]) == pytest.approx(40.5)
     assert float(found["5", "Att Unet", "paper, text", "Dice"]["mean"]) == 0.7291
     assert ("5", "DDNN", "not run", "") in found
@@ -170,7 +233,9 @@ def test_runs_of_other_cases_are_told(runs):
     assert "cannot be compared" not in "".join(tables.heading(tables.read_runs(runs))[:6]).replace(
         "Only the order of rows can be compared", ""
     )
-    other = evaluation(0.5, demo=False, cases={"asked": 4, "evaluated": 3, "failed": [{"case": "x", "error": "y"}]})
+    other = evaluation(
+        0.5, demo=False, cases={"asked": 4, "evaluated": 3, "failed": [{"case": "x", "error": "y"}]}
+    )
     write(runs, "ddnn", 0, other)
     head = "\n".join(tables.heading(tables.read_runs(runs)))
     assert "were not evaluated on the same cases" in head and "ddnn/seed0 1" in head
@@ -178,7 +243,10 @@ def test_runs_of_other_cases_are_told(runs):
 
 def test_a_broken_evaluation_is_named(runs):
     (runs / "unet" / "seed1" / "evaluation" / "evaluation.json").write_text('{"format": 1}')
-    with pytest.raises(ValueError, match="unet/seed1/evaluation/evaluation.json: not what nasoseg-train evaluate writes"):
+    with pytest.raises(
+        ValueError,
+        match="unet/seed1/evaluation/evaluation.json: not what nasoseg-train evaluate writes",
+    ):
         tables.read_runs(runs)
     with pytest.raises(FileNotFoundError, match="no such folder"):
         tables.read_runs(runs / "nowhere")
@@ -188,7 +256,11 @@ def test_orderings(runs):
     found = orderings.outcomes(tables.read_runs(runs))
 
     def verdict(better, worse, measure):
-        return next(o for o in found if (o.claim.better, o.claim.worse, o.measure.name) == (better, worse, measure)).verdict
+        return next(
+            o
+            for o in found
+            if (o.claim.better, o.claim.worse, o.measure.name) == (better, worse, measure)
+        ).verdict
 
     # 0.1 points apart at 1.4 points of spread.
     assert verdict("seqseg", "ranet_weighted", "Dice, mean of slices") == "within the seeds' spread"
@@ -199,8 +271,12 @@ def test_orderings(runs):
     assert verdict("faster_rcnn", "seqseg", "box iou mean") == "does not hold"
     assert verdict("unet_dbw", "unet", "HD, px") == "holds"  # 40 against 61: less is better
     assert verdict("unet_cram", "unet_se", "Dice, pooled") == "not run: unet_cram, unet_se"
-    # Plain epsilon-greedy ends at 0.2, where the prior is after its second epoch and it itself after its fourth.
-    assert verdict("seqseg", "agent_priori_00", "epochs until the loss is ε-greedy's at its end") == "holds"
+    # Plain epsilon-greedy ends at 0.2, where the prior is after its second epoch and it itself
+    # after its fourth.
+    assert (
+        verdict("seqseg", "agent_priori_00", "epochs until the loss is ε-greedy's at its end")
+        == "holds"
+    )
     runs_read = tables.read_runs(runs)
     assert orderings.epochs_to_level(runs_read, "seqseg").seeds == (2, 2)
     assert orderings.epochs_to_level(runs_read, "agent_priori_00").seeds == (4, 4)
@@ -210,14 +286,19 @@ def test_orderings(runs):
     assert subgroups["Table 7: chemotherapy-naive have a smaller HD"] == "does not hold"
     assert subgroups["Table 7: Dice does not differ"] == "holds"
     text = orderings.to_markdown(found, runs_read)
-    assert "Not for clinical use" in text and "| nasoseg > faster_rcnn | box recall mean | 81 ± 1.41 % | 70 % | holds |" in text
+    assert (
+        "Not for clinical use" in text
+        and "| nasoseg > faster_rcnn | box recall mean | 81 ± 1.41 % | 70 % | holds |" in text
+    )
 
 
 def test_one_seed_has_no_spread(tmp_path):
     write(tmp_path, "ranet", 0, evaluation(0.7))
     write(tmp_path, "attention_unet", 0, evaluation(0.6))
     found = orderings.outcomes(tables.read_runs(tmp_path))
-    assert {o.verdict for o in found if (o.claim.better, o.claim.worse) == ("ranet", "attention_unet")} == {
+    assert {
+        o.verdict for o in found if (o.claim.better, o.claim.worse) == ("ranet", "attention_unet")
+    } == {
         "holds (one seed each)",
         "does not hold (one seed each)",
     }  # HD grows with Dice in what is made up here
@@ -227,5 +308,12 @@ def test_the_command_writes_what_it_prints(runs, tmp_path, capsys):
     out = tmp_path / "out"
     Tables(runs, out).main()
     printed = capsys.readouterr().out
-    assert (out / "tables.md").read_text() in printed and (out / "orderings.md").read_text() in printed
-    assert sorted(p.name for p in out.iterdir()) == ["convergence.png", "orderings.md", "tables.csv", "tables.md"]
+    assert (out / "tables.md").read_text() in printed and (
+        out / "orderings.md"
+    ).read_text() in printed
+    assert sorted(p.name for p in out.iterdir()) == [
+        "convergence.png",
+        "orderings.md",
+        "tables.csv",
+        "tables.md",
+    ]

@@ -1,4 +1,6 @@
-"""The training loops: exact resumption, several processes, refusals, logs and pictures, the paper's numbers."""
+"""The training loops: exact resumption, several processes, refusals, logs and pictures, the paper's
+numbers.
+"""
 
 import csv
 import dataclasses
@@ -64,7 +66,13 @@ def test_the_paper_preset_holds_what_the_paper_prints(name):
 
 def test_thresholds_and_decays_are_the_papers():
     t = Thresholds()
-    assert (t.tau_h, t.tau_w, t.tau_recall, t.tau_iou, t.tau_distance) == (0.9, 0.9, 0.95, 0.5, 1 / 8)
+    assert (t.tau_h, t.tau_w, t.tau_recall, t.tau_iou, t.tau_distance) == (
+        0.9,
+        0.9,
+        0.95,
+        0.5,
+        1 / 8,
+    )
     assert np.diff(bx.initial_box(384)[[0, 2]]) == pytest.approx(0.42 * 384)
     epsilons, prioris = zip(*(PAPER.detector.schedule.at(epoch) for epoch in range(12)))
     assert np.allclose(epsilons, [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1])
@@ -80,7 +88,9 @@ def weights_of(path):
 def same(a, b):
     """Whether two states are equal to the last bit, but for the time that was spent."""
     if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a if k not in ("seconds", "rows"))
+        return a.keys() == b.keys() and all(
+            same(a[k], b[k]) for k in a if k not in ("seconds", "rows")
+        )
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b))
     if isinstance(a, torch.Tensor):
@@ -118,13 +128,17 @@ def test_a_cut_off_agent_goes_on_to_the_same_bits(sets, tmp_path, monkeypatch):
             dqn.train_detector(SMALL, *sets, tmp_path / "cut", 1)
     assert 0 < weights_of(tmp_path / "cut" / "detector_last.pt")["epoch"] < SMALL.detector.epochs
     # Half a training has no checkpoint of the name that the next stages look for.
-    assert (tmp_path / "cut" / "detector_best.pt").exists() and not (tmp_path / "cut" / "detector.pt").exists()
+    assert (tmp_path / "cut" / "detector_best.pt").exists() and not (
+        tmp_path / "cut" / "detector.pt"
+    ).exists()
     # Whatever ran in this process since must not matter.
     torch.rand(5)
     dqn.train_detector(SMALL, *sets, tmp_path / "cut", 1)
     one, two = (weights_of(tmp_path / name / "detector_last.pt") for name in ("whole", "cut"))
     assert one["learner"]["updates"] > 9 and same(one, two)
-    assert rows_of(tmp_path / "whole" / "detector.csv") == rows_of(tmp_path / "cut" / "detector.csv")
+    assert rows_of(tmp_path / "whole" / "detector.csv") == rows_of(
+        tmp_path / "cut" / "detector.csv"
+    )
     # And a run that is over is left alone.
     before = (tmp_path / "cut" / "detector_last.pt").stat().st_mtime_ns
     dqn.train_detector(SMALL, *sets, tmp_path / "cut", 1)
@@ -159,7 +173,9 @@ def count_to(target, out, options=RunOptions()):
             loop.queue = rng.permutation(5)
         drawn, loop.queue = loop.queue[0], loop.queue[1:]
         noise = torch.rand(1) + (np.nan if target < 0 and step == 7 else 0)
-        return ((net.weight - target - 0.01 * int(drawn) - 0.01 * noise) ** 2).sum(), f"draw {drawn}"
+        return (
+            (net.weight - target - 0.01 * int(drawn) - 0.01 * noise) ** 2
+        ).sum(), f"draw {drawn}"
 
     saved = {}
 
@@ -167,7 +183,14 @@ def count_to(target, out, options=RunOptions()):
         saved.update(line)
         path.write_text(str(line["step"]))
 
-    return loop.run(12, 4, lambda step: 0.1, loss_of, lambda: {"score": -abs(float(net.weight.detach()) - target)}, save)
+    return loop.run(
+        12,
+        4,
+        lambda step: 0.1,
+        loss_of,
+        lambda: {"score": -abs(float(net.weight.detach()) - target)},
+        save,
+    )
 
 
 def test_a_cut_off_loop_of_batches_goes_on_to_the_same_bits(tmp_path, monkeypatch):
@@ -181,16 +204,21 @@ def test_a_cut_off_loop_of_batches_goes_on_to_the_same_bits(tmp_path, monkeypatc
     assert not (tmp_path / "cut" / "count.pt").exists()
     torch.rand(5)
     path = count_to(1.0, tmp_path / "cut")
-    assert path == tmp_path / "cut" / "count.pt" and not (tmp_path / "cut" / "count_best.pt").exists()
+    assert (
+        path == tmp_path / "cut" / "count.pt" and not (tmp_path / "cut" / "count_best.pt").exists()
+    )
     one, two = (weights_of(tmp_path / name / "count_last.pt") for name in ("whole", "cut"))
     assert one["step"] == 12 and len(one["queue"]) == 3 and same(one, two)
     assert rows_of(tmp_path / "whole" / "count.csv") == rows_of(tmp_path / "cut" / "count.csv")
     assert count_to(1.0, tmp_path / "cut") == path
     with pytest.raises(SystemExit, match="target was 1.0 and is 2.0"):
         count_to(2.0, tmp_path / "cut")
-    with pytest.raises(FloatingPointError, match=r"the loss of count is nan in batch 8; it holds draw \d"):
+    with pytest.raises(
+        FloatingPointError, match=r"the loss of count is nan in batch 8; it holds draw \d"
+    ):
         count_to(-1.0, tmp_path / "nan")
-    # A finished network is neither lost nor taken for that of another training; half of one is no hindrance.
+    # A finished network is neither lost nor taken for that of another training; half of one is no
+    # hindrance.
     (tmp_path / "cut" / "count_last.pt").rename(tmp_path / "last.pt")
     with pytest.raises(SystemExit, match="count.pt: is there without count_last.pt"):
         count_to(1.0, tmp_path / "cut")
@@ -201,7 +229,9 @@ def test_a_cut_off_loop_of_batches_goes_on_to_the_same_bits(tmp_path, monkeypatc
             count_to(1.0, tmp_path / "cut")
     assert not list((tmp_path / "cut").glob("*.pt"))
     (tmp_path / "last.pt").rename(tmp_path / "cut" / "count_last.pt")
-    with pytest.raises(SystemExit, match="count.pt: is missing, though count has taken all its steps"):
+    with pytest.raises(
+        SystemExit, match="count.pt: is missing, though count has taken all its steps"
+    ):
         count_to(1.0, tmp_path / "cut")
 
 
@@ -216,32 +246,54 @@ def test_ranet_is_not_gone_on_with_for_another_agent(sets, tmp_path):
 
 
 def test_the_logits_start_at_the_tumours_share(sets, tmp_path, monkeypatch):
-    """Before the first step, and for every network on crops; the stage behind another one keeps what that has learnt."""
+    """Before the first step, and for every network on crops; the stage behind another one keeps
+    what that has learnt.
+    """
     share = 0.02
     for name in ("unet", "unet_cram_rram", "ranet", "attention_unet", "densenet", "ddnn", "tang"):
         # What is moved is all of the logits and nothing else.
         preset = SYSTEMS[name].preset(TINY)
-        net, crops = crop_network(preset.ranet).eval(), torch.rand(2, 3, preset.ranet.crop, preset.ranet.crop)
+        net, crops = (
+            crop_network(preset.ranet).eval(),
+            torch.rand(2, 3, preset.ranet.crop, preset.ranet.crop),
+        )
         with torch.no_grad():
             before = net(crops)
             last_convolution(net).bias.add_(3)
             assert torch.allclose(net(crops), before + 3, atol=1e-4), name
-    preset = replace(SMALL, segmenter=replace(SMALL.segmenter, start_at_share=True, steps=1, validate_every=1))
+    preset = replace(
+        SMALL, segmenter=replace(SMALL.segmenter, start_at_share=True, steps=1, validate_every=1)
+    )
     run = segmenter.SegmenterRun(preset, *sets, tmp_path / "new", 1, "whole", None, RunOptions())
     masks = torch.zeros(4, 1, 10, 10)
     masks[0, 0, :2, :4] = 1
     run._start_at(masks)
     for net in (run.net, run.average):
-        assert last_convolution(net.net).bias.item() == pytest.approx(np.log(share / (1 - share)), rel=1e-5)
+        assert last_convolution(net.net).bias.item() == pytest.approx(
+            np.log(share / (1 - share)), rel=1e-5
+        )
     started = []
-    monkeypatch.setattr(segmenter.SegmenterRun, "_start_at", lambda self, masks: started.append(self.stage))
+    monkeypatch.setattr(
+        segmenter.SegmenterRun, "_start_at", lambda self, masks: started.append(self.stage)
+    )
     first = segmenter.train_segmenter(
-        replace(preset, segmenter=replace(preset.segmenter, steps=2, agent_steps=1)), *sets, tmp_path, 1, None, "explore"
+        replace(preset, segmenter=replace(preset.segmenter, steps=2, agent_steps=1)),
+        *sets,
+        tmp_path,
+        1,
+        None,
+        "explore",
     )
     assert started == ["explore"]
     agent = QNetwork(SMALL).eval()
     segmenter.train_segmenter(
-        replace(preset, segmenter=replace(preset.segmenter, steps=2, agent_steps=1)), *sets, tmp_path, 1, agent, "agent", first
+        replace(preset, segmenter=replace(preset.segmenter, steps=2, agent_steps=1)),
+        *sets,
+        tmp_path,
+        1,
+        agent,
+        "agent",
+        first,
     )
     assert started == ["explore"]
 
@@ -259,7 +311,9 @@ def test_algorithm_1s_thresholds_are_settings(sets):
 
 
 def test_a_cut_off_joint_run_goes_on_to_the_same_bits(sets, tmp_path, monkeypatch):
-    preset = replace(SMALL, detector=replace(SMALL.detector, epochs=2, episodes_per_epoch=12, warmup=16))
+    preset = replace(
+        SMALL, detector=replace(SMALL.detector, epochs=2, episodes_per_epoch=12, warmup=16)
+    )
     train_joint(preset, *sets, tmp_path / "whole", 1)
     with monkeypatch.context() as m:
         cut_after(m, segmenter.SegmenterRun, "update", 30)
@@ -267,7 +321,12 @@ def test_a_cut_off_joint_run_goes_on_to_the_same_bits(sets, tmp_path, monkeypatc
             train_joint(preset, *sets, tmp_path / "cut", 1)
     agent, ranet = train_joint(preset, *sets, tmp_path / "cut", 1)
     one, two = (weights_of(tmp_path / name / "joint_last.pt") for name in ("whole", "cut"))
-    assert one["segmenter"]["updates"] > 30 and one["agent"]["learner"]["updates"] > 2 and same(one["agent"], two["agent"]) and same(one["segmenter"], two["segmenter"])
+    assert (
+        one["segmenter"]["updates"] > 30
+        and one["agent"]["learner"]["updates"] > 2
+        and same(one["agent"], two["agent"])
+        and same(one["segmenter"], two["segmenter"])
+    )
     # One crop for every action, and both networks of one epoch.
     rows = rows_of(tmp_path / "whole" / "detector.csv")
     decisions = sum(int(row["decisions"]) for row in rows)
@@ -276,8 +335,12 @@ def test_a_cut_off_joint_run_goes_on_to_the_same_bits(sets, tmp_path, monkeypatc
     assert kept[0] == kept[1]
 
 
-def test_joint_training_lowers_ranets_rate_half_way_and_uses_the_agents_boxes(sets, tmp_path, monkeypatch):
-    preset = replace(SMALL, detector=replace(SMALL.detector, epochs=4, episodes_per_epoch=12, validate_every=4))
+def test_joint_training_lowers_ranets_rate_half_way_and_uses_the_agents_boxes(
+    sets, tmp_path, monkeypatch
+):
+    preset = replace(
+        SMALL, detector=replace(SMALL.detector, epochs=4, episodes_per_epoch=12, validate_every=4)
+    )
     seen = []
 
     def update(run, slices, boxes, lr):
@@ -288,9 +351,16 @@ def test_joint_training_lowers_ranets_rate_half_way_and_uses_the_agents_boxes(se
     monkeypatch.setattr(segmenter.SegmenterRun, "update", update)
     train_joint(preset, *sets, tmp_path, 1)
     rates = np.array([lr for lr, _, _ in seen])
-    assert set(rates) == {1e-3, 1e-4} and (np.diff(rates) <= 0).all() and 0.3 < (rates == 1e-3).mean() < 0.7
+    assert (
+        set(rates) == {1e-3, 1e-4}
+        and (np.diff(rates) <= 0).all()
+        and 0.3 < (rates == 1e-3).mean() < 0.7
+    )
     boxes = np.concatenate([boxes for _, _, boxes in seen])
-    assert all(len(slices) == SMALL.segmenter.batch for _, slices, _ in seen) and len(np.unique(boxes.round(3), axis=0)) > 100
+    assert (
+        all(len(slices) == SMALL.segmenter.batch for _, slices, _ in seen)
+        and len(np.unique(boxes.round(3), axis=0)) > 100
+    )
 
 
 def test_another_preset_seed_or_data_is_refused_by_name(sets, tmp_path):
@@ -312,7 +382,9 @@ def test_the_pools_crops_are_cut_anew_to_the_same_bytes(sets):
     preset = replace(SMALL, trunk=replace(SMALL.trunk, mask=True, context=1.5))
     net = QNetwork(preset)
     looker = Looker(net, sets[0], torch.device("cpu"))
-    pool, again = (Replay(40, preset.history, bx.N_ACTIONS, looker.crop.size, looker.cells) for _ in range(2))
+    pool, again = (
+        Replay(40, preset.history, bx.N_ACTIONS, looker.crop.size, looker.cells) for _ in range(2)
+    )
     scene = dqn.Scene(looker, preset, 6)
     rng = np.random.default_rng(0)
     for _ in range(3):
@@ -340,43 +412,83 @@ def test_two_processes_end_with_equal_weights(tmp_path):
     here = Path(__file__).parent
     slices = tmp_path / "slices"
     slice_sets(slices)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(here / "two_processes.py")]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        str(here / "two_processes.py"),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(here.parent)}
-    done = subprocess.run([*command, str(slices), str(tmp_path)], env=environment, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(
+        [*command, str(slices), str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     one, two = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
     assert one["ends"].keys() == {"whole", "joint"} and one["ends"] == two["ends"]
-    assert {"segmenter.pt", "joint"} <= {p.name for p in tmp_path.iterdir()} and not list(tmp_path.glob("**/*_best.pt"))
-    assert {"segmenter_best.pt", "segmenter_last.pt", "detector_best.pt", "joint_last.pt"} <= set(one["written"]) and two["written"] == []
+    assert {"segmenter.pt", "joint"} <= {p.name for p in tmp_path.iterdir()} and not list(
+        tmp_path.glob("**/*_best.pt")
+    )
+    assert {"segmenter_best.pt", "segmenter_last.pt", "detector_best.pt", "joint_last.pt"} <= set(
+        one["written"]
+    ) and two["written"] == []
     losses = [float(row["loss"]) for row in rows_of(tmp_path / "segmenter.csv")]
     assert losses[-1] < losses[0]
     # A run of two processes has the random states, queues and pools of both.
     state = weights_of(tmp_path / "joint" / "joint_last.pt")
-    assert len(state["pools"]) == len(state["agent"]["processes"]) == len(state["segmenter"]["processes"]) == 2
+    assert (
+        len(state["pools"])
+        == len(state["agent"]["processes"])
+        == len(state["segmenter"]["processes"])
+        == 2
+    )
     assert not torch.equal(state["pools"][0]["slices"][:20], state["pools"][1]["slices"][:20])
 
 
 def test_a_part_of_a_set_is_drawn_by_each_process(sets):
-    parts = [draw_slices(sets[0], 40, 0.25, np.random.default_rng(rank), (rank, 2)) for rank in (0, 1)]
+    parts = [
+        draw_slices(sets[0], 40, 0.25, np.random.default_rng(rank), (rank, 2)) for rank in (0, 1)
+    ]
     assert all(len(p) == 40 and (~sets[0].tumour[p]).sum() == 10 for p in parts)
     assert not set(parts[0]) & set(parts[1]) and len(set(parts[0]) | set(parts[1])) == len(sets[0])
 
 
 def test_a_loss_that_is_not_finite_names_its_batch(sets, tmp_path):
     wild = replace(SMALL, segmenter=replace(SMALL.segmenter, lr=1e32, steps=400))
-    with pytest.raises(FloatingPointError, match=r"segmenter's loss is nan in update \d+; the batch holds patient 1\d slice"):
+    with pytest.raises(
+        FloatingPointError,
+        match=r"segmenter's loss is nan in update \d+; the batch holds patient 1\d slice",
+    ):
         segmenter.train_segmenter(wild, *sets, tmp_path, 1, None, "whole")
     wild = replace(SMALL, detector=replace(SMALL.detector, lr=1e32, optimiser="adam"))
-    with pytest.raises(FloatingPointError, match=r"agent's loss is \w+ in update \d+; the batch holds patient 1\d slice"):
+    with pytest.raises(
+        FloatingPointError,
+        match=r"agent's loss is \w+ in update \d+; the batch holds patient 1\d slice",
+    ):
         dqn.train_detector(wild, *sets, tmp_path, 1)
 
 
 @pytest.mark.parametrize(
     "spoil, message",
     [
-        (lambda t, v: (replace(t, tumour=t.tumour & False), v), "training set holds no tumour slice"),
-        (lambda t, v: (t, replace(v, tumour=v.tumour & False)), "validation set holds no tumour slice"),
-        (lambda t, v: (t, replace(v, patient=np.full_like(v.patient, t.patient[0]))), "patient 10 is in the training and"),
+        (
+            lambda t, v: (replace(t, tumour=t.tumour & False), v),
+            "training set holds no tumour slice",
+        ),
+        (
+            lambda t, v: (t, replace(v, tumour=v.tumour & False)),
+            "validation set holds no tumour slice",
+        ),
+        (
+            lambda t, v: (t, replace(v, patient=np.full_like(v.patient, t.patient[0]))),
+            "patient 10 is in the training and",
+        ),
         (lambda t, v: (replace(t, target=t.target + 500), v), "does not lie on the grid"),
         (lambda t, v: (replace(t, target=t.target * np.nan), v), "does not lie on the grid"),
     ],
@@ -392,7 +504,13 @@ def test_data_of_another_input_or_without_tumour_free_slices_are_refused(sets):
         check_sets(DEMO, *sets, 0.0)
     t = sets[0]
     rows = np.flatnonzero(t.tumour)
-    only = replace(t, patient=t.patient[rows], slice_index=t.slice_index[rows], tumour=t.tumour[rows], target=t.target[rows])
+    only = replace(
+        t,
+        patient=t.patient[rows],
+        slice_index=t.slice_index[rows],
+        tumour=t.tumour[rows],
+        target=t.target[rows],
+    )
     with pytest.raises(SystemExit, match="tumour_free_share 0.2"):
         check_sets(SMALL, only, sets[1], 0.2)
     check_sets(SMALL, only, sets[1], 0.0)
@@ -416,12 +534,16 @@ def test_half_precision_and_devices_are_refused_where_they_are_missing(sets, tmp
 
 
 def test_bfloat16_trains_and_keeps_float32_weights(sets, tmp_path):
-    path = segmenter.train_segmenter(SMALL, *sets, tmp_path, 1, None, "whole", options=RunOptions(precision="bf16"))
+    path = segmenter.train_segmenter(
+        SMALL, *sets, tmp_path, 1, None, "whole", options=RunOptions(precision="bf16")
+    )
     plain = segmenter.train_segmenter(SMALL, *sets, tmp_path / "plain", 1, None, "whole")
     one, two = (torch.load(p, weights_only=True)["net"] for p in (path, plain))
     assert all(v.dtype == torch.float32 for v in one.values() if v.dtype.is_floating_point)
     assert any(not torch.equal(one[k], two[k]) for k in one)
-    losses = [[float(r["loss"]) for r in rows_of(p.parent / "segmenter.csv")] for p in (path, plain)]
+    losses = [
+        [float(r["loss"]) for r in rows_of(p.parent / "segmenter.csv")] for p in (path, plain)
+    ]
     assert np.allclose(*losses, rtol=0.1)
 
 
@@ -438,7 +560,9 @@ def test_logs_tensorboard_and_pictures(sets, tmp_path):
     for name in ("detector", "segmenter"):
         assert list((tmp_path / "tensorboard" / name).glob("events*"))
     drawn = sorted(p.name for p in (tmp_path / "pictures").iterdir())
-    assert drawn == [f"segmenter_{s:06d}.png" for s in (4, 8, 12)] + [f"walks_{e:03d}.png" for e in (1, 2, 3)]
+    assert drawn == [f"segmenter_{s:06d}.png" for s in (4, 8, 12)] + [
+        f"walks_{e:03d}.png" for e in (1, 2, 3)
+    ]
     walks = np.asarray(Image.open(tmp_path / "pictures" / "walks_003.png"))
     assert walks.shape[1] % 96 == 0 and (walks == (230, 40, 40)).all(axis=2).any()
 
@@ -447,7 +571,11 @@ def test_overlays_have_the_papers_colours():
     truth, guess = np.zeros((2, 4, 4), dtype=bool)
     truth[:2], guess[:, :2] = True, True
     out = pictures.overlay(np.zeros((4, 4), dtype=np.uint8), truth, guess, strength=1.0)
-    assert tuple(out[0, 3]) == pictures.RED and tuple(out[3, 0]) == pictures.GREEN and tuple(out[0, 0]) == pictures.YELLOW
+    assert (
+        tuple(out[0, 3]) == pictures.RED
+        and tuple(out[3, 0]) == pictures.GREEN
+        and tuple(out[0, 0]) == pictures.YELLOW
+    )
     assert tuple(out[3, 3]) == (0, 0, 0)
 
 
@@ -455,10 +583,14 @@ def test_a_whole_slice_segmenter_sees_the_whole_slice(sets):
     preset = replace(
         SMALL,
         ranet=replace(SMALL.ranet, context_factor=1.0, crop=96, regions=4),
-        segmenter=replace(SMALL.segmenter, rotation_degrees=0.0, flip=0.0, scale=0.0, intensity=0.0, jitter=0.3),
+        segmenter=replace(
+            SMALL.segmenter, rotation_degrees=0.0, flip=0.0, scale=0.0, intensity=0.0, jitter=0.3
+        ),
     )
     rows = np.arange(3)
-    images, masks = segmenter.training_batch(sets[0], rows, segmenter.whole_boxes(3, 96), preset, np.random.default_rng(0))
+    images, masks = segmenter.training_batch(
+        sets[0], rows, segmenter.whole_boxes(3, 96), preset, np.random.default_rng(0)
+    )
     assert torch.allclose(images, segmenter.load_images(sets[0], rows), atol=0.2)
     assert (images - segmenter.load_images(sets[0], rows)).abs().mean() < 0.02
     # A box of the agent is moved about instead.
@@ -468,7 +600,9 @@ def test_a_whole_slice_segmenter_sees_the_whole_slice(sets):
 
 
 def test_the_agent_learns_what_brightness_shows(sets, tmp_path):
-    """Some 400 updates on slices whose tumour is the brightest thing: boxes far better than the initial one (seeds 1 to 3: IoU 0.42 to 0.58)."""
+    """Some 400 updates on slices whose tumour is the brightest thing: boxes far better than the
+    initial one (seeds 1 to 3: IoU 0.42 to 0.58).
+    """
     training = replace(
         MICRO.detector, epochs=6, episodes_per_epoch=96, validate_every=6, validation_slices=24, tumour_free_share=0.0, batch=32, warmup=256,
         decisions_per_update=12, schedule=Schedule(priori_min=0.4),

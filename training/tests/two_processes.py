@@ -1,4 +1,5 @@
-"""Run by torchrun in test_training.py: train the agent and a segmenter in several processes and say what each ended with.
+"""Run by torchrun in test_training.py: train the agent and a segmenter in several processes and say
+what each ended with.
 
     torchrun --nproc-per-node 2 two_processes.py SLICES OUT
 """

@@ -1,6 +1,8 @@
-"""What several tests need: the study of tests/golden.rs in memory and as DICOM, the micro bundle, the golden numbers, the judges.
+"""What several tests need: the study of tests/golden.rs in memory and as DICOM, the micro bundle,
+the golden numbers, the judges.
 
-The tests run against the installed wheel: `make test-python` builds it and installs it into bindings/python/.venv.
+The tests run against the installed wheel: `make test-python` builds it and installs it into
+bindings/python/.venv.
 """
 
 import math
@@ -30,10 +32,15 @@ def affine() -> np.ndarray:
 
 
 def voxels(sequence: int) -> np.ndarray:
-    """[k, j, i] float32: a head of fat and muscle with an airway and a lesion beneath it; tests/common/mod.rs makes the same."""
+    """[k, j, i] float32: a head of fat and muscle with an airway and a lesion beneath it;
+    tests/common/mod.rs makes the same.
+    """
     fat, muscle, lesion = [(950, 350, 370), (900, 350, 680), (700, 200, 300)][sequence]
     first, steps = affine()[:3, 3], (PIXEL_MM, PIXEL_MM, STEP_MM)
-    x, y, z = (f + s * np.arange(n).reshape(shape) for f, s, n, shape in zip(first, steps, SIZE, [(1, 1, -1), (1, -1, 1), (-1, 1, 1)]))
+    x, y, z = (
+        f + s * np.arange(n).reshape(shape)
+        for f, s, n, shape in zip(first, steps, SIZE, [(1, 1, -1), (1, -1, 1), (-1, 1, 1)])
+    )
 
     def inside(r):
         return 1 / (1 + np.exp(-8 * (1 - r)))
@@ -66,7 +73,9 @@ TOLERANCE = {
 
 
 def check_golden(detection, segmentation, contours) -> None:
-    """The numbers of the Rust API, which C and C++ find too; tolerances as tests/golden.rs has them, for another machine's kernels."""
+    """The numbers of the Rust API, which C and C++ find too; tolerances as tests/golden.rs has
+    them, for another machine's kernels.
+    """
     found = [("slices", len(detection))]
     for index, s in enumerate(detection):
         walk = detection.trajectory(index)
@@ -77,14 +86,18 @@ def check_golden(detection, segmentation, contours) -> None:
     found += [("area", s.slice, s.pixels, s.area_mm2) for s in segmentation.slices]
     found.append(("lines", len(contours)))
     for number, line in enumerate(contours):
-        found.append(("line", number, line.storage_slice, line.is_hole, len(line.points_mm), line.area_mm2))
+        found.append(
+            ("line", number, line.storage_slice, line.is_hole, len(line.points_mm), line.area_mm2)
+        )
         found += [("point", number, at, *point) for at, point in enumerate(line.points_mm[:8])]
     golden = (ROOT / "tests/data/golden/pipeline.txt").read_text().splitlines()
     assert len(golden) > 50 and len(found) == len(golden)
     for (key, *numbers), line in zip(found, golden):
         word, *expected = line.split()
         assert key == word
-        for number, value, tolerance in zip(numbers, map(float, expected), TOLERANCE.get(key, [0] * len(expected)), strict=True):
+        for number, value, tolerance in zip(
+            numbers, map(float, expected), TOLERANCE.get(key, [0] * len(expected)), strict=True
+        ):
             assert abs(number - value) <= tolerance, (key, numbers, line)
 
 
@@ -106,7 +119,9 @@ def results(engine):
 
 @pytest.fixture(scope="session")
 def series(tmp_path_factory) -> dict[str, list]:
-    """The study as pydicom datasets, in slice order, and as files in folders t1, t1c, t2 of `series["folder"]`, named against it."""
+    """The study as pydicom datasets, in slice order, and as files in folders t1, t1c, t2 of
+    `series["folder"]`, named against it.
+    """
     import pydicom
 
     folder = tmp_path_factory.mktemp("dicom")
@@ -117,18 +132,51 @@ def series(tmp_path_factory) -> dict[str, list]:
         found[name] = []
         for k, plane in enumerate(voxels(sequence)):
             d = pydicom.Dataset()
-            d.SOPClassUID, d.SOPInstanceUID = pydicom.uid.MRImageStorage, f"{root}.{sequence + 1}.{k + 1}"
-            d.StudyInstanceUID, d.SeriesInstanceUID, d.FrameOfReferenceUID = f"{root}.0", f"{root}.{sequence + 1}", f"{root}.9"
-            d.Modality, d.PatientName, d.PatientID, d.PatientBirthDate, d.PatientSex = "MR", "TEST^PATIENT", "T-1", "19700101", "O"
-            d.StudyDate, d.StudyTime, d.StudyID, d.SeriesNumber, d.InstanceNumber = "20260101", "120000", "1", sequence + 1, k + 1
-            d.AccessionNumber = d.ReferringPhysicianName = d.Manufacturer = d.PositionReferenceIndicator = ""
-            d.SeriesDescription, d.ScanningSequence, d.SequenceVariant, d.ScanOptions, d.MRAcquisitionType = name, "SE", "SK", "", "2D"
+            d.SOPClassUID, d.SOPInstanceUID = (
+                pydicom.uid.MRImageStorage,
+                f"{root}.{sequence + 1}.{k + 1}",
+            )
+            d.StudyInstanceUID, d.SeriesInstanceUID, d.FrameOfReferenceUID = (
+                f"{root}.0",
+                f"{root}.{sequence + 1}",
+                f"{root}.9",
+            )
+            d.Modality, d.PatientName, d.PatientID, d.PatientBirthDate, d.PatientSex = (
+                "MR",
+                "TEST^PATIENT",
+                "T-1",
+                "19700101",
+                "O",
+            )
+            d.StudyDate, d.StudyTime, d.StudyID, d.SeriesNumber, d.InstanceNumber = (
+                "20260101",
+                "120000",
+                "1",
+                sequence + 1,
+                k + 1,
+            )
+            d.AccessionNumber = d.ReferringPhysicianName = d.Manufacturer = (
+                d.PositionReferenceIndicator
+            ) = ""
+            (
+                d.SeriesDescription,
+                d.ScanningSequence,
+                d.SequenceVariant,
+                d.ScanOptions,
+                d.MRAcquisitionType,
+            ) = name, "SE", "SK", "", "2D"
             d.ImageType, d.EchoTrainLength = ["ORIGINAL", "PRIMARY", "M"], 1
-            d.EchoTime, d.RepetitionTime = [("11.8", "540"), ("11.8", "540"), ("99", "4000")][sequence]
+            d.EchoTime, d.RepetitionTime = [("11.8", "540"), ("11.8", "540"), ("99", "4000")][
+                sequence
+            ]
             if name == "t1c":
                 d.ContrastBolusAgent = "Gd"
             d.ImagePositionPatient = [float(v) for v in (affine() @ [0, 0, k, 1])[:3]]
-            d.ImageOrientationPatient, d.PixelSpacing, d.SliceThickness = [1, 0, 0, 0, 1, 0], [PIXEL_MM, PIXEL_MM], "5"
+            d.ImageOrientationPatient, d.PixelSpacing, d.SliceThickness = (
+                [1, 0, 0, 0, 1, 0],
+                [PIXEL_MM, PIXEL_MM],
+                "5",
+            )
             d.SamplesPerPixel, d.PhotometricInterpretation = 1, "MONOCHROME2"
             d.Rows, d.Columns = plane.shape
             d.BitsAllocated, d.BitsStored, d.HighBit, d.PixelRepresentation = 16, 16, 15, 0
@@ -149,7 +197,9 @@ def program(name: str) -> str:
 
 
 def dicom_errors(file: Path) -> list[str]:
-    run = subprocess.run([program("dciodvfy"), "-new", str(file)], capture_output=True, text=True, errors="replace")
+    run = subprocess.run(
+        [program("dciodvfy"), "-new", str(file)], capture_output=True, text=True, errors="replace"
+    )
     lines = (run.stdout + run.stderr).splitlines()
     assert any(line.strip() for line in lines), "dciodvfy said nothing"
     return [line for line in lines if line.startswith("Error")]
@@ -159,7 +209,9 @@ def python(script: str, *arguments: object, **more) -> subprocess.CompletedProce
     """Runs a script in a fresh Python, with this folder importable."""
     environment = {**__import__("os").environ, "PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, **more)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=300, **more
+    )
 
 
 def close(a: float, b: float) -> bool:

@@ -51,7 +51,10 @@ def from_c(text: str):
 def test_functions(compiler, tmp_path):
     source, listing = tmp_path / "all.c", tmp_path / "all.txt"
     source.write_text("#include <nasoseg.h>\n")
-    subprocess.run([compiler, f"-I{INCLUDE}", "-aux-info", listing, "-c", source, "-o", tmp_path / "all.o"], check=True)
+    subprocess.run(
+        [compiler, f"-I{INCLUDE}", "-aux-info", listing, "-c", source, "-o", tmp_path / "all.o"],
+        check=True,
+    )
     found = {}
     for line in listing.read_text().splitlines():
         declaration = re.search(r"\*/ extern (.*?)(nasoseg_\w+) \((.*)\);$", line)
@@ -72,14 +75,28 @@ def test_structs_and_constants(compiler, tmp_path):
         name = struct.__name__
         lines.append(f'printf("{name} %zu\\n", sizeof({name}));')
         for field, _ in struct._fields_:
-            lines.append(f'printf("{name}.{field} %zu %zu\\n", offsetof({name}, {field}), sizeof((({name} *)0)->{field}));')
-    constants = sorted(set(re.findall(r"\bNASOSEG_[A-Z0-9_]+(?= =)", (INCLUDE / "nasoseg.h").read_text())))
-    lines += [f'printf("{name} %d\\n", (int){name});' for name in [*constants, "NASOSEG_ABI_VERSION"]]
+            lines.append(
+                f'printf("{name}.{field} %zu %zu\\n", offsetof({name}, {field}), sizeof((({name} *)0)->{field}));'
+            )
+    constants = sorted(
+        set(re.findall(r"\bNASOSEG_[A-Z0-9_]+(?= =)", (INCLUDE / "nasoseg.h").read_text()))
+    )
+    lines += [
+        f'printf("{name} %d\\n", (int){name});' for name in [*constants, "NASOSEG_ABI_VERSION"]
+    ]
     source = tmp_path / "layout.c"
-    source.write_text("#include <nasoseg.h>\n#include <stdio.h>\nint main(void) {\n" + "\n".join(lines) + "\nreturn 0;\n}\n")
+    source.write_text(
+        "#include <nasoseg.h>\n#include <stdio.h>\nint main(void) {\n"
+        + "\n".join(lines)
+        + "\nreturn 0;\n}\n"
+    )
     subprocess.run([compiler, f"-I{INCLUDE}", source, "-o", tmp_path / "layout"], check=True)
-    printed = subprocess.run([tmp_path / "layout"], capture_output=True, text=True, check=True).stdout
-    expected = {key: [int(n) for n in numbers] for key, *numbers in map(str.split, printed.splitlines())}
+    printed = subprocess.run(
+        [tmp_path / "layout"], capture_output=True, text=True, check=True
+    ).stdout
+    expected = {
+        key: [int(n) for n in numbers] for key, *numbers in map(str.split, printed.splitlines())
+    }
 
     found = {"NASOSEG_ABI_VERSION": [_abi.ABI_VERSION]}
     for struct in _abi.STRUCTS:
@@ -89,14 +106,21 @@ def test_structs_and_constants(compiler, tmp_path):
             found[f"{struct.__name__}.{field}"] = [descriptor.offset, descriptor.size]
     assert {key: value for key, value in expected.items() if key in found} == found
     # Every constant of the header is a member of an enum, under a name that the header's ends with.
-    members = [(member.name, int(member)) for kind in _abi.ENUMS for member in kind.__members__.values()]
+    members = [
+        (member.name, int(member)) for kind in _abi.ENUMS for member in kind.__members__.values()
+    ]
     assert len(members) == len(constants)
     for constant in constants:
-        assert any(constant.endswith("_" + name) and [value] == expected[constant] for name, value in members), constant
+        assert any(
+            constant.endswith("_" + name) and [value] == expected[constant]
+            for name, value in members
+        ), constant
 
 
 def test_handles():
-    """Every handle has the function that frees it, and a handle of one type is not taken for another."""
+    """Every handle has the function that frees it, and a handle of one type is not taken for
+    another.
+    """
     for handle in _abi.HANDLES:
         assert _abi.FUNCTIONS[handle.__name__ + "_free"] == (None, [ctypes.POINTER(handle)])
     with pytest.raises(ctypes.ArgumentError):

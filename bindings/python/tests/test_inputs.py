@@ -62,7 +62,14 @@ def strided():
         array.flags.writeable = False
         return array
 
-    return [np.asfortranarray, gaps, backwards, unaligned, read_only, lambda a: np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 0, 1)), 1, 0)]
+    return [
+        np.asfortranarray,
+        gaps,
+        backwards,
+        unaligned,
+        read_only,
+        lambda a: np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 0, 1)), 1, 0),
+    ]
 
 
 @pytest.mark.parametrize("change", strided())
@@ -71,17 +78,33 @@ def test_strides(engine, expected, change):
     assert all(np.array_equal(array, voxels(s)) for s, array in enumerate(changed))
     # Nothing is copied on the way to the library.
     view, _ = Volume(changed[0], affine()).view()
-    assert view.data == changed[0].__array_interface__["data"][0] and tuple(view.stride) == changed[0].strides[::-1]
+    assert (
+        view.data == changed[0].__array_interface__["data"][0]
+        and tuple(view.stride) == changed[0].strides[::-1]
+    )
     assert same(bits(engine, [Volume(array, affine()) for array in changed]), expected)
 
 
 def test_axes_and_order(engine, expected):
-    assert same(bits(engine, [Volume(voxels(s), TO_RAS @ affine(), axes="RAS") for s in range(3)]), expected)
-    assert same(bits(engine, [Volume(voxels(s).T, TO_RAS @ affine(), axes=nasoseg.Axes.RAS, order="ijk") for s in range(3)]), expected)
+    assert same(
+        bits(engine, [Volume(voxels(s), TO_RAS @ affine(), axes="RAS") for s in range(3)]), expected
+    )
+    assert same(
+        bits(
+            engine,
+            [
+                Volume(voxels(s).T, TO_RAS @ affine(), axes=nasoseg.Axes.RAS, order="ijk")
+                for s in range(3)
+            ],
+        ),
+        expected,
+    )
     origins = [(affine() @ [0, 0, k, 1])[:3] for k in range(SIZE[2])]
     lost = affine()
     lost[:3, 2:] = 0
-    assert same(bits(engine, [Volume(voxels(s), lost, origins=origins) for s in range(3)]), expected)
+    assert same(
+        bits(engine, [Volume(voxels(s), lost, origins=origins) for s in range(3)]), expected
+    )
 
 
 def test_the_study_keeps_its_own_copy(engine, expected):
@@ -93,9 +116,15 @@ def test_the_study_keeps_its_own_copy(engine, expected):
     assert same(([s.box for s in detection], segmentation.probability), expected)
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=lambda order: "".join("ijk"[axis] for axis in order))
+@pytest.mark.parametrize(
+    "order",
+    list(itertools.permutations(range(3))),
+    ids=lambda order: "".join("ijk"[axis] for axis in order),
+)
 def test_48_orientations_of_the_same_patient(engine, expected, order):
-    """T1C stored along any axes in any direction, T1 and T2 each in another way: the same mask in the patient."""
+    """T1C stored along any axes in any direction, T1 and T2 each in another way: the same mask in
+    the patient.
+    """
     orientations = list(itertools.product([False, True], repeat=3))
     ijk = [voxels(s).T for s in range(3)]
     mask_expected = None
@@ -109,8 +138,14 @@ def test_48_orientations_of_the_same_patient(engine, expected, order):
         study = nasoseg.Study(*(Volume(array, matrix, order="ijk") for array, matrix in stored))
         detection, segmentation, contours = pipeline(engine, study)
         check_golden_boxes(detection, expected)
-        assert np.array_equal(segmentation.affine, stored[1][1]) and segmentation.shape == stored[1][0].shape[::-1]
-        back = np.transpose(segmentation.mask.T[tuple(slice(None, None, -1 if f else 1) for f in flips)], np.argsort(order))
+        assert (
+            np.array_equal(segmentation.affine, stored[1][1])
+            and segmentation.shape == stored[1][0].shape[::-1]
+        )
+        back = np.transpose(
+            segmentation.mask.T[tuple(slice(None, None, -1 if f else 1) for f in flips)],
+            np.argsort(order),
+        )
         if mask_expected is None:
             mask_expected = expected[1].T >= np.float32(segmentation.threshold)
         assert np.array_equal(back, mask_expected), (order, flips)
@@ -119,7 +154,9 @@ def test_48_orientations_of_the_same_patient(engine, expected, order):
 
 
 def turned(ijk, order, flips):
-    """The array with its axes in another order and direction, and the affine that keeps every voxel where it was."""
+    """The array with its axes in another order and direction, and the affine that keeps every voxel
+    where it was.
+    """
     array = np.transpose(ijk, order)
     matrix = affine()
     matrix = np.column_stack([*(matrix[:, axis] for axis in order), matrix[:, 3]])
@@ -145,20 +182,30 @@ def test_simpleitk(engine, expected):
         images.append(image)
     assert same(bits(engine, images), expected)
     # Turned: the direction's columns are the axes.
-    turned_images = [SimpleITK.Flip(SimpleITK.PermuteAxes(image, (2, 0, 1)), (True, False, True)) for image in images]
+    turned_images = [
+        SimpleITK.Flip(SimpleITK.PermuteAxes(image, (2, 0, 1)), (True, False, True))
+        for image in images
+    ]
     segmentation = pipeline(engine, nasoseg.Study(*turned_images))[1]
     back = segmentation.to_simpleitk()
     for get in ("GetSize", "GetSpacing", "GetOrigin", "GetDirection"):
         assert np.allclose(getattr(back, get)(), getattr(turned_images[1], get)())
     straight = SimpleITK.DICOMOrient(back, "LPS")
-    assert np.array_equal(SimpleITK.GetArrayFromImage(straight), expected[1] >= np.float32(segmentation.threshold))
-    assert np.array_equal(SimpleITK.GetArrayFromImage(segmentation.to_simpleitk(probability=True)), segmentation.probability)
+    assert np.array_equal(
+        SimpleITK.GetArrayFromImage(straight), expected[1] >= np.float32(segmentation.threshold)
+    )
+    assert np.array_equal(
+        SimpleITK.GetArrayFromImage(segmentation.to_simpleitk(probability=True)),
+        segmentation.probability,
+    )
     with pytest.raises(nasoseg.Error, match="scalar 3D"):
         nasoseg.Study(SimpleITK.Image((4, 4, 4), SimpleITK.sitkVectorUInt8))
 
 
 def test_nibabel(engine, expected, tmp_path):
-    images = [nibabel.Nifti1Image(voxels(s).T.astype(np.int16), TO_RAS @ affine()) for s in range(3)]
+    images = [
+        nibabel.Nifti1Image(voxels(s).T.astype(np.int16), TO_RAS @ affine()) for s in range(3)
+    ]
     assert same(bits(engine, images), expected)
     for name, image in zip(NAMES, images):
         nibabel.save(image, tmp_path / f"{name}.nii.gz")
@@ -167,7 +214,10 @@ def test_nibabel(engine, expected, tmp_path):
     assert same(bits(engine, paths), expected)
     segmentation = pipeline(engine, nasoseg.Study(*paths))[1]
     made = segmentation.to_nibabel()
-    assert np.shares_memory(made.dataobj, segmentation.mask) and b"NOT FOR CLINICAL USE" in made.header["descrip"].tobytes()
+    assert (
+        np.shares_memory(made.dataobj, segmentation.mask)
+        and b"NOT FOR CLINICAL USE" in made.header["descrip"].tobytes()
+    )
     nibabel.save(made, tmp_path / "mask.nii.gz")
     segmentation.write_mask(tmp_path / "own.nii.gz")
     ours, theirs = (nibabel.load(tmp_path / name) for name in ("own.nii.gz", "mask.nii.gz"))
@@ -234,7 +284,10 @@ def test_what_is_refused():
         (lambda: nasoseg.Study(Volume(np.ma.masked_less(good, 10), matrix)), "masked"),
         (lambda: nasoseg.Study(Volume(np.full_like(good, np.nan), matrix)), "finite"),
         (lambda: nasoseg.Study(Volume(good[:, :, :0], matrix)), "size"),
-        (lambda: nasoseg.Study(Volume(good, np.zeros((4, 4)) + np.diag([0, 0, 0, 1]))), "degenerate"),
+        (
+            lambda: nasoseg.Study(Volume(good, np.zeros((4, 4)) + np.diag([0, 0, 0, 1]))),
+            "degenerate",
+        ),
     ]
     for call, word in refused:
         with pytest.raises(nasoseg.Error, match=word):

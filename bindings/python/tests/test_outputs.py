@@ -29,7 +29,9 @@ def check_rtstruct(file, contours, series):
     (roi,) = rt.ROIContourSequence
     uids = {line.ContourImageSequence[0].ReferencedSOPInstanceUID for line in roi.ContourSequence}
     assert uids == {series["t1c"][line.storage_slice].SOPInstanceUID for line in contours}
-    assert sum(int(line.NumberOfContourPoints) for line in roi.ContourSequence) == sum(len(line.points_mm) for line in contours)
+    assert sum(int(line.NumberOfContourPoints) for line in roi.ContourSequence) == sum(
+        len(line.points_mm) for line in contours
+    )
     assert rt.StructureSetROISequence[0].ROIName == "DEMO_NOT_CLIN"
 
 
@@ -38,7 +40,10 @@ def test_rtstruct(dicom_results, series, tmp_path):
     contours.write_rtstruct(tmp_path / "rt.dcm", roi_name="GTVp", structure_set_label="Label")
     check_rtstruct(tmp_path / "rt.dcm", contours, series)
     contours.write_rtstruct(tmp_path / "few.dcm", holes="xor", simplify_mm=0.5)
-    few = sum(int(line.NumberOfContourPoints) for line in pydicom.dcmread(tmp_path / "few.dcm").ROIContourSequence[0].ContourSequence)
+    few = sum(
+        int(line.NumberOfContourPoints)
+        for line in pydicom.dcmread(tmp_path / "few.dcm").ROIContourSequence[0].ContourSequence
+    )
     assert few < sum(len(line.points_mm) for line in contours)
     for refused in ({"holes": "drill"}, {"roi_name": "x" * 17}, {"simplify_mm": -1}):
         with pytest.raises(nasoseg.Error) as caught:
@@ -74,25 +79,51 @@ def test_rtstruct_of_datasets_and_of_a_viewers_buffer(engine, series, tmp_path):
 
 def test_dicom_seg(dicom_results, series, tmp_path):
     _, segmentation, _ = dicom_results
-    for number, source in enumerate([series["folder"] / "t1c", series["t1c"][::-1], sorted((series["folder"] / "t1c").iterdir())]):
+    for number, source in enumerate(
+        [
+            series["folder"] / "t1c",
+            series["t1c"][::-1],
+            sorted((series["folder"] / "t1c").iterdir()),
+        ]
+    ):
         file = tmp_path / f"seg{number}.dcm"
         made = nasoseg.to_dicom_seg(segmentation, source, file)
         assert dicom_errors(file) == []
-        assert made.SegmentSequence[0].SegmentLabel == "DEMO_NOT_CLIN" and "NOT FOR CLINICAL USE" in made.ContentDescription
+        assert (
+            made.SegmentSequence[0].SegmentLabel == "DEMO_NOT_CLIN"
+            and "NOT FOR CLINICAL USE" in made.ContentDescription
+        )
         assert "synthetic" in made.SegmentSequence[0].SegmentDescription
         assert made.SegmentSequence[0].SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Tissue"
         assert made.StudyInstanceUID == series["t1c"][0].StudyInstanceUID
         out = tmp_path / f"read{number}"
         out.mkdir()
-        command = [program("segimage2itkimage"), "--inputDICOM", file, "--outputDirectory", out, "--outputType", "nii", "--prefix", "p"]
+        command = [
+            program("segimage2itkimage"),
+            "--inputDICOM",
+            file,
+            "--outputDirectory",
+            out,
+            "--outputType",
+            "nii",
+            "--prefix",
+            "p",
+        ]
         subprocess.run(command, check=True, capture_output=True)
         read = nibabel.load(next(out.glob("*.nii*")))
         # On whatever axes: every voxel where it lies in the patient.
         ours = nibabel.as_closest_canonical(segmentation.to_nibabel())
         theirs = nibabel.as_closest_canonical(read)
         assert np.allclose(ours.affine, theirs.affine, atol=1e-4)
-        assert np.array_equal(np.asarray(ours.dataobj), np.asarray(theirs.dataobj) != 0) and np.asarray(ours.dataobj).any()
-    assert sorted(path.name for path in tmp_path.glob("seg*")) == ["seg0.dcm", "seg1.dcm", "seg2.dcm"]
+        assert (
+            np.array_equal(np.asarray(ours.dataobj), np.asarray(theirs.dataobj) != 0)
+            and np.asarray(ours.dataobj).any()
+        )
+    assert sorted(path.name for path in tmp_path.glob("seg*")) == [
+        "seg0.dcm",
+        "seg1.dcm",
+        "seg2.dcm",
+    ]
 
 
 def test_dicom_seg_on_a_multi_frame_image(dicom_results, series, tmp_path):
@@ -100,8 +131,14 @@ def test_dicom_seg_on_a_multi_frame_image(dicom_results, series, tmp_path):
     _, segmentation, _ = dicom_results
     frames = [series["t1c"][k] for k in (3, 0, 5, 1, 4, 2)]
     image = copy.deepcopy(frames[0])
-    image.SOPClassUID, image.SOPInstanceUID = pydicom.uid.EnhancedMRImageStorage, "1.2.826.0.1.3680043.10.4321.7.50"
-    image.file_meta.MediaStorageSOPClassUID, image.file_meta.MediaStorageSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
+    image.SOPClassUID, image.SOPInstanceUID = (
+        pydicom.uid.EnhancedMRImageStorage,
+        "1.2.826.0.1.3680043.10.4321.7.50",
+    )
+    image.file_meta.MediaStorageSOPClassUID, image.file_meta.MediaStorageSOPInstanceUID = (
+        image.SOPClassUID,
+        image.SOPInstanceUID,
+    )
     image.NumberOfFrames = len(frames)
 
     def group(**sequences):
@@ -122,16 +159,28 @@ def test_dicom_seg_on_a_multi_frame_image(dicom_results, series, tmp_path):
     image.PerFrameFunctionalGroupsSequence = [
         group(
             PlanePositionSequence={"ImagePositionPatient": frame.ImagePositionPatient},
-            FrameContentSequence={"StackID": "1", "InStackPositionNumber": number + 1, "DimensionIndexValues": [1, number + 1]},
+            FrameContentSequence={
+                "StackID": "1",
+                "InStackPositionNumber": number + 1,
+                "DimensionIndexValues": [1, number + 1],
+            },
         )
         for number, frame in enumerate(frames)
     ]
-    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"):
+    for keyword in (
+        "ImagePositionPatient",
+        "ImageOrientationPatient",
+        "PixelSpacing",
+        "SliceThickness",
+    ):
         delattr(image, keyword)
     image.PixelData = b"".join(frame.PixelData for frame in frames)
     made = nasoseg.to_dicom_seg(segmentation, image, tmp_path / "seg.dcm")
     assert dicom_errors(tmp_path / "seg.dcm") == []
-    positions = [float(f.PlanePositionSequence[0].ImagePositionPatient[2]) for f in made.PerFrameFunctionalGroupsSequence]
+    positions = [
+        float(f.PlanePositionSequence[0].ImagePositionPatient[2])
+        for f in made.PerFrameFunctionalGroupsSequence
+    ]
     for z, plane in zip(positions, made.pixel_array):
         k = int(np.argmin(np.abs(segmentation.origins[:, 2] - z)))
         assert np.array_equal(plane, segmentation.mask[k])
@@ -140,11 +189,19 @@ def test_dicom_seg_on_a_multi_frame_image(dicom_results, series, tmp_path):
 
 def test_dicom_seg_of_a_model_that_is_no_demo(dicom_results, series):
     _, segmentation, _ = dicom_results
-    copy = nasoseg.Segmentation(segmentation._held(), segmentation.model._replace(is_demo=False, intended_use="For a test."))
+    copy = nasoseg.Segmentation(
+        segmentation._held(), segmentation.model._replace(is_demo=False, intended_use="For a test.")
+    )
     made = nasoseg.to_dicom_seg(copy, series["t1c"])
     (segment,) = made.SegmentSequence
-    assert segment.SegmentLabel == "GTVp_SeqSeg" and segment.SegmentedPropertyTypeCodeSequence[0].CodeValue == "86049000"
-    assert segment.SegmentAlgorithmType == "AUTOMATIC" and segment.AnatomicRegionSequence[0].CodeMeaning == "Nasopharynx"
+    assert (
+        segment.SegmentLabel == "GTVp_SeqSeg"
+        and segment.SegmentedPropertyTypeCodeSequence[0].CodeValue == "86049000"
+    )
+    assert (
+        segment.SegmentAlgorithmType == "AUTOMATIC"
+        and segment.AnatomicRegionSequence[0].CodeMeaning == "Nasopharynx"
+    )
 
 
 def test_dicom_seg_refuses_other_images(dicom_results, series, tmp_path):
@@ -182,7 +239,10 @@ def test_show(results):
     assert titles[0] == "0: z -15.0 mm, step limit reached" and len(titles) == 6
     step = nasoseg.show(detection, index=3, step=2, sequence="t2")
     name = detection.actions[detection.trajectory(3).actions[1]]
-    assert step.axes[0].get_title() == f"3: z 3.0 mm, step 2 of 15: {name}" and len(step.axes[0].patches) == 3
+    assert (
+        step.axes[0].get_title() == f"3: z 3.0 mm, step 2 of 15: {name}"
+        and len(step.axes[0].patches) == 3
+    )
     assert np.array_equal(step.axes[0].images[0].get_array(), detection.image(3)[2])
     assert len(nasoseg.show(detection, index=[0, 5]).axes[0].patches) == 17
     with pytest.raises(nasoseg.Error):

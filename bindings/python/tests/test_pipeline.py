@@ -11,7 +11,18 @@ import pytest
 import nasoseg
 from nasoseg import Status
 
-from conftest import MICRO, PIXEL_MM, SIZE, STEP_MM, affine, check_golden, close, pipeline, voxels, volumes
+from conftest import (
+    MICRO,
+    PIXEL_MM,
+    SIZE,
+    STEP_MM,
+    affine,
+    check_golden,
+    close,
+    pipeline,
+    voxels,
+    volumes,
+)
 
 
 def test_golden(results):
@@ -23,12 +34,21 @@ def test_the_arrays_agree_with_each_other(results):
     mask, probability = segmentation.mask, segmentation.probability
     assert mask.shape == probability.shape == segmentation.shape == SIZE[::-1]
     assert mask.dtype == np.uint8 and probability.dtype == np.float32
-    assert np.array_equal(mask, probability >= np.float32(segmentation.threshold)) and 0 < mask.sum() < mask.size
+    assert (
+        np.array_equal(mask, probability >= np.float32(segmentation.threshold))
+        and 0 < mask.sum() < mask.size
+    )
     assert close(segmentation.volume_mm3, mask.sum() * PIXEL_MM**2 * STEP_MM)
     assert np.array_equal(segmentation.affine, affine()) and not segmentation.edited
     assert np.array_equal(segmentation.affine_ras, np.diag([-1, -1, 1, 1]) @ affine())
-    assert np.array_equal(segmentation.origins, [(affine() @ [0, 0, k, 1])[:3] for k in range(SIZE[2])])
-    assert segmentation.axis_i.tolist() == [PIXEL_MM, 0, 0] and segmentation.axis_j.tolist() == [0, PIXEL_MM, 0]
+    assert np.array_equal(
+        segmentation.origins, [(affine() @ [0, 0, k, 1])[:3] for k in range(SIZE[2])]
+    )
+    assert segmentation.axis_i.tolist() == [PIXEL_MM, 0, 0] and segmentation.axis_j.tolist() == [
+        0,
+        PIXEL_MM,
+        0,
+    ]
     for line in contours:
         i, j = line.points_index.T
         points = (affine() @ [i, j, np.full_like(i, line.storage_slice), np.ones_like(i)])[:3].T
@@ -77,10 +97,18 @@ def test_results_are_views_that_keep_their_handle_alive(engine, study):
 
 
 def test_context_managers_and_use_after_close():
-    with nasoseg.Engine(MICRO, device="cpu", threads=1) as engine, nasoseg.Study(*volumes()) as study:
+    with (
+        nasoseg.Engine(MICRO, device="cpu", threads=1) as engine,
+        nasoseg.Study(*volumes()) as study,
+    ):
         with nasoseg.detect(engine, study) as detection:
             assert len(detection) == SIZE[2]
-    for use in (lambda: engine.device, lambda: study.warnings, lambda: len(detection), lambda: engine.detect(study)):
+    for use in (
+        lambda: engine.device,
+        lambda: study.warnings,
+        lambda: len(detection),
+        lambda: engine.detect(study),
+    ):
         with pytest.raises(nasoseg.Error, match="was closed") as caught:
             use()
         assert caught.value.status is Status.ERROR_ARGUMENT
@@ -91,14 +119,28 @@ def test_edited_boxes_change_their_own_slices_only(engine, study):
     detection.set_box(2, (30.5, 25.0, 60.0, 70.25))
     detection.clear_box(3)
     assert detection[2].box == (30.5, 25.0, 60.0, 70.25) and detection[2].edited
-    assert detection[3].box is None and detection[3].corners_mm is None and detection[3].edited and not detection[-1].edited
+    assert (
+        detection[3].box is None
+        and detection[3].corners_mm is None
+        and detection[3].edited
+        and not detection[-1].edited
+    )
     after = nasoseg.segment(engine, study, detection)
     same = [np.array_equal(a, b) for a, b in zip(before.probability, after.probability)]
     assert same == [True, True, False, False, True, True]
-    assert after.edited and after.slices[3].statuses == nasoseg.SliceStatus.NO_LESION and after.slices[3].pixels == 0
+    assert (
+        after.edited
+        and after.slices[3].statuses == nasoseg.SliceStatus.NO_LESION
+        and after.slices[3].pixels == 0
+    )
     assert nasoseg.words(after.slices[3].statuses) == "no lesion" and nasoseg.words(0) == "ok"
     assert nasoseg.words(3 | 64) == "no lesion, box at image edge, status 64"
-    for box in ((60, 25, 30, 70), (-1, 0, 10, 10), (0, 0, detection.grid + 1, 10), (0, 0, float("nan"), 10)):
+    for box in (
+        (60, 25, 30, 70),
+        (-1, 0, 10, 10),
+        (0, 0, detection.grid + 1, 10),
+        (0, 0, float("nan"), 10),
+    ):
         with pytest.raises(nasoseg.Error, match="box"):
             detection.set_box(0, box)
     with pytest.raises(IndexError):
@@ -115,13 +157,18 @@ def test_boxes_in_the_patient(engine, study):
         assert np.allclose(detection.to_mm(index, corners), s.corners_mm, atol=1e-9)
         assert np.allclose(detection.to_grid(index, s.corners_mm), corners, atol=1e-9)
         assert np.allclose(s.corners_mm[:, 2], s.position_mm)
-    # A region of interest of a viewer: other order, thicker than the slice, on a slice without a box.
+    # A region of interest of a viewer: other order, thicker than the slice, on a slice without a
+    # box.
     detection.clear_box(3)
     box = np.array([[-30.0, -40.0, -4.0], [21.0, 10.0, 11.0]])
     detection.set_box_mm(3, box[::-1])
-    assert np.allclose(detection[3].corners_mm[[0, 2], :2], box[:, :2]) and np.allclose(detection[3].corners_mm[:, 2], detection[3].position_mm)
+    assert np.allclose(detection[3].corners_mm[[0, 2], :2], box[:, :2]) and np.allclose(
+        detection[3].corners_mm[:, 2], detection[3].position_mm
+    )
     detection.set_box_mm(3, [[-1e4, -40, 0], [21, 10, 0]])
-    assert detection[3].box.x0 == 0 and detection[3].statuses & nasoseg.SliceStatus.BOX_AT_IMAGE_EDGE
+    assert (
+        detection[3].box.x0 == 0 and detection[3].statuses & nasoseg.SliceStatus.BOX_AT_IMAGE_EDGE
+    )
     with pytest.raises(nasoseg.Error, match="two points"):
         detection.set_box_mm(3, [0, 0, 0])
 
@@ -129,7 +176,12 @@ def test_boxes_in_the_patient(engine, study):
 def test_the_image_that_the_model_sees(results, engine):
     detection, _, _ = results
     image = detection.image(3)
-    assert image.shape == (3, 96, 96) and image.dtype == np.float32 and 0 <= image.min() and 0.9 < image.max() <= 1
+    assert (
+        image.shape == (3, 96, 96)
+        and image.dtype == np.float32
+        and 0 <= image.min()
+        and 0.9 < image.max() <= 1
+    )
     # The lesion's middle is brighter than muscle on T1C, and where the grid says it is.
     x, y = detection.to_grid(3, [-4.6, -8.0, detection[3].position_mm])
     mx, my = detection.to_grid(3, [40.0, 20.0, detection[3].position_mm])
@@ -150,7 +202,9 @@ def test_outputs_and_reading_back(engine, study, tmp_path):
     assert np.array_equal(nasoseg.segment(engine, study, again).mask, segmentation.mask)
     with pytest.raises(nasoseg.Error) as caught:
         contours.write_rtstruct(tmp_path / "rtstruct.dcm")
-    assert caught.value.status is Status.ERROR_UNSUPPORTED and not (tmp_path / "rtstruct.dcm").exists()
+    assert (
+        caught.value.status is Status.ERROR_UNSUPPORTED and not (tmp_path / "rtstruct.dcm").exists()
+    )
     with pytest.raises(nasoseg.Error) as caught:
         segmentation.write_mask(tmp_path / "no" / "such" / "mask.nii.gz")
     assert caught.value.status is Status.ERROR_WRITE
@@ -162,7 +216,9 @@ def test_options(engine, study):
     assert [s.position_mm for s in nasoseg.detect(engine, study, slices_mm=(-4, 10))] == [-3, 3, 9]
     segmentation = nasoseg.segment(engine, study, nasoseg.detect(engine, study))
     voxel = nasoseg.contour(segmentation, "voxel")
-    assert all(np.array_equal(line.points_index * 2 % 2, np.ones_like(line.points_index)) for line in voxel)
+    assert all(
+        np.array_equal(line.points_index * 2 % 2, np.ones_like(line.points_index)) for line in voxel
+    )
     assert len(nasoseg.contour(segmentation, nasoseg.ContourKind.VOXEL)) == len(voxel)
     refused = [
         lambda: nasoseg.detect(engine, study, slices=(3, 3)),
@@ -184,7 +240,11 @@ def test_options(engine, study):
         with pytest.raises(nasoseg.Error) as caught:
             call()
         assert caught.value.status is Status.ERROR_ARGUMENT, caught.value
-    for call in (lambda: nasoseg.Engine(MICRO, threads=1.5), lambda: nasoseg.Engine(MICRO, device=3), lambda: nasoseg.Engine(3)):
+    for call in (
+        lambda: nasoseg.Engine(MICRO, threads=1.5),
+        lambda: nasoseg.Engine(MICRO, device=3),
+        lambda: nasoseg.Engine(3),
+    ):
         with pytest.raises(TypeError):
             call()
 
@@ -193,10 +253,14 @@ def test_a_tilted_patient_is_resliced_and_comes_back(engine, tmp_path):
     angle = np.deg2rad(8)
     tilt = np.eye(4)
     tilt[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    study = nasoseg.Study(*(nasoseg.Volume(voxels(sequence), tilt @ affine()) for sequence in range(3)))
+    study = nasoseg.Study(
+        *(nasoseg.Volume(voxels(sequence), tilt @ affine()) for sequence in range(3))
+    )
     oblique = nasoseg.detect(engine, study)
     assert [s.storage_slice for s in oblique] == list(range(6))
-    detection = nasoseg.detect(engine, study, reslice="axial", reslice_step_mm=4, force_coverage=True)
+    detection = nasoseg.detect(
+        engine, study, reslice="axial", reslice_step_mm=4, force_coverage=True
+    )
     assert len(detection) > 6 and np.allclose(np.diff([s.position_mm for s in detection]), 4)
     # The model's slices are axial now: all corners of one lie at its position.
     assert all(np.allclose(s.grid_corners_mm[:, 2], s.position_mm) for s in detection)
@@ -204,7 +268,11 @@ def test_a_tilted_patient_is_resliced_and_comes_back(engine, tmp_path):
     assert any("axial" in warning for warning in study.warnings)
     segmentation = nasoseg.segment(engine, study, detection)
     assert {s.storage_slice for s in segmentation.slices} == {None}
-    assert segmentation.shape == SIZE[::-1] and segmentation.mask.any() and np.allclose(segmentation.affine, tilt @ affine())
+    assert (
+        segmentation.shape == SIZE[::-1]
+        and segmentation.mask.any()
+        and np.allclose(segmentation.affine, tilt @ affine())
+    )
     file = tmp_path / "detection.json"
     detection.write(file)
     again = engine.read_detection(study, file, reslice=nasoseg.Reslice.AXIAL, reslice_step_mm=4)
@@ -225,7 +293,12 @@ def test_errors(engine, tmp_path):
         with pytest.raises(nasoseg.Error) as caught:
             call()
         error = caught.value
-        assert error.status is status and error.code == int(status) and len(str(error)) > 20 and "\n" not in str(error)
+        assert (
+            error.status is status
+            and error.code == int(status)
+            and len(str(error)) > 20
+            and "\n" not in str(error)
+        )
         copy = pickle.loads(pickle.dumps(error))
         assert (copy.code, str(copy), type(copy)) == (error.code, str(error), type(error))
     assert nasoseg.Error(99, "later").status == 99
@@ -238,9 +311,15 @@ def test_errors(engine, tmp_path):
 
 def test_the_demo_bundle_is_inside():
     with nasoseg.Engine(nasoseg.demo_bundle(), device="cpu", threads=1) as engine:
-        assert engine.is_demo and "synthetic" in engine.intended_use and engine.model.name == "seqseg-demo"
+        assert (
+            engine.is_demo
+            and "synthetic" in engine.intended_use
+            and engine.model.name == "seqseg-demo"
+        )
         assert engine.grid == 384 and engine.device == "cpu" and engine.device_fallback == ""
         assert engine.work == (0, 0, 0.0)
     with nasoseg.Engine(nasoseg.demo_bundle(), threads=1) as engine:
         # "auto" on whatever this machine has; a fallback gives its reason.
-        assert engine.device.startswith("cuda") or (engine.device == "cpu" and engine.device_fallback)
+        assert engine.device.startswith("cuda") or (
+            engine.device == "cpu" and engine.device_fallback
+        )

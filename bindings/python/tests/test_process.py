@@ -34,7 +34,10 @@ def test_threads_on_one_engine(engine, results):
 
 
 def test_two_engines(engine, results, study):
-    with nasoseg.Engine(MICRO, device="cpu", threads=2, concurrent_runs=2) as second, nasoseg.Engine(nasoseg.demo_bundle(), device="cpu") as demo:
+    with (
+        nasoseg.Engine(MICRO, device="cpu", threads=2, concurrent_runs=2) as second,
+        nasoseg.Engine(nasoseg.demo_bundle(), device="cpu") as demo,
+    ):
         assert second.model == engine.model != demo.model
         check_golden(*pipeline(second, study))
         detection = nasoseg.detect(demo, study, slices=(2, 4))
@@ -96,7 +99,9 @@ def test_another_onnxruntime_in_the_same_process(order):
 
 
 def test_an_onnxruntime_that_is_named(tmp_path):
-    """The path, the folder and the variable come before the package; a second, other one is refused by name."""
+    """The path, the folder and the variable come before the package; a second, other one is refused
+    by name.
+    """
     info = nasoseg.runtime_info()
     assert info.version[0] == "1" and os.path.isabs(info.path) and not info.has_cuda
     copy = tmp_path / os.path.basename(info.path)
@@ -112,7 +117,9 @@ def test_an_onnxruntime_that_is_named(tmp_path):
 
 
 def test_the_import_is_quick():
-    """Under 150 ms, numpy not yet imported: median of fresh processes, by the CPU's clock, since other programs may be busy."""
+    """Under 150 ms, numpy not yet imported: median of fresh processes, by the CPU's clock, since
+    other programs may be busy.
+    """
     script = "import time; a = time.process_time(); import nasoseg; b = time.process_time(); import sys; print(b - a, 'numpy' in sys.modules)"
     found = [python(script).stdout.split() for _ in range(7)]
     assert {numpy for _, numpy in found} == {"False"}
@@ -120,7 +127,13 @@ def test_the_import_is_quick():
 
 
 def command(*arguments, **more):
-    return subprocess.run([sys.executable, "-m", "nasoseg", *map(str, arguments)], capture_output=True, text=True, timeout=300, **more)
+    return subprocess.run(
+        [sys.executable, "-m", "nasoseg", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        **more,
+    )
 
 
 def test_python_m_nasoseg_is_the_program(series, tmp_path):
@@ -132,8 +145,35 @@ def test_python_m_nasoseg_is_the_program(series, tmp_path):
     assert (tmp_path / "out" / "rtstruct.dcm").exists() and record["device"]["used"] == "cpu"
     codes = [
         (2, ["no-such-command"]),
-        (2, ["run", *inputs, "--bundle", MICRO, "--out", tmp_path / "out2", "--slices", "0:99", "--device", "cpu"]),
-        (3, ["run", *inputs[:-1], tmp_path / "missing", "--bundle", MICRO, "--out", tmp_path / "out2", "--device", "cpu"]),
+        (
+            2,
+            [
+                "run",
+                *inputs,
+                "--bundle",
+                MICRO,
+                "--out",
+                tmp_path / "out2",
+                "--slices",
+                "0:99",
+                "--device",
+                "cpu",
+            ],
+        ),
+        (
+            3,
+            [
+                "run",
+                *inputs[:-1],
+                tmp_path / "missing",
+                "--bundle",
+                MICRO,
+                "--out",
+                tmp_path / "out2",
+                "--device",
+                "cpu",
+            ],
+        ),
         (5, ["info", tmp_path]),
         (6, ["doctor", "--onnxruntime", tmp_path, "--bundle", MICRO]),
     ]
@@ -141,11 +181,21 @@ def test_python_m_nasoseg_is_the_program(series, tmp_path):
         run = command(*arguments)
         assert run.returncode == code and run.stderr, (arguments, run)
     script = os.path.join(os.path.dirname(sys.executable), "nasoseg")
-    assert subprocess.run([script, "--version"], capture_output=True, text=True).stdout == f"nasoseg {nasoseg.__version__}\n"
+    assert (
+        subprocess.run([script, "--version"], capture_output=True, text=True).stdout
+        == f"nasoseg {nasoseg.__version__}\n"
+    )
 
 
 def test_the_program_finds_this_pythons_onnxruntime():
-    environment = {k: v for k, v in os.environ.items() if k not in ("NASOSEG_ORT_DYLIB", "VIRTUAL_ENV")}
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("NASOSEG_ORT_DYLIB", "VIRTUAL_ENV")
+    }
     run = command("doctor", "--bundle", nasoseg.demo_bundle(), "--device", "cpu", env=environment)
     assert run.returncode == 0 and nasoseg.runtime_info().path in run.stdout, run
-    assert (ROOT / "Cargo.toml").read_text().split('version = "')[1].startswith(nasoseg.__version__ + '"')
+    assert (
+        (ROOT / "Cargo.toml")
+        .read_text()
+        .split('version = "')[1]
+        .startswith(nasoseg.__version__ + '"')
+    )

@@ -12,7 +12,9 @@ from conftest import check_golden, pipeline, python, volumes
 
 
 def calls(engine, folder):
-    """Every call that reports, in the order of the pipeline; each takes progress and cancel, and keeps its result for the next."""
+    """Every call that reports, in the order of the pipeline; each takes progress and cancel, and
+    keeps its result for the next.
+    """
     kept = {"study": nasoseg.Study(*volumes())}
 
     def detect(**run):
@@ -27,7 +29,9 @@ def calls(engine, folder):
         kept["contours"] = nasoseg.contour(kept["segmentation"], **run)
 
     def preview(**run):
-        kept["detection"].write_preview(kept["segmentation"], kept["contours"], folder / "preview.png", **run)
+        kept["detection"].write_preview(
+            kept["segmentation"], kept["contours"], folder / "preview.png", **run
+        )
 
     return kept, [
         lambda **run: kept["study"].set("t1c", volumes()[1], **run),
@@ -83,13 +87,22 @@ def test_cancel_at_every_tick(engine, tmp_path, how):
         assert at == len(seen) + 1 and at > 1, number
         assert [p.stage for p in seen] == sorted(p.stage for p in seen)
         for before, after in zip(seen, seen[1:]):
-            assert after.done >= before.done if after.stage == before.stage else before.done == before.total
+            assert (
+                after.done >= before.done
+                if after.stage == before.stage
+                else before.done == before.total
+            )
         assert seen[-1].done == seen[-1].total
         if number == 1:
             assert at > 20 and {p.stage for p in seen} == {Stage.ALIGN, Stage.PREPARE, Stage.DETECT}
             assert seen[-1].stage_name == "detect"
     check_golden(kept["detection"], kept["segmentation"], kept["contours"])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["detection.json", "mask.nii.gz", "preview.png", "run.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "detection.json",
+        "mask.nii.gz",
+        "preview.png",
+        "run.json",
+    ]
 
 
 def test_an_exception_in_the_callback_comes_out_of_the_call(engine, study, capfd):
@@ -141,13 +154,21 @@ def test_a_token_from_another_thread(study):
 
 def test_the_study_is_not_used_from_its_own_callback(engine, study):
     """The library would wait for its own lock; this says so instead."""
-    uses = [lambda: study.warnings, lambda: nasoseg.detect(engine, study), lambda: study.set("t1", volumes()[0])]
+    uses = [
+        lambda: study.warnings,
+        lambda: nasoseg.detect(engine, study),
+        lambda: study.set("t1", volumes()[0]),
+    ]
     for use in uses:
         with pytest.raises(nasoseg.Error, match="after that call has returned"):
             nasoseg.detect(engine, study, progress=lambda p, use=use: use())
     other = nasoseg.Study(*volumes())
     found = []
-    nasoseg.detect(engine, study, progress=lambda p: found.append(len(nasoseg.detect(engine, other))) if not found else None)
+    nasoseg.detect(
+        engine,
+        study,
+        progress=lambda p: found.append(len(nasoseg.detect(engine, other))) if not found else None,
+    )
     assert found == [6] and study.warnings == ()
 
 
@@ -171,7 +192,9 @@ print("done")
 
 @pytest.mark.parametrize("at", [1, 2, 5, 9])
 def test_ctrl_c_at_a_tick(at):
-    run = python(INTERRUPT + f"""
+    run = python(
+        INTERRUPT
+        + f"""
 ticks = []
 def progress(p):
     ticks.append(p)
@@ -183,14 +206,20 @@ except KeyboardInterrupt:
     assert len(ticks) == {at}, ticks
 else:
     raise SystemExit("not interrupted")
-""" + AFTER)
+"""
+        + AFTER
+    )
     assert (run.returncode, run.stdout, run.stderr) == (0, "done\n", "")
 
 
-@pytest.mark.parametrize("progress", ["None", "lambda p: None", "lambda p: (sum(range(100000)), None)[1]"])
+@pytest.mark.parametrize(
+    "progress", ["None", "lambda p: None", "lambda p: (sum(range(100000)), None)[1]"]
+)
 def test_ctrl_c_at_any_time(progress):
     """A signal from outside, in the middle of a model run or of a callback."""
-    run = python(INTERRUPT + f"""
+    run = python(
+        INTERRUPT
+        + f"""
 for number in range(4):
     rows = engine.work.trunk_rows
     sent = []
@@ -211,12 +240,16 @@ for number in range(4):
     else:
         raise SystemExit("not interrupted")
     sender.join()
-""" + AFTER)
+"""
+        + AFTER
+    )
     assert (run.returncode, run.stdout, run.stderr) == (0, "done\n", "")
 
 
 def test_a_programs_own_handler_is_left_alone():
-    run = python(INTERRUPT + """
+    run = python(
+        INTERRUPT
+        + """
 seen = []
 signal.signal(signal.SIGINT, lambda *_: seen.append(1))
 ticks = []
@@ -230,5 +263,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 worker = threading.Thread(target=lambda: nasoseg.detect(engine, study))
 worker.start()
 worker.join()
-""" + AFTER)
+"""
+        + AFTER
+    )
     assert (run.returncode, run.stdout, run.stderr) == (0, "done\n", "")

@@ -1,7 +1,8 @@
 """The C header as a Python module of ctypes declarations.
 
-In: include/nasoseg.h. Out: the text of `nasoseg/_abi.py`: enums, structs, opaque handles, the callback's type, and every function's types.
-pycparser reads the header by C's own grammar, so what is not understood is refused, never half taken. Run by the wheel's build; by hand:
+In: include/nasoseg.h. Out: the text of `nasoseg/_abi.py`: enums, structs, opaque handles, the
+callback's type, and every function's types. pycparser reads the header by C's own grammar, so what
+is not understood is refused, never half taken. Run by the wheel's build; by hand:
 
     python tools/declarations.py ../../include/nasoseg.h > _abi.py
 """
@@ -12,14 +13,29 @@ from pathlib import Path
 
 from pycparser import CParser, c_ast
 
-# The header's own includes, as far as it uses them. `bool` is told from an integer by a type of its own.
+# The header's own includes, as far as it uses them. `bool` is told from an integer by a type of its
+# own.
 PRELUDE = "typedef struct bool_ bool; " + "".join(
     f"typedef struct {name}_ {name}; "
-    for name in ["size_t", "int8_t", "uint8_t", "int16_t", "uint16_t", "int32_t", "uint32_t", "int64_t", "uint64_t"]
+    for name in [
+        "size_t",
+        "int8_t",
+        "uint8_t",
+        "int16_t",
+        "uint16_t",
+        "int32_t",
+        "uint32_t",
+        "int64_t",
+        "uint64_t",
+    ]
 )
-SCALARS = {"bool": "bool", "size_t": "size_t", "float": "float", "double": "double", "char": "char"} | {
-    f"{sign}int{bits}_t": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
-}
+SCALARS = {
+    "bool": "bool",
+    "size_t": "size_t",
+    "float": "float",
+    "double": "double",
+    "char": "char",
+} | {f"{sign}int{bits}_t": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 # Enums whose numbers are bits of one value.
 FLAGS = {"nasoseg_slice_status"}
 
@@ -52,24 +68,40 @@ class Header:
 
     def take(self, node: c_ast.Node) -> None:
         kind = node.type
-        if isinstance(node, c_ast.Typedef) and isinstance(kind, c_ast.TypeDecl) and isinstance(kind.type, c_ast.Enum):
+        if (
+            isinstance(node, c_ast.Typedef)
+            and isinstance(kind, c_ast.TypeDecl)
+            and isinstance(kind.type, c_ast.Enum)
+        ):
             values = []
             for item in kind.type.values.enumerators:
                 # An enumerator without a number would need C's counting: cbindgen writes them all.
                 values.append((item.name, int(item.value.value, 0)))
             self.enums.append((node.name, values))
-        elif isinstance(node, c_ast.Typedef) and isinstance(kind, c_ast.TypeDecl) and isinstance(kind.type, c_ast.Struct):
+        elif (
+            isinstance(node, c_ast.Typedef)
+            and isinstance(kind, c_ast.TypeDecl)
+            and isinstance(kind.type, c_ast.Struct)
+        ):
             members = kind.type.decls
             if members is None:
                 self.opaque.append(node.name)
             else:
                 self.structs.append((node.name, [(m.name, self.type(m.type)) for m in members]))
-        elif isinstance(node, c_ast.Typedef) and isinstance(kind, c_ast.PtrDecl) and isinstance(kind.type, c_ast.FuncDecl):
-            self.callbacks.append((node.name, self.type(kind.type.type), self.parameters(kind.type)))
+        elif (
+            isinstance(node, c_ast.Typedef)
+            and isinstance(kind, c_ast.PtrDecl)
+            and isinstance(kind.type, c_ast.FuncDecl)
+        ):
+            self.callbacks.append(
+                (node.name, self.type(kind.type.type), self.parameters(kind.type))
+            )
         elif isinstance(node, c_ast.Decl) and isinstance(kind, c_ast.FuncDecl):
             self.functions.append((node.name, self.type(kind.type), self.parameters(kind)))
         else:
-            raise SystemExit(f"nasoseg.h: a declaration of a kind that this program does not know: {node.name} at {node.coord}")
+            raise SystemExit(
+                f"nasoseg.h: a declaration of a kind that this program does not know: {node.name} at {node.coord}"
+            )
 
     def parameters(self, function: c_ast.FuncDecl) -> list[str]:
         types = [self.type(p.type) for p in function.args.params]
@@ -88,7 +120,9 @@ class Header:
             return f"{self.type(node.type)} * {int(node.dim.value, 0)}"
         if isinstance(node, c_ast.PtrDecl):
             to = self.type(node.type)
-            return {"None": "ctypes.c_void_p", "ctypes.c_char": "ctypes.c_char_p"}.get(to, f"ctypes.POINTER({to})")
+            return {"None": "ctypes.c_void_p", "ctypes.c_char": "ctypes.c_char_p"}.get(
+                to, f"ctypes.POINTER({to})"
+            )
         raise SystemExit(f"nasoseg.h: a type that this program does not know at {node.coord}")
 
 
@@ -98,7 +132,10 @@ def class_name(name: str) -> str:
 
 def members(name: str, values: list[tuple[str, int]]) -> list[tuple[str, int]]:
     """Without what the names have in common: nasoseg_stage's NASOSEG_STAGE_READ is READ."""
-    prefixes = ["NASOSEG_" + "_".join(name.removeprefix("nasoseg_").upper().split("_")[:parts]) + "_" for parts in (1, 2)] + ["NASOSEG_"]
+    prefixes = [
+        "NASOSEG_" + "_".join(name.removeprefix("nasoseg_").upper().split("_")[:parts]) + "_"
+        for parts in (1, 2)
+    ] + ["NASOSEG_"]
     prefix = next(p for p in prefixes if all(constant.startswith(p) for constant, _ in values))
     return [(constant.removeprefix(prefix), value) for constant, value in values]
 
@@ -106,10 +143,16 @@ def members(name: str, values: list[tuple[str, int]]) -> list[tuple[str, int]]:
 def module(header: str) -> str:
     """The text of the module."""
     h = Header(header)
-    lines = ['"""Declarations of nasoseg.h. Made by tools/declarations.py when the wheel is built; not to be edited."""', ""]
+    lines = [
+        '"""Declarations of nasoseg.h. Made by tools/declarations.py when the wheel is built; not to be edited."""',
+        "",
+    ]
     lines += ["import ctypes", "import enum", "", f"ABI_VERSION = {h.abi_version}", ""]
     for name, values in h.enums:
-        lines += ["", f"class {class_name(name)}(enum.{'IntFlag' if name in FLAGS else 'IntEnum'}):"]
+        lines += [
+            "",
+            f"class {class_name(name)}(enum.{'IntFlag' if name in FLAGS else 'IntEnum'}):",
+        ]
         lines += [f"    {constant} = {value}" for constant, value in members(name, values)] + [""]
     for name in h.opaque:
         lines += ["", f"class {name}(ctypes.Structure):", '    """A handle."""', ""]
@@ -119,11 +162,33 @@ def module(header: str) -> str:
         lines += [f'        ("{field}", {kind}),' for field, kind in fields] + ["    ]", ""]
     for name, result, parameters in h.callbacks:
         lines += ["", f"{name} = ctypes.CFUNCTYPE({', '.join([result, *parameters])})", ""]
-    lines += ["", f"HANDLES = [{', '.join(h.opaque)}]", f"STRUCTS = [{', '.join(name for name, _ in h.structs)}]", ""]
-    lines += [f"ENUMS = [{', '.join(class_name(name) for name, _ in h.enums)}]", "", "# name: (result, parameters)", "FUNCTIONS = {"]
-    lines += [f'    "{name}": ({result}, [{", ".join(parameters)}]),' for name, result, parameters in h.functions]
-    lines += ["}", "", "", "def declare(library: ctypes.CDLL) -> None:", '    """Tells the types of every function."""']
-    lines += ["    for name, (result, parameters) in FUNCTIONS.items():", "        function = getattr(library, name)"]
+    lines += [
+        "",
+        f"HANDLES = [{', '.join(h.opaque)}]",
+        f"STRUCTS = [{', '.join(name for name, _ in h.structs)}]",
+        "",
+    ]
+    lines += [
+        f"ENUMS = [{', '.join(class_name(name) for name, _ in h.enums)}]",
+        "",
+        "# name: (result, parameters)",
+        "FUNCTIONS = {",
+    ]
+    lines += [
+        f'    "{name}": ({result}, [{", ".join(parameters)}]),'
+        for name, result, parameters in h.functions
+    ]
+    lines += [
+        "}",
+        "",
+        "",
+        "def declare(library: ctypes.CDLL) -> None:",
+        '    """Tells the types of every function."""',
+    ]
+    lines += [
+        "    for name, (result, parameters) in FUNCTIONS.items():",
+        "        function = getattr(library, name)",
+    ]
     lines += ["        function.restype = result", "        function.argtypes = parameters"]
     return "\n".join(lines) + "\n"
 

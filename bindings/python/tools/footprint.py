@@ -1,10 +1,11 @@
-"""What an installation takes, measured: nasoseg's wheel, ONNX Runtime and numpy; beside it what other packages would download.
+"""What an installation takes, measured: nasoseg's wheel, ONNX Runtime and numpy; beside it what
+other packages would download.
 
     python tools/footprint.py dist/nasoseg-*.whl [--other TotalSegmentator --other nnunetv2]
 
-In: a wheel. Out: a Markdown table. nasoseg is installed into a temporary folder and imported in fresh processes; for the others
-uv resolves the set for this Python and system, and the package index tells the size of every file: nothing large is downloaded. MB are 10^6
-bytes.
+In: a wheel. Out: a Markdown table. nasoseg is installed into a temporary folder and imported in
+fresh processes; for the others uv resolves the set for this Python and system, and the package
+index tells the size of every file: nothing large is downloaded. MB are 10^6 bytes.
 """
 
 import argparse
@@ -21,18 +22,36 @@ RUNS = 15
 
 
 def pip(*arguments: object) -> None:
-    subprocess.run([sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *map(str, arguments)], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "--quiet",
+            "--disable-pip-version-check",
+            *map(str, arguments),
+        ],
+        check=True,
+    )
 
 
 def size(folder: Path) -> int:
     """Bytes of all files."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return sum(
+        path.lstat().st_size
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink()
+    )
 
 
 def of(distribution: Distribution, folder: Path) -> int:
     """Bytes of what a distribution installed, without bytecode."""
     paths = [Path(str(file.locate())) for file in distribution.files or []]
-    return sum(path.stat().st_size for path in paths if path.exists() and folder in path.resolve().parents and path.suffix != ".pyc")
+    return sum(
+        path.stat().st_size
+        for path in paths
+        if path.exists() and folder in path.resolve().parents and path.suffix != ".pyc"
+    )
 
 
 def import_times(folder: Path) -> tuple[float, float]:
@@ -41,22 +60,43 @@ def import_times(folder: Path) -> tuple[float, float]:
     environment = os.environ | {"PYTHONPATH": str(folder)}
     found = []
     for _ in range(RUNS):
-        out = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True).stdout
+        out = subprocess.run(
+            [sys.executable, "-c", script],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
         found.append([float(word) for word in out.split()])
     wall, cpu = zip(*found)
     return statistics.median(wall), statistics.median(cpu)
 
 
 def downloads(*requirements: str) -> dict[str, int]:
-    """Bytes of every file that an installer would download for this Python and system: uv resolves the set, the index tells the sizes."""
+    """Bytes of every file that an installer would download for this Python and system: uv resolves
+    the set, the index tells the sizes.
+    """
     with tempfile.TemporaryDirectory() as folder:
         wanted, lock = Path(folder) / "requirements.in", Path(folder) / "pylock.toml"
         wanted.write_text("\n".join(requirements) + "\n", encoding="utf-8")
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        command = ["uv", "pip", "compile", "--quiet", "--no-cache", "--python-version", version, "--format", "pylock.toml"]
+        command = [
+            "uv",
+            "pip",
+            "compile",
+            "--quiet",
+            "--no-cache",
+            "--python-version",
+            version,
+            "--format",
+            "pylock.toml",
+        ]
         subprocess.run([*command, wanted, "--output-file", lock], check=True)
         packages = tomllib.loads(lock.read_text(encoding="utf-8"))["packages"]
-    return {package["name"]: (package.get("wheels") or [package["sdist"]])[0]["size"] for package in packages}
+    return {
+        package["name"]: (package.get("wheels") or [package["sdist"]])[0]["size"]
+        for package in packages
+    }
 
 
 def mb(size: float) -> str:
@@ -64,35 +104,56 @@ def mb(size: float) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("wheel", type=Path)
-    parser.add_argument("--other", action="append", default=[], help="a requirement to compare with")
+    parser.add_argument(
+        "--other", action="append", default=[], help="a requirement to compare with"
+    )
     arguments = parser.parse_args()
     wheel = arguments.wheel.resolve()
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         pip("install", "--no-compile", "--target", folder, f"nasoseg[cpu] @ {wheel.as_uri()}")
-        sizes = {d.metadata["Name"].lower(): of(d, folder) for d in Distribution.discover(path=[str(folder)])}
+        sizes = {
+            d.metadata["Name"].lower(): of(d, folder)
+            for d in Distribution.discover(path=[str(folder)])
+        }
         total = size(folder)
         import_times(folder)  # The first one writes bytecode and warms the disk's cache.
         wall, cpu = import_times(folder)
     ours = downloads("numpy", "onnxruntime") | {"nasoseg": wheel.stat().st_size}
-    print(f"Python {sys.version_info.major}.{sys.version_info.minor}, {sys.platform}; {wheel.name}\n")
+    print(
+        f"Python {sys.version_info.major}.{sys.version_info.minor}, {sys.platform}; {wheel.name}\n"
+    )
     print("| package | download, MB | installed, MB |\n|---|---|---|")
     for package, installed in sorted(sizes.items(), key=lambda item: -item[1]):
         print(f"| {package} | {mb(ours[package])} | {mb(installed)} |")
     numpy = sizes["numpy"]
     print(f"| all | {mb(sum(ours.values()))} | {mb(total)} |")
-    print(f"| beyond Python and numpy | {mb(sum(ours.values()) - ours['numpy'])} | {mb(total - numpy)} |\n")
-    print(f"`import nasoseg`: {wall * 1e3:.0f} ms, {cpu * 1e3:.0f} ms of CPU (median of {RUNS} fresh processes)\n")
+    print(
+        f"| beyond Python and numpy | {mb(sum(ours.values()) - ours['numpy'])} | {mb(total - numpy)} |\n"
+    )
+    print(
+        f"`import nasoseg`: {wall * 1e3:.0f} ms, {cpu * 1e3:.0f} ms of CPU (median of {RUNS} fresh processes)\n"
+    )
     if arguments.other:
-        print("| package | files | download, MB | of that torch, triton and CUDA, MB | beyond numpy, MB |\n|---|---|---|---|---|")
+        print(
+            "| package | files | download, MB | of that torch, triton and CUDA, MB | beyond numpy, MB |\n|---|---|---|---|---|"
+        )
     for requirement in arguments.other:
         found = downloads(requirement)
-        torch = sum(size for key, size in found.items() if key.lower().startswith(("torch", "triton", "nvidia", "cuda")))
+        torch = sum(
+            size
+            for key, size in found.items()
+            if key.lower().startswith(("torch", "triton", "nvidia", "cuda"))
+        )
         rest = sum(size for key, size in found.items() if key.lower() != "numpy")
-        print(f"| {requirement} | {len(found)} | {mb(sum(found.values()))} | {mb(torch)} | {mb(rest)} |")
+        print(
+            f"| {requirement} | {len(found)} | {mb(sum(found.values()))} | {mb(torch)} | {mb(rest)} |"
+        )
 
 
 main()

@@ -1,6 +1,6 @@
 """The picture of `nasoseg.show` in docs/images: the demo model on the demo's study.
 
-    make demo && bindings/python/.venv/bin/python bindings/python/tools/picture.py out/demo/study docs/images/show.png
+make demo && bindings/python/.venv/bin/python bindings/python/tools/picture.py out/demo/study docs/images/show.png
 """
 
 import sys

@@ -36,7 +36,9 @@ class NasoSeg(ScriptedLoadableModule):
             "Finds nasopharyngeal carcinoma in MR (T1, contrast-enhanced T1, T2) and outlines it: an editable box per slice, a segmentation, an RT Structure Set. "
             "This is not a medical device. The demo model was trained on synthetic images only."
         )
-        self.parent.acknowledgementText = _("The method is SeqSeg: Tao et al., Medical Image Analysis 78, 2022, doi 10.1016/j.media.2022.102381. Please cite it.")
+        self.parent.acknowledgementText = _(
+            "The method is SeqSeg: Tao et al., Medical Image Analysis 78, 2022, doi 10.1016/j.media.2022.102381. Please cite it."
+        )
 
 
 #
@@ -77,15 +79,21 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.contourButton.connect("clicked(bool)", lambda _checked=False: self.start((CONTOUR,)))
         ui.exportButton.connect("clicked(bool)", self.onExportButton)
         ui.noLesionButton.connect("clicked(bool)", lambda _checked=False: self.onBoxButton("clear"))
-        ui.restoreButton.connect("clicked(bool)", lambda _checked=False: self.onBoxButton("restore"))
+        ui.restoreButton.connect(
+            "clicked(bool)", lambda _checked=False: self.onBoxButton("restore")
+        )
         ui.newBoxButton.connect("clicked(bool)", lambda _checked=False: self.onBoxButton("borrow"))
         ui.sliceSlider.connect("valueChanged(int)", self.onSlice)
         ui.walkCheckBox.connect("toggled(bool)", lambda _checked=False: self.showWalk(last=True))
         ui.walkSlider.connect("valueChanged(int)", lambda _value=0: self.showWalk())
-        ui.slicesTable.connect("cellClicked(int,int)", lambda row, _column: ui.sliceSlider.setValue(row))
+        ui.slicesTable.connect(
+            "cellClicked(int,int)", lambda row, _column: ui.sliceSlider.setValue(row)
+        )
         ui.show3DButton.connect("toggled(bool)", self.onShow3D)
         for widget, name in ((ui.bundlePath, "bundle"), (ui.folderPath, "folder")):
-            widget.connect("currentPathChanged(QString)", lambda path, name=name: self._set(name, path))
+            widget.connect(
+                "currentPathChanged(QString)", lambda path, name=name: self._set(name, path)
+            )
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneRenewed)
@@ -120,7 +128,9 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setParameterNode(self, node: Optional[NasoSegParameterNode]) -> None:
         if self._parameterNode is not None:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObserver(self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameters)
+            self.removeObserver(
+                self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameters
+            )
         self.observeBox(None)
         self._parameterNode = self.logic.parameters = node
         if node is None:
@@ -137,13 +147,21 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def observeBox(self, box) -> None:
         if self._boxObserved is not None:
             self.removeObserver(self._boxObserved, vtk.vtkCommand.ModifiedEvent, self.onBox)
-            self.removeObserver(self._boxObserved, slicer.vtkMRMLMarkupsNode.PointModifiedEvent, self.onBox)
-            self.removeObserver(self._boxObserved, slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent, self.onBoxLetGo)
+            self.removeObserver(
+                self._boxObserved, slicer.vtkMRMLMarkupsNode.PointModifiedEvent, self.onBox
+            )
+            self.removeObserver(
+                self._boxObserved,
+                slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent,
+                self.onBoxLetGo,
+            )
         self._boxObserved = box
         if box is not None:
             self.addObserver(box, vtk.vtkCommand.ModifiedEvent, self.onBox)
             self.addObserver(box, slicer.vtkMRMLMarkupsNode.PointModifiedEvent, self.onBox)
-            self.addObserver(box, slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent, self.onBoxLetGo)
+            self.addObserver(
+                box, slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent, self.onBoxLetGo
+            )
 
     def onParameters(self, _caller=None, _event=None) -> None:
         self.refreshButtons()
@@ -174,7 +192,12 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onExportButton(self, _checked: bool = False) -> None:
         if not self.guarded(lambda: dicom.refuse(self._parameterNode.t1c, self.logic.fileOf)):
             return
-        file = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), _("Export RT Structure Set"), "rtstruct.dcm", _("DICOM (*.dcm)"))
+        file = qt.QFileDialog.getSaveFileName(
+            slicer.util.mainWindow(),
+            _("Export RT Structure Set"),
+            "rtstruct.dcm",
+            _("DICOM (*.dcm)"),
+        )
         if file:
             self.export(file)
 
@@ -185,7 +208,9 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.refreshButtons()
 
     def onTick(self) -> None:
-        """Every 30 ms while a run lasts. At most one piece of a result per tick: the window stays live in between."""
+        """Every 30 ms while a run lasts. At most one piece of a result per tick: the window stays
+        live in between.
+        """
         job = self.logic.job
         if job is None:
             self._timer.stop()
@@ -229,11 +254,15 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if type(error).__name__ == "Cancelled":
             self.say(_("Cancelled. Nothing was changed by the step that was running."))
             return
-        known = isinstance(error, UserError) or (type(error).__module__.startswith("nasoseg") and type(error).__name__ == "Error")
+        known = isinstance(error, UserError) or (
+            type(error).__module__.startswith("nasoseg") and type(error).__name__ == "Error"
+        )
         if known:
             text = str(error)
         else:
-            text = _("NasoSeg failed: {error}. Please report it with Slicer's log (Help, Report a bug).").format(error=str(error) or type(error).__name__)
+            text = _(
+                "NasoSeg failed: {error}. Please report it with Slicer's log (Help, Report a bug)."
+            ).format(error=str(error) or type(error).__name__)
         logging.error("NasoSeg: %s", text, exc_info=None if known else error)
         self.say(text)
         slicer.util.errorDisplay(text, windowTitle=_("NasoSeg"))
@@ -263,7 +292,12 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onBox(self, roi, _event) -> None:
         """The user drags the box."""
         boxes = self.logic.boxes
-        if self._updating or boxes is None or not roi.GetDisplayVisibility() or self.logic.job is not None:
+        if (
+            self._updating
+            or boxes is None
+            or not roi.GetDisplayVisibility()
+            or self.logic.job is not None
+        ):
             return
         if self.logic.takeBox(roi):
             self.refreshTable()
@@ -333,7 +367,9 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.walkLabel.text = _("start, {steps} steps to come").format(steps=steps)
         else:
             q = float(walk.q[step - 1].max())
-            self.ui.walkLabel.text = _("step {step} of {steps}: {action} (Q {q:.2f})").format(step=step, steps=steps, action=walk.actions[step - 1], q=q)
+            self.ui.walkLabel.text = _("step {step} of {steps}: {action} (Q {q:.2f})").format(
+                step=step, steps=steps, action=walk.actions[step - 1], q=q
+            )
 
     # The panel.
 
@@ -372,7 +408,9 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.applyButton.toolTip = "" if ready or running else _("Select T1, T1C and T2 first.")
         ui.detectButton.enabled = ready
         ui.segmentButton.enabled = ready and boxes is not None
-        ui.contourButton.enabled = ready and self.logic.session.segmented and not self.logic.changed()
+        ui.contourButton.enabled = (
+            ready and self.logic.session.segmented and not self.logic.changed()
+        )
         ui.exportButton.enabled = ready and self.logic.session.outlined and not self.logic.changed()
         index = node.currentSlice
         here = not running and boxes is not None and index < len(boxes)
@@ -390,7 +428,9 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         warning = panel.demo(boxes)
         self.ui.demoLabel.text = warning
         self.ui.demoLabel.visible = bool(warning)
-        self.ui.statusLabel.text = "\n".join(([self._message] if self._message else []) + panel.status(boxes))
+        self.ui.statusLabel.text = "\n".join(
+            ([self._message] if self._message else []) + panel.status(boxes)
+        )
 
     def refreshTable(self) -> None:
         boxes = self.logic.boxes
@@ -428,8 +468,18 @@ class NasoSegTest(ScriptedLoadableModuleTest):
 
     def test_boxesAreKept(self) -> None:
         corners = [[[0, 0, z], [10, 0, z], [10, 10, z], [0, 10, z]] for z in (0, 5)]
-        slices = [{"slice": k, "position_mm": 5.0 * k, "box": [1, 1, 4, 4], "trajectory": None} for k in (0, 1)]
-        boxes = Boxes({"detection": {"grid": 10, "slices": slices, "actions": []}, "grid_corners_mm": corners, "statuses": [0, 0], "segmented": None})
+        slices = [
+            {"slice": k, "position_mm": 5.0 * k, "box": [1, 1, 4, 4], "trajectory": None}
+            for k in (0, 1)
+        ]
+        boxes = Boxes(
+            {
+                "detection": {"grid": 10, "slices": slices, "actions": []},
+                "grid_corners_mm": corners,
+                "statuses": [0, 0],
+                "segmented": None,
+            }
+        )
         roi = scene.new_box("box")
         scene.show_box(roi, boxes, 1)
         roi.SetSize(5.0, 3.0, 5.0)

@@ -1,6 +1,7 @@
 """The panel on a fresh scene of the real core; the studies that the tests run on.
 
-The package `nasoseg` must be importable: `make test-slicer` installs it. NASOSEG_PHANTOM is the folder of a synthetic study (T1, T1C, T2 as DICOM).
+The package `nasoseg` must be importable: `make test-slicer` installs it. NASOSEG_PHANTOM is the
+folder of a synthetic study (T1, T1C, T2 as DICOM).
 """
 
 import functools
@@ -128,28 +129,52 @@ class Archive:
 
 @functools.cache
 def read_series(folder):
-    """Voxels [k, j, i], their affine (RAS), the data sets and their files, from inferior to superior."""
-    files = sorted(folder.iterdir(), key=lambda file: float(pydicom.dcmread(file, stop_before_pixels=True).ImagePositionPatient[2]))
+    """Voxels [k, j, i], their affine (RAS), the data sets and their files, from inferior to
+    superior.
+    """
+    files = sorted(
+        folder.iterdir(),
+        key=lambda file: float(
+            pydicom.dcmread(file, stop_before_pixels=True).ImagePositionPatient[2]
+        ),
+    )
     sets = [pydicom.dcmread(file) for file in files]
     first, second = sets[:2]
     affine = np.eye(4)
-    affine[:3, 0] = np.array(first.ImageOrientationPatient[:3], float) * float(first.PixelSpacing[1])
-    affine[:3, 1] = np.array(first.ImageOrientationPatient[3:], float) * float(first.PixelSpacing[0])
-    affine[:3, 2] = np.array(second.ImagePositionPatient, float) - np.array(first.ImagePositionPatient, float)
+    affine[:3, 0] = np.array(first.ImageOrientationPatient[:3], float) * float(
+        first.PixelSpacing[1]
+    )
+    affine[:3, 1] = np.array(first.ImageOrientationPatient[3:], float) * float(
+        first.PixelSpacing[0]
+    )
+    affine[:3, 2] = np.array(second.ImagePositionPatient, float) - np.array(
+        first.ImagePositionPatient, float
+    )
     affine[:3, 3] = first.ImagePositionPatient
-    return np.stack([one.pixel_array for one in sets]).astype(np.float32), np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine, sets, files
+    return (
+        np.stack([one.pixel_array for one in sets]).astype(np.float32),
+        np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine,
+        sets,
+        files,
+    )
 
 
 def load_dicom(folder, name, archive):
-    """A series as Slicer's scalar volume plugin loads it: the volume, its instances, its place under patient and study."""
+    """A series as Slicer's scalar volume plugin loads it: the volume, its instances, its place
+    under patient and study.
+    """
     voxels, affine, sets, files = read_series(folder)
     node, first = add_volume(name, voxels, affine), sets[0]
     node.SetAttribute("DICOM.instanceUIDs", " ".join(str(one.SOPInstanceUID) for one in sets))
     archive.files |= {str(one.SOPInstanceUID): str(file) for one, file in zip(sets, files)}
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    patient = hierarchy.GetItemByUID("DICOM", str(first.PatientID)) or hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), str(first.PatientName))
+    patient = hierarchy.GetItemByUID("DICOM", str(first.PatientID)) or hierarchy.CreateSubjectItem(
+        hierarchy.GetSceneItemID(), str(first.PatientName)
+    )
     hierarchy.SetItemUID(patient, "DICOM", str(first.PatientID))
-    study = hierarchy.GetItemByUID("DICOM", str(first.StudyInstanceUID)) or hierarchy.CreateStudyItem(patient, "Study")
+    study = hierarchy.GetItemByUID(
+        "DICOM", str(first.StudyInstanceUID)
+    ) or hierarchy.CreateStudyItem(patient, "Study")
     hierarchy.SetItemUID(study, "DICOM", str(first.StudyInstanceUID))
     hierarchy.CreateItem(study, node)
     return node
@@ -173,7 +198,15 @@ def phantom(panel):
     panel.select(*nodes)
     panel.logic.fileOf = archive
     panel.ui.bundlePath.currentPath = str(MICRO)
-    return SimpleNamespace(panel=panel, ui=panel.ui, logic=panel.logic, t1=nodes[0], t1c=nodes[1], t2=nodes[2], archive=archive)
+    return SimpleNamespace(
+        panel=panel,
+        ui=panel.ui,
+        logic=panel.logic,
+        t1=nodes[0],
+        t1c=nodes[1],
+        t2=nodes[2],
+        archive=archive,
+    )
 
 
 @pytest.fixture
@@ -184,7 +217,9 @@ def trio(panel):
     nodes = [load(TRIO / f"{name}.nii.gz", name) for name in ("t1", "t1c", "t2")]
     panel.select(*nodes)
     panel.ui.bundlePath.currentPath = str(MICRO)
-    return SimpleNamespace(panel=panel, ui=panel.ui, logic=panel.logic, t1=nodes[0], t1c=nodes[1], t2=nodes[2])
+    return SimpleNamespace(
+        panel=panel, ui=panel.ui, logic=panel.logic, t1=nodes[0], t1c=nodes[1], t2=nodes[2]
+    )
 
 
 @pytest.fixture(scope="session")

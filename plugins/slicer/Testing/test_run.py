@@ -1,4 +1,6 @@
-"""The whole way, by the panel's buttons, on Slicer's core: what lies in the scene against what the library gives for the same files."""
+"""The whole way, by the panel's buttons, on Slicer's core: what lies in the scene against what the
+library gives for the same files.
+"""
 
 import threading
 import time
@@ -17,7 +19,9 @@ from NasoSegLib.volumes import ijk_to_ras, to_numpy
 
 
 def mask_of(node, reference):
-    """The segment's labelmap on the reference's whole grid, [k, j, i], and the place that the scene gives it, which must be the reference's."""
+    """The segment's labelmap on the reference's whole grid, [k, j, i], and the place that the scene
+    gives it, which must be the reference's.
+    """
     image = node.GetSegmentation().GetSegment(scene.SEGMENT_ID).GetRepresentation("Binary labelmap")
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
@@ -25,14 +29,18 @@ def mask_of(node, reference):
     whole = np.zeros((nk, nj, ni), np.uint8)
     i0, i1, j0, j1, k0, k1 = image.GetExtent()
     if i1 >= i0:
-        values = vtk.util.numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(k1 - k0 + 1, j1 - j0 + 1, i1 - i0 + 1)
+        values = vtk.util.numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(
+            k1 - k0 + 1, j1 - j0 + 1, i1 - i0 + 1
+        )
         whole[k0 : k1 + 1, j0 : j1 + 1, i0 : i1 + 1] = values
     np.testing.assert_allclose(to_numpy(matrix), ijk_to_ras(reference), atol=1e-9)
     return whole
 
 
 def on_grid(mask, affine, reference):
-    """A mask of a file's grid, [k, j, i], on the grid that Slicer's reader made of it: it turns axes round to keep the grid right-handed."""
+    """A mask of a file's grid, [k, j, i], on the grid that Slicer's reader made of it: it turns
+    axes round to keep the grid right-handed.
+    """
     lps = np.diag([-1.0, -1.0, 1.0, 1.0])
     turned = np.linalg.inv(affine) @ lps @ ijk_to_ras(reference)
     np.testing.assert_allclose(abs(turned[:3, :3]), np.eye(3), atol=1e-4)
@@ -57,7 +65,9 @@ def test_a_real_trio_gives_the_librarys_mask_voxel_by_voxel(trio):
     trio.panel.run()
     node = trio.panel.node.segmentation
     mask = mask_of(node, trio.t1c)
-    detection, segmentation = expected([TRIO / f"{name}.nii.gz" for name in ("t1", "t1c", "t2")], (6, 14))
+    detection, segmentation = expected(
+        [TRIO / f"{name}.nii.gz" for name in ("t1", "t1c", "t2")], (6, 14)
+    )
     assert mask.sum() > 100
     np.testing.assert_array_equal(mask, on_grid(segmentation.mask, segmentation.affine, trio.t1c))
     # What places it for other modules: reference geometry, and the boxes in the patient.
@@ -74,12 +84,23 @@ def test_segment_npc_does_all_three(phantom):
     choose(phantom, 18, 26)
     phantom.panel.run()
     ui, node = phantom.ui, phantom.panel.node
-    _detection, segmentation = expected([phantom_folder() / name for name in ("T1", "T1C", "T2")], (18, 26))
-    np.testing.assert_array_equal(mask_of(node.segmentation, phantom.t1c), on_grid(segmentation.mask, segmentation.affine, phantom.t1c))
+    _detection, segmentation = expected(
+        [phantom_folder() / name for name in ("T1", "T1C", "T2")], (18, 26)
+    )
+    np.testing.assert_array_equal(
+        mask_of(node.segmentation, phantom.t1c),
+        on_grid(segmentation.mask, segmentation.affine, phantom.t1c),
+    )
     segment = node.segmentation.GetSegmentation().GetSegment(scene.SEGMENT_ID)
-    assert segment.GetName() == "DEMO_NOT_CLIN" and "DEMO, NOT CLINICAL" in node.segmentation.GetName()
+    assert (
+        segment.GetName() == "DEMO_NOT_CLIN" and "DEMO, NOT CLINICAL" in node.segmentation.GetName()
+    )
     tag = vtk.reference("")
-    assert segment.GetTag(segment.GetTerminologyEntryTagName(), tag) and "SCT^360955006^Nasopharynx" in str(tag) and "Neoplasm" not in str(tag)
+    assert (
+        segment.GetTag(segment.GetTerminologyEntryTagName(), tag)
+        and "SCT^360955006^Nasopharynx" in str(tag)
+        and "Neoplasm" not in str(tag)
+    )
     # Beside T1C, under its study.
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     study = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(phantom.t1c))
@@ -95,7 +116,9 @@ def test_segment_npc_does_all_three(phantom):
     edges.NonManifoldEdgesOff()
     edges.ManifoldEdgesOff()
     edges.Update()
-    assert surface.GetNumberOfPolys() > 100 and edges.GetOutput().GetNumberOfCells() == 0, "the surface is open"
+    assert surface.GetNumberOfPolys() > 100 and edges.GetOutput().GetNumberOfCells() == 0, (
+        "the surface is open"
+    )
     measure = vtk.vtkMassProperties()
     triangles = vtk.vtkTriangleFilter()
     triangles.SetInputData(surface)
@@ -107,7 +130,11 @@ def test_segment_npc_does_all_three(phantom):
     # The outline runs on the slices, at the level of the probability.
     ribbon, contours = node.outline.GetPolyData(), segmentation.contour()
     assert ribbon.GetNumberOfCells() == sum(len(line.points_mm) for line in contours)
-    np.testing.assert_allclose(np.mean([ribbon.GetPoint(0), ribbon.GetPoint(1)], 0), contours[0].points_mm[0] * [-1, -1, 1], atol=1e-3)
+    np.testing.assert_allclose(
+        np.mean([ribbon.GetPoint(0), ribbon.GetPoint(1)], 0),
+        contours[0].points_mm[0] * [-1, -1, 1],
+        atol=1e-3,
+    )
     # And the panel says what it is.
     assert ui.demoLabel.visible and "trained on synthetic images" in ui.demoLabel.text
     assert "Segmented on" in ui.statusLabel.text and ui.progressBar.value == 1
@@ -117,7 +144,11 @@ def test_segment_npc_does_all_three(phantom):
 def test_stages_one_by_one_and_an_edited_box_changes_its_slice_alone(phantom):
     panel, ui, logic = phantom.panel, phantom.ui, phantom.logic
     choose(phantom, 19, 24)
-    assert not ui.segmentButton.enabled and not ui.contourButton.enabled and not ui.exportButton.enabled
+    assert (
+        not ui.segmentButton.enabled
+        and not ui.contourButton.enabled
+        and not ui.exportButton.enabled
+    )
     panel.run("detectButton")
     assert panel.node.segmentation is None and ui.segmentButton.enabled
     panel.run("segmentButton")
@@ -135,7 +166,9 @@ def test_stages_one_by_one_and_an_edited_box_changes_its_slice_alone(phantom):
     new = logic.boxes.box(index)
     assert new[2] - new[0] == pytest.approx((old[2] - old[0]) / 2, abs=0.01)
     assert (new[0] + new[2]) / 2 == pytest.approx((old[0] + old[2]) / 2, abs=0.01)
-    assert "box changed" in ui.sliceLabel.text and "box edited" in ui.slicesTable.item(index, 3).text()
+    assert (
+        "box changed" in ui.sliceLabel.text and "box edited" in ui.slicesTable.item(index, 3).text()
+    )
     # What was outlined is no longer what the boxes say.
     assert not ui.exportButton.enabled and not ui.contourButton.enabled
     panel.run("segmentButton")
@@ -168,9 +201,15 @@ def test_a_dragged_box_stays_on_its_slice_and_in_the_image(trio):
     roi.SetCenterWorld(*(np.array(roi.GetCenterWorld()) + step))
     np.testing.assert_allclose(boxes.box(index), before + [10, 0, 10, 0], atol=0.01)
     roi.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent)
-    np.testing.assert_allclose(np.array(roi.GetCenterWorld()) * scene.LPS_TO_RAS, boxes.corners_mm(index).mean(0), atol=1e-6)
+    np.testing.assert_allclose(
+        np.array(roi.GetCenterWorld()) * scene.LPS_TO_RAS,
+        boxes.corners_mm(index).mean(0),
+        atol=1e-6,
+    )
     # Far out of the image: cut at its edge, never empty.
-    roi.SetCenterWorld(*(np.array(roi.GetCenterWorld()) + 5000 * boxes.axes(index)[0] * scene.LPS_TO_RAS))
+    roi.SetCenterWorld(
+        *(np.array(roi.GetCenterWorld()) + 5000 * boxes.axes(index)[0] * scene.LPS_TO_RAS)
+    )
     x0, y0, x1, y1 = boxes.box(index)
     assert 0 <= x0 < x1 <= boxes.grid and 0 <= y0 < y1 <= boxes.grid and x1 == boxes.grid
     panel.run("segmentButton")
@@ -187,7 +226,10 @@ def test_the_agents_walk_steps_through(phantom):
     steps = len(walk.boxes) - 1
     assert ui.walkSlider.maximum == steps == ui.walkSlider.value
     assert f"step {steps} of {steps}: {walk.actions[-1]}" in ui.walkLabel.text
-    assert panel.node.walk.GetDisplayVisibility() and panel.node.walk.GetPolyData().GetNumberOfCells() == 4 * (steps + 1)
+    assert (
+        panel.node.walk.GetDisplayVisibility()
+        and panel.node.walk.GetPolyData().GetNumberOfCells() == 4 * (steps + 1)
+    )
     ui.walkSlider.setValue(0)
     poly = panel.node.walk.GetPolyData()
     assert poly.GetNumberOfCells() == 4 and "start" in ui.walkLabel.text
@@ -208,7 +250,11 @@ def test_cancel_returns_within_one_model_run(phantom):
     engine = logic.session._engine
     before = engine.work.trunk_rows
     panel.press("applyButton")
-    assert ui.applyButton.text == "Cancel" and not ui.detectButton.enabled and not ui.inputsButton.enabled
+    assert (
+        ui.applyButton.text == "Cancel"
+        and not ui.detectButton.enabled
+        and not ui.inputsButton.enabled
+    )
     until = time.monotonic() + 60
     while engine.work.trunk_rows < before + 16:
         panel.pump(0.005)
@@ -216,9 +262,14 @@ def test_cancel_returns_within_one_model_run(phantom):
     panel.press("applyButton")
     at_cancel = engine.work.trunk_rows
     panel.finish()
-    # A model run holds at most 8 boxes; one may have been counted only when it ended, and one may have begun while the button was pressed.
+    # A model run holds at most 8 boxes; one may have been counted only when it ended, and one may
+    # have begun while the button was pressed.
     assert engine.work.trunk_rows - at_cancel <= 16
-    assert ui.applyButton.text == "Segment NPC" and ui.applyButton.enabled and "Cancelled" in ui.statusLabel.text
+    assert (
+        ui.applyButton.text == "Segment NPC"
+        and ui.applyButton.enabled
+        and "Cancelled" in ui.statusLabel.text
+    )
     assert desktop.errors == [] and panel.node.segmentation is None and logic.boxes is kept
     panel.run("segmentButton")
 
@@ -230,7 +281,9 @@ def waited():
 
 
 class Silence:
-    """How long a timer of 5 ms did not come while a run lasted, ms: by the clock, less what the thread waited for a core, and what it worked itself."""
+    """How long a timer of 5 ms did not come while a run lasted, ms: by the clock, less what the
+    thread waited for a core, and what it worked itself.
+    """
 
     def __init__(self, panel, button):
         from PySide6 import QtCore
@@ -238,7 +291,9 @@ class Silence:
         ticks, self.first = [], None
         timer = QtCore.QTimer()
         timer.setTimerType(QtCore.Qt.PreciseTimer)
-        timer.timeout.connect(lambda: ticks.append((time.monotonic(), waited(), time.thread_time())))
+        timer.timeout.connect(
+            lambda: ticks.append((time.monotonic(), waited(), time.thread_time()))
+        )
         timer.start(5)
         begun = time.monotonic()
         ticks.append((begun, waited(), time.thread_time()))
@@ -254,7 +309,9 @@ class Silence:
 
 
 def test_the_window_stays_live(phantom):
-    """The bar is 50 ms. On a busy machine the main thread waits for a core like everybody; that is taken off, everything else counts."""
+    """The bar is 50 ms. On a busy machine the main thread waits for a core like everybody; that is
+    taken off, everything else counts.
+    """
     panel = phantom.panel
     choose(phantom, 17, 27)
     panel.press("detectButton")  # Package and engine are loaded once.
@@ -264,7 +321,9 @@ def test_the_window_stays_live(phantom):
         panel.logic.session.forget()
         measured.append(Silence(panel, "applyButton"))
         one = measured[-1]
-        print(f"silence {one.clock:.0f} ms, without waiting for a core {one.blocked:.0f} ms, own work {one.work:.0f} ms; first progress {one.first:.1f} ms")
+        print(
+            f"silence {one.clock:.0f} ms, without waiting for a core {one.blocked:.0f} ms, own work {one.work:.0f} ms; first progress {one.first:.1f} ms"
+        )
     assert min(one.work for one in measured) < 50
     assert min(one.blocked for one in measured) < 50
     assert min(one.first for one in measured) < 1000
@@ -277,7 +336,11 @@ def test_scrolling_a_view_steps_through_the_boxes(phantom, red):
     panel.run("detectButton")
     red.node.JumpSliceByOffsetting(*(logic.boxes.corners_mm(4).mean(0) * scene.LPS_TO_RAS))
     assert panel.node.currentSlice == 4 == ui.sliceSlider.value
-    np.testing.assert_allclose(np.array(panel.node.box.GetCenterWorld()) * scene.LPS_TO_RAS, logic.boxes.corners_mm(4).mean(0), atol=1e-6)
+    np.testing.assert_allclose(
+        np.array(panel.node.box.GetCenterWorld()) * scene.LPS_TO_RAS,
+        logic.boxes.corners_mm(4).mean(0),
+        atol=1e-6,
+    )
     # And the slider moves the view.
     ui.sliceSlider.setValue(1)
     assert scene.looked_at(red.node, logic.boxes) == 1

@@ -1,4 +1,6 @@
-"""What the scene keeps and what is refused: save and load, transforms, the structure set, messages, installation."""
+"""What the scene keeps and what is refused: save and load, transforms, the structure set, messages,
+installation.
+"""
 
 import json
 import subprocess
@@ -30,7 +32,9 @@ def save_scene(folder):
         node.AddDefaultStorageNode()
         storage = node.GetStorageNode()
         if storage is not None:
-            storage.SetFileName(str(folder / f"{node.GetID()}.{storage.GetDefaultWriteFileExtension()}"))
+            storage.SetFileName(
+                str(folder / f"{node.GetID()}.{storage.GetDefaultWriteFileExtension()}")
+            )
             assert storage.WriteData(node), node.GetName()
     file = folder / "scene.mrml"
     scene.SetURL(str(file))
@@ -52,7 +56,10 @@ def test_the_scene_keeps_everything(phantom, tmp_path):
     panel.press("noLesionButton")
     panel.run("segmentButton")
     mask = mask_of(panel.node.segmentation, phantom.t1c)
-    boxes, words = [logic.boxes.box(at) for at in range(4)], [logic.boxes.words(at) for at in range(4)]
+    boxes, words = (
+        [logic.boxes.box(at) for at in range(4)],
+        [logic.boxes.words(at) for at in range(4)],
+    )
     file = save_scene(tmp_path)
     slicer.mrmlScene.Clear(0)
     assert panel.node.t1 is None and logic.boxes is None and ui.slicesTable.rowCount == 0
@@ -61,10 +68,21 @@ def test_the_scene_keeps_everything(phantom, tmp_path):
     # The panel shows the scene again.
     node = panel.node
     assert [getattr(node, name).GetName() for name in ("t1", "t1c", "t2")] == ["T1", "T1C", "T2"]
-    assert ui.t1cSelector.currentNode() is node.t1c and ui.firstSliceSpinBox.value == 19 and ui.endSliceSpinBox.value == 23
-    assert node.device == "cpu" and ui.deviceComboBox.currentIndex == 1 and node.forceCoverage and ui.bundlePath.currentPath == str(MICRO)
+    assert (
+        ui.t1cSelector.currentNode() is node.t1c
+        and ui.firstSliceSpinBox.value == 19
+        and ui.endSliceSpinBox.value == 23
+    )
+    assert (
+        node.device == "cpu"
+        and ui.deviceComboBox.currentIndex == 1
+        and node.forceCoverage
+        and ui.bundlePath.currentPath == str(MICRO)
+    )
     assert not node.show3D and not ui.show3DButton.checked and ui.sliceSlider.value == 1
-    assert [panel.logic.boxes.box(at) for at in range(4)] == boxes and [panel.logic.boxes.words(at) for at in range(4)] == words
+    assert [panel.logic.boxes.box(at) for at in range(4)] == boxes and [
+        panel.logic.boxes.words(at) for at in range(4)
+    ] == words
     assert ui.demoLabel.visible
     np.testing.assert_array_equal(mask_of(node.segmentation, node.t1c), mask)
     # And works on: the box is live, Segment starts from the boxes that were kept.
@@ -86,7 +104,9 @@ def transform(matrix, name="moved"):
 
 def turn(degrees, shift):
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    return np.array([[c, -s, 0, shift[0]], [s, c, 0, shift[1]], [0, 0, 1, shift[2]], [0, 0, 0, 1.0]])
+    return np.array(
+        [[c, -s, 0, shift[0]], [s, c, 0, shift[1]], [0, 0, 1, shift[2]], [0, 0, 0, 1.0]]
+    )
 
 
 def test_transforms_of_t1_and_t2_are_composed(trio):
@@ -108,7 +128,9 @@ def test_transforms_of_t1_and_t2_are_composed(trio):
         node.SetAndObserveTransformNodeID(None)
     trio.panel.press("applyButton")
     trio.panel.finish()
-    assert desktop.errors or (mask_of(trio.panel.node.segmentation, trio.t1c) != straight).sum() > 100
+    assert (
+        desktop.errors or (mask_of(trio.panel.node.segmentation, trio.t1c) != straight).sum() > 100
+    )
 
 
 def test_a_transform_that_bends_is_refused(phantom):
@@ -132,7 +154,10 @@ def test_a_moved_t1c_is_segmented_in_place_but_not_exported(phantom):
     np.testing.assert_array_equal(mask_of(phantom.panel.node.segmentation, phantom.t1c), straight)
     phantom.panel.press("exportButton")
     (message,) = desktop.errors
-    assert "T1C (T1C) is under the transform moved" in message and "Take T1C out of the transform" in message
+    assert (
+        "T1C (T1C) is under the transform moved" in message
+        and "Take T1C out of the transform" in message
+    )
 
 
 def test_what_changed_since_the_run_is_noticed(phantom):
@@ -141,7 +166,9 @@ def test_what_changed_since_the_run_is_noticed(phantom):
     phantom.t2.SetIJKToRASMatrix(to_vtk(turn(0, (1, 0, 0)) @ ijk_to_ras(phantom.t2)))
     phantom.panel.press("contourButton")
     phantom.panel.widget.export("/nowhere/rtstruct.dcm")
-    assert len(desktop.errors) == 2 and all("changed or moved since" in message for message in desktop.errors)
+    assert len(desktop.errors) == 2 and all(
+        "changed or moved since" in message for message in desktop.errors
+    )
     # Removed while the run lasts: a message, and the panel works on.
     desktop.errors.clear()
     slicer.mrmlScene.RemoveNode(phantom.panel.node.segmentation)
@@ -163,7 +190,13 @@ def test_the_structure_set_is_on_the_original_images(phantom, tmp_path, monkeypa
     monkeypatch.setattr(pythonqt.QFileDialog, "getSaveFileName", lambda *_arguments: str(file))
     phantom.panel.run("exportButton")
     made = pydicom.dcmread(file)
-    originals = {str(s.SOPInstanceUID): s for s in (pydicom.dcmread(f, stop_before_pixels=True) for f in (phantom_folder() / "T1C").iterdir())}
+    originals = {
+        str(s.SOPInstanceUID): s
+        for s in (
+            pydicom.dcmread(f, stop_before_pixels=True)
+            for f in (phantom_folder() / "T1C").iterdir()
+        )
+    }
     one = next(iter(originals.values()))
     assert made.StudyInstanceUID == one.StudyInstanceUID and made.PatientID == one.PatientID
     frame = made.ReferencedFrameOfReferenceSequence[0]
@@ -176,7 +209,9 @@ def test_the_structure_set_is_on_the_original_images(phantom, tmp_path, monkeypa
     for item in items:
         image = originals[str(item.ContourImageSequence[0].ReferencedSOPInstanceUID)]
         normal = np.cross(image.ImageOrientationPatient[:3], image.ImageOrientationPatient[3:])
-        points = np.array(item.ContourData, float).reshape(-1, 3) - np.array(image.ImagePositionPatient, float)
+        points = np.array(item.ContourData, float).reshape(-1, 3) - np.array(
+            image.ImagePositionPatient, float
+        )
         assert abs(points @ normal).max() < 0.01
 
 
@@ -191,9 +226,13 @@ def test_a_structure_set_is_refused_with_what_to_do(trio):
 def test_files_that_are_gone_and_files_of_another_place(phantom):
     uids = phantom.t1c.GetAttribute("DICOM.instanceUIDs").split()
     del phantom.archive.files[uids[3]]
-    assert "1 of the 36 DICOM files of T1C (T1C)" in dicom.why_no_structure_set(phantom.t1c, phantom.archive)
+    assert "1 of the 36 DICOM files of T1C (T1C)" in dicom.why_no_structure_set(
+        phantom.t1c, phantom.archive
+    )
     assert dicom.files(phantom.t1c, phantom.archive) == ()
-    assert dicom.files(phantom.t2, phantom.archive) == tuple(phantom.archive(uid) for uid in phantom.t2.GetAttribute("DICOM.instanceUIDs").split())
+    assert dicom.files(phantom.t2, phantom.archive) == tuple(
+        phantom.archive(uid) for uid in phantom.t2.GetAttribute("DICOM.instanceUIDs").split()
+    )
 
 
 def test_a_hardened_t1c_no_longer_lies_on_its_files(phantom):
@@ -212,7 +251,9 @@ def test_a_hardened_t1c_no_longer_lies_on_its_files(phantom):
 def test_another_patient_is_refused(phantom):
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     other = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), "somebody else")
-    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(phantom.t2), hierarchy.CreateStudyItem(other, "Study"))
+    hierarchy.SetItemParent(
+        hierarchy.GetItemByDataNode(phantom.t2), hierarchy.CreateStudyItem(other, "Study")
+    )
     phantom.panel.press("applyButton")
     (message,) = desktop.errors
     assert "belong to different patients" in message
@@ -232,7 +273,9 @@ def test_errors_are_messages(phantom, spoil, wanted, caplog):
     phantom.panel.press("applyButton")
     phantom.panel.finish()
     (message,) = desktop.errors
-    assert wanted in message and "Traceback" not in message and message in phantom.ui.statusLabel.text
+    assert (
+        wanted in message and "Traceback" not in message and message in phantom.ui.statusLabel.text
+    )
     assert phantom.ui.applyButton.enabled and phantom.ui.applyButton.text == "Segment NPC"
 
 
@@ -261,7 +304,11 @@ def test_the_package_is_installed_on_the_first_run_only(monkeypatch):
     monkeypatch.setitem(sys.modules, "slicer.packaging", None)
     answers, installed = [False, True], []
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_arguments: answers.pop(0))
-    monkeypatch.setattr(slicer.util, "pip_install", lambda requirement: installed.append(requirement) or there.__setitem__(0, True))
+    monkeypatch.setattr(
+        slicer.util,
+        "pip_install",
+        lambda requirement: installed.append(requirement) or there.__setitem__(0, True),
+    )
     with pytest.raises(UserError, match="was not installed"):
         package.ensure("", "cuda")
     package.ensure("", "cuda")
@@ -270,7 +317,9 @@ def test_the_package_is_installed_on_the_first_run_only(monkeypatch):
     there[0] = False
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_arguments: True)
     monkeypatch.setattr(slicer.util, "pip_install", lambda _requirement: 1 / 0)
-    with pytest.raises(UserError, match="could not be installed: division by zero.*--target FOLDER"):
+    with pytest.raises(
+        UserError, match="could not be installed: division by zero.*--target FOLDER"
+    ):
         package.ensure("", "cpu")
 
 
@@ -312,10 +361,17 @@ found = package.load(sys.argv[2], "")
 engine = found.module.Engine(found.bundle, device="cpu", onnxruntime=found.runtime)
 print(json.dumps([engine.model.name, found.module.runtime_info().path]))
 """
-    ran = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent), str(folder)], capture_output=True, text=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(Path(__file__).parent), str(folder)],
+        capture_output=True,
+        text=True,
+    )
     assert ran.returncode == 0, ran.stderr
     name, path = json.loads(ran.stdout.splitlines()[-1])
-    assert name == "nasoseg-micro" and Path(path).parent == (Path(onnxruntime.__file__).parent / "capi").resolve()
+    assert (
+        name == "nasoseg-micro"
+        and Path(path).parent == (Path(onnxruntime.__file__).parent / "capi").resolve()
+    )
     (folder / "another").symlink_to(MICRO)
     with pytest.raises(UserError, match="several models"):
         package.load(str(folder), "")

@@ -1,4 +1,6 @@
-"""Pictures of the demo model's result on a synthetic study: written to Screenshots, looked at by people, checked here for what they must show."""
+"""Pictures of the demo model's result on a synthetic study: written to Screenshots, looked at by
+people, checked here for what they must show.
+"""
 
 import numpy as np
 import slicer
@@ -14,7 +16,11 @@ def pixels(file):
     reader.Update()
     image = reader.GetOutput()
     width, height, _depth = image.GetDimensions()
-    return numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3].astype(int)
+    return (
+        numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())
+        .reshape(height, width, -1)[::-1, :, :3]
+        .astype(int)
+    )
 
 
 def share(image, wanted, tolerance=70):
@@ -54,7 +60,9 @@ def test_pictures(phantom, red):
     ui.walkCheckBox.click()
     file = SCREENSHOTS / "walk.png"
     red.save(file)
-    assert share(pixels(file), (50, 120, 215), 40) > share(image, (50, 120, 215), 40) + 300, "the agent's boxes are not seen"
+    assert share(pixels(file), (50, 120, 215), 40) > share(image, (50, 120, 215), 40) + 300, (
+        "the agent's boxes are not seen"
+    )
 
     # The panel, as it is now.
     panel.window.resize(440, 1060)
@@ -71,6 +79,10 @@ def test_pictures(phantom, red):
     view.save(file)
     view.window.Finalize()
     reds = pixels(file)
-    assert ((reds[..., 0] > 90) & (reds[..., 0] > reds[..., 1] * 1.8) & (reds[..., 0] > reds[..., 2] * 1.8)).sum() > 2000, "the surface is not seen"
+    assert (
+        (reds[..., 0] > 90)
+        & (reds[..., 0] > reds[..., 1] * 1.8)
+        & (reds[..., 0] > reds[..., 2] * 1.8)
+    ).sum() > 2000, "the surface is not seen"
     for one in SCREENSHOTS.glob("*.png"):
         assert one.stat().st_size < 300_000, one

@@ -1,9 +1,15 @@
-"""A slice view and a 3D view of the scene, drawn offscreen by Slicer's own displayable managers (EGL or OSMesa)."""
+"""A slice view and a 3D view of the scene, drawn offscreen by Slicer's own displayable managers
+(EGL or OSMesa).
+"""
 
 import slicer
 import vtk
 
-SLICE = ("vtkMRMLModelSliceDisplayableManager", "vtkMRMLSegmentationsDisplayableManager2D", "vtkMRMLMarkupsDisplayableManager")
+SLICE = (
+    "vtkMRMLModelSliceDisplayableManager",
+    "vtkMRMLSegmentationsDisplayableManager2D",
+    "vtkMRMLMarkupsDisplayableManager",
+)
 THREE_D = (
     "vtkMRMLCameraDisplayableManager",
     "vtkMRMLViewDisplayableManager",
@@ -45,7 +51,9 @@ class _View:
 
 class SliceView(_View):
     def __init__(self, logic, size=(480, 480)):
-        super().__init__(slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance(), SLICE, logic, size)
+        super().__init__(
+            slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance(), SLICE, logic, size
+        )
         self.renderer.GetActiveCamera().ParallelProjectionOn()
         self.logic = slicer.vtkMRMLSliceLogic()
         self.logic.SetMRMLApplicationLogic(logic)
@@ -76,7 +84,9 @@ class SliceView(_View):
 
 class ThreeDView(_View):
     def __init__(self, logic, size=(480, 480)):
-        super().__init__(slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance(), THREE_D, logic, size)
+        super().__init__(
+            slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance(), THREE_D, logic, size
+        )
         self.logic = slicer.vtkMRMLViewLogic()
         self.logic.SetMRMLApplicationLogic(logic)
         self.logic.SetMRMLScene(slicer.mrmlScene)

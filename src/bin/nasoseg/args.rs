@@ -8,7 +8,8 @@ use nasoseg::Device;
 use nasoseg::contour::ContourKind;
 use nasoseg::study::Reslice;
 
-/// Finds and outlines nasopharyngeal carcinoma on T1, contrast-enhanced T1 and T2 MR. Not a medical device.
+/// Finds and outlines nasopharyngeal carcinoma on T1, contrast-enhanced T1 and T2 MR. Not a medical
+/// device.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Arguments {
@@ -59,16 +60,19 @@ pub enum Command {
         model: Model,
         #[command(flatten)]
         outline: Outline,
-        /// detection.json of the same study and model; `box` of a slice may be changed, or null for no lesion
+        /// detection.json of the same study and model; `box` of a slice may be changed, or null for
+        /// no lesion
         #[arg(long)]
         detection: PathBuf,
         /// Folder for the outputs; made where missing
         #[arg(long)]
         out: PathBuf,
     },
-    /// Outline a mask or probability on the series it belongs to: writes contours.json and, for DICOM, rtstruct.dcm
+    /// Outline a mask or probability on the series it belongs to: writes contours.json and, for
+    /// DICOM, rtstruct.dcm
     Contour {
-        /// NIfTI or NRRD on the reference's grid, in any storage order: a mask (voxel edges) or a probability (level of --threshold)
+        /// NIfTI or NRRD on the reference's grid, in any storage order: a mask (voxel edges) or a
+        /// probability (level of --threshold)
         #[arg(long)]
         mask: PathBuf,
         /// The series that the mask lies on: folder, file, .nii.gz or .nrrd
@@ -77,14 +81,15 @@ pub enum Command {
         /// Level of a probability; without it the file is taken as a mask of 0 and 1
         #[arg(long)]
         threshold: Option<f32>,
-        /// Where the mask lies on another grid, sample it at the reference's voxel centres (a mask's nearest voxel, a probability linearly)
-        /// instead of refusing it
+        /// Where the mask lies on another grid, sample it at the reference's voxel centres (a
+        /// mask's nearest voxel, a probability linearly) instead of refusing it
         #[arg(long)]
         resample: bool,
         /// SeriesInstanceUID of the reference, where its folder holds several series
         #[arg(long, value_name = "UID")]
         reference_series: Option<String>,
-        /// Which images of the reference, where its series holds several echoes, b-values, time points or stacks
+        /// Which images of the reference, where its series holds several echoes, b-values, time
+        /// points or stacks
         #[arg(long, value_name = "NAME=VALUE")]
         reference_pick: Option<String>,
         /// Take a reference in which slices are missing
@@ -99,14 +104,16 @@ pub enum Command {
     },
     /// How far an edited structure set lies from ours: prints a table, writes evaluation.json
     Evaluate(Evaluation),
-    /// What training sees of a patient: the aligned volumes with the tumour's mask (--volumes), the scaled slices as .npz (--out), or both
+    /// What training sees of a patient: the aligned volumes with the tumour's mask (--volumes), the
+    /// scaled slices as .npz (--out), or both
     Prepare(Preparing),
     /// What a model bundle is
     Info {
         /// Bundle directory
         bundle: PathBuf,
     },
-    /// What was found, where, which versions; with a bundle: whether this installation reproduces its golden case
+    /// What was found, where, which versions; with a bundle: whether this installation reproduces
+    /// its golden case
     Doctor {
         /// Bundle directory
         #[arg(long)]
@@ -128,8 +135,8 @@ pub struct Preparing {
     /// The .npz of scaled slices to write
     #[arg(long, requires = "bundle", required_unless_present = "volumes")]
     pub out: Option<PathBuf>,
-    /// New or empty folder for T1, T1C, T2 and truth as NIfTI on T1C's canonical axial grid, as the library aligns them and before scaling,
-    /// and volumes.json
+    /// New or empty folder for T1, T1C, T2 and truth as NIfTI on T1C's canonical axial grid, as the
+    /// library aligns them and before scaling, and volumes.json
     #[arg(long, value_name = "DIR")]
     pub volumes: Option<PathBuf>,
     #[command(flatten)]
@@ -142,7 +149,8 @@ pub struct Preparing {
 
 #[derive(Debug, Args)]
 pub struct Drawings {
-    /// The tumour on T1C: NIfTI or NRRD on its grid in any storage order, or an RT Structure Set. Never resampled
+    /// The tumour on T1C: NIfTI or NRRD on its grid in any storage order, or an RT Structure Set.
+    /// Never resampled
     #[arg(long, requires = "volumes")]
     pub mask: Option<PathBuf>,
     /// The mask's value that is the tumour, where it holds several
@@ -151,8 +159,8 @@ pub struct Drawings {
     /// The structure set's region, by name or number, where it has several
     #[arg(long, value_name = "NAME", requires = "mask")]
     pub mask_roi: Option<String>,
-    /// Take a mask whose affine disagrees with its series, but whose array is as large, in the order of the series: columns, rows, slices by
-    /// increasing position
+    /// Take a mask whose affine disagrees with its series, but whose array is as large, in the
+    /// order of the series: columns, rows, slices by increasing position
     #[arg(long, requires = "mask")]
     pub trust_array_order: bool,
     /// The tumour as drawn on T1, on T1's grid: volumes.json says how far it agrees with --mask
@@ -177,13 +185,15 @@ pub struct Evaluation {
     /// SeriesInstanceUID of the reference, where its folder holds several series
     #[arg(long, value_name = "UID")]
     pub reference_series: Option<String>,
-    /// Which images of the reference, where its series holds several echoes, b-values, time points or stacks
+    /// Which images of the reference, where its series holds several echoes, b-values, time points
+    /// or stacks
     #[arg(long, value_name = "NAME=VALUE")]
     pub reference_pick: Option<String>,
     /// Take a reference in which slices are missing
     #[arg(long)]
     pub allow_gaps: bool,
-    /// What it is compared with: a run's output folder, another structure set, or a mask on the reference's grid
+    /// What it is compared with: a run's output folder, another structure set, or a mask on the
+    /// reference's grid
     #[arg(long, value_name = "P")]
     pub ours: PathBuf,
     /// The region of the other structure set
@@ -220,8 +230,9 @@ pub struct Sequences {
     /// SeriesInstanceUID of T2
     #[arg(long, value_name = "UID")]
     pub t2_series: Option<String>,
-    /// Which images of T1, where its series holds several echoes, b-values, time points or stacks: NAME=VALUE as the refusal lists them, for
-    /// example "Echo Time=80"; several parted by semicolons
+    /// Which images of T1, where its series holds several echoes, b-values, time points or stacks:
+    /// NAME=VALUE as the refusal lists them, for example "Echo Time=80"; several parted by
+    /// semicolons
     #[arg(long, value_name = "NAME=VALUE")]
     pub t1_pick: Option<String>,
     /// Which images of T1C
@@ -236,8 +247,8 @@ pub struct Sequences {
     /// Go on where the sequences' frames of reference differ; recorded
     #[arg(long)]
     pub force_geometry: bool,
-    /// axial or axial:MM: where T1C's slices are not axial, let the model see T1C resampled to axial slices (3 mm apart, or MM), and bring the
-    /// result back onto T1C's own; recorded
+    /// axial or axial:MM: where T1C's slices are not axial, let the model see T1C resampled to
+    /// axial slices (3 mm apart, or MM), and bring the result back onto T1C's own; recorded
     #[arg(long, value_name = "PLANE", value_parser = reslice)]
     pub reslice: Option<Reslice>,
 }
@@ -285,13 +296,17 @@ pub struct Detecting {
 
 #[derive(Debug, Args)]
 pub struct Outline {
-    /// level: the probability at the threshold, between voxel centres; voxel: the mask's voxel edges
+    /// level: the probability at the threshold, between voxel centres; voxel: the mask's voxel
+    /// edges
     #[arg(long, default_value = "level", value_parser = contour_kind)]
     pub contours: ContourKind,
 }
 
 fn contour_kind(text: &str) -> Result<ContourKind, String> {
-    [ContourKind::Level, ContourKind::Voxel].into_iter().find(|k| k.name() == text).ok_or_else(|| "level or voxel was expected".into())
+    [ContourKind::Level, ContourKind::Voxel]
+        .into_iter()
+        .find(|k| k.name() == text)
+        .ok_or_else(|| "level or voxel was expected".into())
 }
 
 fn device(text: &str) -> Result<Device, String> {
@@ -299,7 +314,10 @@ fn device(text: &str) -> Result<Device, String> {
 }
 
 fn percentile(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|p| (0.0..=100.0).contains(p)).ok_or_else(|| "a number from 0 to 100 was expected".into())
+    text.parse()
+        .ok()
+        .filter(|p| (0.0..=100.0).contains(p))
+        .ok_or_else(|| "a number from 0 to 100 was expected".into())
 }
 
 fn reslice(text: &str) -> Result<Reslice, String> {
@@ -307,12 +325,19 @@ fn reslice(text: &str) -> Result<Reslice, String> {
 }
 
 fn range(text: &str) -> Result<Range<usize>, String> {
-    let parsed = text.split_once(':').and_then(|(a, b)| Some(a.trim().parse().ok()?..b.trim().parse().ok()?));
-    parsed.filter(|r| r.start < r.end).ok_or_else(|| "A:B with whole numbers and A < B was expected, for example 8:20".into())
+    let parsed = text
+        .split_once(':')
+        .and_then(|(a, b)| Some(a.trim().parse().ok()?..b.trim().parse().ok()?));
+    parsed
+        .filter(|r| r.start < r.end)
+        .ok_or_else(|| "A:B with whole numbers and A < B was expected, for example 8:20".into())
 }
 
 fn range_mm(text: &str) -> Result<Range<f64>, String> {
-    let parsed = text.split_once(':').and_then(|(a, b)| Some(a.trim().parse().ok()?..b.trim().parse().ok()?));
-    let finite = parsed.filter(|r: &Range<f64>| r.start < r.end && r.start.is_finite() && r.end.is_finite());
+    let parsed = text
+        .split_once(':')
+        .and_then(|(a, b)| Some(a.trim().parse().ok()?..b.trim().parse().ok()?));
+    let finite =
+        parsed.filter(|r: &Range<f64>| r.start < r.end && r.start.is_finite() && r.end.is_finite());
     finite.ok_or_else(|| "A:B in mm with A < B was expected, for example -60:-10".into())
 }

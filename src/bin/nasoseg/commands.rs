@@ -10,7 +10,9 @@ use nasoseg::export::record::{Record, Timing};
 use nasoseg::export::{RtStructOptions, write_rtstruct};
 use nasoseg::study::transfer::{Sampling, onto};
 use nasoseg::study::{Grid, ReadOptions, Reslice, Source, read};
-use nasoseg::{Bundle, DetectOptions, Detection, Engine, Error, Result, Run, Status, Study, Trajectory, Volume};
+use nasoseg::{
+    Bundle, DetectOptions, Detection, Engine, Error, Result, Run, Status, Study, Trajectory, Volume,
+};
 
 use crate::args::{Arguments, Command, Detecting, Model, Sequences};
 use crate::evaluate::evaluate;
@@ -28,8 +30,20 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Segment { sequences, model, outline, detection, out } => {
             whole(&sequences, &model, &From::Detection(detection), outline.contours, &out)
         }
-        Command::Detect { sequences, model, detecting, out } => detect(&sequences, &model, &detecting, &out),
-        Command::Contour { mask, reference, reference_series, reference_pick, allow_gaps, threshold, resample, roi_name, out } => {
+        Command::Detect { sequences, model, detecting, out } => {
+            detect(&sequences, &model, &detecting, &out)
+        }
+        Command::Contour {
+            mask,
+            reference,
+            reference_series,
+            reference_pick,
+            allow_gaps,
+            threshold,
+            resample,
+            roi_name,
+            out,
+        } => {
             let region = read(&[mask], &ReadOptions::default()).map_err(|e| e.within("mask"))?;
             let options = inputs::read_options(&reference_series, &reference_pick, allow_gaps);
             let series = read(&[reference], &options).map_err(|e| e.within("reference"))?;
@@ -68,8 +82,10 @@ enum From {
 
 fn open(model: &Model, run: &Run<'_>) -> Result<Engine> {
     let runtime = &model.runtime;
-    let options =
-        EngineOptions::default().with_device(runtime.device).with_onnxruntime(runtime.onnxruntime.clone()).with_threads(runtime.threads);
+    let options = EngineOptions::default()
+        .with_device(runtime.device)
+        .with_onnxruntime(runtime.onnxruntime.clone())
+        .with_threads(runtime.threads);
     Engine::open(&model.bundle, &options, run)
 }
 
@@ -82,7 +98,11 @@ fn detect_options(detecting: &Detecting, study: &Study) -> Result<DetectOptions>
 
 /// What the user must know of a study and the engine that worked on it.
 fn warnings(study: &Study, engine: &Engine) -> Vec<String> {
-    let fallback = engine.device().fallback.iter().map(|why| format!("device auto fell back to the CPU: {why}"));
+    let fallback = engine
+        .device()
+        .fallback
+        .iter()
+        .map(|why| format!("device auto fell back to the CPU: {why}"));
     study.warnings().iter().cloned().chain(fallback).collect()
 }
 
@@ -96,7 +116,13 @@ pub fn warn(warnings: &[String], demo: Option<String>) {
 }
 
 /// `run` and `segment`: all that follows the boxes is the same.
-fn whole(sequences: &Sequences, model: &Model, from: &From, kind: ContourKind, out: &Path) -> Result<()> {
+fn whole(
+    sequences: &Sequences,
+    model: &Model,
+    from: &From,
+    kind: ContourKind,
+    out: &Path,
+) -> Result<()> {
     let watch = Watch::new()?;
     let mut outputs = Outputs::new(out)?;
     let mut clock = Clock::default();
@@ -138,16 +164,33 @@ fn whole(sequences: &Sequences, model: &Model, from: &From, kind: ContourKind, o
     Ok(())
 }
 
-fn boxes(study: &Study, engine: &Engine, from: &From, clock: &mut Clock, run: &Run<'_>) -> Result<Detection> {
+fn boxes(
+    study: &Study,
+    engine: &Engine,
+    from: &From,
+    clock: &mut Clock,
+    run: &Run<'_>,
+) -> Result<Detection> {
     match from {
         From::Agent(detecting) => {
             let options = detect_options(detecting, study)?;
             clock.time("detect", || engine.detect(study, &options, run))
         }
         From::Detection(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|e| Error::read_caused(path, "the detection cannot be read. Give the detection.json of a run", e))?;
-            nasoseg::detect::file::from_json(&text, &path.display().to_string(), study, engine.manifest(), &engine.provenance())
+            let text = std::fs::read_to_string(path).map_err(|e| {
+                Error::read_caused(
+                    path,
+                    "the detection cannot be read. Give the detection.json of a run",
+                    e,
+                )
+            })?;
+            nasoseg::detect::file::from_json(
+                &text,
+                &path.display().to_string(),
+                study,
+                engine.manifest(),
+                &engine.provenance(),
+            )
         }
     }
 }
@@ -164,7 +207,10 @@ fn report(record: &Record, out: &Path) {
     println!("slice      z mm  steps  area mm2  status");
     for s in &record.slices {
         let steps = s.steps.map_or("-".into(), |n| n.to_string());
-        println!("{:>5}  {:>8.1}  {steps:>5}  {:>8.0}  {}", s.slice.info.slice, s.slice.info.position_mm, s.slice.area_mm2, s.status);
+        println!(
+            "{:>5}  {:>8.1}  {steps:>5}  {:>8.0}  {}",
+            s.slice.info.slice, s.slice.info.position_mm, s.slice.area_mm2, s.status
+        );
     }
     if let Some(volume) = record.volume_mm3 {
         println!(
@@ -194,8 +240,14 @@ fn detect(sequences: &Sequences, model: &Model, detecting: &Detecting, out: &Pat
     if std::io::stdout().is_terminal() {
         println!("slice      z mm  steps  status");
         for s in detection.slices() {
-            let steps = s.trajectory.as_ref().map(Trajectory::steps).map_or("-".into(), |n| n.to_string());
-            println!("{:>5}  {:>8.1}  {steps:>5}  {}", s.info.slice, s.info.position_mm, Status::list(&s.statuses));
+            let steps =
+                s.trajectory.as_ref().map(Trajectory::steps).map_or("-".into(), |n| n.to_string());
+            println!(
+                "{:>5}  {:>8.1}  {steps:>5}  {}",
+                s.info.slice,
+                s.info.position_mm,
+                Status::list(&s.statuses)
+            );
         }
     }
     Ok(())
@@ -203,16 +255,28 @@ fn detect(sequences: &Sequences, model: &Model, detecting: &Detecting, out: &Pat
 
 /// Volume of what lies inside.
 fn cm3(voxels: &ndarray::Array3<f32>, grid: &Grid, inside: impl Fn(&f32) -> bool) -> f64 {
-    let of = |(k, plane): (usize, ndarray::ArrayView2<'_, f32>)| plane.iter().filter(|v| inside(v)).count() as f64 * grid.voxel_mm3(k);
+    let of = |(k, plane): (usize, ndarray::ArrayView2<'_, f32>)| {
+        plane.iter().filter(|v| inside(v)).count() as f64 * grid.voxel_mm3(k)
+    };
     voxels.outer_iter().enumerate().map(of).sum::<f64>() / 1000.0
 }
 
-fn outline(region: &Volume, series: &Volume, threshold: Option<f32>, sampling: Sampling, roi_name: &str, out: &Path) -> Result<()> {
+fn outline(
+    region: &Volume,
+    series: &Volume,
+    threshold: Option<f32>,
+    sampling: Sampling,
+    roi_name: &str,
+    out: &Path,
+) -> Result<()> {
     let outputs = Outputs::new(out)?;
     let moved = onto(region, series, sampling)?;
     let inside = |v: &f32| *v >= threshold.unwrap_or(1.0);
     let resampled = moved.sampled.then(|| {
-        let (before, after) = (cm3(region.voxels(), region.grid(), inside), cm3(&moved.voxels, series.grid(), inside));
+        let (before, after) = (
+            cm3(region.voxels(), region.grid(), inside),
+            cm3(&moved.voxels, series.grid(), inside),
+        );
         format!(
             "{}: resampled onto {} ({}): {before:.2} cm3 on its own grid, {after:.2} cm3 here",
             region.place(),
@@ -233,7 +297,8 @@ fn outline(region: &Volume, series: &Volume, threshold: Option<f32>, sampling: S
             contours_of_mask(voxels.mapv(|v| v as u8).view(), series.grid())?
         }
     };
-    // What a demo model made says so in its description, and stays a demo whatever it is called here.
+    // What a demo model made says so in its description, and stays a demo whatever it is called
+    // here.
     let description = match region.source() {
         Source::File { description, .. } => description.as_str(),
         _ => "",
@@ -242,7 +307,11 @@ fn outline(region: &Volume, series: &Volume, threshold: Option<f32>, sampling: S
     let warning = demo.then(|| description.to_owned());
     outputs.contours(&lines, warning.clone())?;
     if series.dicom().is_some() {
-        let options = RtStructOptions::default().with_roi_name(roi_name).with_description(description).with_demo(demo).with_from_mask(true);
+        let options = RtStructOptions::default()
+            .with_roi_name(roi_name)
+            .with_description(description)
+            .with_demo(demo)
+            .with_from_mask(true);
         write_rtstruct(&outputs.path("rtstruct.dcm"), &lines, series, &options)?;
     }
     outputs.publish()?;
@@ -259,16 +328,29 @@ fn info(dir: &Path) -> Result<()> {
         bundle.file(file)?;
     }
     let demo = if manifest.intended_use.demo { "DEMO, NOT FOR CLINICAL USE. " } else { "" };
-    println!("{} {}  (format {}, {})", manifest.name, manifest.version, manifest.format_version, manifest.licence);
+    println!(
+        "{} {}  (format {}, {})",
+        manifest.name, manifest.version, manifest.format_version, manifest.licence
+    );
     println!("hash          {}", bundle.hash());
     println!("intended use  {demo}{}", manifest.intended_use.statement);
-    println!("slices        {}", if manifest.negatives_trained { "with and without tumour" } else { "with tumour only: name the range" });
+    println!(
+        "slices        {}",
+        if manifest.negatives_trained {
+            "with and without tumour"
+        } else {
+            "with tumour only: name the range"
+        }
+    );
     println!("input         {}", json(&manifest.input)?);
     println!("detector      {}", json(&manifest.detector)?);
     println!("segmenter     {}", json(&manifest.segmenter)?);
     println!("training      {}", manifest.training);
     println!("metrics       {}", manifest.metrics);
-    println!("files         {} (sums match)", manifest.files.keys().cloned().collect::<Vec<_>>().join(", "));
+    println!(
+        "files         {} (sums match)",
+        manifest.files.keys().cloned().collect::<Vec<_>>().join(", ")
+    );
     Ok(())
 }
 

@@ -19,11 +19,17 @@ pub fn doctor(bundle: Option<&Path>, arguments: &RuntimeArguments) -> Result<()>
         std::thread::available_parallelism().map_or(0, |n| n.get())
     );
     for (place, found) in search(arguments.onnxruntime.as_deref()) {
-        println!("looked in     {place}: {}", found.map_or("nothing".into(), |p| p.display().to_string()));
+        println!(
+            "looked in     {place}: {}",
+            found.map_or("nothing".into(), |p| p.display().to_string())
+        );
     }
     let runtime = Runtime::get(arguments.onnxruntime.as_deref())?;
     println!("ONNX Runtime  {} at {}", runtime.version(), runtime.path().display());
-    println!("CUDA          {}", if runtime.has_cuda() { "known to this ONNX Runtime" } else { "not in this ONNX Runtime" });
+    println!(
+        "CUDA          {}",
+        if runtime.has_cuda() { "known to this ONNX Runtime" } else { "not in this ONNX Runtime" }
+    );
     let Some(dir) = bundle else { return Ok(()) };
     let options = EngineOptions::default()
         .with_device(arguments.device)
@@ -31,7 +37,10 @@ pub fn doctor(bundle: Option<&Path>, arguments: &RuntimeArguments) -> Result<()>
         .with_threads(arguments.threads);
     let engine = Engine::open(dir, &options, &Run::default())?;
     let provenance = engine.provenance();
-    println!("bundle        {} {} ({})", provenance.model_name, provenance.model_version, provenance.model_hash);
+    println!(
+        "bundle        {} {} ({})",
+        provenance.model_name, provenance.model_version, provenance.model_hash
+    );
     if provenance.demo {
         println!("              DEMO, NOT FOR CLINICAL USE. {}", provenance.statement);
     }
@@ -42,10 +51,19 @@ pub fn doctor(bundle: Option<&Path>, arguments: &RuntimeArguments) -> Result<()>
     }
     let agreement = Golden::read(engine.bundle())?.check(engine.bundle(), engine.networks())?;
     let detector = match &engine.manifest().detector {
-        Detector::Agent(_) => format!("features within {:.1e} (relative), Q values {:.1e}, ", agreement.features, agreement.q),
-        Detector::Proposals(_) => format!("scores within {:.1e}, boxes {:.1e} pixels, ", agreement.scores, agreement.boxes),
+        Detector::Agent(_) => format!(
+            "features within {:.1e} (relative), Q values {:.1e}, ",
+            agreement.features, agreement.q
+        ),
+        Detector::Proposals(_) => format!(
+            "scores within {:.1e}, boxes {:.1e} pixels, ",
+            agreement.scores, agreement.boxes
+        ),
         Detector::Whole {} | Detector::Fixed { .. } => String::new(),
     };
-    println!("golden case   agrees on {} slices: {detector}probabilities {:.1e}", agreement.slices, agreement.probability);
+    println!(
+        "golden case   agrees on {} slices: {detector}probabilities {:.1e}",
+        agreement.slices, agreement.probability
+    );
     Ok(())
 }

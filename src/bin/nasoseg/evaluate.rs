@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use ndarray::Array3;
 use nasoseg::compare::{Comparison, Region, SliceBy, StructureSet, compare, rings_mask};
 use nasoseg::engine::DEMO_MARK;
 use nasoseg::export::rtstruct::{DEMO_NAME, DEMO_WARNING};
@@ -12,6 +11,7 @@ use nasoseg::study::read::is_dicom;
 use nasoseg::study::transfer::{Sampling, onto};
 use nasoseg::study::{Grid, ReadOptions, Source, read};
 use nasoseg::{Error, Result, Volume};
+use ndarray::Array3;
 use serde_json::{Value, json};
 
 use crate::args::Evaluation;
@@ -28,7 +28,11 @@ struct Drawn {
 }
 
 pub fn evaluate(arguments: &Evaluation) -> Result<()> {
-    let options = inputs::read_options(&arguments.reference_series, &arguments.reference_pick, arguments.allow_gaps);
+    let options = inputs::read_options(
+        &arguments.reference_series,
+        &arguments.reference_pick,
+        arguments.allow_gaps,
+    );
     let reference = read(&arguments.reference, &options).map_err(|e| e.within("reference"))?;
     let by = if arguments.by_plane { SliceBy::Plane } else { SliceBy::Image };
     let edited = structure_set(&arguments.rtstruct, arguments.roi.as_deref(), &reference, by)?;
@@ -53,9 +57,16 @@ pub fn evaluate(arguments: &Evaluation) -> Result<()> {
         record.extend(found);
     }
     let text = serde_json::to_string_pretty(&record).map_err(|e| Error::Internal(e.to_string()))?;
-    std::fs::create_dir_all(&arguments.out)
-        .map_err(|e| Error::write_caused(&arguments.out, "the output folder cannot be made. Choose another with --out", e))?;
-    write_atomically(&arguments.out.join("evaluation.json"), |f| std::io::Write::write_all(f, text.as_bytes()))?;
+    std::fs::create_dir_all(&arguments.out).map_err(|e| {
+        Error::write_caused(
+            &arguments.out,
+            "the output folder cannot be made. Choose another with --out",
+            e,
+        )
+    })?;
+    write_atomically(&arguments.out.join("evaluation.json"), |f| {
+        std::io::Write::write_all(f, text.as_bytes())
+    })?;
 
     for warning in warnings {
         eprintln!("nasoseg: warning: {warning}");
@@ -68,11 +79,21 @@ pub fn evaluate(arguments: &Evaluation) -> Result<()> {
     Ok(())
 }
 
-fn structure_set(path: &Path, choice: Option<&str>, reference: &Volume, by: SliceBy) -> Result<Drawn> {
+fn structure_set(
+    path: &Path,
+    choice: Option<&str>,
+    reference: &Volume,
+    by: SliceBy,
+) -> Result<Drawn> {
     let set = StructureSet::read(path)?;
     let region = set.region(choice)?;
     let drawn = set.mask(region, reference, by)?;
-    Ok(Drawn { name: format!("{}, {region}", absolute(path)), mask: drawn.mask, warnings: drawn.warnings, demo: demo(region) })
+    Ok(Drawn {
+        name: format!("{}, {region}", absolute(path)),
+        mask: drawn.mask,
+        warnings: drawn.warnings,
+        demo: demo(region),
+    })
 }
 
 /// What a demonstration model's region says of itself.
@@ -98,10 +119,15 @@ fn of_mask(path: &Path, reference: &Volume) -> Result<Drawn> {
     let region = read(&[path.to_owned()], &ReadOptions::default())?;
     let voxels = onto(&region, reference, Sampling::Refused)?.voxels;
     if let Some(value) = voxels.iter().find(|v| **v != 0.0 && **v != 1.0) {
-        return Err(Error::Argument(format!("{}: holds the value {value}; a mask of 0 and 1 was expected", path.display())));
+        return Err(Error::Argument(format!(
+            "{}: holds the value {value}; a mask of 0 and 1 was expected",
+            path.display()
+        )));
     }
     let demo = match region.source() {
-        Source::File { description, .. } if description.starts_with(DEMO_MARK) => Some(description.clone()),
+        Source::File { description, .. } if description.starts_with(DEMO_MARK) => {
+            Some(description.clone())
+        }
         _ => None,
     };
     Ok(Drawn { name: absolute(path), mask: voxels.mapv(|v| v as u8), warnings: Vec::new(), demo })
@@ -124,7 +150,11 @@ fn of_run(folder: &Path, reference: &Volume) -> Result<Drawn> {
     if record.exists() {
         let record = json_of(&record)?;
         let reference_sha = reference.sha256();
-        if record.pointer("/inputs/1/sha256").and_then(Value::as_str).is_some_and(|sha| sha != reference_sha) {
+        if record
+            .pointer("/inputs/1/sha256")
+            .and_then(Value::as_str)
+            .is_some_and(|sha| sha != reference_sha)
+        {
             drawn
                 .warnings
                 .push(format!("{}: run.json was made from a T1C with other voxels than the reference, on the same grid", folder.display()));
@@ -159,10 +189,16 @@ struct ContourRing {
 }
 
 fn of_contours(path: &Path, reference: &Volume) -> Result<Drawn> {
-    let file: ContourFile = serde_json::from_value(json_of(path)?)
-        .map_err(|e| Error::read_caused(path, "not the contours.json that nasoseg writes. Give the output folder of a run", e))?;
+    let file: ContourFile = serde_json::from_value(json_of(path)?).map_err(|e| {
+        Error::read_caused(
+            path,
+            "not the contours.json that nasoseg writes. Give the output folder of a run",
+            e,
+        )
+    })?;
     let ContourGrid { size, axis_i_mm, axis_j_mm, origins_mm } = file.grid;
-    let grid = Grid::new(size, axis_i_mm, axis_j_mm, origins_mm).map_err(|e| e.within(path.display()))?;
+    let grid =
+        Grid::new(size, axis_i_mm, axis_j_mm, origins_mm).map_err(|e| e.within(path.display()))?;
     if Orientation::between(&grid, reference.grid()) != Some(Orientation::CANONICAL) {
         return Err(Error::Geometry(format!(
             "{}: was drawn on another grid than {}. Give the series that the run was made on",
@@ -176,8 +212,10 @@ fn of_contours(path: &Path, reference: &Volume) -> Result<Drawn> {
 }
 
 fn json_of(path: &Path) -> Result<Value> {
-    let text = std::fs::read(path).map_err(|e| Error::read_caused(path, "cannot be read; check its permissions", e))?;
-    serde_json::from_slice(&text).map_err(|e| Error::read_caused(path, "not the JSON that nasoseg writes", e))
+    let text = std::fs::read(path)
+        .map_err(|e| Error::read_caused(path, "cannot be read; check its permissions", e))?;
+    serde_json::from_slice(&text)
+        .map_err(|e| Error::read_caused(path, "not the JSON that nasoseg writes", e))
 }
 
 /// A record must mean something elsewhere too.
@@ -189,7 +227,9 @@ fn absolute(path: &Path) -> String {
 fn table(found: &Comparison) -> String {
     let share = |v: Option<f64>| v.map_or("-".into(), |v| format!("{v:.3}"));
     let mm = |v: Option<f64>| v.map_or("-".into(), |v| format!("{v:.1}"));
-    let mut text = String::from("slice      z mm  ours mm2  edited mm2   Dice  contour Dice  HD95 mm  added mm  added px  of outline px\n");
+    let mut text = String::from(
+        "slice      z mm  ours mm2  edited mm2   Dice  contour Dice  HD95 mm  added mm  added px  of outline px\n",
+    );
     for s in &found.slices {
         text += &format!(
             "{:>5}  {:>8.1}  {:>8.0}  {:>10.0}  {:>5}  {:>12}  {:>7}  {:>8.1}  {:>8}  {:>13}\n",
@@ -209,7 +249,10 @@ fn table(found: &Comparison) -> String {
     let cm3 = |v: Option<f64>| v.map_or("-".into(), |v| format!("{:.2} cm3", v / 1000.0));
     let part = match p.edited_path_pixels {
         0 => String::new(),
-        n => format!(", {:.0} % of the edited outline", 100.0 * p.added_path_pixels as f64 / n as f64),
+        n => format!(
+            ", {:.0} % of the edited outline",
+            100.0 * p.added_path_pixels as f64 / n as f64
+        ),
     };
     text += &format!(
         "volume        ours {}, edited {}\n\

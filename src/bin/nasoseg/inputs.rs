@@ -25,7 +25,8 @@ pub fn study(sequences: &Sequences, clock: &mut Clock, run: &Run<'_>) -> Result<
         run.tick(Stage::Read, 3, 3)?;
         Ok(volumes)
     })?;
-    let volumes: [Arc<Volume>; 3] = volumes.try_into().map_err(|_| Error::Internal("three sequences were read".into()))?;
+    let volumes: [Arc<Volume>; 3] =
+        volumes.try_into().map_err(|_| Error::Internal("three sequences were read".into()))?;
     let mut options = StudyOptions::default();
     options.force_geometry = sequences.force_geometry;
     options.reslice = sequences.reslice.unwrap_or_default();
@@ -33,7 +34,11 @@ pub fn study(sequences: &Sequences, clock: &mut Clock, run: &Run<'_>) -> Result<
 }
 
 /// How one sequence is read.
-pub fn read_options(series: &Option<String>, pick: &Option<String>, allow_gaps: bool) -> ReadOptions {
+pub fn read_options(
+    series: &Option<String>,
+    pick: &Option<String>,
+    allow_gaps: bool,
+) -> ReadOptions {
     let mut options = ReadOptions::default().with_allow_gaps(allow_gaps);
     options.series_uid.clone_from(series);
     options.pick.clone_from(pick);

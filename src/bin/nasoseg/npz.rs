@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use ndarray::{Array1, arr1};
-use ndarray_npy::{NpzWriter, WriteNpzError};
 use nasoseg::export::rename_into_place;
 use nasoseg::study::Prepared;
 use nasoseg::{Result, Study};
+use ndarray::{Array1, arr1};
+use ndarray_npy::{NpzWriter, WriteNpzError};
 
 /// Writes `images` [S, 3, G, G] float32 with what is needed to find the way back.
 pub fn write(path: &Path, prepared: &Prepared, study: &Study) -> Result<()> {
@@ -19,8 +19,14 @@ pub fn write(path: &Path, prepared: &Prepared, study: &Study) -> Result<()> {
             npz.add_array("images", &prepared.images)?;
             npz.add_array("slices", &slices().map(|k| k as i64).collect::<Array1<i64>>())?;
             npz.add_array("storage_slices", &slices().map(storage).collect::<Array1<i64>>())?;
-            npz.add_array("position_mm", &slices().map(|k| study.slice_info(k).position_mm).collect::<Array1<f64>>())?;
-            npz.add_array("covered", &slices().map(|k| study.is_covered(k)).collect::<Array1<bool>>())?;
+            npz.add_array(
+                "position_mm",
+                &slices().map(|k| study.slice_info(k).position_mm).collect::<Array1<f64>>(),
+            )?;
+            npz.add_array(
+                "covered",
+                &slices().map(|k| study.is_covered(k)).collect::<Array1<bool>>(),
+            )?;
             npz.add_array("divisors", &arr1(&prepared.divisors))?;
             // slice = (grid - G / 2) * fit_scale + fit_size / 2, (x, y), pixel edges.
             npz.add_array("fit_scale", &arr1(&prepared.fit.scale))?;

@@ -1,5 +1,6 @@
-//! The files of a command: made in a hidden folder beside their place, put there together at the end. A command that fails or is killed leaves
-//! an earlier run's files as they were, and files of two runs are never mixed.
+//! The files of a command: made in a hidden folder beside their place, put there together at the
+//! end. A command that fails or is killed leaves an earlier run's files as they were, and files of
+//! two runs are never mixed.
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +11,16 @@ use nasoseg::export::{RtStructOptions, write_atomically, write_rtstruct};
 use nasoseg::{Detection, Engine, Error, Result, Run, Segmentation, Stage, Study};
 
 /// Every file that nasoseg writes into an output folder; run.json appears last.
-const NAMES: [&str; 8] =
-    ["detection.json", "contours.json", "mask.nii.gz", "probability.nii.gz", "rtstruct.dcm", "preview.png", "evaluation.json", "run.json"];
+const NAMES: [&str; 8] = [
+    "detection.json",
+    "contours.json",
+    "mask.nii.gz",
+    "probability.nii.gz",
+    "rtstruct.dcm",
+    "preview.png",
+    "evaluation.json",
+    "run.json",
+];
 
 /// What was found, about to be written.
 pub struct Results<'a> {
@@ -34,7 +43,10 @@ impl Outputs {
     /// Makes the output folder and proves that it can be written, before anything is computed.
     pub fn new(out: &Path) -> Result<Self> {
         let wrong = |e: std::io::Error| Error::Write {
-            message: format!("{}: the output folder cannot be made or written. Choose another with --out", out.display()),
+            message: format!(
+                "{}: the output folder cannot be made or written. Choose another with --out",
+                out.display()
+            ),
             source: Some(Box::new(e)),
         };
         std::fs::create_dir_all(out).map_err(wrong)?;
@@ -55,7 +67,9 @@ impl Outputs {
     /// Puts the files in place.
     pub fn publish(self) -> Result<()> {
         let names = self.names();
-        if let Some(stale) = NAMES.iter().find(|n| !names.iter().any(|m| m == *n) && self.out.join(n).exists()) {
+        if let Some(stale) =
+            NAMES.iter().find(|n| !names.iter().any(|m| m == *n) && self.out.join(n).exists())
+        {
             return Err(Error::Write {
                 message: format!(
                     "{}: left by an earlier run, and this one does not replace it. Choose an empty folder with --out; nothing was written",
@@ -66,12 +80,14 @@ impl Outputs {
         }
         for name in names {
             let target = self.out.join(&name);
-            std::fs::rename(self.path(&name), &target).map_err(|e| Error::write_caused(&target, "cannot be put in place", e))?;
+            std::fs::rename(self.path(&name), &target)
+                .map_err(|e| Error::write_caused(&target, "cannot be put in place", e))?;
         }
         Ok(())
     }
 
-    /// An output that the input may not allow: the rest is still worth having, and the record says why.
+    /// An output that the input may not allow: the rest is still worth having, and the record says
+    /// why.
     fn optional(&mut self, name: &str, outcome: Result<()>) -> Result<()> {
         match outcome {
             Err(Error::Unsupported(why)) => self.not_written.push(format!("{name}: {why}")),
@@ -85,7 +101,13 @@ impl Outputs {
     }
 
     pub fn detection(&self, study: &Study, engine: &Engine, detection: &Detection) -> Result<()> {
-        let text = nasoseg::detect::file::to_json(detection, study, engine.manifest(), &engine.provenance(), engine.device())?;
+        let text = nasoseg::detect::file::to_json(
+            detection,
+            study,
+            engine.manifest(),
+            &engine.provenance(),
+            engine.device(),
+        )?;
         self.text("detection.json", &text)
     }
 
@@ -121,15 +143,28 @@ impl Outputs {
         self.contours(contours, segmentation.provenance.warning())?;
         step()?;
         let (grid, description) = (study.reference().grid(), segmentation.provenance.short());
-        let outcome = write_nifti(&self.path("mask.nii.gz"), segmentation.mask.view(), grid, &description);
+        let outcome =
+            write_nifti(&self.path("mask.nii.gz"), segmentation.mask.view(), grid, &description);
         self.optional("mask.nii.gz", outcome)?;
         step()?;
-        let outcome = write_nifti(&self.path("probability.nii.gz"), segmentation.probability.view(), grid, &description);
+        let outcome = write_nifti(
+            &self.path("probability.nii.gz"),
+            segmentation.probability.view(),
+            grid,
+            &description,
+        );
         self.optional("probability.nii.gz", outcome)?;
         step()?;
         let outcome = match study.reference().dicom() {
-            Some(_) => write_rtstruct(&self.path("rtstruct.dcm"), contours, study.reference(), &RtStructOptions::default()),
-            None => Err(Error::Unsupported("T1C did not come from DICOM, so there are no images to refer to".into())),
+            Some(_) => write_rtstruct(
+                &self.path("rtstruct.dcm"),
+                contours,
+                study.reference(),
+                &RtStructOptions::default(),
+            ),
+            None => Err(Error::Unsupported(
+                "T1C did not come from DICOM, so there are no images to refer to".into(),
+            )),
         };
         self.optional("rtstruct.dcm", outcome)?;
         step()?;

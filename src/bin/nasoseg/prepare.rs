@@ -1,13 +1,14 @@
 //! `nasoseg prepare`: what training sees of a patient.
 //!
-//! In: three sequences, and drawings of the tumour: the truth on T1C, others on T1 or T2. Out: with a bundle the scaled slices as .npz; and a
-//! folder with T1, T1C, T2 (float32, aligned, before scaling) and truth (uint8) on T1C's canonical grid, with volumes.json, which is written
-//! last. Drawings are put in order, never resampled; T1's and T2's are sampled on T1C only to say how far they agree with the truth.
+//! In: three sequences, and drawings of the tumour: the truth on T1C, others on T1 or T2. Out: with
+//! a bundle the scaled slices as .npz; and a folder with T1, T1C, T2 (float32, aligned, before
+//! scaling) and truth (uint8) on T1C's canonical grid, with volumes.json, which is written last.
+//! Drawings are put in order, never resampled; T1's and T2's are sampled on T1C only to say how far
+//! they agree with the truth.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ndarray::Array3;
 use nasoseg::compare::{SliceBy, StructureSet};
 use nasoseg::export::nifti::write_nifti;
 use nasoseg::export::write_atomically;
@@ -15,6 +16,7 @@ use nasoseg::study::read::is_dicom;
 use nasoseg::study::transfer::{Sampling, onto};
 use nasoseg::study::{Grid, ReadOptions, Source, read};
 use nasoseg::{Bundle, Error, Result, Run, Sequence, Stage, Study, Volume};
+use ndarray::Array3;
 use serde_json::{Value, json};
 
 use crate::args::{Drawings, Preparing, Slices};
@@ -59,25 +61,46 @@ pub fn prepare(arguments: &Preparing) -> Result<()> {
     Ok(())
 }
 
-fn write_slices(out: &Path, study: &Study, bundle: &Bundle, slices: &Slices, run: &Run<'_>) -> Result<()> {
+fn write_slices(
+    out: &Path,
+    study: &Study,
+    bundle: &Bundle,
+    slices: &Slices,
+    run: &Run<'_>,
+) -> Result<()> {
     let range = study.check_slices(inputs::range(slices, study)?)?;
     npz::write(out, &*study.prepared(&bundle.manifest().input, range, run)?, study)
 }
 
 /// Files of two patients must not mix.
 fn make_empty(folder: &Path) -> Result<()> {
-    let wrong = |e| Error::write_caused(folder, "the folder cannot be made. Choose another with --volumes", e);
+    let wrong = |e| {
+        Error::write_caused(folder, "the folder cannot be made. Choose another with --volumes", e)
+    };
     std::fs::create_dir_all(folder).map_err(wrong)?;
     match std::fs::read_dir(folder).map_err(wrong)?.next() {
         None => Ok(()),
-        Some(_) => Err(Error::Argument(format!("{}: holds files already; an empty or new folder was expected", folder.display()))),
+        Some(_) => Err(Error::Argument(format!(
+            "{}: holds files already; an empty or new folder was expected",
+            folder.display()
+        ))),
     }
 }
 
 /// Writes the folder; what should be known of the drawings comes back.
-fn write_volumes(folder: &Path, study: &Study, drawings: &Drawings, percentiles: &[f64], run: &Run<'_>) -> Result<Vec<String>> {
+fn write_volumes(
+    folder: &Path,
+    study: &Study,
+    drawings: &Drawings,
+    percentiles: &[f64],
+    run: &Run<'_>,
+) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
-    let truth = drawings.mask.as_deref().map(|path| truth(path, study, drawings, &mut warnings)).transpose()?;
+    let truth = drawings
+        .mask
+        .as_deref()
+        .map(|path| truth(path, study, drawings, &mut warnings))
+        .transpose()?;
     let mut agreement = BTreeMap::new();
     for (sequence, path) in [(Sequence::T1, &drawings.t1_mask), (Sequence::T2, &drawings.t2_mask)] {
         if let (Some(path), Some(truth)) = (path, &truth) {
@@ -96,7 +119,12 @@ fn write_volumes(folder: &Path, study: &Study, drawings: &Drawings, percentiles:
         write_nifti(&path, study.canonical(sequence), &grid, sequence.name())?;
     }
     if let Some(truth) = &truth {
-        write_nifti(&folder.join(TRUTH), study.orientation().canonical(truth.view()), &grid, "truth")?;
+        write_nifti(
+            &folder.join(TRUTH),
+            study.orientation().canonical(truth.view()),
+            &grid,
+            "truth",
+        )?;
     }
     let grid = study.grid();
     let ([ni, nj, nk], [di, dj]) = (grid.size(), grid.pixel_mm());
@@ -119,14 +147,18 @@ fn write_volumes(folder: &Path, study: &Study, drawings: &Drawings, percentiles:
     Ok(warnings)
 }
 
-/// The grid as NIfTI can hold it, with one affine: slices that jitter are put at even distances. No voxel changes. Slices that are really uneven stay
-/// as they are, and NIfTI is refused for them.
+/// The grid as NIfTI can hold it, with one affine: slices that jitter are put at even distances. No
+/// voxel changes. Slices that are really uneven stay as they are, and NIfTI is refused for them.
 fn even(grid: &Grid, warnings: &mut Vec<String>) -> Result<Grid> {
     let (origins, last) = (grid.origins(), grid.origins().len() - 1);
     if grid.affine().is_some() || last == 0 {
         return Ok(grid.clone());
     }
-    let at = |k: usize| std::array::from_fn(|a| origins[0][a] + (origins[last][a] - origins[0][a]) * k as f64 / last as f64);
+    let at = |k: usize| {
+        std::array::from_fn(|a| {
+            origins[0][a] + (origins[last][a] - origins[0][a]) * k as f64 / last as f64
+        })
+    };
     let even = Grid::new(grid.size(), grid.axis_i(), grid.axis_j(), (0..=last).map(at).collect())?;
     let apart = farthest(grid, |i, j, k| even.point(i, j, k));
     if apart > JITTER_MM {
@@ -157,7 +189,12 @@ fn figures(volume: &Volume, sequence: Sequence, percentiles: &[f64]) -> Result<V
 }
 
 /// The tumour on T1C, in T1C's storage order.
-fn truth(path: &Path, study: &Study, drawings: &Drawings, warnings: &mut Vec<String>) -> Result<Array3<u8>> {
+fn truth(
+    path: &Path,
+    study: &Study,
+    drawings: &Drawings,
+    warnings: &mut Vec<String>,
+) -> Result<Array3<u8>> {
     if study.resliced().is_some() {
         return Err(Error::Argument(
             "--mask: T1C was resampled to axial slices, and a mask is never resampled. Give an axial T1C and leave --reslice out".into(),
@@ -165,13 +202,23 @@ fn truth(path: &Path, study: &Study, drawings: &Drawings, warnings: &mut Vec<Str
     }
     let found = drawn(path, study.reference(), drawings, warnings).map_err(|e| e.within("mask"))?;
     if !found.iter().any(|v| *v > 0) {
-        return Err(Error::Image(format!("mask: {}: is empty; a mask with at least one voxel was expected", path.display())));
+        return Err(Error::Image(format!(
+            "mask: {}: is empty; a mask with at least one voxel was expected",
+            path.display()
+        )));
     }
     Ok(found)
 }
 
-/// How far a drawing on another sequence agrees with the truth: Dice, or why it has none. No reason to give up the patient.
-fn agree(path: &Path, sequence: Sequence, study: &Study, drawings: &Drawings, truth: &Array3<u8>) -> Value {
+/// How far a drawing on another sequence agrees with the truth: Dice, or why it has none. No reason
+/// to give up the patient.
+fn agree(
+    path: &Path,
+    sequence: Sequence,
+    study: &Study,
+    drawings: &Drawings,
+    truth: &Array3<u8>,
+) -> Value {
     let mut warnings = Vec::new();
     let mut dice = || -> Result<f64> {
         let series = study.volume(sequence);
@@ -193,7 +240,12 @@ fn agree(path: &Path, sequence: Sequence, study: &Study, drawings: &Drawings, tr
 }
 
 /// A drawing in the storage order of `series`: a mask on its grid, or a region of a structure set.
-fn drawn(path: &Path, series: &Volume, drawings: &Drawings, warnings: &mut Vec<String>) -> Result<Array3<u8>> {
+fn drawn(
+    path: &Path,
+    series: &Volume,
+    drawings: &Drawings,
+    warnings: &mut Vec<String>,
+) -> Result<Array3<u8>> {
     if is_dicom(path)? {
         let set = StructureSet::read(path)?;
         let found = set.mask(set.region(drawings.mask_roi.as_deref())?, series, SliceBy::Image)?;
@@ -206,14 +258,22 @@ fn drawn(path: &Path, series: &Volume, drawings: &Drawings, warnings: &mut Vec<S
 }
 
 /// A mask's voxels in the storage order of `series`, or how the two differ.
-fn in_order(region: &Volume, series: &Volume, trust_array: bool, warnings: &mut Vec<String>) -> Result<Array3<f32>> {
+fn in_order(
+    region: &Volume,
+    series: &Volume,
+    trust_array: bool,
+    warnings: &mut Vec<String>,
+) -> Result<Array3<f32>> {
     match onto(region, series, Sampling::Refused) {
         Ok(found) => return Ok(found.voxels),
         Err(Error::Geometry(_)) => {}
         Err(other) => return Err(other),
     }
     if let Some(apart) = nearly(region.grid(), series.grid()) {
-        warnings.push(format!("{}: its voxels lie up to {apart:.3} mm from the series'; taken as the same", region.place()));
+        warnings.push(format!(
+            "{}: its voxels lie up to {apart:.3} mm from the series'; taken as the same",
+            region.place()
+        ));
         return Ok(onto(region, series, Sampling::Nearest)?.voxels);
     }
     let (found, expected) = (region.grid().size(), series.grid().size());
@@ -255,8 +315,9 @@ fn sorted(mut size: [usize; 3]) -> [usize; 3] {
     size
 }
 
-/// How far the voxels of `region` lie from those of `series` where they are the same in some order but for rounding; `None` where they are not.
-/// Slices whose positions jitter are such a case: a mask has one affine for all.
+/// How far the voxels of `region` lie from those of `series` where they are the same in some order
+/// but for rounding; `None` where they are not. Slices whose positions jitter are such a case: a
+/// mask has one affine for all.
 fn nearly(region: &Grid, series: &Grid) -> Option<f64> {
     if sorted(region.size()) != sorted(series.size()) {
         return None;
@@ -270,12 +331,16 @@ fn nearly(region: &Grid, series: &Grid) -> Option<f64> {
     (apart <= NEARLY_MM).then_some(apart)
 }
 
-/// The largest distance (mm) of a slice's corner, or of its first corner's neighbours, from what `other` gives for it. Where both grids have corners and
-/// neighbours in common, they have all voxels in common.
+/// The largest distance (mm) of a slice's corner, or of its first corner's neighbours, from what
+/// `other` gives for it. Where both grids have corners and neighbours in common, they have all
+/// voxels in common.
 fn farthest(grid: &Grid, other: impl Fn(f64, f64, usize) -> [f64; 3]) -> f64 {
     let [ni, nj, nk] = grid.size();
     let (i, j) = ((ni - 1) as f64, (nj - 1) as f64);
-    let points = |k: usize| [(0.0, 0.0), (i, 0.0), (0.0, j), (i, j), (i.min(1.0), 0.0), (0.0, j.min(1.0))].map(|(i, j)| (i, j, k));
+    let points = |k: usize| {
+        [(0.0, 0.0), (i, 0.0), (0.0, j), (i, j), (i.min(1.0), 0.0), (0.0, j.min(1.0))]
+            .map(|(i, j)| (i, j, k))
+    };
     let distance = |(i, j, k): (f64, f64, usize)| {
         let (here, there) = (grid.point(i, j, k), other(i, j, k));
         here.iter().zip(there).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
@@ -305,7 +370,11 @@ fn labelled(voxels: &Array3<f32>, label: Option<u16>, path: &Path) -> Result<Arr
         (_, []) => return Ok(Array3::zeros(voxels.dim())),
         (Some(label), _) if voxels.iter().any(|v| *v == f32::from(label)) => f32::from(label),
         (Some(label), _) => {
-            return Err(Error::Argument(format!("{}: no voxel has the label {label}; it holds {}", path.display(), listed())));
+            return Err(Error::Argument(format!(
+                "{}: no voxel has the label {label}; it holds {}",
+                path.display(),
+                listed()
+            )));
         }
         (None, [one]) if one.fract() == 0.0 => *one,
         (None, _) => {

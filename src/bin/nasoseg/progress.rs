@@ -18,10 +18,12 @@ impl Watch {
     pub fn new() -> Result<Self> {
         let cancel = CancelToken::new();
         let token = cancel.clone();
-        ctrlc::set_handler(move || token.cancel()).map_err(|e| Error::Internal(format!("Ctrl-C cannot be caught: {e}")))?;
+        ctrlc::set_handler(move || token.cancel())
+            .map_err(|e| Error::Internal(format!("Ctrl-C cannot be caught: {e}")))?;
         // indicatif hides the bar by itself where stderr is no terminal.
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{msg:<9} {bar:32} {pos}/{len} {elapsed}").map_err(|e| Error::Internal(e.to_string()))?;
+        let style = ProgressStyle::with_template("{msg:<9} {bar:32} {pos}/{len} {elapsed}")
+            .map_err(|e| Error::Internal(e.to_string()))?;
         bar.set_style(style);
         Ok(Watch { bar, stage: Cell::new(None), cancel })
     }

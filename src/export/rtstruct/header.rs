@@ -1,7 +1,8 @@
 //! Patient and study of a DICOM file, byte for byte.
 //!
-//! In: a DICOM file. Out: the elements that a structure set copies from its images, as the file's own bytes. Text is not decoded, so a
-//! name survives in whatever character set it was written (GB18030, ISO 2022), and so do sets that no decoder here knows.
+//! In: a DICOM file. Out: the elements that a structure set copies from its images, as the file's
+//! own bytes. Text is not decoded, so a name survives in whatever character set it was written
+//! (GB18030, ISO 2022), and so do sets that no decoder here knows.
 
 use std::collections::BTreeMap;
 use std::io::{BufReader, Cursor, Error as IoError, ErrorKind, Read, Result as IoResult};
@@ -14,7 +15,8 @@ use crate::error::{Error, Result};
 use crate::fault;
 use crate::study::dicom::DEEPEST;
 
-/// What is copied, with its value representation. The flag: required, empty where the images have none.
+/// What is copied, with its value representation. The flag: required, empty where the images have
+/// none.
 pub(super) const COPIED: [(Tag, VR, bool); 25] = [
     (tags::SPECIFIC_CHARACTER_SET, VR::CS, false),
     (tags::STUDY_DATE, VR::DA, true),
@@ -43,7 +45,8 @@ pub(super) const COPIED: [(Tag, VR, bool); 25] = [
     (tags::STUDY_ID, VR::SH, true),
 ];
 
-/// A data set that takes longer to reach the study's elements is no image (or a small file that inflates without end).
+/// A data set that takes longer to reach the study's elements is no image (or a small file that
+/// inflates without end).
 const LONGEST_HEADER: u64 = 1 << 30;
 /// Nothing that is copied comes after this element.
 const LAST: Tag = tags::STUDY_ID;
@@ -58,9 +61,10 @@ const UNDEFINED: u32 = 0xFFFF_FFFF;
 /// # Errors
 /// [`Error::Read`] where the file is missing, truncated before the study's elements, or not DICOM.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<Tag, Vec<u8>>> {
-    let what =
-        "the image's patient and study could not be read, which the structure set copies; the file must be there unchanged and readable";
-    fault::open(path).and_then(|file| parse(BufReader::new(fault::counted(file)))).map_err(|e| Error::read_caused(path, what, e))
+    let what = "the image's patient and study could not be read, which the structure set copies; the file must be there unchanged and readable";
+    fault::open(path)
+        .and_then(|file| parse(BufReader::new(fault::counted(file))))
+        .map_err(|e| Error::read_caused(path, what, e))
 }
 
 fn parse(mut reader: impl Read) -> IoResult<BTreeMap<Tag, Vec<u8>>> {
@@ -79,7 +83,10 @@ fn parse(mut reader: impl Read) -> IoResult<BTreeMap<Tag, Vec<u8>>> {
     let encoding = |explicit, big_endian| Encoding { explicit, big_endian };
     let mut reader = reader.take(LONGEST_HEADER);
     match syntax.as_deref() {
-        Some(DEFLATED) => elements(&mut flate2::read::DeflateDecoder::new(reader).take(LONGEST_HEADER), encoding(true, false)),
+        Some(DEFLATED) => elements(
+            &mut flate2::read::DeflateDecoder::new(reader).take(LONGEST_HEADER),
+            encoding(true, false),
+        ),
         Some(BIG_ENDIAN) => elements(&mut reader, encoding(true, true)),
         Some(IMPLICIT) => elements(&mut reader, encoding(false, false)),
         Some(_) => elements(&mut reader, encoding(true, false)),
@@ -117,7 +124,10 @@ fn transfer_syntax(reader: &mut impl Read) -> IoResult<(Option<String>, Vec<u8>)
         }
         match (element, &value[..]) {
             (0x0000, [a, b, c, d]) => left = Some(u64::from(u32::from_le_bytes([*a, *b, *c, *d]))),
-            (0x0010, text) => syntax = Some(String::from_utf8_lossy(text).trim_end_matches(['\0', ' ']).to_owned()),
+            (0x0010, text) => {
+                syntax =
+                    Some(String::from_utf8_lossy(text).trim_end_matches(['\0', ' ']).to_owned())
+            }
             _ => {}
         }
     }
@@ -130,7 +140,9 @@ fn elements(reader: &mut dyn Read, encoding: Encoding) -> IoResult<BTreeMap<Tag,
         let tag = match encoding.tag(reader) {
             Ok(tag) if tag <= LAST => tag,
             Ok(_) => return Ok(found),
-            Err(e) if e.kind() == ErrorKind::UnexpectedEof && !found.is_empty() => return Ok(found),
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof && !found.is_empty() => {
+                return Ok(found);
+            }
             Err(e) => return Err(e),
         };
         let (_, length) = encoding.rest_of_header(reader, tag)?;
@@ -172,7 +184,11 @@ impl Encoding {
     }
 
     /// Value representation (zeros where implicit) and length of the value.
-    fn rest_of_header(self, reader: &mut (impl Read + ?Sized), tag: Tag) -> IoResult<([u8; 2], u32)> {
+    fn rest_of_header(
+        self,
+        reader: &mut (impl Read + ?Sized),
+        tag: Tag,
+    ) -> IoResult<([u8; 2], u32)> {
         // Items and delimiters have no value representation in any syntax.
         if !self.explicit || tag.0 == 0xFFFE {
             return Ok(([0; 2], self.u32(reader)?));
@@ -180,7 +196,8 @@ impl Encoding {
         let mut vr = [0; 2];
         reader.read_exact(&mut vr)?;
         match &vr {
-            b"OB" | b"OW" | b"OF" | b"OD" | b"OL" | b"OV" | b"SQ" | b"SV" | b"UC" | b"UN" | b"UR" | b"UT" | b"UV" => {
+            b"OB" | b"OW" | b"OF" | b"OD" | b"OL" | b"OV" | b"SQ" | b"SV" | b"UC" | b"UN"
+            | b"UR" | b"UT" | b"UV" => {
                 self.u16(reader)?;
                 Ok((vr, self.u32(reader)?))
             }
@@ -287,6 +304,11 @@ mod tests {
         }
         assert!(parse(&[b'A'; 400][..]).is_ok_and(|found| found.is_empty()));
         let error = read(Path::new("/no/such/image.dcm")).unwrap_err();
-        assert!(error.to_string().starts_with("/no/such/image.dcm: the image's patient and study could not be read"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("/no/such/image.dcm: the image's patient and study could not be read"),
+            "{error}"
+        );
     }
 }

@@ -1,19 +1,25 @@
 //! Holes, as the caller wants them written.
 //!
-//! In: the contours of a slice and a [`HoleMode`]. Out: the rings to write and their geometric type.
+//! In: the contours of a slice and a [`HoleMode`]. Out: the rings to write and their geometric
+//! type.
 
 use crate::contour::{Contour, Contours, encloses, keyhole};
 
 /// How holes are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum HoleMode {
-    /// One CLOSED_PLANAR ring that runs to each hole and back along one cut line: every system shows the hole.
+    /// One CLOSED_PLANAR ring that runs to each hole and back along one cut line: every system
+    /// shows the hole.
     #[default]
     Keyhole,
-    /// CLOSEDPLANAR_XOR rings, outer ones and holes: the Standard's own way, which not every system reads.
+    /// CLOSEDPLANAR_XOR rings, outer ones and holes: the Standard's own way, which not every system
+    /// reads.
     Xor,
-    /// Outer rings and holes as overlapping CLOSED_PLANAR rings, which many readers treat as exclusive-or and some as union.
+    /// Outer rings and holes as overlapping CLOSED_PLANAR rings, which many readers treat as
+    /// exclusive-or and some as union.
     Plain,
     /// Outer rings alone: holes, and islands in them, are filled.
     Fill,
@@ -37,9 +43,15 @@ pub(super) fn rings(contours: &Contours, k: usize, mode: HoleMode) -> Vec<Vec<[f
         HoleMode::Fill => {
             let outers: Vec<&Contour> = slice.iter().filter(|c| !c.hole).collect();
             let has_holes = outers.len() < slice.len();
-            // The middle of an edge lies on no other ring, so the even-odd rule has a clear answer there.
+            // The middle of an edge lies on no other ring, so the even-odd rule has a clear answer
+            // there.
             let middle = |c: &Contour| [0, 1].map(|n| (c.indices[0][n] + c.indices[1][n]) / 2.0);
-            let island = |c: &Contour| has_holes && outers.iter().any(|o| o.area_mm2 > c.area_mm2 && encloses(&o.indices, middle(c)));
+            let island = |c: &Contour| {
+                has_holes
+                    && outers
+                        .iter()
+                        .any(|o| o.area_mm2 > c.area_mm2 && encloses(&o.indices, middle(c)))
+            };
             outers.iter().filter(|c| !island(c)).map(|c| c.indices.clone()).collect()
         }
         HoleMode::Keyhole => {
@@ -74,7 +86,8 @@ mod tests {
     #[test]
     fn filling_drops_holes_and_the_islands_in_them() {
         let rows = ["#####..", "#...#..", "#.#.#.#", "#...#..", "#####.."];
-        let mask = Array3::from_shape_fn((1, 5, 7), |(_, j, i)| (rows[j].as_bytes()[i] == b'#') as u8);
+        let mask =
+            Array3::from_shape_fn((1, 5, 7), |(_, j, i)| (rows[j].as_bytes()[i] == b'#') as u8);
         let grid = Grid::new([7, 5, 1], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], vec![[0.0; 3]]).unwrap();
         let contours = contours_of_mask(mask.view(), &grid).unwrap();
         assert_eq!(rings(&contours, 0, HoleMode::Xor).len(), 4);

@@ -1,7 +1,7 @@
 //! Numbers and words as DICOM writes them.
 //!
-//! In: millimetres and labels. Out: decimal strings (value representation DS, at most 16 characters) and text that every character set
-//! has, or an error that says what is allowed.
+//! In: millimetres and labels. Out: decimal strings (value representation DS, at most 16
+//! characters) and text that every character set has, or an error that says what is allowed.
 
 use crate::error::{Error, Result};
 
@@ -25,21 +25,26 @@ pub(super) fn millimetres(value: f64) -> Result<String> {
     Ok(if text == "-0" { "0".into() } else { text })
 }
 
-/// A decimal string of the reference, as stored where it is a valid DS, otherwise with as many digits as fit.
+/// A decimal string of the reference, as stored where it is a valid DS, otherwise with as many
+/// digits as fit.
 pub(super) fn stored(text: &str, value: f64) -> Result<String> {
     let text = text.trim_matches([' ', '\0']);
     let legal = text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c));
     if !text.is_empty() && text.len() <= LONGEST_DECIMAL && legal {
         return Ok(text.into());
     }
-    let fitting = (0..=12).rev().map(|digits| format!("{value:.digits$}")).find(|text| text.len() <= LONGEST_DECIMAL);
+    let fitting = (0..=12)
+        .rev()
+        .map(|digits| format!("{value:.digits$}"))
+        .find(|text| text.len() <= LONGEST_DECIMAL);
     match fitting {
         Some(text) if value.is_finite() => Ok(text),
         _ => millimetres(value),
     }
 }
 
-/// A label that a person chose: not empty, at most `longest` characters, ASCII without backslash and control characters.
+/// A label that a person chose: not empty, at most `longest` characters, ASCII without backslash
+/// and control characters.
 pub(super) fn label(what: &str, text: &str, longest: usize) -> Result<()> {
     let count = text.chars().count();
     if count == 0 || count > longest {
@@ -50,7 +55,8 @@ pub(super) fn label(what: &str, text: &str, longest: usize) -> Result<()> {
     ascii(what, text)
 }
 
-/// ASCII without backslash and control characters: the same bytes in every character set that the reference may use.
+/// ASCII without backslash and control characters: the same bytes in every character set that the
+/// reference may use.
 pub(super) fn ascii(what: &str, text: &str) -> Result<()> {
     match text.chars().find(|c| !matches!(c, ' '..='~') || *c == '\\') {
         None => Ok(()),
@@ -61,9 +67,13 @@ pub(super) fn ascii(what: &str, text: &str) -> Result<()> {
     }
 }
 
-/// Text that a bundle brought along: anything that [`ascii`] refuses becomes `?`, what is too long is cut.
+/// Text that a bundle brought along: anything that [`ascii`] refuses becomes `?`, what is too long
+/// is cut.
 pub(super) fn plain(text: &str, longest: usize) -> String {
-    text.chars().take(longest).map(|c| if matches!(c, ' '..='~') && c != '\\' { c } else { '?' }).collect()
+    text.chars()
+        .take(longest)
+        .map(|c| if matches!(c, ' '..='~') && c != '\\' { c } else { '?' })
+        .collect()
 }
 
 #[cfg(test)]
@@ -85,7 +95,10 @@ mod tests {
     #[test]
     fn stored_decimals_are_repeated_where_they_are_legal() {
         assert_eq!(stored(" -12.50 ", -12.5).unwrap(), "-12.50");
-        assert_eq!(stored("1.234567890123456789", 1.234_567_890_123_456_7).unwrap(), "1.234567890123");
+        assert_eq!(
+            stored("1.234567890123456789", 1.234_567_890_123_456_7).unwrap(),
+            "1.234567890123"
+        );
         assert_eq!(stored("-100.234567890123456", -100.234_567_890_123_46).unwrap().len(), 16);
         assert_eq!(stored("", 3.0).unwrap(), "3.000000000000");
         assert_eq!(stored("12;5", 12.5).unwrap(), "12.500000000000");
@@ -96,7 +109,12 @@ mod tests {
         assert!(label("ROI name", "GTVp_SeqSeg", 16).is_ok());
         assert!(label("ROI name", "", 16).is_err());
         let error = label("ROI name", "a name that is too long", 16).unwrap_err();
-        assert!(error.to_string().contains("'a name that is too long' has 23 characters, but a structure set holds 1 to 16"), "{error}");
+        assert!(
+            error.to_string().contains(
+                "'a name that is too long' has 23 characters, but a structure set holds 1 to 16"
+            ),
+            "{error}"
+        );
         assert!(label("ROI name", "a\\b", 16).is_err() && label("ROI name", "肿瘤", 16).is_err());
         assert_eq!(plain("名 v1\\", 4), "? v1");
     }

@@ -1,7 +1,8 @@
 //! Which images, where there are more than one stack of them.
 //!
-//! In: the files of a folder and the caller's [`ReadOptions`]. Out: one series; of it, the images that the caller picked; or a refusal
-//! that lists what is there, in words that can be given back as the choice.
+//! In: the files of a folder and the caller's [`ReadOptions`]. Out: one series; of it, the images
+//! that the caller picked; or a refusal that lists what is there, in words that can be given back
+//! as the choice.
 
 use std::collections::BTreeMap;
 
@@ -19,17 +20,32 @@ use crate::study::reslice::plane_across;
 /// No listing names more than so many series or stacks.
 const MOST_LISTED: usize = 20;
 
-/// What tells images of one series apart: a name, the functional group and attribute of enhanced images, the attribute of others.
-/// The earlier ones are tried first.
+/// What tells images of one series apart: a name, the functional group and attribute of enhanced
+/// images, the attribute of others. The earlier ones are tried first.
 const MARKS: [(&str, Tag, Tag, Tag); 9] = [
     ("Stack ID", tags::FRAME_CONTENT_SEQUENCE, tags::STACK_ID, NONE),
     ("Echo Time", tags::MR_ECHO_SEQUENCE, tags::EFFECTIVE_ECHO_TIME, tags::ECHO_TIME),
     ("Echo Number", NONE, NONE, tags::ECHO_NUMBERS),
-    ("Temporal Position", tags::FRAME_CONTENT_SEQUENCE, tags::TEMPORAL_POSITION_INDEX, tags::TEMPORAL_POSITION_IDENTIFIER),
+    (
+        "Temporal Position",
+        tags::FRAME_CONTENT_SEQUENCE,
+        tags::TEMPORAL_POSITION_INDEX,
+        tags::TEMPORAL_POSITION_IDENTIFIER,
+    ),
     ("b-value", tags::MR_DIFFUSION_SEQUENCE, tags::DIFFUSION_B_VALUE, tags::DIFFUSION_B_VALUE),
     ("Image Type", tags::MR_IMAGE_FRAME_TYPE_SEQUENCE, tags::FRAME_TYPE, tags::IMAGE_TYPE),
-    ("Trigger Time", tags::CARDIAC_SYNCHRONIZATION_SEQUENCE, tags::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME, tags::TRIGGER_TIME),
-    ("Acquisition Number", tags::FRAME_CONTENT_SEQUENCE, tags::FRAME_ACQUISITION_NUMBER, tags::ACQUISITION_NUMBER),
+    (
+        "Trigger Time",
+        tags::CARDIAC_SYNCHRONIZATION_SEQUENCE,
+        tags::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME,
+        tags::TRIGGER_TIME,
+    ),
+    (
+        "Acquisition Number",
+        tags::FRAME_CONTENT_SEQUENCE,
+        tags::FRAME_ACQUISITION_NUMBER,
+        tags::ACQUISITION_NUMBER,
+    ),
     ("Acquisition Time", NONE, NONE, tags::ACQUISITION_TIME),
 ];
 
@@ -45,7 +61,9 @@ fn mark(image: &Image, name: &str) -> String {
         _ => MARKS
             .iter()
             .find(|m| m.0 == name)
-            .and_then(|(_, group, inside, top)| image.file.of_frame(image.frame.index, *group, *inside, *top))
+            .and_then(|(_, group, inside, top)| {
+                image.file.of_frame(image.frame.index, *group, *inside, *top)
+            })
             .unwrap_or_default()
             .to_owned(),
     }
@@ -58,7 +76,11 @@ fn names() -> impl Iterator<Item = &'static str> {
 /// The marks in which two images differ, with both values.
 pub(super) fn differences(a: &Image, b: &Image) -> Vec<String> {
     let both = |name| (name, mark(a, name), mark(b, name));
-    names().map(both).filter(|(_, x, y)| x != y).map(|(name, x, y)| format!("{name} {x} / {y}")).collect()
+    names()
+        .map(both)
+        .filter(|(_, x, y)| x != y)
+        .map(|(name, x, y)| format!("{name} {x} / {y}"))
+        .collect()
 }
 
 /// The one series, or the one that was named.
@@ -100,7 +122,11 @@ fn describe(uid: &str, files: &[Opened]) -> String {
         }
         match values.as_slice() {
             [] => String::new(),
-            many => format!(", {name} {}{}", many[..many.len().min(8)].join(" / "), if many.len() > 8 { " / ..." } else { "" }),
+            many => format!(
+                ", {name} {}{}",
+                many[..many.len().min(8)].join(" / "),
+                if many.len() > 8 { " / ..." } else { "" }
+            ),
         }
     };
     format!(
@@ -119,23 +145,31 @@ fn listed(lines: &[String]) -> String {
     if more > 0 { format!("{shown}; and {more} more") } else { shown }
 }
 
-/// The images that the caller picked: `NAME=VALUE`, several parted by semicolons. All of them where nothing was picked.
+/// The images that the caller picked: `NAME=VALUE`, several parted by semicolons. All of them where
+/// nothing was picked.
 pub(super) fn picked(images: Vec<Image>, name: &str, options: &ReadOptions) -> Result<Vec<usize>> {
     let Some(pick) = &options.pick else { return Ok((0..images.len()).collect()) };
     let known = || names().collect::<Vec<_>>().join(", ");
     let mut wanted = Vec::new();
     for part in pick.split(';').map(str::trim).filter(|p| !p.is_empty()) {
         let (left, value) = part.split_once('=').unwrap_or((part, ""));
-        let found = names().find(|n| n.eq_ignore_ascii_case(left.trim())).filter(|_| part.contains('='));
-        let found = found
-            .ok_or_else(|| Error::Argument(format!("pick \"{part}\": NAME=VALUE was expected, and as the name one of {}", known())))?;
+        let found =
+            names().find(|n| n.eq_ignore_ascii_case(left.trim())).filter(|_| part.contains('='));
+        let found = found.ok_or_else(|| {
+            Error::Argument(format!(
+                "pick \"{part}\": NAME=VALUE was expected, and as the name one of {}",
+                known()
+            ))
+        })?;
         wanted.push((found, value.trim()));
     }
     let same = |a: &str, b: &str| match (a.parse::<f64>(), b.parse::<f64>()) {
         (Ok(a), Ok(b)) => a == b,
         _ => a.eq_ignore_ascii_case(b),
     };
-    let left: Vec<usize> = (0..images.len()).filter(|n| wanted.iter().all(|(name, value)| same(&mark(&images[*n], name), value))).collect();
+    let left: Vec<usize> = (0..images.len())
+        .filter(|n| wanted.iter().all(|(name, value)| same(&mark(&images[*n], name), value)))
+        .collect();
     if left.is_empty() {
         let names: Vec<&str> = wanted.iter().map(|w| w.0).collect();
         let all: Vec<&Image> = images.iter().collect();
@@ -158,17 +192,25 @@ fn grouped<'a, 'b>(images: &[&'b Image<'a>], names: &[&str]) -> Groups<'a, 'b> {
 }
 
 fn lines(groups: &Groups, names: &[&str]) -> Vec<String> {
-    let key = |values: &Vec<String>| names.iter().zip(values).map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join("; ");
-    groups.iter().map(|(values, images)| format!("\"{}\" ({} images)", key(values), images.len())).collect()
+    let key = |values: &Vec<String>| {
+        names.iter().zip(values).map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join("; ")
+    };
+    groups
+        .iter()
+        .map(|(values, images)| format!("\"{}\" ({} images)", key(values), images.len()))
+        .collect()
 }
 
-/// What a heap of images can be divided into, as a sentence; empty where no mark divides it into stacks.
+/// What a heap of images can be divided into, as a sentence; empty where no mark divides it into
+/// stacks.
 pub(super) fn stacks(images: &[Image]) -> String {
     let mut names: Vec<&str> = Vec::new();
     let images: Vec<&Image> = images.iter().collect();
     for name in self::names() {
         // A mark helps where it tells two images apart that cannot be of one stack.
-        let helps = |group: &Vec<&Image>| clashes(group).iter().any(|(a, b)| mark(group[*a], name) != mark(group[*b], name));
+        let helps = |group: &Vec<&Image>| {
+            clashes(group).iter().any(|(a, b)| mark(group[*a], name) != mark(group[*b], name))
+        };
         if grouped(&images, &names).values().any(helps) {
             names.push(name);
         }

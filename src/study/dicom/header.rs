@@ -1,6 +1,7 @@
 //! One DICOM file: its header and where its frames lie.
 //!
-//! In: a file, with or without preamble and meta group. Out: an [`Opened`] file, and its [`Frame`]s with geometry and rescaling.
+//! In: a file, with or without preamble and meta group. Out: an [`Opened`] file, and its [`Frame`]s
+//! with geometry and rescaling.
 
 use std::io::{BufReader, Cursor};
 use std::path::{Path, PathBuf};
@@ -44,7 +45,8 @@ pub(super) fn open(path: &Path) -> Result<Opened> {
     let wrong = |e| Error::read_caused(path, "cannot be read; check its permissions", e);
     let file = fault::open(path).map_err(wrong)?;
     let stored = file.metadata().map_err(wrong)?.len();
-    let header = walk(&mut BufReader::new(fault::counted(file)), stored).map_err(|text| damaged(path, &text))?;
+    let header = walk(&mut BufReader::new(fault::counted(file)), stored)
+        .map_err(|text| damaged(path, &text))?;
     Ok(Opened { path: path.to_path_buf(), header, stored, memory: None })
 }
 
@@ -56,7 +58,10 @@ pub(super) fn open_bytes(bytes: &[u8], path: &Path) -> Result<Opened> {
 }
 
 fn damaged(path: &Path, text: &str) -> Error {
-    Error::read(format!("{}: the DICOM file is damaged or truncated: {text}. Copy or export it again", path.display()))
+    Error::read(format!(
+        "{}: the DICOM file is damaged or truncated: {text}. Copy or export it again",
+        path.display()
+    ))
 }
 
 /// The first value of an attribute as a number; `None` where it is no finite number.
@@ -102,11 +107,16 @@ impl Opened {
     }
 
     fn is_mr_class(&self) -> bool {
-        let classes = [uids::MR_IMAGE_STORAGE, uids::ENHANCED_MR_IMAGE_STORAGE, uids::LEGACY_CONVERTED_ENHANCED_MR_IMAGE_STORAGE];
+        let classes = [
+            uids::MR_IMAGE_STORAGE,
+            uids::ENHANCED_MR_IMAGE_STORAGE,
+            uids::LEGACY_CONVERTED_ENHANCED_MR_IMAGE_STORAGE,
+        ];
         classes.contains(&self.class())
     }
 
-    /// Refuses an MR image whose header ends before its size: parsers take the end of a file for the end of the data set.
+    /// Refuses an MR image whose header ends before its size: parsers take the end of a file for
+    /// the end of the data set.
     pub(super) fn check_whole(&self) -> Result<()> {
         if !self.is_image() && self.is_mr_class() {
             return Err(Error::read(format!(
@@ -125,13 +135,17 @@ impl Opened {
 
     /// A number from the functional groups of the first frame.
     pub(super) fn nested_number(&self, sequence: Tag, tag: Tag) -> Option<f64> {
-        [Part::Frame(0), Part::Shared].into_iter().find_map(|part| first_number(self.header.value(part, sequence, tag)?))
+        [Part::Frame(0), Part::Shared]
+            .into_iter()
+            .find_map(|part| first_number(self.header.value(part, sequence, tag)?))
     }
 
     /// Contrast/Bolus Agent; in enhanced images the meaning of the agent's code.
     pub(super) fn contrast_agent(&self) -> &str {
         let plain = self.text(tags::CONTRAST_BOLUS_AGENT);
-        let code = || self.header.value(Part::Top, tags::CONTRAST_BOLUS_AGENT_SEQUENCE, tags::CODE_MEANING);
+        let code = || {
+            self.header.value(Part::Top, tags::CONTRAST_BOLUS_AGENT_SEQUENCE, tags::CODE_MEANING)
+        };
         if plain.is_empty() { code().unwrap_or_default() } else { plain }
     }
 
@@ -147,13 +161,22 @@ impl Opened {
     /// Refuses what is not a grey MR image.
     pub(super) fn check_kind(&self) -> Result<()> {
         if !self.is_image() {
-            return Err(self.wrong(format!("no image ({}); MR images were expected. Leave this file out", self.what())));
+            return Err(self.wrong(format!(
+                "no image ({}); MR images were expected. Leave this file out",
+                self.what()
+            )));
         }
         let modality = self.text(tags::MODALITY);
         if !(modality == "MR" || modality.is_empty() && self.is_mr_class()) {
-            return Err(self.wrong(format!("not an MR image ({}); nasoseg reads MR only. Give the MR series", self.what())));
+            return Err(self.wrong(format!(
+                "not an MR image ({}); nasoseg reads MR only. Give the MR series",
+                self.what()
+            )));
         }
-        let (samples, photometric) = (self.whole(tags::SAMPLES_PER_PIXEL).unwrap_or(1), self.text(tags::PHOTOMETRIC_INTERPRETATION));
+        let (samples, photometric) = (
+            self.whole(tags::SAMPLES_PER_PIXEL).unwrap_or(1),
+            self.text(tags::PHOTOMETRIC_INTERPRETATION),
+        );
         if samples != 1 || !["MONOCHROME1", "MONOCHROME2"].contains(&photometric) {
             return Err(self.wrong(format!(
                 "a colour image ({photometric}, {samples} samples per pixel); grey MR images (MONOCHROME1 or MONOCHROME2) were expected. Give the original series, not a screenshot or a fused image"
@@ -185,47 +208,67 @@ impl Opened {
         }
     }
 
-    /// An attribute of a frame: in its own functional group, the shared one, or at the top of a file that has neither.
+    /// An attribute of a frame: in its own functional group, the shared one, or at the top of a
+    /// file that has neither.
     pub(super) fn of_frame(&self, index: u32, sequence: Tag, tag: Tag, top: Tag) -> Option<&str> {
         let grouped = |part| self.header.value(part, sequence, tag);
         let value = grouped(Part::Frame(index)).or_else(|| grouped(Part::Shared));
-        // The top level of a multi-frame file speaks of the first frame only: it cannot place the others.
+        // The top level of a multi-frame file speaks of the first frame only: it cannot place the
+        // others.
         let placed = sequence == tags::PLANE_POSITION_SEQUENCE && self.header.per_frame;
         value.or_else(|| if placed { None } else { self.header.value(Part::Top, NONE, top) })
     }
 
     /// The decimal strings of a frame's attribute, as stored.
-    pub(super) fn strings<const N: usize>(&self, index: u32, sequence: Tag, tag: Tag) -> [String; N] {
-        values(self.of_frame(index, sequence, tag, tag).unwrap_or_default()).unwrap_or([""; N]).map(str::to_owned)
+    pub(super) fn strings<const N: usize>(
+        &self,
+        index: u32,
+        sequence: Tag,
+        tag: Tag,
+    ) -> [String; N] {
+        values(self.of_frame(index, sequence, tag, tag).unwrap_or_default())
+            .unwrap_or([""; N])
+            .map(str::to_owned)
     }
 
     fn frame(&self, index: u32, multi: bool) -> Result<Frame> {
         let place = if multi { format!("frame {}: ", index + 1) } else { String::new() };
-        let missing =
-            |what: &str| self.wrong(format!("{place}{what}: where the image lies in the patient is not told. Export the original series"));
+        let missing = |what: &str| {
+            self.wrong(format!("{place}{what}: where the image lies in the patient is not told. Export the original series"))
+        };
         let texts = |sequence, tag| self.of_frame(index, sequence, tag, tag).unwrap_or_default();
-        let position: [&str; 3] = values(texts(tags::PLANE_POSITION_SEQUENCE, tags::IMAGE_POSITION_PATIENT))
-            .ok_or_else(|| missing("no Image Position (Patient) of three numbers"))?;
-        let orientation: [&str; 6] = values(texts(tags::PLANE_ORIENTATION_SEQUENCE, tags::IMAGE_ORIENTATION_PATIENT))
-            .ok_or_else(|| missing("no Image Orientation (Patient) of six numbers"))?;
-        let spacing: [&str; 2] =
-            values(texts(tags::PIXEL_MEASURES_SEQUENCE, tags::PIXEL_SPACING)).ok_or_else(|| missing("no Pixel Spacing of two numbers"))?;
-        let origin = numbers(position).ok_or_else(|| missing("Image Position (Patient) is not three finite numbers"))?;
-        let cosines = numbers(orientation).ok_or_else(|| missing("Image Orientation (Patient) is not six finite numbers"))?;
-        let spacing =
-            numbers(spacing).filter(|s| s.iter().all(|v| *v > 0.0)).ok_or_else(|| missing("Pixel Spacing is not two positive numbers"))?;
+        let position: [&str; 3] =
+            values(texts(tags::PLANE_POSITION_SEQUENCE, tags::IMAGE_POSITION_PATIENT))
+                .ok_or_else(|| missing("no Image Position (Patient) of three numbers"))?;
+        let orientation: [&str; 6] =
+            values(texts(tags::PLANE_ORIENTATION_SEQUENCE, tags::IMAGE_ORIENTATION_PATIENT))
+                .ok_or_else(|| missing("no Image Orientation (Patient) of six numbers"))?;
+        let spacing: [&str; 2] = values(texts(tags::PIXEL_MEASURES_SEQUENCE, tags::PIXEL_SPACING))
+            .ok_or_else(|| missing("no Pixel Spacing of two numbers"))?;
+        let origin = numbers(position)
+            .ok_or_else(|| missing("Image Position (Patient) is not three finite numbers"))?;
+        let cosines = numbers(orientation)
+            .ok_or_else(|| missing("Image Orientation (Patient) is not six finite numbers"))?;
+        let spacing = numbers(spacing)
+            .filter(|s| s.iter().all(|v| *v > 0.0))
+            .ok_or_else(|| missing("Pixel Spacing is not two positive numbers"))?;
         let [a, b, c, d, e, f] = cosines;
         let (row, column) = ([a, b, c], [d, e, f]);
         check_cosines(row, column).map_err(|text| self.wrong(format!("{place}{text}")))?;
-        let transform = |tag, default: f64| match self.of_frame(index, tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tag, tag) {
-            None | Some("") => Ok(default),
-            Some(text) => text
-                .parse::<f64>()
-                .ok()
-                .filter(|v| v.is_finite())
-                .ok_or_else(|| self.wrong(format!("{place}\"{text}\" is no number to rescale by"))),
-        };
-        let (slope, intercept) = (transform(tags::RESCALE_SLOPE, 1.0)?, transform(tags::RESCALE_INTERCEPT, 0.0)?);
+        let transform =
+            |tag, default: f64| match self.of_frame(
+                index,
+                tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE,
+                tag,
+                tag,
+            ) {
+                None | Some("") => Ok(default),
+                Some(text) => text.parse::<f64>().ok().filter(|v| v.is_finite()).ok_or_else(|| {
+                    self.wrong(format!("{place}\"{text}\" is no number to rescale by"))
+                }),
+            };
+        let (slope, intercept) =
+            (transform(tags::RESCALE_SLOPE, 1.0)?, transform(tags::RESCALE_INTERCEPT, 0.0)?);
         if slope == 0.0 {
             return Err(self.wrong(format!("{place}Rescale Slope is 0, which makes every voxel equal. Export the original series")));
         }
@@ -251,7 +294,8 @@ fn numbers<const N: usize>(texts: [&str; N]) -> Option<[f64; N]> {
     Some(values)
 }
 
-/// Direction cosines are used as written, so they must be unit vectors at right angles, but for rounding (1e-3).
+/// Direction cosines are used as written, so they must be unit vectors at right angles, but for
+/// rounding (1e-3).
 fn check_cosines(row: [f64; 3], column: [f64; 3]) -> std::result::Result<(), String> {
     let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
     let (rr, cc, rc) = (dot(row, row).sqrt(), dot(column, column).sqrt(), dot(row, column));

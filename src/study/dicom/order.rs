@@ -1,8 +1,10 @@
 //! From a heap of images to a stack.
 //!
-//! In: frames in any order. Out: their order along the slice normal, and a refusal where they are not one stack.
+//! In: frames in any order. Out: their order along the slice normal, and a refusal where they are
+//! not one stack.
 //!
-//! The normal is row direction x column direction; slices ascend along it. Names and instance numbers play no part.
+//! The normal is row direction x column direction; slices ascend along it. Names and instance
+//! numbers play no part.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +22,8 @@ const SAME_COSINE: f64 = 1e-4;
 const SAME_SPACING: f64 = 1e-4;
 /// A step this near (relative to the usual step) to 2, 3, ... usual steps means missing slices.
 const GAP: f64 = 0.1;
-/// How far neighbouring origins may lie off the common normal, mm: rounded positions, not a tilted stack.
+/// How far neighbouring origins may lie off the common normal, mm: rounded positions, not a tilted
+/// stack.
 const DRIFT_STEP_MM: f64 = 0.1;
 /// The same from the first slice to any other.
 const DRIFT_TOTAL_MM: f64 = 1.0;
@@ -130,7 +133,9 @@ pub(super) fn order(images: &[Image], allow_gaps: bool) -> Result<Stack, Trouble
                 images[pair[1]].name()
             );
             if !allow_gaps {
-                return Err(Trouble::Other(format!("{gap}. Give the whole series, or use --allow-gaps if it was acquired so")));
+                return Err(Trouble::Other(format!(
+                    "{gap}. Give the whole series, or use --allow-gaps if it was acquired so"
+                )));
             }
             warnings.push(format!("{gap}; allowed"));
         }
@@ -139,27 +144,47 @@ pub(super) fn order(images: &[Image], allow_gaps: bool) -> Result<Stack, Trouble
     Ok(Stack { order, warnings })
 }
 
-/// Pairs of images that cannot be of one stack: of another kind than the first, or neighbours in one plane. None where all are one stack.
+/// Pairs of images that cannot be of one stack: of another kind than the first, or neighbours in
+/// one plane. None where all are one stack.
 pub(super) fn clashes(images: &[&Image]) -> Vec<(usize, usize)> {
     let Some(first) = images.first() else { return Vec::new() };
-    let others: Vec<_> = (1..images.len()).filter(|n| different_kind(first, images[*n]).is_some()).map(|n| (0, n)).collect();
+    let others: Vec<_> = (1..images.len())
+        .filter(|n| different_kind(first, images[*n]).is_some())
+        .map(|n| (0, n))
+        .collect();
     if !others.is_empty() {
         return others;
     }
     let normal = first.normal();
-    let mut order: Vec<(f64, usize)> = images.iter().map(|i| dot(i.frame.origin, normal)).zip(0..).collect();
+    let mut order: Vec<(f64, usize)> =
+        images.iter().map(|i| dot(i.frame.origin, normal)).zip(0..).collect();
     order.sort_by(|a, b| a.0.total_cmp(&b.0));
-    order.windows(2).filter(|pair| pair[1].0 - pair[0].0 < SAME_PLANE_MM).map(|pair| (pair[0].1, pair[1].1)).collect()
+    order
+        .windows(2)
+        .filter(|pair| pair[1].0 - pair[0].0 < SAME_PLANE_MM)
+        .map(|pair| (pair[0].1, pair[1].1))
+        .collect()
 }
 
 /// How two images differ in matrix, orientation or pixel size, if they do.
 fn different_kind(a: &Image, b: &Image) -> Option<String> {
     if a.matrix != b.matrix {
-        return Some(format!("sizes {} x {} and {} x {} pixels", a.matrix[0], a.matrix[1], b.matrix[0], b.matrix[1]));
+        return Some(format!(
+            "sizes {} x {} and {} x {} pixels",
+            a.matrix[0], a.matrix[1], b.matrix[0], b.matrix[1]
+        ));
     }
     let (p, q) = (a.frame, b.frame);
-    if p.row.iter().chain(&p.column).zip(q.row.iter().chain(&q.column)).any(|(x, y)| (x - y).abs() > SAME_COSINE) {
-        return Some(format!("mixed orientations {:?} {:?} and {:?} {:?}", p.row, p.column, q.row, q.column));
+    if p.row
+        .iter()
+        .chain(&p.column)
+        .zip(q.row.iter().chain(&q.column))
+        .any(|(x, y)| (x - y).abs() > SAME_COSINE)
+    {
+        return Some(format!(
+            "mixed orientations {:?} {:?} and {:?} {:?}",
+            p.row, p.column, q.row, q.column
+        ));
     }
     if p.spacing.iter().zip(&q.spacing).any(|(x, y)| (x - y).abs() > SAME_SPACING * x) {
         return Some(format!("pixel spacing {:?} and {:?} mm", p.spacing, q.spacing));
@@ -171,11 +196,16 @@ fn different_kind(a: &Image, b: &Image) -> Option<String> {
 fn same_plane(a: &Image, b: &Image) -> Trouble {
     let pair = format!("{} and {} lie in the same plane", a.name(), b.name());
     if a.sop_instance_uid() == b.sop_instance_uid() && !a.frame.multi {
-        return Trouble::Other(format!("{pair} and are the same image (SOP Instance UID {}). Leave one out", a.sop_instance_uid()));
+        return Trouble::Other(format!(
+            "{pair} and are the same image (SOP Instance UID {}). Leave one out",
+            a.sop_instance_uid()
+        ));
     }
     let differing = differences(a, b);
     match differing.is_empty() {
-        true => Trouble::Other(format!("{pair}; one image per plane was expected. Leave duplicates out")),
+        true => Trouble::Other(format!(
+            "{pair}; one image per plane was expected. Leave duplicates out"
+        )),
         false => Trouble::Mixed(format!(
             "{pair} and differ in {}; one image per plane was expected (not several echoes, b-values or time points).",
             differing.join(", ")
@@ -193,7 +223,10 @@ fn straight(images: &[Image], order: &[usize], normal: Point) -> Result<(), Stri
         let (first, a, b) = (&images[order[0]], &images[pair[0]], &images[pair[1]]);
         let (step, total) = (drift(a, b), drift(first, b));
         if step > DRIFT_STEP_MM || total > DRIFT_TOTAL_MM {
-            let along = add(a.frame.origin, scale(normal, dot(sub(b.frame.origin, a.frame.origin), normal)));
+            let along = add(
+                a.frame.origin,
+                scale(normal, dot(sub(b.frame.origin, a.frame.origin), normal)),
+            );
             return Err(format!(
                 "a sheared stack: {} lies {step:.3} mm beside the normal through its neighbour {} (expected near {along:.3?}), {total:.3} mm beside the first slice's. \
                  Resample the series to a stack of straight slices",

@@ -2,12 +2,14 @@
 //!
 //! In: the packed bytes of one frame. Out: a [`Stream`], or what is wrong with it.
 //!
-//! The decoders believe the stream. Numbers in it that would make them take memory or time without end (tiles, layers, precincts, scans)
-//! are therefore looked at first; the limits lie far beyond what encoders of medical images write.
+//! The decoders believe the stream. Numbers in it that would make them take memory or time without
+//! end (tiles, layers, precincts, scans) are therefore looked at first; the limits lie far beyond
+//! what encoders of medical images write.
 
 use dicom_dictionary_std::uids;
 
-/// JPEG 2000: most tiles, quality layers and resolution levels, least side of a precinct and most precincts of a tile.
+/// JPEG 2000: most tiles, quality layers and resolution levels, least side of a precinct and most
+/// precincts of a tile.
 const MOST_TILES: u64 = 1024;
 const MOST_LAYERS: u16 = 256;
 const MOST_LEVELS: u8 = 32;
@@ -62,7 +64,8 @@ fn long(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from(word(bytes, at)?) << 16 | u32::from(word(bytes, at + 2)?))
 }
 
-/// JPEG and JPEG-LS: markers up to the first scan; one frame header, of one of the processes in `wanted`.
+/// JPEG and JPEG-LS: markers up to the first scan; one frame header, of one of the processes in
+/// `wanted`.
 fn jpeg(packed: &[u8], wanted: &[u8]) -> Result<Stream, String> {
     let none = || "no JPEG, JPEG-LS or JPEG 2000 stream was found in the packed pixels".to_owned();
     let cut = || "the JPEG stream ends inside its header".to_owned();
@@ -85,9 +88,16 @@ fn jpeg(packed: &[u8], wanted: &[u8]) -> Result<Stream, String> {
                             "the packed pixels are of JPEG process {marker:02X}, which is not the one of the transfer syntax"
                         ));
                     }
-                    let (bits, components) = packed.get(at + 4).zip(packed.get(at + 9)).ok_or_else(cut)?;
-                    let (rows, columns) = word(packed, at + 5).zip(word(packed, at + 7)).ok_or_else(cut)?;
-                    found = Some(Stream { columns: columns.into(), rows: rows.into(), components: (*components).into(), bits: *bits });
+                    let (bits, components) =
+                        packed.get(at + 4).zip(packed.get(at + 9)).ok_or_else(cut)?;
+                    let (rows, columns) =
+                        word(packed, at + 5).zip(word(packed, at + 7)).ok_or_else(cut)?;
+                    found = Some(Stream {
+                        columns: columns.into(),
+                        rows: rows.into(),
+                        components: (*components).into(),
+                        bits: *bits,
+                    });
                 }
                 at += 2 + length;
             }
@@ -100,17 +110,30 @@ fn jpeg(packed: &[u8], wanted: &[u8]) -> Result<Stream, String> {
 fn jpeg2000(packed: &[u8]) -> Result<Stream, String> {
     let cut = || "the JPEG 2000 stream ends inside its header".to_owned();
     let begin = packed.windows(4).take(4096).position(|w| w == [0xff, 0x4f, 0xff, 0x51]);
-    let stream = packed.get(begin.ok_or("no JPEG, JPEG-LS or JPEG 2000 stream was found in the packed pixels")?..).unwrap_or_default();
+    let stream = packed
+        .get(begin.ok_or("no JPEG, JPEG-LS or JPEG 2000 stream was found in the packed pixels")?..)
+        .unwrap_or_default();
     // SIZ: the image and its tiles on the reference grid, then the components.
     let size = |n: usize| long(stream, 8 + 4 * n).ok_or_else(cut);
     let (columns, rows) = (size(0)?.checked_sub(size(2)?), size(1)?.checked_sub(size(3)?));
-    let (columns, rows) = columns.zip(rows).filter(|(c, r)| *c > 0 && *r > 0).ok_or("the JPEG 2000 stream has no pixels")?;
+    let (columns, rows) = columns
+        .zip(rows)
+        .filter(|(c, r)| *c > 0 && *r > 0)
+        .ok_or("the JPEG 2000 stream has no pixels")?;
     let tiles = |far: u32, first: u32, side: u32| {
-        u64::from(far.saturating_sub(first).checked_add(side.saturating_sub(1)).and_then(|n| n.checked_div(side)).unwrap_or(0))
+        u64::from(
+            far.saturating_sub(first)
+                .checked_add(side.saturating_sub(1))
+                .and_then(|n| n.checked_div(side))
+                .unwrap_or(0),
+        )
     };
-    let count = tiles(size(0)?, size(6)?, size(4)?).saturating_mul(tiles(size(1)?, size(7)?, size(5)?));
+    let count =
+        tiles(size(0)?, size(6)?, size(4)?).saturating_mul(tiles(size(1)?, size(7)?, size(5)?));
     if count == 0 || count > MOST_TILES {
-        return Err(format!("the JPEG 2000 stream has {count} tiles; 1 to {MOST_TILES} were expected"));
+        return Err(format!(
+            "the JPEG 2000 stream has {count} tiles; 1 to {MOST_TILES} were expected"
+        ));
     }
     let components = word(stream, 40).ok_or_else(cut)?;
     let [bits, across, down] = *stream.get(42..45).and_then(|b| b.first_chunk()).ok_or_else(cut)?;
@@ -121,7 +144,8 @@ fn jpeg2000(packed: &[u8]) -> Result<Stream, String> {
     Ok(Stream { columns, rows, components, bits: (bits & 0x7f) + 1 })
 }
 
-/// Walks over the markers of a codestream: every tile-part must lie inside it, and coding styles must be moderate.
+/// Walks over the markers of a codestream: every tile-part must lie inside it, and coding styles
+/// must be moderate.
 fn markers(stream: &[u8]) -> Result<(), String> {
     let cut = || "the JPEG 2000 stream ends too early".to_owned();
     let mut at = 2;
@@ -159,14 +183,21 @@ fn markers(stream: &[u8]) -> Result<(), String> {
                 let style = *segment.first().ok_or_else(cut)?;
                 let layers = word(segment, 2).ok_or_else(cut)?;
                 if layers == 0 || layers > MOST_LAYERS {
-                    return Err(format!("the JPEG 2000 stream has {layers} quality layers; 1 to {MOST_LAYERS} were expected"));
+                    return Err(format!(
+                        "the JPEG 2000 stream has {layers} quality layers; 1 to {MOST_LAYERS} were expected"
+                    ));
                 }
                 coding(style, segment.get(5..).unwrap_or_default())?;
             }
             // COC of a component: one byte names it, as there are fewer than 257.
-            0xff53 => coding(*segment.get(1).ok_or_else(cut)?, segment.get(2..).unwrap_or_default())?,
-            // POC changes the progression: more orders than bytes in the stream could serve are not needed.
-            0xff5f if segment.len() > 7 * 32 => return Err("the JPEG 2000 stream changes its progression too often".into()),
+            0xff53 => {
+                coding(*segment.get(1).ok_or_else(cut)?, segment.get(2..).unwrap_or_default())?
+            }
+            // POC changes the progression: more orders than bytes in the stream could serve are not
+            // needed.
+            0xff5f if segment.len() > 7 * 32 => {
+                return Err("the JPEG 2000 stream changes its progression too often".into());
+            }
             _ if marker < 0xff00 => return Err("the JPEG 2000 stream is damaged".into()),
             _ => (),
         }
@@ -178,12 +209,19 @@ fn markers(stream: &[u8]) -> Result<(), String> {
 fn coding(style: u8, rest: &[u8]) -> Result<(), String> {
     let levels = *rest.first().ok_or("the JPEG 2000 stream ends inside its header")?;
     if levels > MOST_LEVELS {
-        return Err(format!("the JPEG 2000 stream has {levels} resolution levels; at most {MOST_LEVELS} were expected"));
+        return Err(format!(
+            "the JPEG 2000 stream has {levels} resolution levels; at most {MOST_LEVELS} were expected"
+        ));
     }
     let small = |side: u8| side < LEAST_PRECINCT;
     // The first is the lowest resolution, whose precincts may be small.
-    if style & 1 != 0 && rest.get(6..).unwrap_or_default().iter().any(|p| small(p & 15) || small(p >> 4)) {
-        return Err(format!("the JPEG 2000 stream has precincts smaller than {} pixels", 1 << LEAST_PRECINCT));
+    if style & 1 != 0
+        && rest.get(6..).unwrap_or_default().iter().any(|p| small(p & 15) || small(p >> 4))
+    {
+        return Err(format!(
+            "the JPEG 2000 stream has precincts smaller than {} pixels",
+            1 << LEAST_PRECINCT
+        ));
     }
     Ok(())
 }

@@ -86,7 +86,11 @@ impl Series {
         let mut object = image(z);
         edit(&mut object);
         let path = self.folder.path().join(name);
-        object.with_meta(FileMetaTableBuilder::new().transfer_syntax(syntax)).unwrap().write_to_file(&path).unwrap();
+        object
+            .with_meta(FileMetaTableBuilder::new().transfer_syntax(syntax))
+            .unwrap()
+            .write_to_file(&path)
+            .unwrap();
         path
     }
 
@@ -131,7 +135,9 @@ fn slices_are_ordered_by_position_and_origins_are_kept() {
 
 #[test]
 fn slices_ascend_along_row_cross_column() {
-    let series = Series::with(&[0, 3, 6], &|o| put(o, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\-1\\0"));
+    let series = Series::with(&[0, 3, 6], &|o| {
+        put(o, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\-1\\0")
+    });
     assert_eq!(series.read().unwrap().grid().origins()[0][2], 6.0);
 }
 
@@ -140,7 +146,12 @@ fn uneven_distances_are_kept_and_gaps_are_refused() {
     let uneven = Series::with(&[0, 10, 21, 35], &keep).read().unwrap();
     assert_eq!(uneven.grid().positions(), [0.0, 10.0, 21.0, 35.0]);
     let gap = Series::with(&[0, 3, 6, 12, 15], &keep);
-    gap.refused(&["1 slice(s) are missing after", "2.dcm", "6.000 mm away", "usual distance is 3.000 mm"]);
+    gap.refused(&[
+        "1 slice(s) are missing after",
+        "2.dcm",
+        "6.000 mm away",
+        "usual distance is 3.000 mm",
+    ]);
     Series::with(&[0, 3, 12], &keep).refused(&["2 slice(s) are missing after", "1.dcm"]);
 }
 
@@ -151,7 +162,13 @@ fn two_images_in_one_plane_are_refused() {
         put(o, tags::SOP_INSTANCE_UID, VR::UI, "1.2.9.7");
         put(o, tags::ECHO_TIME, VR::DS, "80");
     });
-    series.refused(&["1.dcm", "other echo.dcm", "same plane", "Echo Time 12.5 / 80", "several echoes"]);
+    series.refused(&[
+        "1.dcm",
+        "other echo.dcm",
+        "same plane",
+        "Echo Time 12.5 / 80",
+        "several echoes",
+    ]);
     let series = Series::with(&[0, 3, 6, 3], &keep);
     series.refused(&["same image", "1.2.9.1003"]);
 }
@@ -165,16 +182,24 @@ fn what_is_no_stack_is_refused() {
         series.add("odd.dcm", 6, edit);
         series
     };
-    mixed(&|o| put(o, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "0\\1\\0\\0\\0\\-1")).refused(&["mixed orientations", "odd.dcm"]);
-    mixed(&|o| put(o, tags::PIXEL_SPACING, VR::DS, "0.5\\0.8")).refused(&["pixel spacing", "odd.dcm"]);
+    mixed(&|o| put(o, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "0\\1\\0\\0\\0\\-1"))
+        .refused(&["mixed orientations", "odd.dcm"]);
+    mixed(&|o| put(o, tags::PIXEL_SPACING, VR::DS, "0.5\\0.8"))
+        .refused(&["pixel spacing", "odd.dcm"]);
     mixed(&|o| put_short(o, tags::ROWS, 1)).refused(&["3 x 2 and 3 x 1 pixels", "odd.dcm"]);
-    mixed(&|o| put(o, tags::IMAGE_POSITION_PATIENT, VR::DS, "-10\\20\\6")).refused(&["sheared", "0.500 mm", "odd.dcm"]);
-    mixed(&|o| put(o, tags::IMAGE_POSITION_PATIENT, VR::DS, "-10\\NaN\\6")).refused(&["not three finite numbers", "odd.dcm"]);
+    mixed(&|o| put(o, tags::IMAGE_POSITION_PATIENT, VR::DS, "-10\\20\\6"))
+        .refused(&["sheared", "0.500 mm", "odd.dcm"]);
+    mixed(&|o| put(o, tags::IMAGE_POSITION_PATIENT, VR::DS, "-10\\NaN\\6"))
+        .refused(&["not three finite numbers", "odd.dcm"]);
     mixed(&|o| remove(o, tags::IMAGE_POSITION_PATIENT)).refused(&["no Image Position", "odd.dcm"]);
-    mixed(&|o| put(o, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0.2\\1\\0")).refused(&["right angles", "odd.dcm"]);
-    mixed(&|o| put(o, tags::PATIENT_ID, VR::LO, "P2")).refused(&["differ in Patient ID", "odd.dcm"]);
-    mixed(&|o| put(o, tags::FRAME_OF_REFERENCE_UID, VR::UI, "1.9")).refused(&["differ in Frame of Reference", "odd.dcm"]);
-    mixed(&|o| put(o, tags::NUMBER_OF_FRAMES, VR::IS, "3")).refused(&["3 frames without", "odd.dcm"]);
+    mixed(&|o| put(o, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0.2\\1\\0"))
+        .refused(&["right angles", "odd.dcm"]);
+    mixed(&|o| put(o, tags::PATIENT_ID, VR::LO, "P2"))
+        .refused(&["differ in Patient ID", "odd.dcm"]);
+    mixed(&|o| put(o, tags::FRAME_OF_REFERENCE_UID, VR::UI, "1.9"))
+        .refused(&["differ in Frame of Reference", "odd.dcm"]);
+    mixed(&|o| put(o, tags::NUMBER_OF_FRAMES, VR::IS, "3"))
+        .refused(&["3 frames without", "odd.dcm"]);
 }
 
 #[test]
@@ -219,8 +244,15 @@ fn several_series_are_listed() {
         put(o, tags::SERIES_DESCRIPTION, VR::LO, "scout");
         o.remove_element(tags::IMAGE_POSITION_PATIENT);
     });
-    series.refused(&["2 series were found", "1.2.2 \"t1 tse\"", "2 images", "1.2.5 \"scout\"", "1 images"]);
-    let volume = read_folder(series.path(), &ReadOptions::default().with_series_uid("1.2.2")).unwrap();
+    series.refused(&[
+        "2 series were found",
+        "1.2.2 \"t1 tse\"",
+        "2 images",
+        "1.2.5 \"scout\"",
+        "1 images",
+    ]);
+    let volume =
+        read_folder(series.path(), &ReadOptions::default().with_series_uid("1.2.2")).unwrap();
     assert_eq!(volume.grid().size()[2], 2);
 }
 
@@ -236,12 +268,17 @@ fn damaged_files_are_named() {
     }
     let series = Series::with(&[0, 3], &keep);
     series.add("short.dcm", 6, &|o| pixels(o, [1; 5].into_iter()));
-    series.refused(&["short.dcm", "10 bytes of pixels are there", "3 x 2 x 1 pixels (12 bytes) were expected"]);
+    series.refused(&[
+        "short.dcm",
+        "10 bytes of pixels are there",
+        "3 x 2 x 1 pixels (12 bytes) were expected",
+    ]);
 }
 
 #[test]
 fn missing_frame_of_reference_is_told() {
-    let volume = Series::with(&[0, 3], &|o| remove(o, tags::FRAME_OF_REFERENCE_UID)).read().unwrap();
+    let volume =
+        Series::with(&[0, 3], &|o| remove(o, tags::FRAME_OF_REFERENCE_UID)).read().unwrap();
     assert_eq!(volume.dicom().unwrap().frame_of_reference_uid, None);
 }
 
@@ -276,7 +313,11 @@ fn stored_bits_sign_and_rescaling() {
         put_short(o, tags::BITS_ALLOCATED, 8);
         put_short(o, tags::BITS_STORED, 8);
         put_short(o, tags::HIGH_BIT, 7);
-        o.put(DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::from(vec![0u8, 1, 2, 3, 4, 255])));
+        o.put(DataElement::new(
+            tags::PIXEL_DATA,
+            VR::OB,
+            PrimitiveValue::from(vec![0u8, 1, 2, 3, 4, 255]),
+        ));
     });
     assert_eq!(bytes.read().unwrap().voxels()[[0, 1, 2]], 255.0);
 }
@@ -285,7 +326,9 @@ fn stored_bits_sign_and_rescaling() {
 fn transfer_syntaxes_without_packing_agree() {
     let plain = Series::with(&[0, 3], &keep).read().unwrap();
     let big_endian = "1.2.840.10008.1.2.2";
-    for syntax in [uids::IMPLICIT_VR_LITTLE_ENDIAN, big_endian, uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN] {
+    for syntax in
+        [uids::IMPLICIT_VR_LITTLE_ENDIAN, big_endian, uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN]
+    {
         let series = Series::new();
         series.add_as("a.dcm", 0, syntax, &keep);
         series.add_as("b.dcm", 3, syntax, &keep);
@@ -326,14 +369,18 @@ fn packed_frames_are_put_together_from_fragments() {
     };
     let pack = |o: &mut InMemDicomObject, bytes: Vec<u8>| {
         use dicom_core::value::{PixelFragmentSequence, Value};
-        let value: Value<InMemDicomObject, Vec<u8>> = Value::PixelSequence(PixelFragmentSequence::new_fragments(vec![bytes]));
+        let value: Value<InMemDicomObject, Vec<u8>> =
+            Value::PixelSequence(PixelFragmentSequence::new_fragments(vec![bytes]));
         o.put(DataElement::new(tags::PIXEL_DATA, VR::OB, value));
     };
     let series = Series::new();
     for z in [0, 3] {
         series.add_as(&format!("{z}.dcm"), z, uids::RLE_LOSSLESS, &|o| pack(o, rle(10 * z as u8)));
     }
-    assert_eq!(series.read().unwrap().voxels(), Series::with(&[0, 3], &keep).read().unwrap().voxels());
+    assert_eq!(
+        series.read().unwrap().voxels(),
+        Series::with(&[0, 3], &keep).read().unwrap().voxels()
+    );
     for (name, change) in [("segments", 0usize), ("offset", 4), ("literal", 66)] {
         // 120 segments; a segment at byte 120; a literal of 4 samples where 6 follow.
         series.add_as("3.dcm", 3, uids::RLE_LOSSLESS, &|o| {

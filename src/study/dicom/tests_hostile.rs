@@ -13,7 +13,9 @@ use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 fn element(group: u16, element: u16, vr: &[u8; 2], length: u32, value: &[u8]) -> Vec<u8> {
     let mut bytes = [&group.to_le_bytes()[..], &element.to_le_bytes(), vr].concat();
     match vr {
-        b"OB" | b"OW" | b"SQ" | b"UN" | b"UT" | b"UC" => bytes.extend([&[0, 0][..], &length.to_le_bytes()].concat()),
+        b"OB" | b"OW" | b"SQ" | b"UN" | b"UT" | b"UC" => {
+            bytes.extend([&[0, 0][..], &length.to_le_bytes()].concat())
+        }
         _ => bytes.extend((length as u16).to_le_bytes()),
     }
     bytes.extend(value);
@@ -85,15 +87,25 @@ fn lengths_beyond_the_file_are_refused() {
 fn deep_and_broken_sequences_are_refused() {
     for vr in [b"SQ", b"UN"] {
         let level = [element(8, 0x1140, vr, OPEN, b""), item(0xe000, OPEN)].concat();
-        refused(&file(PLAIN, &level.repeat(100_000)), if vr == b"SQ" { "nested more than 32 deep" } else { "" });
+        refused(
+            &file(PLAIN, &level.repeat(100_000)),
+            if vr == b"SQ" { "nested more than 32 deep" } else { "" },
+        );
     }
-    let sequence = |inside: Vec<u8>| file(PLAIN, &[head(&|_| ()), element(0x3006, 1, b"SQ", OPEN, b""), inside].concat());
+    let sequence = |inside: Vec<u8>| {
+        file(PLAIN, &[head(&|_| ()), element(0x3006, 1, b"SQ", OPEN, b""), inside].concat())
+    };
     refused(&sequence(item(0xe00d, 0)), "delimiter");
     refused(&sequence(item(0xe000, OPEN)), "inside a sequence");
     refused(&sequence([item(0xe000, OPEN), item(0xe0dd, 0)].concat()), "delimiter");
     refused(&sequence(element(8, 8, b"CS", 2, b"MR")), "cannot be read");
     // An element that reaches over the end of its sequence: one that is looked into.
-    let shared = [element(0x5200, 0x9229, b"SQ", 16, b""), item(0xe000, 8), element(8, 0x60, b"CS", 2, b"MR")].concat();
+    let shared = [
+        element(0x5200, 0x9229, b"SQ", 16, b""),
+        item(0xe000, 8),
+        element(8, 0x60, b"CS", 2, b"MR"),
+    ]
+    .concat();
     refused(&file(PLAIN, &[head(&|_| ()), shared].concat()), "over the end of its sequence");
 }
 
@@ -104,10 +116,28 @@ fn headers_that_promise_more_pixels_than_are_there_are_refused() {
         put_short(o, tags::COLUMNS, 65_535);
     };
     let native = element(0x7fe0, 0x10, b"OW", 12, &[0; 12]);
-    refused(&file(PLAIN, &[head(&huge), native.clone()].concat()), "12 bytes of pixels are there, and 65535 x 65535 x 1 pixels");
-    let packed = [element(0x7fe0, 0x10, b"OB", OPEN, b""), item(0xe000, 0), item(0xe000, 64), vec![0; 64], item(0xe0dd, 0)].concat();
-    for syntax in [uids::RLE_LOSSLESS, uids::JPEG2000_LOSSLESS, uids::JPEG_LOSSLESS_SV1, uids::JPEGLS_LOSSLESS] {
-        refused(&file(syntax, &[head(&huge), packed.clone()].concat()), "64 bytes of packed pixels are there");
+    refused(
+        &file(PLAIN, &[head(&huge), native.clone()].concat()),
+        "12 bytes of pixels are there, and 65535 x 65535 x 1 pixels",
+    );
+    let packed = [
+        element(0x7fe0, 0x10, b"OB", OPEN, b""),
+        item(0xe000, 0),
+        item(0xe000, 64),
+        vec![0; 64],
+        item(0xe0dd, 0),
+    ]
+    .concat();
+    for syntax in [
+        uids::RLE_LOSSLESS,
+        uids::JPEG2000_LOSSLESS,
+        uids::JPEG_LOSSLESS_SV1,
+        uids::JPEGLS_LOSSLESS,
+    ] {
+        refused(
+            &file(syntax, &[head(&huge), packed.clone()].concat()),
+            "64 bytes of packed pixels are there",
+        );
     }
     let frames = |o: &mut InMemDicomObject| put(o, tags::NUMBER_OF_FRAMES, VR::IS, "4000000000");
     refused(&file(PLAIN, &[head(&frames), native].concat()), "4000000000 images; at most 65536");
@@ -117,7 +147,8 @@ fn headers_that_promise_more_pixels_than_are_there_are_refused() {
 #[test]
 fn a_deflated_bomb_is_refused() {
     let deflate = |data: &[u8]| {
-        let mut packed = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        let mut packed =
+            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
         packed.write_all(data).unwrap();
         packed.finish().unwrap()
     };
@@ -139,27 +170,44 @@ fn attributes_too_long_to_be_true_are_refused() {
     series.refused(&["attribute (0020,0032) is 8000 bytes long"]);
     // Others are passed over, whatever they hold.
     let comment = "x".repeat(60_000);
-    assert!(Series::with(&[0, 3], &|o| put(o, tags::IMAGE_COMMENTS, VR::LT, &comment)).read().is_ok());
+    assert!(
+        Series::with(&[0, 3], &|o| put(o, tags::IMAGE_COMMENTS, VR::LT, &comment)).read().is_ok()
+    );
 }
 
 #[test]
 fn what_is_odd_but_harmless_is_read() {
     let expected = Series::with(&[0, 3], &keep).read().unwrap();
     let series = Series::with(&[0, 3], &keep);
-    // Behind the pixels anything may follow; before the image, a private sequence of implicit VR in an element of unknown kind, and an
-    // element of no known value representation.
+    // Behind the pixels anything may follow; before the image, a private sequence of implicit VR in
+    // an element of unknown kind, and an element of no known value representation.
     let odd = [
         element(9, 0x1010, b"UN", OPEN, b""),
-        [item(0xe000, OPEN), [&9u16.to_le_bytes()[..], &0x1011u16.to_le_bytes(), &2u32.to_le_bytes(), b"ab"].concat()].concat(),
+        [
+            item(0xe000, OPEN),
+            [&9u16.to_le_bytes()[..], &0x1011u16.to_le_bytes(), &2u32.to_le_bytes(), b"ab"]
+                .concat(),
+        ]
+        .concat(),
         [item(0xe00d, 0), item(0xe0dd, 0)].concat(),
-        [&9u16.to_le_bytes()[..], &0x1012u16.to_le_bytes(), b"??", &[0, 0], &2u32.to_le_bytes(), b"ab"].concat(),
+        [
+            &9u16.to_le_bytes()[..],
+            &0x1012u16.to_le_bytes(),
+            b"??",
+            &[0, 0],
+            &2u32.to_le_bytes(),
+            b"ab",
+        ]
+        .concat(),
     ]
     .concat();
     for name in ["0.dcm", "1.dcm"] {
         let path = series.path().join(name);
         let bytes = std::fs::read(&path).unwrap();
-        let begin = bytes.windows(8).position(|w| w == [0x10, 0, 0x20, 0, b'L', b'O', 2, 0]).unwrap();
-        std::fs::write(&path, [&bytes[..begin], &odd, &bytes[begin..], &[0xff; 7]].concat()).unwrap();
+        let begin =
+            bytes.windows(8).position(|w| w == [0x10, 0, 0x20, 0, b'L', b'O', 2, 0]).unwrap();
+        std::fs::write(&path, [&bytes[..begin], &odd, &bytes[begin..], &[0xff; 7]].concat())
+            .unwrap();
     }
     assert_eq!(series.read().unwrap().voxels(), expected.voxels());
 }
@@ -169,7 +217,13 @@ fn two_planes() -> Vec<u8> {
     let functional = |z: i16| {
         let position = format!("0\\0\\{z} ");
         let inside = element(0x20, 0x32, b"DS", position.len() as u32, position.as_bytes());
-        let plane = element(0x20, 0x9113, b"SQ", inside.len() as u32 + 8, &[item(0xe000, inside.len() as u32), inside].concat());
+        let plane = element(
+            0x20,
+            0x9113,
+            b"SQ",
+            inside.len() as u32 + 8,
+            &[item(0xe000, inside.len() as u32), inside].concat(),
+        );
         [item(0xe000, plane.len() as u32), plane].concat()
     };
     let groups = [functional(0), functional(3)].concat();
@@ -187,17 +241,45 @@ fn frames_in_fragments_are_found_by_either_offset_table() {
         bytes.push(0x80);
         bytes
     };
-    let fragments = [&rle(10)[..40], &rle(10)[40..], &rle(20)[..64], &rle(20)[64..]].map(<[u8]>::to_vec);
+    let fragments =
+        [&rle(10)[..40], &rle(10)[40..], &rle(20)[..64], &rle(20)[64..]].map(<[u8]>::to_vec);
     let at = (fragments[0].len() + fragments[1].len() + 16) as u32;
-    let items: Vec<u8> = fragments.iter().flat_map(|f| [item(0xe000, f.len() as u32), f.clone()].concat()).collect();
+    let items: Vec<u8> =
+        fragments.iter().flat_map(|f| [item(0xe000, f.len() as u32), f.clone()].concat()).collect();
     let groups = two_planes();
     let head = head(&|o| put(o, tags::NUMBER_OF_FRAMES, VR::IS, "2"));
     let table = [0u32.to_le_bytes(), at.to_le_bytes()].concat();
     let wide = [0u64.to_le_bytes(), u64::from(at).to_le_bytes()].concat();
-    let extended = [&0x7fe0u16.to_le_bytes()[..], &1u16.to_le_bytes(), b"OV", &[0, 0], &16u32.to_le_bytes(), &wide].concat();
+    let extended = [
+        &0x7fe0u16.to_le_bytes()[..],
+        &1u16.to_le_bytes(),
+        b"OV",
+        &[0, 0],
+        &16u32.to_le_bytes(),
+        &wide,
+    ]
+    .concat();
     let begin = element(0x7fe0, 0x10, b"OB", OPEN, b"");
-    let basic = [head.clone(), groups.clone(), begin.clone(), item(0xe000, 8), table, items.clone(), item(0xe0dd, 0)].concat();
-    let extended = [head.clone(), groups.clone(), extended, begin.clone(), item(0xe000, 0), items.clone(), item(0xe0dd, 0)].concat();
+    let basic = [
+        head.clone(),
+        groups.clone(),
+        begin.clone(),
+        item(0xe000, 8),
+        table,
+        items.clone(),
+        item(0xe0dd, 0),
+    ]
+    .concat();
+    let extended = [
+        head.clone(),
+        groups.clone(),
+        extended,
+        begin.clone(),
+        item(0xe000, 0),
+        items.clone(),
+        item(0xe0dd, 0),
+    ]
+    .concat();
     for data in [basic, extended] {
         let volume = read_bytes(&file(uids::RLE_LOSSLESS, &data), Path::new("frames.dcm")).unwrap();
         assert_eq!(volume.voxels().as_slice().unwrap()[4..8], [14.0, 15.0, 20.0, 21.0]);
@@ -246,22 +328,32 @@ fn streams_that_would_take_memory_without_end_are_refused() {
     cut.extend([0xff, 0x90, 0, 10, 0, 0, 0, 1, 0, 0, 0, 1, 0xff, 0x93, 1, 2]);
     wrong(&cut, "ends too early");
 
-    let frame = |marker: u8| [&[0xff, 0xd8, 0xff, marker, 0, 11, 12, 0, 2, 0, 3, 1, 1, 0x11, 0][..], &[0xff, 0xda, 0, 2]].concat();
+    let frame = |marker: u8| {
+        [&[0xff, 0xd8, 0xff, marker, 0, 11, 12, 0, 2, 0, 3, 1, 1, 0x11, 0][..], &[0xff, 0xda, 0, 2]]
+            .concat()
+    };
     let stream = Stream::of(&frame(0xc3), uids::JPEG_LOSSLESS_SV1).unwrap();
     assert_eq!((stream.columns, stream.rows, stream.components, stream.bits), (3, 2, 1, 12));
     // Progressive JPEG, of which a few bytes can cost a scan of the image.
-    assert!(Stream::of(&frame(0xc2), uids::JPEG_EXTENDED12_BIT).unwrap_err().contains("process C2"));
-    assert!(Stream::of(&frame(0xc0), uids::JPEG_LOSSLESS).is_err() && Stream::of(&frame(0xf7), uids::JPEGLS_LOSSLESS).is_ok());
+    assert!(
+        Stream::of(&frame(0xc2), uids::JPEG_EXTENDED12_BIT).unwrap_err().contains("process C2")
+    );
+    assert!(
+        Stream::of(&frame(0xc0), uids::JPEG_LOSSLESS).is_err()
+            && Stream::of(&frame(0xf7), uids::JPEGLS_LOSSLESS).is_ok()
+    );
 }
 
 #[test]
 fn a_jpeg_ls_stream_without_an_end_is_refused_at_once() {
-    // 16 x 12 pixels of 12 bits, near-lossless; found by the fuzzer: its last byte is no marker any more, and the bits before it are zeros.
+    // 16 x 12 pixels of 12 bits, near-lossless; found by the fuzzer: its last byte is no marker any
+    // more, and the bits before it are zeros.
     let stream: [u8; 74] = [
-        0xff, 0xd8, 0xff, 0xf7, 0x00, 0x0b, 0x0c, 0x00, 0x0c, 0x00, 0x10, 0x01, 0x01, 0x11, 0x00, 0xff, 0xda, 0x00, 0x08, 0x01, 0x01, 0x00,
-        0x02, 0x00, 0x00, 0x56, 0x30, 0x39, 0x98, 0xb2, 0x4e, 0xaa, 0x52, 0x94, 0x45, 0x44, 0x4c, 0xd2, 0x49, 0xd4, 0x44, 0xc9, 0x6a, 0x55,
-        0xd2, 0xa5, 0x55, 0x55, 0x49, 0x65, 0x56, 0x95, 0x6a, 0xe5, 0x4b, 0xfa, 0x84, 0xf3, 0xff, 0x7f, 0xff, 0x7e, 0x9f, 0xff, 0x7f, 0xff,
-        0x79, 0x7f, 0xff, 0x7f, 0xff, 0x40, 0x88, 0xd9,
+        0xff, 0xd8, 0xff, 0xf7, 0x00, 0x0b, 0x0c, 0x00, 0x0c, 0x00, 0x10, 0x01, 0x01, 0x11, 0x00,
+        0xff, 0xda, 0x00, 0x08, 0x01, 0x01, 0x00, 0x02, 0x00, 0x00, 0x56, 0x30, 0x39, 0x98, 0xb2,
+        0x4e, 0xaa, 0x52, 0x94, 0x45, 0x44, 0x4c, 0xd2, 0x49, 0xd4, 0x44, 0xc9, 0x6a, 0x55, 0xd2,
+        0xa5, 0x55, 0x55, 0x49, 0x65, 0x56, 0x95, 0x6a, 0xe5, 0x4b, 0xfa, 0x84, 0xf3, 0xff, 0x7f,
+        0xff, 0x7e, 0x9f, 0xff, 0x7f, 0xff, 0x79, 0x7f, 0xff, 0x7f, 0xff, 0x40, 0x88, 0xd9,
     ];
     let size = |o: &mut InMemDicomObject| {
         put_short(o, tags::ROWS, 12);
@@ -269,9 +361,14 @@ fn a_jpeg_ls_stream_without_an_end_is_refused_at_once() {
         put(o, tags::NUMBER_OF_FRAMES, VR::IS, "2");
     };
     let frames = [item(0xe000, 74), stream.to_vec()].concat().repeat(2);
-    let packed = [element(0x7fe0, 0x10, b"OB", OPEN, b""), item(0xe000, 0), frames, item(0xe0dd, 0)].concat();
+    let packed =
+        [element(0x7fe0, 0x10, b"OB", OPEN, b""), item(0xe000, 0), frames, item(0xe0dd, 0)]
+            .concat();
     let start = std::time::Instant::now();
-    refused(&file(uids::JPEGLS_NEAR_LOSSLESS, &[head(&size), two_planes(), packed].concat()), "cannot be decoded");
+    refused(
+        &file(uids::JPEGLS_NEAR_LOSSLESS, &[head(&size), two_planes(), packed].concat()),
+        "cannot be decoded",
+    );
     assert!(start.elapsed().as_secs_f64() < 1.0, "{:?}", start.elapsed());
 }
 
@@ -282,7 +379,11 @@ fn every_prefix_and_every_changed_byte_ends_in_an_error_or_a_volume() {
     let mut object = image(0);
     object.put(DataElement::new(tags::SLICE_THICKNESS, VR::DS, PrimitiveValue::from("3")));
     pixels(&mut object, 0..6);
-    object.with_meta(FileMetaTableBuilder::new().transfer_syntax(PLAIN)).unwrap().write_to_file(&path).unwrap();
+    object
+        .with_meta(FileMetaTableBuilder::new().transfer_syntax(PLAIN))
+        .unwrap()
+        .write_to_file(&path)
+        .unwrap();
     let whole = std::fs::read(path).unwrap();
     for length in 0..whole.len() {
         let _ = open_bytes(&whole[..length], Path::new("cut.dcm"));

@@ -20,16 +20,25 @@ fn echoes_are_listed_and_one_can_be_picked() {
             pixels(o, (0..6).map(|n| 500 + z as u16 + n));
         });
     }
-    series.refused(&["same plane", "The series holds \"Echo Time=12.5\" (3 images); \"Echo Time=80.0\" (3 images)", "pick one"]);
+    series.refused(&[
+        "same plane",
+        "The series holds \"Echo Time=12.5\" (3 images); \"Echo Time=80.0\" (3 images)",
+        "pick one",
+    ]);
     assert_eq!(pick(&series, "Echo Time=12.5").unwrap().voxels()[[1, 0, 0]], 30.0);
     // A number is a number however it is written.
     let late = pick(&series, " echo time = 80 ;").unwrap();
     assert_eq!((late.voxels()[[1, 0, 0]], late.dicom().unwrap().echo_time_ms), (503.0, Some(80.0)));
-    for (text, reason) in
-        [("Echo Time=99", "these are there: \"Echo Time=12.5\" (3 images)"), ("Echo=80", "as the name one of"), ("80", "NAME=VALUE")]
-    {
+    for (text, reason) in [
+        ("Echo Time=99", "these are there: \"Echo Time=12.5\" (3 images)"),
+        ("Echo=80", "as the name one of"),
+        ("80", "NAME=VALUE"),
+    ] {
         let error = pick(&series, text).unwrap_err();
-        assert!(matches!(error, Error::Argument(_)) && error.to_string().contains(reason), "{error}");
+        assert!(
+            matches!(error, Error::Argument(_)) && error.to_string().contains(reason),
+            "{error}"
+        );
     }
 }
 
@@ -41,7 +50,11 @@ fn b_values_and_image_types_are_picked_together() {
             series.add(&format!("{n} {z}.dcm"), z, &|o| {
                 put(o, tags::SOP_INSTANCE_UID, VR::UI, &format!("1.2.9.{n}.{z}"));
                 put(o, tags::IMAGE_TYPE, VR::CS, &format!("ORIGINAL\\PRIMARY\\{kind}"));
-                o.put(DataElement::new(tags::DIFFUSION_B_VALUE, VR::FD, PrimitiveValue::from(b.parse::<f64>().unwrap())));
+                o.put(DataElement::new(
+                    tags::DIFFUSION_B_VALUE,
+                    VR::FD,
+                    PrimitiveValue::from(b.parse::<f64>().unwrap()),
+                ));
                 pixels(o, (0..6).map(|p| (100 * n) as u16 + p));
             });
         }
@@ -50,7 +63,10 @@ fn b_values_and_image_types_are_picked_together() {
         "\"b-value=0; Image Type=ORIGINAL\\PRIMARY\\P\" (2 images)",
         "\"b-value=1000; Image Type=ORIGINAL\\PRIMARY\\M\" (2 images)",
     ]);
-    assert_eq!(pick(&series, "b-value=0; image type=original\\primary\\p").unwrap().voxels()[[0, 0, 0]], 100.0);
+    assert_eq!(
+        pick(&series, "b-value=0; image type=original\\primary\\p").unwrap().voxels()[[0, 0, 0]],
+        100.0
+    );
     assert_eq!(pick(&series, "b-value=1000").unwrap().voxels()[[0, 0, 0]], 200.0);
     assert!(pick(&series, "b-value=0").unwrap_err().to_string().contains("same plane"));
     // Where several series lie in one folder, the listing tells their echo times and b-values.
@@ -61,7 +77,9 @@ fn b_values_and_image_types_are_picked_together() {
 #[test]
 fn a_localizer_of_three_planes_is_divided_by_plane() {
     let series = Series::new();
-    for (n, orientation) in ["1\\0\\0\\0\\1\\0", "1\\0\\0\\0\\0\\-1", "0\\1\\0\\0\\0\\-1"].into_iter().enumerate() {
+    for (n, orientation) in
+        ["1\\0\\0\\0\\1\\0", "1\\0\\0\\0\\0\\-1", "0\\1\\0\\0\\0\\-1"].into_iter().enumerate()
+    {
         for z in [0i16, 5] {
             series.add(&format!("{n} {z}.dcm"), z, &|o| {
                 put(o, tags::SOP_INSTANCE_UID, VR::UI, &format!("1.2.9.{n}.{z}"));
@@ -73,7 +91,10 @@ fn a_localizer_of_three_planes_is_divided_by_plane() {
             });
         }
     }
-    series.refused(&["mixed orientations", "\"Plane=axial\" (2 images); \"Plane=coronal\" (2 images); \"Plane=sagittal\" (2 images)"]);
+    series.refused(&[
+        "mixed orientations",
+        "\"Plane=axial\" (2 images); \"Plane=coronal\" (2 images); \"Plane=sagittal\" (2 images)",
+    ]);
     assert_eq!(pick(&series, "Plane=axial").unwrap().grid().positions(), [0.0, 5.0]);
 }
 
@@ -92,7 +113,12 @@ fn gaps_are_allowed_where_they_are_known() {
     assert_eq!(volume.grid().positions(), [0.0, 3.0, 6.0, 12.0, 15.0]);
     assert!(volume.grid().affine().is_none());
     let warnings = &volume.dicom().unwrap().warnings;
-    assert!(warnings.len() == 1 && warnings[0].contains("missing after") && warnings[0].ends_with("allowed"), "{warnings:?}");
+    assert!(
+        warnings.len() == 1
+            && warnings[0].contains("missing after")
+            && warnings[0].ends_with("allowed"),
+        "{warnings:?}"
+    );
     assert!(Series::with(&[0, 3, 7], &keep).read().unwrap().dicom().unwrap().warnings.is_empty());
 }
 
@@ -107,34 +133,50 @@ fn odd_uids_are_kept_as_they_are() {
         });
     }
     let volume = series.read().unwrap();
-    let slices: Vec<&str> = volume.dicom().unwrap().slices.iter().map(|s| s.sop_instance_uid.as_str()).collect();
+    let slices: Vec<&str> =
+        volume.dicom().unwrap().slices.iter().map(|s| s.sop_instance_uid.as_str()).collect();
     assert_eq!(slices, [long.as_str(), "1.2.0.0.3", "0.0"]);
     assert_eq!(volume.dicom().unwrap().series_instance_uid, "1.2.840.0.1");
 }
 
-/// An enhanced image; one frame for each (stack, time, z), with its own geometry, rescaled by its own slope.
+/// An enhanced image; one frame for each (stack, time, z), with its own geometry, rescaled by its
+/// own slope.
 fn enhanced(frames: &[(&str, u32, f64)]) -> InMemDicomObject {
-    let item = |elements: Vec<DataElement<InMemDicomObject>>| InMemDicomObject::from_element_iter(elements);
+    let item = |elements: Vec<DataElement<InMemDicomObject>>| {
+        InMemDicomObject::from_element_iter(elements)
+    };
     let text = |tag, vr, value: &str| DataElement::new(tag, vr, PrimitiveValue::from(value));
-    let group =
-        |tag: Tag, inside: Vec<DataElement<InMemDicomObject>>| DataElement::new(tag, VR::SQ, DataSetSequence::from(vec![item(inside)]));
+    let group = |tag: Tag, inside: Vec<DataElement<InMemDicomObject>>| {
+        DataElement::new(tag, VR::SQ, DataSetSequence::from(vec![item(inside)]))
+    };
     let own = frames.iter().map(|(stack, time, z)| {
         let position = format!("-10.5\\20\\{z}");
         item(vec![
-            group(tags::PLANE_POSITION_SEQUENCE, vec![text(tags::IMAGE_POSITION_PATIENT, VR::DS, &position)]),
+            group(
+                tags::PLANE_POSITION_SEQUENCE,
+                vec![text(tags::IMAGE_POSITION_PATIENT, VR::DS, &position)],
+            ),
             group(
                 tags::FRAME_CONTENT_SEQUENCE,
                 vec![
                     text(tags::STACK_ID, VR::SH, stack),
-                    DataElement::new(tags::TEMPORAL_POSITION_INDEX, VR::UL, PrimitiveValue::from(*time)),
+                    DataElement::new(
+                        tags::TEMPORAL_POSITION_INDEX,
+                        VR::UL,
+                        PrimitiveValue::from(*time),
+                    ),
                 ],
             ),
-            group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, vec![text(tags::RESCALE_SLOPE, VR::DS, &format!("{}", time * 2))]),
+            group(
+                tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE,
+                vec![text(tags::RESCALE_SLOPE, VR::DS, &format!("{}", time * 2))],
+            ),
         ])
     });
     let mut o = image(0);
     let own: Vec<InMemDicomObject> = own.collect();
-    for tag in [tags::IMAGE_POSITION_PATIENT, tags::IMAGE_ORIENTATION_PATIENT, tags::PIXEL_SPACING] {
+    for tag in [tags::IMAGE_POSITION_PATIENT, tags::IMAGE_ORIENTATION_PATIENT, tags::PIXEL_SPACING]
+    {
         o.remove_element(tag);
     }
     put(&mut o, tags::SOP_CLASS_UID, VR::UI, uids::ENHANCED_MR_IMAGE_STORAGE);
@@ -142,36 +184,59 @@ fn enhanced(frames: &[(&str, u32, f64)]) -> InMemDicomObject {
     o.put(group(
         tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
         vec![
-            group(tags::PLANE_ORIENTATION_SEQUENCE, vec![text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0")]),
-            group(tags::PIXEL_MEASURES_SEQUENCE, vec![text(tags::PIXEL_SPACING, VR::DS, "0.5\\0.75")]),
+            group(
+                tags::PLANE_ORIENTATION_SEQUENCE,
+                vec![text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0")],
+            ),
+            group(
+                tags::PIXEL_MEASURES_SEQUENCE,
+                vec![text(tags::PIXEL_SPACING, VR::DS, "0.5\\0.75")],
+            ),
         ],
     ));
-    o.put(DataElement::new(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, VR::SQ, DataSetSequence::from(own)));
+    o.put(DataElement::new(
+        tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
+        VR::SQ,
+        DataSetSequence::from(own),
+    ));
     pixels(&mut o, (0..6 * frames.len()).map(|n| n as u16));
     o
 }
 
 fn stored(object: InMemDicomObject, syntax: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
-    object.with_meta(FileMetaTableBuilder::new().transfer_syntax(syntax)).unwrap().write_all(&mut bytes).unwrap();
+    object
+        .with_meta(FileMetaTableBuilder::new().transfer_syntax(syntax))
+        .unwrap()
+        .write_all(&mut bytes)
+        .unwrap();
     bytes
 }
 
 #[test]
 fn frames_of_an_enhanced_image_are_ordered_by_their_own_geometry() {
-    let bytes = stored(enhanced(&[("1", 1, 6.5), ("1", 1, 0.0), ("1", 1, 3.0)]), uids::EXPLICIT_VR_LITTLE_ENDIAN);
+    let bytes = stored(
+        enhanced(&[("1", 1, 6.5), ("1", 1, 0.0), ("1", 1, 3.0)]),
+        uids::EXPLICIT_VR_LITTLE_ENDIAN,
+    );
     let volume = read_bytes(&bytes, Path::new("enhanced.dcm")).unwrap();
     assert_eq!(volume.grid().positions(), [0.0, 3.0, 6.5]);
     assert_eq!(volume.voxels()[[0, 0, 1]], 14.0);
     let slices = &volume.dicom().unwrap().slices;
-    assert_eq!((slices[0].frame, slices[0].position[2].as_str(), slices[2].frame), (Some(2), "0", Some(1)));
+    assert_eq!(
+        (slices[0].frame, slices[0].position[2].as_str(), slices[2].frame),
+        (Some(2), "0", Some(1))
+    );
     assert_eq!(slices[1].orientation[4], "1");
 }
 
 #[test]
 fn stacks_and_time_points_of_an_enhanced_image_are_listed_and_picked() {
-    let frames: Vec<(&str, u32, f64)> =
-        ["A", "B"].iter().flat_map(|s| [1, 2].map(|t| (*s, t))).flat_map(|(s, t)| [0.0, 3.0].map(|z| (s, t, z))).collect();
+    let frames: Vec<(&str, u32, f64)> = ["A", "B"]
+        .iter()
+        .flat_map(|s| [1, 2].map(|t| (*s, t)))
+        .flat_map(|(s, t)| [0.0, 3.0].map(|z| (s, t, z)))
+        .collect();
     let bytes = stored(enhanced(&frames), uids::IMPLICIT_VR_LITTLE_ENDIAN);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enhanced.dcm");
@@ -179,16 +244,25 @@ fn stacks_and_time_points_of_an_enhanced_image_are_listed_and_picked() {
     let read = |options: &ReadOptions| read_files(std::slice::from_ref(&path), options);
     let error = read(&ReadOptions::default()).unwrap_err().to_string();
     assert!(error.contains("\"Stack ID=A; Temporal Position=1\" (2 images); \"Stack ID=A; Temporal Position=2\" (2 images)"), "{error}");
-    let volume = read(&ReadOptions::default().with_pick("Stack ID=B; Temporal Position=2")).unwrap();
-    assert_eq!(volume.dicom().unwrap().slices.iter().map(|s| s.frame).collect::<Vec<_>>(), [Some(7), Some(8)]);
+    let volume =
+        read(&ReadOptions::default().with_pick("Stack ID=B; Temporal Position=2")).unwrap();
+    assert_eq!(
+        volume.dicom().unwrap().slices.iter().map(|s| s.frame).collect::<Vec<_>>(),
+        [Some(7), Some(8)]
+    );
     // Frame 7 begins at pixel 36; its slope is 4.
     assert_eq!(volume.voxels()[[0, 0, 0]], 144.0);
     let wrong = enhanced(&frames);
     let mut short = wrong.clone();
     put(&mut short, tags::NUMBER_OF_FRAMES, VR::IS, "3");
-    let error = read_bytes(&stored(short, uids::EXPLICIT_VR_LITTLE_ENDIAN), Path::new("short.dcm")).unwrap_err().to_string();
+    let error = read_bytes(&stored(short, uids::EXPLICIT_VR_LITTLE_ENDIAN), Path::new("short.dcm"))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("3 frames, but the geometry of 8"), "{error}");
     let mut one_bit = wrong;
     put_short(&mut one_bit, tags::BITS_ALLOCATED, 1);
-    assert!(read_bytes(&stored(one_bit, uids::EXPLICIT_VR_LITTLE_ENDIAN), Path::new("bits.dcm")).is_err());
+    assert!(
+        read_bytes(&stored(one_bit, uids::EXPLICIT_VR_LITTLE_ENDIAN), Path::new("bits.dcm"))
+            .is_err()
+    );
 }

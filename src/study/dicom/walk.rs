@@ -1,11 +1,13 @@
 //! The way through the bytes of a DICOM file.
 //!
-//! In: a file's bytes as a stream, and how many there are. Out: a [`Header`]: the attributes that nasoseg uses, as text, and where the
-//! pixels lie.
+//! In: a file's bytes as a stream, and how many there are. Out: a [`Header`]: the attributes that
+//! nasoseg uses, as text, and where the pixels lie.
 //!
-//! Nothing that a file says of itself is believed before it is seen: a length must fit into what is left of the file, sequences nest to
-//! [`DEEPEST`] levels, and attributes that nobody asks for are passed over without being held. So memory follows the bytes that are
-//! there, not the numbers in them. The walk ends with the pixel data, and, in a file without rows, with the group of the image.
+//! Nothing that a file says of itself is believed before it is seen: a length must fit into what is
+//! left of the file, sequences nest to [`DEEPEST`] levels, and attributes that nobody asks for are
+//! passed over without being held. So memory follows the bytes that are there, not the numbers in
+//! them. The walk ends with the pixel data, and, in a file without rows, with the group of the
+//! image.
 
 use std::io::{BufReader, Cursor, ErrorKind, Read, Seek, SeekFrom};
 
@@ -46,7 +48,11 @@ const HELD: [Tag; 44] = [
 ];
 
 /// Sequences of the top whose first item is looked into.
-const TOP: [Tag; 3] = [tags::CONTRAST_BOLUS_AGENT_SEQUENCE, tags::MODALITY_LUT_SEQUENCE, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE];
+const TOP: [Tag; 3] = [
+    tags::CONTRAST_BOLUS_AGENT_SEQUENCE,
+    tags::MODALITY_LUT_SEQUENCE,
+    tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
+];
 
 /// Functional groups whose first item is looked into.
 const GROUPS: [Tag; 10] = [
@@ -110,7 +116,8 @@ pub(super) enum Pixels {
     None,
     /// So many bytes from `at` on; of big endian files in words of 2 bytes, or not (OB).
     Native { at: u64, bytes: u64, words: bool },
-    /// Fragments one after the other, the first one's item at `at`; their lengths. Offsets of frames, counted from `at`, may be missing.
+    /// Fragments one after the other, the first one's item at `at`; their lengths. Offsets of
+    /// frames, counted from `at`, may be missing.
     Packed { at: u64, offsets: Vec<u64>, fragments: Vec<u32> },
 }
 
@@ -126,7 +133,8 @@ impl Header {
         }
     }
 
-    /// An attribute as stored but for padding, its values parted by backslashes; `None` where it is absent or empty.
+    /// An attribute as stored but for padding, its values parted by backslashes; `None` where it is
+    /// absent or empty.
     pub(super) fn value(&self, part: Part, sequence: Tag, tag: Tag) -> Option<&str> {
         let entry = self.entries(part).iter().find(|e| e.sequence == sequence && e.tag == tag)?;
         self.text.get(entry.from as usize..entry.to as usize)
@@ -181,7 +189,8 @@ impl<R: Read + Seek> Source for BufReader<R> {
 
 impl Source for Cursor<&[u8]> {
     fn pass(&mut self, count: u64) -> std::io::Result<()> {
-        self.seek(SeekFrom::Current(i64::try_from(count).map_err(|_| ErrorKind::InvalidInput)?)).map(|_| ())
+        self.seek(SeekFrom::Current(i64::try_from(count).map_err(|_| ErrorKind::InvalidInput)?))
+            .map(|_| ())
     }
 }
 
@@ -254,7 +263,11 @@ impl<'a> Stream<'a> {
         let mut bytes = Vec::with_capacity(count as usize);
         let at = self.at;
         self.take(count).read_to_end(&mut bytes).map_err(|e| ended(at, &e))?;
-        if (bytes.len() as u64) < count { Err(truncated(at, count, bytes.len() as u64)) } else { Ok(bytes) }
+        if (bytes.len() as u64) < count {
+            Err(truncated(at, count, bytes.len() as u64))
+        } else {
+            Ok(bytes)
+        }
     }
 }
 
@@ -266,14 +279,16 @@ fn ended(at: u64, error: &std::io::Error) -> String {
     format!("it ends inside the element at byte {at} ({error})")
 }
 
-/// Transfer syntax of a file that begins with its data set, without preamble and meta group: told by its first element.
-/// An empty string stands for a meta group without preamble, which names the syntax itself.
+/// Transfer syntax of a file that begins with its data set, without preamble and meta group: told
+/// by its first element. An empty string stands for a meta group without preamble, which names the
+/// syntax itself.
 pub(crate) fn bare_syntax(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(b"DICM") {
         return Some("");
     }
     let raw: [u8; 8] = head.get(..8)?.try_into().ok()?;
-    let (group, element) = (u16::from_le_bytes([raw[0], raw[1]]), u16::from_le_bytes([raw[2], raw[3]]));
+    let (group, element) =
+        (u16::from_le_bytes([raw[0], raw[1]]), u16::from_le_bytes([raw[2], raw[3]]));
     let explicit = raw[4].is_ascii_uppercase() && raw[5].is_ascii_uppercase();
     let length = u32::from_le_bytes([raw[4], raw[5], raw[6], raw[7]]);
     match (group, element) {
@@ -325,12 +340,19 @@ fn meta(stream: &mut Stream, header: &mut Header) -> Result<String, String> {
     let walk = Walk::new(uids::EXPLICIT_VR_LITTLE_ENDIAN)?;
     // Where the group says that it ends. A deflated data set may begin with any bytes.
     let mut end = None;
-    while end.is_none_or(|end| stream.at < end || !header.top(tags::TRANSFER_SYNTAX_UID).ends_with(".99")) {
+    while end.is_none_or(|end| {
+        stream.at < end || !header.top(tags::TRANSFER_SYNTAX_UID).ends_with(".99")
+    }) {
         if stream.look(2).map_err(|e| e.to_string())? != [2, 0] {
             break;
         }
         let Some(element) = walk.element(stream, false)? else { break };
-        let length = u64::from(element.length().get().ok_or("an element of the file meta information has no length")?);
+        let length = u64::from(
+            element
+                .length()
+                .get()
+                .ok_or("an element of the file meta information has no length")?,
+        );
         if element.tag() == Tag(2, 0) && length == 4 {
             let value = stream.take_bytes(4)?;
             end = value.try_into().ok().map(|raw| stream.at + u64::from(u32::from_le_bytes(raw)));
@@ -393,12 +415,20 @@ impl<'s> Walk<'s> {
     }
 
     /// The next element's header; `None` where the stream ends before it.
-    fn element(&self, stream: &mut Stream<'s>, implicit: bool) -> Result<Option<DataElementHeader>, String> {
+    fn element(
+        &self,
+        stream: &mut Stream<'s>,
+        implicit: bool,
+    ) -> Result<Option<DataElementHeader>, String> {
         let at = stream.at;
         let decoder = if implicit { &self.implicit } else { &self.decoder };
         match decoder.decode_header(stream) {
             Ok((header, _)) => Ok(Some(header)),
-            Err(DecodeError::ReadHeaderTag { source, .. }) if source.kind() == ErrorKind::UnexpectedEof && stream.at == at => Ok(None),
+            Err(DecodeError::ReadHeaderTag { source, .. })
+                if source.kind() == ErrorKind::UnexpectedEof && stream.at == at =>
+            {
+                Ok(None)
+            }
             Err(e) => Err(format!("the element at byte {at} cannot be read ({e})")),
         }
     }
@@ -416,7 +446,11 @@ impl<'s> Walk<'s> {
                         open.pop();
                         continue;
                     }
-                    Some(end) if end < stream.at => return Err(format!("an element reaches over the end of its sequence at byte {end}")),
+                    Some(end) if end < stream.at => {
+                        return Err(format!(
+                            "an element reaches over the end of its sequence at byte {end}"
+                        ));
+                    }
                     _ => (),
                 }
                 if !level.item {
@@ -424,9 +458,14 @@ impl<'s> Walk<'s> {
                     continue;
                 }
             }
-            let (place, implicit) = open.last().map_or((Place::Top, false), |l| (l.place, l.implicit));
+            let (place, implicit) =
+                open.last().map_or((Place::Top, false), |l| (l.place, l.implicit));
             let Some(element) = self.element(stream, implicit)? else {
-                return if open.is_empty() { Ok(()) } else { Err("it ends inside a sequence".into()) };
+                return if open.is_empty() {
+                    Ok(())
+                } else {
+                    Err("it ends inside a sequence".into())
+                };
             };
             let (tag, length) = (element.tag(), element.length().get().map(u64::from));
             match (tag, length) {
@@ -435,7 +474,12 @@ impl<'s> Walk<'s> {
                 }
                 // Some writers close items that were never opened.
                 (ITEM_END | SEQUENCE_END, Some(0)) if open.is_empty() => (),
-                (Tag(0xfffe, _), _) => return Err(format!("a delimiter stands where none belongs, before byte {}", stream.at)),
+                (Tag(0xfffe, _), _) => {
+                    return Err(format!(
+                        "a delimiter stands where none belongs, before byte {}",
+                        stream.at
+                    ));
+                }
                 (tags::PIXEL_DATA, None) if place == Place::Top => {
                     header.pixels = self.packed(stream, offsets)?;
                     return Ok(());
@@ -447,12 +491,26 @@ impl<'s> Walk<'s> {
                     // The length is proved, also where only reading can prove it.
                     return stream.pass(bytes);
                 }
-                (tags::EXTENDED_OFFSET_TABLE, Some(length)) if place == Place::Top && length <= LONGEST_TABLE => {
+                (tags::EXTENDED_OFFSET_TABLE, Some(length))
+                    if place == Place::Top && length <= LONGEST_TABLE =>
+                {
                     let raw = stream.take_bytes(length)?;
-                    offsets = raw.chunks_exact(8).filter_map(|raw| raw.try_into().ok()).map(|raw| self.u64(raw)).collect();
+                    offsets = raw
+                        .chunks_exact(8)
+                        .filter_map(|raw| raw.try_into().ok())
+                        .map(|raw| self.u64(raw))
+                        .collect();
                 }
-                (_, _) if place == Place::Top && tag.group() > 0x0028 && header.top(tags::ROWS).is_empty() => return Ok(()),
-                (_, length) if element.vr() == VR::SQ || length.is_none() => self.sequence(stream, header, &mut open, &element)?,
+                (_, _)
+                    if place == Place::Top
+                        && tag.group() > 0x0028
+                        && header.top(tags::ROWS).is_empty() =>
+                {
+                    return Ok(());
+                }
+                (_, length) if element.vr() == VR::SQ || length.is_none() => {
+                    self.sequence(stream, header, &mut open, &element)?
+                }
                 (_, Some(length)) => {
                     let (part, sequence) = match place {
                         Place::Top => (Part::Top, NONE),
@@ -481,30 +539,53 @@ impl<'s> Walk<'s> {
         let above = open.last().map_or(Place::Top, |l| l.place);
         let place = match above {
             Place::Top if tag == tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE => Place::Frames,
-            Place::Top if tag == tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE => Place::Group(Part::Shared),
+            Place::Top if tag == tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE => {
+                Place::Group(Part::Shared)
+            }
             Place::Top if TOP.contains(&tag) => Place::Leaf(Part::Top, tag),
             Place::Group(part) if GROUPS.contains(&tag) => Place::Leaf(part, tag),
             _ => Place::Nowhere,
         };
         header.per_frame |= place == Place::Frames;
         match element.length().get().map(u64::from) {
-            Some(length) if length > stream.left() => return Err(truncated(stream.at, length, stream.left())),
+            Some(length) if length > stream.left() => {
+                return Err(truncated(stream.at, length, stream.left()));
+            }
             Some(length) if place == Place::Nowhere => return stream.pass(length),
-            _ if open.len() >= 2 * DEEPEST => return Err(format!("its sequences are nested more than {DEEPEST} deep")),
+            _ if open.len() >= 2 * DEEPEST => {
+                return Err(format!("its sequences are nested more than {DEEPEST} deep"));
+            }
             length => {
-                let implicit = open.last().is_some_and(|l| l.implicit) || self.explicit && element.vr() == VR::UN;
-                open.push(Level { item: false, end: length.map(|l| stream.at + l), place, items: 0, implicit });
+                let implicit = open.last().is_some_and(|l| l.implicit)
+                    || self.explicit && element.vr() == VR::UN;
+                open.push(Level {
+                    item: false,
+                    end: length.map(|l| stream.at + l),
+                    place,
+                    items: 0,
+                    implicit,
+                });
             }
         }
         Ok(())
     }
 
     /// The next item of the innermost sequence, or its end.
-    fn item(&self, stream: &mut Stream<'s>, header: &mut Header, open: &mut Vec<Level>) -> Result<(), String> {
+    fn item(
+        &self,
+        stream: &mut Stream<'s>,
+        header: &mut Header,
+        open: &mut Vec<Level>,
+    ) -> Result<(), String> {
         let at = stream.at;
-        let Some(level) = open.last_mut() else { return Err("an item stands outside a sequence".into()) };
+        let Some(level) = open.last_mut() else {
+            return Err("an item stands outside a sequence".into());
+        };
         let decoder = if level.implicit { &self.implicit } else { &self.decoder };
-        match decoder.decode_item_header(stream).map_err(|e| format!("the item at byte {at} cannot be read ({e})"))? {
+        match decoder
+            .decode_item_header(stream)
+            .map_err(|e| format!("the item at byte {at} cannot be read ({e})"))?
+        {
             SequenceItemHeader::Item { len } => {
                 let length = len.get().map(u64::from);
                 if length.is_some_and(|l| l > stream.left()) {
@@ -512,7 +593,10 @@ impl<'s> Walk<'s> {
                 }
                 let place = match level.place {
                     Place::Frames => {
-                        header.starts.push(u32::try_from(header.frames.len()).map_err(|_| "the header is too long")?);
+                        header.starts.push(
+                            u32::try_from(header.frames.len())
+                                .map_err(|_| "the header is too long")?,
+                        );
                         Place::Group(Part::Frame(level.items))
                     }
                     // Only the first item of any other sequence says something of the image.
@@ -529,7 +613,13 @@ impl<'s> Walk<'s> {
                 {
                     return stream.pass(length);
                 }
-                open.push(Level { item: true, end: length.map(|l| stream.at + l), place, items: 0, implicit });
+                open.push(Level {
+                    item: true,
+                    end: length.map(|l| stream.at + l),
+                    place,
+                    items: 0,
+                    implicit,
+                });
                 Ok(())
             }
             SequenceItemHeader::SequenceDelimiter if level.end.is_none() => {
@@ -558,28 +648,44 @@ impl<'s> Walk<'s> {
             return Err(truncated(stream.at, length, stream.left()));
         }
         if length > LONGEST_VALUE {
-            return Err(format!("attribute {tag} is {length} bytes long; {LONGEST_VALUE} at most were expected"));
+            return Err(format!(
+                "attribute {tag} is {length} bytes long; {LONGEST_VALUE} at most were expected"
+            ));
         }
         let raw = stream.take_bytes(length)?;
         let known = match element.vr() {
             VR::UN => StandardDataDictionary.by_tag(tag).map_or(VR::UN, |e| e.vr().relaxed()),
             vr => vr,
         };
-        let charset = header.top(tags::SPECIFIC_CHARACTER_SET).split('\\').next().and_then(SpecificCharacterSet::from_code);
+        let charset = header
+            .top(tags::SPECIFIC_CHARACTER_SET)
+            .split('\\')
+            .next()
+            .and_then(SpecificCharacterSet::from_code);
         let text = self.text(&raw, known, charset)?;
         header.put(part, sequence, tag, text.trim_matches(|c: char| c.is_whitespace() || c == '\0'))
     }
 
     /// A value as text; several values are parted by backslashes.
-    fn text(&self, raw: &[u8], vr: VR, charset: Option<SpecificCharacterSet>) -> Result<String, String> {
+    fn text(
+        &self,
+        raw: &[u8],
+        vr: VR,
+        charset: Option<SpecificCharacterSet>,
+    ) -> Result<String, String> {
         macro_rules! numbers {
             ($type:ty) => {{
                 const N: usize = size_of::<$type>();
                 let number = |raw: &[u8]| -> Option<$type> {
                     let raw: [u8; N] = raw.try_into().ok()?;
-                    Some(if self.big_endian { <$type>::from_be_bytes(raw) } else { <$type>::from_le_bytes(raw) })
+                    Some(if self.big_endian {
+                        <$type>::from_be_bytes(raw)
+                    } else {
+                        <$type>::from_le_bytes(raw)
+                    })
                 };
-                let texts: Vec<String> = raw.chunks_exact(N).filter_map(number).map(|n| n.to_string()).collect();
+                let texts: Vec<String> =
+                    raw.chunks_exact(N).filter_map(number).map(|n| n.to_string()).collect();
                 Ok(texts.join("\\"))
             }};
         }
@@ -609,13 +715,21 @@ impl<'s> Walk<'s> {
         let mut fragments: Vec<u32> = Vec::new();
         loop {
             let at = stream.at;
-            let item = self.decoder.decode_item_header(stream).map_err(|e| format!("the packed pixels end at byte {at} ({e})"))?;
+            let item = self
+                .decoder
+                .decode_item_header(stream)
+                .map_err(|e| format!("the packed pixels end at byte {at} ({e})"))?;
             match item {
                 SequenceItemHeader::Item { len } => {
-                    let length = len.get().ok_or("a fragment of the packed pixels has no length")?;
+                    let length =
+                        len.get().ok_or("a fragment of the packed pixels has no length")?;
                     if first.is_none() {
                         let raw = stream.take_bytes(u64::from(length))?;
-                        let table = raw.chunks_exact(4).filter_map(|raw| raw.try_into().ok()).map(u32::from_le_bytes).map(u64::from);
+                        let table = raw
+                            .chunks_exact(4)
+                            .filter_map(|raw| raw.try_into().ok())
+                            .map(u32::from_le_bytes)
+                            .map(u64::from);
                         if offsets.is_empty() {
                             offsets = table.collect();
                         }
@@ -626,7 +740,9 @@ impl<'s> Walk<'s> {
                     }
                 }
                 SequenceItemHeader::SequenceDelimiter => break,
-                SequenceItemHeader::ItemDelimiter => return Err("a delimiter stands among the packed pixels".into()),
+                SequenceItemHeader::ItemDelimiter => {
+                    return Err("a delimiter stands among the packed pixels".into());
+                }
             }
         }
         Ok(Pixels::Packed { at: first.unwrap_or(stream.at), offsets, fragments })

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds and runs the C pipeline with what pkg-config says, from a moved copy of the installed tree.
-# In: pkg-config, compiler, the installed library folder, the repository, the version, a folder to write to.
+# In: pkg-config, compiler, the installed library folder, the repository, the version, a folder to
+# write to.
 set -eu
 pkg_config=$1 cc=$2 libdir=$3 root=$4 version=$5 folder=$6
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The example in the header's story compiles as it stands there. In: compiler, header, a folder to write to.
+# The example in the header's story compiles as it stands there. In: compiler, header, a folder to
+# write to.
 set -eu
 cc=$1 header=$2 folder=$3
 

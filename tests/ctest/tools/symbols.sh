@@ -1,5 +1,6 @@
 #!/bin/sh
-# The libraries export nasoseg_* and nothing else, and every function of the header. In: header, shared library, static library.
+# The libraries export nasoseg_* and nothing else, and every function of the header. In: header,
+# shared library, static library.
 set -eu
 header=$1 shared=$2 static=$3
 

@@ -1,4 +1,5 @@
-"""A cohort in, a data set's folder out: cases side by side, duplicates found, split, dataset.json and report.md written last.
+"""A cohort in, a data set's folder out: cases side by side, duplicates found, split, dataset.json
+and report.md written last.
 
 A case that is there already is kept, so a run that was cut off goes on where it was.
 """
@@ -52,12 +53,16 @@ def build(cohort: Cohort, plan: Plan) -> Dataset:
     """Prepares every patient and writes the data set."""
     told = nasoseg.version(plan.program)
     if len(plan.shares) != len(SPLITS) or min(plan.shares) < 0 or not sum(plan.shares) > 0:
-        raise CohortError(f"shares {plan.shares}: three numbers of which none is below 0 and one above 0 were expected")
+        raise CohortError(
+            f"shares {plan.shares}: three numbers of which none is below 0 and one above 0 were expected"
+        )
     cases = plan.out / "cases"
     try:
         cases.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CohortError(f"{plan.out}: cannot be made ({error}). Choose another folder with --out") from error
+        raise CohortError(
+            f"{plan.out}: cannot be made ({error}). Choose another folder with --out"
+        ) from error
     with _alone(plan.out):
         for half_made in cases.glob(".*.part"):
             shutil.rmtree(half_made)
@@ -96,7 +101,11 @@ def _before(folder: Path) -> dict[str, Any]:
         record = json.loads(path.read_text()) if path.is_file() else {}
     except ValueError:
         return {}
-    return record if record.get("format") == FORMAT and record.get("format_version") == FORMAT_VERSION else {}
+    return (
+        record
+        if record.get("format") == FORMAT and record.get("format_version") == FORMAT_VERSION
+        else {}
+    )
 
 
 def _ignore_interrupt() -> None:
@@ -109,16 +118,22 @@ def _all(jobs: list[Job], workers: int) -> list[dict[str, Any] | Skipped]:
     outcomes: list[dict[str, Any] | Skipped | None] = [None] * len(jobs)
     bar = tqdm(total=len(jobs), desc="prepare", unit="patient", mininterval=1)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    pool = ProcessPoolExecutor(min(workers, max(1, len(jobs))), get_context("spawn"), _ignore_interrupt)
+    pool = ProcessPoolExecutor(
+        min(workers, max(1, len(jobs))), get_context("spawn"), _ignore_interrupt
+    )
     try:
-        waiting: dict[Future[Any], int] = {pool.submit(prepare_case, job): n for n, job in enumerate(jobs)}
+        waiting: dict[Future[Any], int] = {
+            pool.submit(prepare_case, job): n for n, job in enumerate(jobs)
+        }
         while waiting:
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
                 n = waiting.pop(future)
                 outcomes[n] = future.result()
                 if isinstance(outcomes[n], Skipped):
-                    tqdm.write(f"{outcomes[n].id}: skipped: {outcomes[n].reason}: {outcomes[n].detail}")
+                    tqdm.write(
+                        f"{outcomes[n].id}: skipped: {outcomes[n].reason}: {outcomes[n].detail}"
+                    )
                 bar.update()
     except Interrupted:
         raise KeyboardInterrupt from None
@@ -133,7 +148,9 @@ def _all(jobs: list[Job], workers: int) -> list[dict[str, Any] | Skipped]:
 
 
 def _without_twins(records: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Skipped]]:
-    """Cases whose images an earlier case has: in two splits they would test a model on what it was trained on."""
+    """Cases whose images an earlier case has: in two splits they would test a model on what it was
+    trained on.
+    """
     seen: dict[str, tuple[str, str]] = {}
     kept, twins = [], []
     for record in records:
@@ -143,7 +160,9 @@ def _without_twins(records: list[dict[str, Any]]) -> tuple[list[dict[str, Any]],
             what = name if name == as_name else f"{name} (as {as_name})"
             twins.append(
                 Skipped(
-                    record["id"], "images of another case", f"its {what} has the same voxels and geometry as that of {other}"
+                    record["id"],
+                    "images of another case",
+                    f"its {what} has the same voxels and geometry as that of {other}",
                 )
             )
             continue
@@ -152,17 +171,26 @@ def _without_twins(records: list[dict[str, Any]]) -> tuple[list[dict[str, Any]],
     return kept, twins
 
 
-def _split(records: list[dict[str, Any]], cohort: Cohort, plan: Plan, before: dict[str, Any]) -> dict[str, Any]:
+def _split(
+    records: list[dict[str, Any]], cohort: Cohort, plan: Plan, before: dict[str, Any]
+) -> dict[str, Any]:
     """Gives every record its split; what decided it comes back."""
     named = {p.id: p.split for p in cohort.patients}
     if records and all(named[r["id"]] for r in records):
         for record in records:
             record["split"] = named[record["id"]]
         phantoms = all(p.seed is not None for p in cohort.patients)
-        return {"by": "phantom" if phantoms else "list", "words": "by ranges of seeds" if phantoms else "as the list names it"}
+        return {
+            "by": "phantom" if phantoms else "list",
+            "words": "by ranges of seeds" if phantoms else "as the list names it",
+        }
     how = {"by": "seed", "seed": plan.seed, "shares": list(plan.shares)}
     known = before.get("split", {})
-    kept = {c["id"]: c["split"] for c in before.get("cases", [])} if {k: known.get(k) for k in how} == how else {}
+    kept = (
+        {c["id"]: c["split"] for c in before.get("cases", [])}
+        if {k: known.get(k) for k in how} == how
+        else {}
+    )
     split = assign({r["id"]: r["tumour_volume_ml"] for r in records}, plan.shares, plan.seed, kept)
     for record in records:
         record["split"] = split[record["id"]]
@@ -171,14 +199,23 @@ def _split(records: list[dict[str, Any]], cohort: Cohort, plan: Plan, before: di
 
 
 def _record(
-    records: list[dict[str, Any]], skipped: list[Skipped], cohort: Cohort, plan: Plan, told: str, split: dict[str, Any]
+    records: list[dict[str, Any]],
+    skipped: list[Skipped],
+    cohort: Cohort,
+    plan: Plan,
+    told: str,
+    split: dict[str, Any],
 ) -> dict[str, Any]:
     """dataset.json."""
     left = sorted(f.name for f in (plan.out / "cases").iterdir() if not f.name.startswith("."))
-    left = [name for name in left if name not in {r["id"] for r in records} | {s.id for s in skipped}]
+    left = [
+        name for name in left if name not in {r["id"] for r in records} | {s.id for s in skipped}
+    ]
     warnings = [*cohort.warnings, *outliers(records)]
     if left:
-        warnings.append(f"cases/ holds folders of an earlier cohort, which belong to no split: {', '.join(left)}")
+        warnings.append(
+            f"cases/ holds folders of an earlier cohort, which belong to no split: {', '.join(left)}"
+        )
     for record in records:
         record.pop("own_covariates")
     known = [[r["id"], r["split"], r["key"], r["covariates"]] for r in records]
@@ -190,7 +227,8 @@ def _record(
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "name": plan.out.resolve().name,
-        # Cases, what they were made from, splits and covariates: the same hash is the same data set.
+        # Cases, what they were made from, splits and covariates: the same hash is the same data
+        # set.
         "hash": hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest(),
         "made_by": {"nasoseg": told, "nasoseg-train": own},
         "source": {"kind": plan.kind, "patients": len(cohort.patients) + len(cohort.skipped)},

@@ -1,4 +1,6 @@
-"""Cases in, what training must know of them out: figures of the training split, and a report for people."""
+"""Cases in, what training must know of them out: figures of the training split, and a report for
+people.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,18 @@ Record = dict[str, Any]
 
 
 def fingerprint(cases: list[Record]) -> Record:
-    """Figures of the training cases alone: nothing of validation or test reaches a model through them."""
+    """Figures of the training cases alone: nothing of validation or test reaches a model through
+    them.
+    """
     train = [c for c in cases if c["split"] == "train"]
-    largest = [max(train, key=lambda c: c["sequences"][name]["max"]) for name in SEQUENCES] if train else []
-    percentiles = sorted({p for c in train for p in c["sequences"]["T1C"]["percentiles_above_zero"]}, key=float)
+    largest = (
+        [max(train, key=lambda c: c["sequences"][name]["max"]) for name in SEQUENCES]
+        if train
+        else []
+    )
+    percentiles = sorted(
+        {p for c in train for p in c["sequences"]["T1C"]["percentiles_above_zero"]}, key=float
+    )
     areas = [a for c in train for a in c["tumour_area_mm2"]]
     return {
         "split": "train",
@@ -43,7 +53,9 @@ def fingerprint(cases: list[Record]) -> Record:
             "slices": len(areas),
             "slices_per_case": m.describe(np.array([len(c["tumour_slices"]) for c in train])),
             "area_mm2": m.describe(np.array(areas)),
-            "area_percent_of_slice": m.describe(np.array([a for c in train for a in c["tumour_percent_of_slice"]])),
+            "area_percent_of_slice": m.describe(
+                np.array([a for c in train for a in c["tumour_percent_of_slice"]])
+            ),
             "volume_ml": m.describe(np.array([c["tumour_volume_ml"] for c in train])),
         },
         "slices": _range([c["shape"][0] for c in train]),
@@ -55,16 +67,24 @@ def fingerprint(cases: list[Record]) -> Record:
 
 
 def _range(values: list[float]) -> Record:
-    return {"min": min(values), "median": float(np.median(values)), "max": max(values)} if values else {}
+    return (
+        {"min": min(values), "median": float(np.median(values)), "max": max(values)}
+        if values
+        else {}
+    )
 
 
 def outliers(cases: list[Record]) -> list[str]:
-    """Channel maxima that one case sets far above the others: `dataset_max` would darken all the rest."""
+    """Channel maxima that one case sets far above the others: `dataset_max` would darken all the
+    rest.
+    """
     train = [c for c in cases if c["split"] == "train"]
     out = []
     for name in SEQUENCES:
         values = sorted((c["sequences"][name]["max"], c["id"]) for c in train)
-        if len(values) >= 3 and values[-1][0] > 3 * (middle := float(np.median([v for v, _ in values]))):
+        if len(values) >= 3 and values[-1][0] > 3 * (
+            middle := float(np.median([v for v, _ in values]))
+        ):
             out.append(
                 f"{name}: the largest value, {values[-1][0]:g} of {values[-1][1]}, is {values[-1][0] / middle:.1f} times "
                 "the median case's: scaling by dataset_max would darken the others; study_percentile is not moved by it"
@@ -88,8 +108,12 @@ def report(record: Record) -> str:
     for split in SPLITS:
         own = [c for c in cases if c["split"] == split]
         volumes = [c["tumour_volume_ml"] for c in own]
-        words = f"{np.median(volumes):.1f} ({min(volumes):.1f} to {max(volumes):.1f})" if own else "-"
-        lines.append(f"| {split} | {found[split]} | {sum(len(c['tumour_slices']) for c in own)} | {words} |")
+        words = (
+            f"{np.median(volumes):.1f} ({min(volumes):.1f} to {max(volumes):.1f})" if own else "-"
+        )
+        lines.append(
+            f"| {split} | {found[split]} | {sum(len(c['tumour_slices']) for c in own)} | {words} |"
+        )
     lines += ["", "## Skipped", ""]
     if skipped:
         counted = Counter(s["reason"] for s in skipped)
@@ -125,7 +149,10 @@ def report(record: Record) -> str:
     else:
         lines.append("No case.")
     agreement = {
-        name: [c["agreement"][name]["dice"] for c in cases if "dice" in c["agreement"].get(name, {})] for name in ("T1", "T2")
+        name: [
+            c["agreement"][name]["dice"] for c in cases if "dice" in c["agreement"].get(name, {})
+        ]
+        for name in ("T1", "T2")
     }
     refused = [
         (c["id"], name, c["agreement"][name]["refused"])

@@ -1,7 +1,7 @@
 """One patient in, its folder under `cases` out: made beside its place, checked, renamed.
 
-`case.json` in it holds what dataset.json will say of it but for the split, and `key`: one hash of everything that it was
-made from. Where that is there already and is the same, nothing is done.
+`case.json` in it holds what dataset.json will say of it but for the split, and `key`: one hash of
+everything that it was made from. Where that is there already and is the same, nothing is done.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from .program import Geometry, Refused, run_prepare, without_identity
 from .sources import SEQUENCES, CohortError, PatientFiles, Skipped
 
 FORMAT = 1
-# A sequence that covers less of T1C's foreground than this on a tumour slice is told; deployment would not segment that slice.
+# A sequence that covers less of T1C's foreground than this on a tumour slice is told; deployment
+# would not segment that slice.
 LEAST_COVERAGE = 0.95
 # Below this agreement (Dice) the drawings on two sequences hardly show one tumour in one place.
 LEAST_AGREEMENT = 0.3
@@ -54,11 +55,17 @@ def prepare_case(job: Job) -> dict[str, Any] | Skipped:
         raise Interrupted from None
     except OSError as error:
         # No space, no permission: no patient would fare better. What is finished is kept.
-        raise CohortError(f"{job.patient.id}: {error}. Run again once that is mended; finished patients are kept") from error
+        raise CohortError(
+            f"{job.patient.id}: {error}. Run again once that is mended; finished patients are kept"
+        ) from error
     except CohortError:
         raise
-    except Exception as error:  # One odd patient must not end a run of hours; it is named like any other.
-        return Skipped(job.patient.id, "internal error", f"{type(error).__name__}: {error}. Please report this")
+    except (
+        Exception
+    ) as error:  # One odd patient must not end a run of hours; it is named like any other.
+        return Skipped(
+            job.patient.id, "internal error", f"{type(error).__name__}: {error}. Please report this"
+        )
 
 
 def _prepare(job: Job) -> dict[str, Any]:
@@ -66,7 +73,10 @@ def _prepare(job: Job) -> dict[str, Any]:
     try:
         sources = {part: file_sum(path) for part, path in patient.paths().items()}
     except OSError as error:
-        raise Refused("missing file" if isinstance(error, FileNotFoundError) else "unreadable file", str(error)) from error
+        raise Refused(
+            "missing file" if isinstance(error, FileNotFoundError) else "unreadable file",
+            str(error),
+        ) from error
     key = _sum({
         "format": FORMAT, "program": job.program_version, "geometry": asdict(job.geometry), "sources": sources,
         "choices": patient.choices, "phantom": [patient.seed, phantom_version()] if patient.seed is not None else None,
@@ -86,7 +96,13 @@ def _prepare(job: Job) -> dict[str, Any]:
                 patient, own = _write_phantom(patient, Path(scratch))
             run_prepare(job.program, patient, job.geometry, beside, job.threads)
         volumes = json.loads((beside / "volumes.json").read_text())
-        record = {"id": patient.id, "key": key, "sources": sources, "own_covariates": own, **_figures(beside, volumes)}
+        record = {
+            "id": patient.id,
+            "key": key,
+            "sources": sources,
+            "own_covariates": own,
+            **_figures(beside, volumes),
+        }
         (beside / "volumes.json").unlink()
         (beside / "case.json").write_text(json.dumps(record, indent=1) + "\n")
         if folder.exists():
@@ -111,11 +127,15 @@ def _figures(folder: Path, volumes: dict[str, Any]) -> dict[str, Any]:
     """What dataset.json keeps of volumes.json and of the truth."""
     for name, figures in volumes["sequences"].items():
         if figures["size"][0] < 2:
-            raise Refused("one slice", f"{name} has one slice only; a volume of at least two slices was expected")
+            raise Refused(
+                "one slice",
+                f"{name} has one slice only; a volume of at least two slices was expected",
+            )
     mask = np.asanyarray(nibabel.load(folder / "truth.nii.gz").dataobj).transpose(2, 1, 0) > 0
     if mask.mean() > 0.5:
         raise Refused(
-            "mask covers the image", f"the mask covers {100 * mask.mean():.0f} % of T1C; tumour and background look exchanged"
+            "mask covers the image",
+            f"the mask covers {100 * mask.mean():.0f} % of T1C; tumour and background look exchanged",
         )
     dk, dj, di = volumes["spacing_mm"]
     areas = mask.sum(axis=(1, 2))
@@ -124,7 +144,9 @@ def _figures(folder: Path, volumes: dict[str, Any]) -> dict[str, Any]:
     coverage = np.array(volumes["coverage"])
     for column, name in ((0, "T1"), (1, "T2")):
         if thin := [int(k) for k in slices if coverage[k, column] < LEAST_COVERAGE]:
-            warnings.append(f"{name} covers less than 95 % of T1C's foreground on tumour slices {', '.join(map(str, thin))}")
+            warnings.append(
+                f"{name} covers less than 95 % of T1C's foreground on tumour slices {', '.join(map(str, thin))}"
+            )
     for name, found in volumes["agreement"].items():
         if found.get("dice", 1.0) < LEAST_AGREEMENT:
             warnings.append(
@@ -140,7 +162,9 @@ def _figures(folder: Path, volumes: dict[str, Any]) -> dict[str, Any]:
         "tumour_percent_of_slice": [round(float(100 * areas[k] / mask[k].size), 4) for k in slices],
         "sequences": volumes["sequences"],
         "agreement": {
-            name: {**found, "refused": without_identity(found["refused"])} if "refused" in found else found
+            name: {**found, "refused": without_identity(found["refused"])}
+            if "refused" in found
+            else found
             for name, found in volumes["agreement"].items()
         },
         "warnings": [without_identity(w) for w in warnings],
@@ -166,7 +190,9 @@ def phantom_version() -> str:
 
 
 def file_sum(path: Path) -> dict[str, Any]:
-    """SHA-256 of a file, or of a folder's files whatever their names and order; and how many they are."""
+    """SHA-256 of a file, or of a folder's files whatever their names and order; and how many they
+    are.
+    """
     files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
     if not files:
         raise FileNotFoundError(f"{path}: the folder holds no file")

@@ -1,6 +1,7 @@
 """One patient through `nasoseg prepare`.
 
-In: a patient's files. Out: the aligned volumes in a folder, and volumes.json; or `Refused` with the program's own words.
+In: a patient's files. Out: the aligned volumes in a folder, and volumes.json; or `Refused` with the
+program's own words.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def version(program: Path) -> str:
     """The program's own version; proof that it runs and knows --volumes."""
     try:
         told = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60)
-        knows = subprocess.run([program, "prepare", "--help"], capture_output=True, text=True, timeout=60)
+        knows = subprocess.run(
+            [program, "prepare", "--help"], capture_output=True, text=True, timeout=60
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CohortError(f"{program}: cannot be run ({error})") from error
     if told.returncode or "--volumes" not in knows.stdout:
@@ -68,27 +71,49 @@ _REASONS = (
     ("The series holds|pick one of these", "several images in a series"),
 )
 # What the exit code says where no words fit.
-_CODES = {2: "mask not understood", 3: "unreadable or unusable image", 4: "geometry", 7: "unevenly spaced slices"}
+_CODES = {
+    2: "mask not understood",
+    3: "unreadable or unusable image",
+    4: "geometry",
+    7: "unevenly spaced slices",
+}
 
 
 def reason_of(message: str, code: int) -> str:
     """A few words for a refusal, for counting."""
-    return next((words for pattern, words in _REASONS if re.search(pattern, message)), _CODES.get(code, "nasoseg failed"))
+    return next(
+        (words for pattern, words in _REASONS if re.search(pattern, message)),
+        _CODES.get(code, "nasoseg failed"),
+    )
 
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 
 
 def without_identity(message: str) -> str:
-    """The program's words as a report may keep them: no names, ids or dates out of DICOM, no UIDs (dates hide in them)."""
-    message = re.sub(rf"(patient ID|patient name|birth date) {_QUOTED} against {_QUOTED}", r"\1 differs", message)
+    """The program's words as a report may keep them: no names, ids or dates out of DICOM, no UIDs
+    (dates hide in them).
+    """
+    message = re.sub(
+        rf"(patient ID|patient name|birth date) {_QUOTED} against {_QUOTED}", r"\1 differs", message
+    )
     # Listings of series hold descriptions, which people fill in by hand, and times.
-    message = re.sub(r"(series were found, one was expected): .*", r"\1; `nasoseg prepare` on this folder lists them", message)
-    message = re.sub(r"(The series holds) .*", r"\1 several; `nasoseg prepare` on this folder lists them", message)
+    message = re.sub(
+        r"(series were found, one was expected): .*",
+        r"\1; `nasoseg prepare` on this folder lists them",
+        message,
+    )
+    message = re.sub(
+        r"(The series holds) .*",
+        r"\1 several; `nasoseg prepare` on this folder lists them",
+        message,
+    )
     return re.sub(r"\b\d+(?:\.\d+){4,}\b", "(UID)", message)
 
 
-def run_prepare(program: Path, patient: PatientFiles, geometry: Geometry, out: Path, threads: int) -> None:
+def run_prepare(
+    program: Path, patient: PatientFiles, geometry: Geometry, out: Path, threads: int
+) -> None:
     """`nasoseg prepare --volumes` into the empty folder `out`."""
     command: list[str | Path] = [program, "prepare", "--volumes", out]
     for name, path in patient.images.items():
@@ -108,13 +133,16 @@ def run_prepare(program: Path, patient: PatientFiles, geometry: Geometry, out: P
             command.append(f"--{flag.replace('_', '-')}")
     command += ["--percentiles", *(f"{p:g}" for p in geometry.percentiles)]
     environment = {**os.environ, "RAYON_NUM_THREADS": str(threads)}
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment)
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", env=environment
+    )
     if done.returncode == 0:
         return
     message = done.stderr.strip().removeprefix("nasoseg: ")
     if done.returncode == 130:
         raise KeyboardInterrupt
-    # What the program was told wrong or where it cannot write: no patient would fare better, so the run stops.
+    # What the program was told wrong or where it cannot write: no patient would fare better, so the
+    # run stops.
     if message.startswith("error:"):
         raise CohortError(f"{patient.id}: nasoseg did not take its arguments: {message}")
     if done.returncode == 7 and "unevenly spaced" not in message:

@@ -1,6 +1,7 @@
 """A folder, a list or a range of seeds in; `PatientFiles` and what was left out, by name, out.
 
-Nothing is opened here but lists: whether an image is any good, `nasoseg` says when the patient is prepared.
+Nothing is opened here but lists: whether an image is any good, `nasoseg` says when the patient is
+prepared.
 """
 
 from __future__ import annotations
@@ -18,7 +19,17 @@ from ..data import SPLITS, patient_seeds
 SEQUENCES = ("T1", "T1C", "T2")
 # Columns of a list. Everything else about a patient is a covariate and says so.
 REQUIRED = ("id", "t1", "t1c", "t2", "mask")
-OPTIONAL = ("split", "mask_t1", "mask_t2", "t1_series", "t1c_series", "t2_series", "t1_pick", "t1c_pick", "t2_pick")
+OPTIONAL = (
+    "split",
+    "mask_t1",
+    "mask_t2",
+    "t1_series",
+    "t1c_series",
+    "t2_series",
+    "t1_pick",
+    "t1c_pick",
+    "t2_pick",
+)
 COVARIATE = "covariate:"
 
 
@@ -36,13 +47,19 @@ class PatientFiles:
     other_masks: dict[str, Path] = field(default_factory=dict)  # drawn on T1 and T2
     split: str | None = None
     covariates: dict[str, str] = field(default_factory=dict)
-    choices: dict[str, str] = field(default_factory=dict)  # t1_series, t2_pick, ...: options of `nasoseg prepare`
+    choices: dict[str, str] = field(
+        default_factory=dict
+    )  # t1_series, t2_pick, ...: options of `nasoseg prepare`
     seed: int | None = None  # a phantom's
 
     def paths(self) -> dict[str, Path]:
         """Every file and folder by the part that it plays."""
         masks = {"mask": self.mask} if self.mask else {}
-        return {**self.images, **masks, **{f"mask {name}": path for name, path in self.other_masks.items()}}
+        return {
+            **self.images,
+            **masks,
+            **{f"mask {name}": path for name, path in self.other_masks.items()},
+        }
 
 
 @dataclass
@@ -76,14 +93,21 @@ def bad_id(name: str) -> str | None:
 
 
 def public_set(root: Path) -> Cohort:
-    """The 277-patient set's layout: NNN/{T1WI,T2WI,CE-T1WI}/*.dcm, ROI-T1, ROI-T2 and ROI-CE-T1 (.nii or .nii.gz) in the
-    patient's folder or in the sequence's."""
+    """The 277-patient set's layout: NNN/{T1WI,T2WI,CE-T1WI}/*.dcm, ROI-T1, ROI-T2 and ROI-CE-T1
+    (.nii or .nii.gz) in the patient's folder or in the sequence's.
+    """
     if not root.is_dir():
-        raise CohortError(f"{root}: no such folder. Give the folder that was unpacked from primary_data.zip")
+        raise CohortError(
+            f"{root}: no such folder. Give the folder that was unpacked from primary_data.zip"
+        )
     places = [root, root / "MRI-Segments", root / "data" / "MRI-Segments"]
     folders: list[Path] = []
     for place in places:
-        folders = sorted(f for f in place.glob("*") if f.is_dir() and re.fullmatch(r"\d+", f.name)) if place.is_dir() else []
+        folders = (
+            sorted(f for f in place.glob("*") if f.is_dir() and re.fullmatch(r"\d+", f.name))
+            if place.is_dir()
+            else []
+        )
         if folders:
             break
     if not folders:
@@ -92,12 +116,22 @@ def public_set(root: Path) -> Cohort:
             "Give the folder that was unpacked from primary_data.zip; for any other layout write a list (--list)"
         )
     cohort = Cohort([])
-    sequences = {"T1": ("T1WI", "ROI-T1"), "T1C": ("CE-T1WI", "ROI-CE-T1"), "T2": ("T2WI", "ROI-T2")}
+    sequences = {
+        "T1": ("T1WI", "ROI-T1"),
+        "T1C": ("CE-T1WI", "ROI-CE-T1"),
+        "T2": ("T2WI", "ROI-T2"),
+    }
     for folder in folders:
         images = {name: folder / place for name, (place, _) in sequences.items()}
-        missing = [str(path.name) for path in images.values() if not (path.is_dir() and any(path.iterdir()))]
+        missing = [
+            str(path.name)
+            for path in images.values()
+            if not (path.is_dir() and any(path.iterdir()))
+        ]
         if missing:
-            cohort.skipped.append(Skipped(folder.name, "missing sequence", f"missing or empty: {', '.join(missing)}"))
+            cohort.skipped.append(
+                Skipped(folder.name, "missing sequence", f"missing or empty: {', '.join(missing)}")
+            )
             continue
         found = {name: _roi(folder, place, roi) for name, (place, roi) in sequences.items()}
         if not found["T1C"]:
@@ -105,7 +139,11 @@ def public_set(root: Path) -> Cohort:
             continue
         if len(found["T1C"]) > 1:
             names = ", ".join(str(p.relative_to(folder)) for p in found["T1C"])
-            cohort.skipped.append(Skipped(folder.name, "several masks", f"which one is the truth is not known: {names}"))
+            cohort.skipped.append(
+                Skipped(
+                    folder.name, "several masks", f"which one is the truth is not known: {names}"
+                )
+            )
             continue
         others = {}
         for name in ("T1", "T2"):
@@ -120,7 +158,11 @@ def public_set(root: Path) -> Cohort:
 
 
 def _roi(folder: Path, sequence: str, name: str) -> list[Path]:
-    places = [place / f"{name}{suffix}" for place in (folder, folder / sequence) for suffix in (".nii", ".nii.gz")]
+    places = [
+        place / f"{name}{suffix}"
+        for place in (folder, folder / sequence)
+        for suffix in (".nii", ".nii.gz")
+    ]
     return [path for path in places if path.is_file()]
 
 
@@ -145,7 +187,9 @@ def listed(path: Path) -> Cohort:
                 f"{path}: patient {row['id']!r} is in two splits: {other[1].get('split') or 'none'} ({other[0]}) and "
                 f"{row.get('split') or 'none'} ({place}). A patient belongs to one split alone"
             )
-        raise CohortError(f"{path}: id {row['id']!r} is there twice ({other[0]} and {place}); ids must differ, capitals aside")
+        raise CohortError(
+            f"{path}: id {row['id']!r} is there twice ({other[0]} and {place}); ids must differ, capitals aside"
+        )
     named = [bool(row.get("split")) for _, row, _ in rows]
     if any(named) and not all(named):
         place = rows[named.index(False)][0]
@@ -155,7 +199,9 @@ def listed(path: Path) -> Cohort:
     cohort = Cohort([])
     for place, row, covariates in rows:
         if (split := row.get("split")) and split not in SPLITS:
-            raise CohortError(f"{path}, {place}: split {split!r}; one of {', '.join(SPLITS)} was expected")
+            raise CohortError(
+                f"{path}, {place}: split {split!r}; one of {', '.join(SPLITS)} was expected"
+            )
         patient = _row(path.parent, row, covariates)
         (cohort.skipped if isinstance(patient, Skipped) else cohort.patients).append(patient)
     return cohort
@@ -165,14 +211,22 @@ def _row(folder: Path, row: dict[str, str], covariates: dict[str, str]) -> Patie
     if blank := [key for key in REQUIRED if not row.get(key)]:
         reason = "missing mask" if blank == ["mask"] else "missing sequence"
         return Skipped(row["id"], reason, f"the list names no {', no '.join(blank)}")
-    places = {key: folder / row[key] for key in ("t1", "t1c", "t2", "mask", "mask_t1", "mask_t2") if row.get(key)}
+    places = {
+        key: folder / row[key]
+        for key in ("t1", "t1c", "t2", "mask", "mask_t1", "mask_t2")
+        if row.get(key)
+    }
     if missing := [f"{key} ({row[key]})" for key, path in places.items() if not path.exists()]:
         return Skipped(row["id"], "missing file", f"no such file or folder: {', '.join(missing)}")
     return PatientFiles(
         row["id"],
         {"T1": places["t1"], "T1C": places["t1c"], "T2": places["t2"]},
         places["mask"],
-        {name: places[key] for name, key in (("T1", "mask_t1"), ("T2", "mask_t2")) if key in places},
+        {
+            name: places[key]
+            for name, key in (("T1", "mask_t1"), ("T2", "mask_t2"))
+            if key in places
+        },
         row.get("split") or None,
         covariates,
         {key: row[key] for key in OPTIONAL if key.endswith(("_series", "_pick")) and row.get(key)},
@@ -185,7 +239,9 @@ def _unknown(path: Path, place: str, keys: list[str], covariate: str) -> None:
             f"{path}, {place}: unknown: {', '.join(unknown)}. Known are {', '.join((*REQUIRED, *OPTIONAL))}; {covariate}"
         )
     if missing := [key for key in REQUIRED if key not in keys]:
-        raise CohortError(f"{path}, {place}: {', '.join(missing)} missing; {', '.join(REQUIRED)} were expected")
+        raise CohortError(
+            f"{path}, {place}: {', '.join(missing)} missing; {', '.join(REQUIRED)} were expected"
+        )
 
 
 def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
@@ -193,7 +249,9 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise CohortError(f"{path}: cannot be read as UTF-8 text ({error}). Give a CSV file") from error
+        raise CohortError(
+            f"{path}: cannot be read as UTF-8 text ({error}). Give a CSV file"
+        ) from error
     first = text.split("\n", 1)[0]
     mark = next((m for m in (",", ";", "\t") if m in first), ",")
     reader = csv.DictReader(io.StringIO(text), delimiter=mark, strict=True)
@@ -205,8 +263,12 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         for row in reader:
             if row.get(None) or None in row.values():
-                raise CohortError(f"{path}, line {reader.line_num}: {len(header)} fields were expected, as the header has")
-            rows.append({key: value.strip() for key, value in row.items()} | {"": f"line {reader.line_num}"})
+                raise CohortError(
+                    f"{path}, line {reader.line_num}: {len(header)} fields were expected, as the header has"
+                )
+            rows.append(
+                {key: value.strip() for key, value in row.items()} | {"": f"line {reader.line_num}"}
+            )
     except csv.Error as error:
         raise CohortError(f"{path}, line {reader.line_num}: {error}") from error
     return header, rows
@@ -215,7 +277,12 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
 def _csv_rows(path: Path) -> list[tuple[str, dict[str, str], dict[str, str]]]:
     header, rows = read_table(path)
     covariates = [name for name in header if name.startswith(COVARIATE)]
-    _unknown(path, "header", [n for n in header if n not in covariates], f"a covariate's column is named '{COVARIATE}NAME'")
+    _unknown(
+        path,
+        "header",
+        [n for n in header if n not in covariates],
+        f"a covariate's column is named '{COVARIATE}NAME'",
+    )
     out = []
     for row in rows:
         of = {name.removeprefix(COVARIATE): row[name] for name in covariates if row[name]}
@@ -236,11 +303,21 @@ def _json_rows(path: Path) -> list[tuple[str, dict[str, str], dict[str, str]]]:
         covariates = entry.pop("covariates", {})
         _unknown(path, place, list(entry), 'what else is known goes under "covariates"')
         wrong = [key for key, value in entry.items() if not isinstance(value, str)]
-        if not isinstance(covariates, dict) or any(isinstance(v, (dict, list)) for v in covariates.values()):
+        if not isinstance(covariates, dict) or any(
+            isinstance(v, (dict, list)) for v in covariates.values()
+        ):
             wrong.append("covariates")
         if wrong:
-            raise CohortError(f"{path}, {place}: {', '.join(wrong)}: text was expected (covariates: an object of plain values)")
-        out.append((place, entry, {key: str(value) for key, value in covariates.items() if value is not None}))
+            raise CohortError(
+                f"{path}, {place}: {', '.join(wrong)}: text was expected (covariates: an object of plain values)"
+            )
+        out.append(
+            (
+                place,
+                entry,
+                {key: str(value) for key, value in covariates.items() if value is not None},
+            )
+        )
     return out
 
 
@@ -258,7 +335,9 @@ def add_covariates(cohort: Cohort, path: Path) -> None:
         if patient.id not in table:
             cohort.warnings.append(f"{patient.id}: no covariates in {path.name}")
             continue
-        cohort.patients[n] = PatientFiles(**{**patient.__dict__, "covariates": {**patient.covariates, **table[patient.id]}})
+        cohort.patients[n] = PatientFiles(
+            **{**patient.__dict__, "covariates": {**patient.covariates, **table[patient.id]}}
+        )
     known = {p.id for p in cohort.patients} | {s.id for s in cohort.skipped}
     if strangers := sorted(set(table) - known):
         cohort.warnings.append(f"{path.name}: ids that the cohort has not: {', '.join(strangers)}")
@@ -268,11 +347,15 @@ def add_covariates(cohort: Cohort, path: Path) -> None:
 
 
 def phantoms(seed: int, counts: dict[str, int]) -> Cohort:
-    """Phantoms of a run's seed, as many per split as `counts` says; their splits lie in the ranges of `data.SEED_RANGES`."""
+    """Phantoms of a run's seed, as many per split as `counts` says; their splits lie in the ranges
+    of `data.SEED_RANGES`.
+    """
     patients = []
     for split in SPLITS:
         for one in patient_seeds(split, seed, counts.get(split, 0)):
             patients.append(PatientFiles(f"phantom{one}", {}, None, split=split, seed=one))
     if not patients:
-        raise CohortError("no phantoms were asked for: give at least one of --phantoms' three numbers a value above 0")
+        raise CohortError(
+            "no phantoms were asked for: give at least one of --phantoms' three numbers a value above 0"
+        )
     return Cohort(patients)

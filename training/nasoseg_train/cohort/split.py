@@ -1,8 +1,10 @@
-"""Tumour volumes in, a split per patient out: by seed and shares, spread over small, middle and large tumours.
+"""Tumour volumes in, a split per patient out: by seed and shares, spread over small, middle and
+large tumours.
 
-Patients are taken one by one, in an order that seed and id alone decide, and each goes where most is lacking: in its tercile
-of tumour volume and in the whole. So shares are met as closely as whole patients allow, in a cohort of three too. What was
-assigned before is kept: more patients later move nobody from training to test.
+Patients are taken one by one, in an order that seed and id alone decide, and each goes where most
+is lacking: in its tercile of tumour volume and in the whole. So shares are met as closely as whole
+patients allow, in a cohort of three too. What was assigned before is kept: more patients later move
+nobody from training to test.
 """
 
 from __future__ import annotations
@@ -15,8 +17,12 @@ from ..data import SPLITS
 from ..metrics import terciles
 
 
-def assign(volumes: dict[str, float], shares: tuple[float, float, float], seed: int, kept: dict[str, str]) -> dict[str, str]:
-    """`volumes` by id (ml), `shares` of training, validation, test in any unit, `kept` splits by id."""
+def assign(
+    volumes: dict[str, float], shares: tuple[float, float, float], seed: int, kept: dict[str, str]
+) -> dict[str, str]:
+    """`volumes` by id (ml), `shares` of training, validation, test in any unit, `kept` splits by
+    id.
+    """
     ids = sorted(volumes)
     wanted = np.array(shares, dtype=float) / sum(shares)
     stratum = dict(zip(ids, terciles(np.array([volumes[i] for i in ids])))) if ids else {}
@@ -33,7 +39,8 @@ def assign(volumes: dict[str, float], shares: tuple[float, float, float], seed: 
             take(one, SPLITS.index(kept[one]))
     for one in sorted((i for i in ids if i not in kept), key=lambda i: _draw(seed, i)):
         own = inside[stratum[one]]
-        # The whole counts more: few patients must not all end in training because each is the first of its tercile.
+        # The whole counts more: few patients must not all end in training because each is the first
+        # of its tercile.
         lacking = wanted * (own.sum() + 1) - own + 3 * (wanted * (overall.sum() + 1) - overall)
         lacking[wanted == 0] = -np.inf
         take(one, int(lacking.argmax()))

@@ -1,12 +1,13 @@
-"""A bundle and a data set's split in, its figures out: slices.csv, cases.csv, evaluation.json, report.md, plots.
+"""A bundle and a data set's split in, its figures out: slices.csv, cases.csv, evaluation.json,
+report.md, plots.
 
-Every case runs through the `nasoseg` program itself, so that what is measured is what a user gets. A bundle that was
-trained on tumour slices alone is shown the range from a case's first to its last tumour slice, as a person would name it;
-others see every slice.
+Every case runs through the `nasoseg` program itself, so that what is measured is what a user gets.
+A bundle that was trained on tumour slices alone is shown the range from a case's first to its last
+tumour slice, as a person would name it; others see every slice.
 
-The program is given the data set's aligned files. Where a bundle scales by `study_percentile`, T1's and T2's percentiles
-are then those of the aligned volumes, which lie up to about 2.5 % from those of the sequences as they were acquired
-(phantoms); T1C's are the same.
+The program is given the data set's aligned files. Where a bundle scales by `study_percentile`, T1's
+and T2's percentiles are then those of the aligned volumes, which lie up to about 2.5 % from those
+of the sequences as they were acquired (phantoms); T1C's are the same.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class Evaluate:
     out: Path | None = None
     """Folder for the results; `evaluation` beside the bundle unless given."""
     nasoseg: Path | None = None
-    """The program; else NASOSEG_PROGRAM, else PATH, else target/release or target/debug of the repository."""
+    """The program; else NASOSEG_PROGRAM, else PATH, else target/release or target/debug of the
+    repository.
+    """
     onnxruntime: Path | None = None
     """ONNX Runtime for the program; this Python's own unless the environment names one."""
     device: str = "cpu"
@@ -63,7 +66,9 @@ class Evaluate:
     keep_runs: bool = False
     """Keep what the program wrote of each case, in `runs` of the output folder."""
     logs: tuple[str, ...] = ()
-    """Detector logs for the convergence curve of Fig. 5, as NAME=FILE; the same name again is another seed."""
+    """Detector logs for the convergence curve of Fig. 5, as NAME=FILE; the same name again is
+    another seed.
+    """
 
     def main(self) -> None:
         try:
@@ -81,7 +86,9 @@ class Evaluate:
         out = self.out or self.bundle.parent / "evaluation"
         cases = dataset.cases(self.split)[: self.limit]
         if not cases:
-            raise ValueError(f"{self.dataset}: no cases in split {self.split!r}; see dataset.json for its splits")
+            raise ValueError(
+                f"{self.dataset}: no cases in split {self.split!r}; see dataset.json for its splits"
+            )
         source = {"name": dataset.name, "hash": dataset.hash, "split": self.split}
         report = self.evaluate(cases, source, out)
         print((out / "report.md").read_text())
@@ -92,7 +99,11 @@ class Evaluate:
         """Run, compare and write everything; returns what evaluation.json holds."""
         manifest = json.loads((self.bundle / "bundle.json").read_text())
         program = Program(
-            find_program(self.nasoseg), self.bundle.resolve(), self.device, self.threads, self.onnxruntime or find_runtime()
+            find_program(self.nasoseg),
+            self.bundle.resolve(),
+            self.device,
+            self.threads,
+            self.onnxruntime or find_runtime(),
         )
         logs = parse_logs(self.logs)
         out.mkdir(parents=True, exist_ok=True)
@@ -129,7 +140,9 @@ class Evaluate:
 def run_cases(
     cases: Sequence[Case], program: Program, manifest: dict[str, Any], runs: Path, workers: int
 ) -> tuple[list[CaseRow], list[SliceRow]]:
-    """Rows of all cases, in their order; a case that fails is named at once and does not stop the others."""
+    """Rows of all cases, in their order; a case that fails is named at once and does not stop the
+    others.
+    """
     case_rows: list[CaseRow] = []
     rows: list[SliceRow] = []
     # Threads: the work is the program's.
@@ -164,7 +177,9 @@ def draw(
     made = {
         "bland_altman.png": plots.bland_altman(case_rows, folder / "bland_altman.png", statement),
         "dice_area.png": plots.dice_against_area(rows, folder / "dice_area.png", statement),
-        "cases.png": plots.pictures(chosen_pictures(cases, case_rows, rows, runs), folder / "cases.png", statement),
+        "cases.png": plots.pictures(
+            chosen_pictures(cases, case_rows, rows, runs), folder / "cases.png", statement
+        ),
         "convergence.png": plots.convergence(logs, folder / "convergence.png", statement),
     }
     for name, there in made.items():
@@ -176,8 +191,12 @@ def draw(
 def chosen_pictures(
     cases: Sequence[Case], case_rows: Sequence[CaseRow], rows: Sequence[SliceRow], runs: Path
 ) -> list[list[plots.Shown]]:
-    """The best, the median and the worst case by 3D Dice, each by two slices: its largest tumour, and its most wrong pixels."""
-    ranked = sorted((c for c in case_rows if not c.error and c.tumour_slices), key=lambda c: -c.dice)
+    """The best, the median and the worst case by 3D Dice, each by two slices: its largest tumour,
+    and its most wrong pixels.
+    """
+    ranked = sorted(
+        (c for c in case_rows if not c.error and c.tumour_slices), key=lambda c: -c.dice
+    )
     places = {"best": 0, "median": len(ranked) // 2, "worst": len(ranked) - 1}
     if len(ranked) < 3:
         places = {f"case {n + 1}": n for n in range(len(ranked))}
@@ -186,16 +205,31 @@ def chosen_pictures(
         chosen = ranked[place]
         case, mine = by_id[chosen.case], [r for r in rows if r.case == chosen.case]
         image, truth = case.images()[1], case.mask()
-        found = np.asarray(nibabel.load(runs / chosen.case / "mask.nii.gz").dataobj).transpose(2, 1, 0) > 0
+        found = (
+            np.asarray(nibabel.load(runs / chosen.case / "mask.nii.gz").dataobj).transpose(2, 1, 0)
+            > 0
+        )
         line = []
         for what, row in (
-            (f"{name} case: {chosen.case}, 3D Dice {chosen.dice:.3f}\nlargest tumour", max(mine, key=lambda r: r.area_mm2)),
+            (
+                f"{name} case: {chosen.case}, 3D Dice {chosen.dice:.3f}\nlargest tumour",
+                max(mine, key=lambda r: r.area_mm2),
+            ),
             ("\nmost wrong pixels", max(mine, key=lambda r: r.fp + r.fn)),
         ):
             box = None if np.isnan(row.x0) else (row.x0, row.y0, row.x1, row.y1)
             title = f"{what}: slice {row.slice}, Dice {row.dice:.3f}, {row.area_mm2 / 100:.1f} cm²"
             k = row.storage_slice
-            line.append(plots.Shown(title, image[k], truth[k], found[k], (case.spacing_mm[1], case.spacing_mm[2]), box))
+            line.append(
+                plots.Shown(
+                    title,
+                    image[k],
+                    truth[k],
+                    found[k],
+                    (case.spacing_mm[1], case.spacing_mm[2]),
+                    box,
+                )
+            )
         out.append(line)
     return out
 

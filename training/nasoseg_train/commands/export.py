@@ -1,4 +1,6 @@
-"""`nasoseg-train export`: a run's best checkpoints in, a bundle that nasoseg runs out, compared with PyTorch on the way."""
+"""`nasoseg-train export`: a run's best checkpoints in, a bundle that nasoseg runs out, compared
+with PyTorch on the way.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ class Export:
     run: Path
     """Folder of the run, such as runs/seqseg/seed1."""
     dataset: Path
-    """The data set that it was trained on; biases and threshold, where they are chosen, are chosen on its validation patients."""
+    """The data set that it was trained on; biases and threshold, where they are chosen, are chosen
+    on its validation patients.
+    """
     out: Path | None = None
     """Folder of the bundle; RUN/bundle unless given."""
     name: str | None = None
@@ -45,14 +49,17 @@ class Export:
     note: str | None = None
     """What a reader of the manifest should know of this run beyond its settings."""
     calibrate: bool | None = None
-    """Choose the agent's two biases on validation slices (calibration.py), or leave the network as it was trained; as the run's settings
-    say unless given (detector.calibrate)."""
+    """Choose the agent's two biases on validation slices (calibration.py), or leave the network as
+    it was trained; as the run's settings say unless given (detector.calibrate).
+    """
     choose_threshold: bool = False
-    """Choose the probability threshold on the whole validation patients (threshold.py) instead of the settings' own: for bundles whose
-    users look at slices without tumour too. Minutes."""
+    """Choose the probability threshold on the whole validation patients (threshold.py) instead of
+    the settings' own: for bundles whose users look at slices without tumour too. Minutes.
+    """
     golden_from_data: bool = False
-    """Take the golden case's images from the data set's validation patients. They lie in the bundle, for all who get it to see; otherwise
-    a synthetic patient gives them."""
+    """Take the golden case's images from the data set's validation patients. They lie in the
+    bundle, for all who get it to see; otherwise a synthetic patient gives them.
+    """
     workers: int = 2
     """Processes that prepare slices."""
 
@@ -69,8 +76,13 @@ class Export:
                 f"{self.dataset}: is not the data set of this run ({run.dataset['name']}, {run.dataset['hash'][:12]}); give the one that it"
                 " was trained on"
             )
-        if self.choose_threshold and (run.settings.segmenter_kind != "crop" or run.settings.ranet.network in ("box", "mask_rcnn")):
-            raise SystemExit(f"--choose-threshold: system {run.system} has no probability of a network on crops to choose one of; leave it out")
+        if self.choose_threshold and (
+            run.settings.segmenter_kind != "crop"
+            or run.settings.ranet.network in ("box", "mask_rcnn")
+        ):
+            raise SystemExit(
+                f"--choose-threshold: system {run.system} has no probability of a network on crops to choose one of; leave it out"
+            )
         out = self.out or run.folder / "bundle"
         out.parent.mkdir(parents=True, exist_ok=True)
         # Whole or not at all; what else lies in the folder stays.
@@ -89,14 +101,20 @@ class Export:
         p = run.settings
         # The golden case of a volume's segmenter is neighbouring slices, so every slice is needed.
         every = p.segmenter_kind == "volume"
-        validation = data.slices("validation", p.input, None if every else tumour_free_of(p), self.workers)
-        detector, segmenter, metrics = networks_of(run, validation, p.detector.calibrate if self.calibrate is None else self.calibrate)
+        validation = data.slices(
+            "validation", p.input, None if every else tumour_free_of(p), self.workers
+        )
+        detector, segmenter, metrics = networks_of(
+            run, validation, p.detector.calibrate if self.calibrate is None else self.calibrate
+        )
         if self.golden_from_data or is_synthetic(data):
             images, voxel_mm = golden_images(detector, validation, data.cases().__getitem__, p)
         else:
             seeds, kept = patient_seeds("validation", 1, 1), None if every else 0
             with TemporaryDirectory() as folder:
-                slices = build_cache(Path(folder), seeds, data.input(p.input), kept, 1, phantom_patient)
+                slices = build_cache(
+                    Path(folder), seeds, data.input(p.input), kept, 1, phantom_patient
+                )
                 images, voxel_mm = golden_images(detector, slices, phantom_patient, p)
         write_bundle(out, detector, segmenter, p, images, self.text(run, data), metrics, voxel_mm)
         figures: dict[str, Any] = {"networks": check_graphs(out, detector, segmenter, p)}
@@ -106,17 +124,24 @@ class Export:
                 from ..threshold import set_threshold
 
                 cases = data.cases("validation")
-                figures["threshold"] = set_threshold(out, ((c.images(), c.mask(), c.spacing_mm) for c in cases), len(cases))
+                figures["threshold"] = set_threshold(
+                    out, ((c.images(), c.mask(), c.spacing_mm) for c in cases), len(cases)
+                )
         return figures
 
     def text(self, run: Run, data: Dataset) -> Any:
         from ..export import BundleText
 
-        p, counts = run.settings, {split: len(data.cases(split)) for split in ("train", "validation")}
+        p, counts = (
+            run.settings,
+            {split: len(data.cases(split)) for split in ("train", "validation")},
+        )
         synthetic = is_synthetic(data)
         statement = self.statement or (SYNTHETIC if synthetic else RESEARCH.format(name=data.name))
         # A network on volumes is trained on whole patients, whatever the loops on slices leave out.
-        negatives = p.segmenter_kind == "volume" or all((p.detector.tumour_free_share, p.segmenter.tumour_free_share))
+        negatives = p.segmenter_kind == "volume" or all(
+            (p.detector.tumour_free_share, p.segmenter.tumour_free_share)
+        )
         training = {
             "system": run.system, "seed": run.seed, "preset": json.loads(json.dumps(p.to_dict())),
             "data": f"{data.name}: {data.record['source']['kind']}; {counts['train']} for training, {counts['validation']} for choosing"
@@ -128,19 +153,27 @@ class Export:
         # Between the centres of neighbouring slices, mm: what the networks saw.
         gaps = [case.spacing_mm[0] for case in data.cases("train")]
         seen = (math.floor(round(min(gaps), 2) * 10) / 10, math.ceil(round(max(gaps), 2) * 10) / 10)
-        return BundleText(name, self.version, self.licence, synthetic, statement, negatives, training, seen)
+        return BundleText(
+            name, self.version, self.licence, synthetic, statement, negatives, training, seen
+        )
 
 
 def put(written: Path, out: Path) -> None:
-    """Move a finished bundle's files to their place, the manifest last: until then the hashes of the old one refuse the new files."""
+    """Move a finished bundle's files to their place, the manifest last: until then the hashes of
+    the old one refuse the new files.
+    """
     files = [path.relative_to(written) for path in written.rglob("*") if path.is_file()]
     for name in sorted(files, key=lambda name: name.name == "bundle.json"):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (written / name).replace(out / name)
 
 
-def networks_of(run: Run, validation: SliceSet, calibrated: bool) -> tuple[Any, Any, dict[str, Any]]:
-    """Detector, segmenter and their validation figures from a run's best checkpoints, whatever their kinds."""
+def networks_of(
+    run: Run, validation: SliceSet, calibrated: bool
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Detector, segmenter and their validation figures from a run's best checkpoints, whatever
+    their kinds.
+    """
     import numpy as np
 
     from ..calibration import calibrate
@@ -172,7 +205,9 @@ def networks_of(run: Run, validation: SliceSet, calibrated: bool) -> tuple[Any, 
         segmenter, figures["segmenter"] = load_segmenter(best(run, "segmenter"), p, *pair)
     if p.detector_kind == "agent" and calibrated:
         # Last: it changes the agent, which RANet is to know as it was trained.
-        figures["detector"]["calibration"] = calibrate(detector, validation, np.arange(len(validation)), p)
+        figures["detector"]["calibration"] = calibrate(
+            detector, validation, np.arange(len(validation)), p
+        )
     return detector, segmenter, {"validation": figures}
 
 
@@ -180,7 +215,9 @@ def best(run: Run, name: str) -> Path:
     """A best checkpoint of the run, whose stage must be over."""
     path = run.folder / f"{name}.pt"
     if not path.exists():
-        raise SystemExit(f"{path}: is missing; the run's training is not done (nasoseg-train train all --system {run.system} ... goes on)")
+        raise SystemExit(
+            f"{path}: is missing; the run's training is not done (nasoseg-train train all --system {run.system} ... goes on)"
+        )
     return path
 
 
@@ -192,7 +229,9 @@ def is_synthetic(data: Dataset) -> bool:
 def golden_images(
     detector: Any, validation: SliceSet, patient_of: Callable[[int], Any], preset: Any
 ) -> tuple[Any, tuple[float, float, float]]:
-    """The golden slices and what a voxel of them measures in mm; `patient_of` gives a patient of the slices, with shape and spacing."""
+    """The golden slices and what a voxel of them measures in mm; `patient_of` gives a patient of
+    the slices, with shape and spacing.
+    """
     import numpy as np
 
     from ..atlas import grid_mm

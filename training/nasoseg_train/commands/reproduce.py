@@ -1,4 +1,5 @@
-"""`nasoseg-train reproduce`: a preset in; a cohort, every system trained, exported and evaluated, and the paper's tables out.
+"""`nasoseg-train reproduce`: a preset in; a cohort, every system trained, exported and evaluated,
+and the paper's tables out.
 
     WORK/dataset                        what `prepare` wrote (or --dataset)
     WORK/runs/<system>/seed<k>/         runs, with `log.txt`: what their commands said
@@ -6,7 +7,8 @@
     OUT/runs/<system>/seed<k>/          evaluation.json, config.json, the loops' CSV logs
     OUT/reproduce.json                  the command, versions, the machine, seconds of every step, runs that failed
 
-Each step is a command of its own, so that what is done here can be done by hand; what is finished is not done again.
+Each step is a command of its own, so that what is done here can be done by hand; what is finished
+is not done again.
 """
 
 from __future__ import annotations
@@ -43,14 +45,22 @@ class Reproduce:
     preset: str = "small"
     """The base of every system: small (CPU), paper (GPU), tiny (a test)."""
     dataset: Path | None = None
-    """A data set that `nasoseg-train prepare` wrote; otherwise phantoms, as many as the preset says."""
+    """A data set that `nasoseg-train prepare` wrote; otherwise phantoms, as many as the preset
+    says.
+    """
     data_seed: int = 1
     """Of the phantoms."""
     systems: tuple[str, ...] = ()
     """Which rows; all unless given."""
     seeds: int = 3
     """Seeds of the systems in `--repeated`."""
-    repeated: tuple[str, ...] = ("seqseg", "agent_priori_04", "agent_priori_00", "ranet", "ranet_weighted")
+    repeated: tuple[str, ...] = (
+        "seqseg",
+        "agent_priori_04",
+        "agent_priori_00",
+        "ranet",
+        "ranet_weighted",
+    )
     """Systems that are trained once for each seed; the others once."""
     config: Path | None = None
     """File of settings for every run, as `train --config` takes it."""
@@ -73,16 +83,27 @@ class Reproduce:
         failed = self.run_all(pairs, dataset)
         self.keep(pairs, dataset, failed, time.time() - begun)
         if failed:
-            raise SystemExit("\n".join([f"{len(failed)} of {len(pairs)} runs failed; the others are in {self.out}", *failed]))
+            raise SystemExit(
+                "\n".join(
+                    [
+                        f"{len(failed)} of {len(pairs)} runs failed; the others are in {self.out}",
+                        *failed,
+                    ]
+                )
+            )
 
     def pairs(self) -> Iterator[tuple[str, int]]:
-        """(system, seed), the first seed of every system before the others: an early end still has every row."""
+        """(system, seed), the first seed of every system before the others: an early end still has
+        every row.
+        """
         from ..systems import SYSTEMS
 
         names = self.systems or tuple(SYSTEMS)
         unknown = [name for name in names if name not in SYSTEMS]
         if unknown:
-            raise SystemExit(f"--systems: {', '.join(unknown)}: not known; there are {', '.join(SYSTEMS)}")
+            raise SystemExit(
+                f"--systems: {', '.join(unknown)}: not known; there are {', '.join(SYSTEMS)}"
+            )
         for seed in range(1, self.seeds + 1):
             # The slowest first, so that no core waits for them at the end.
             for name in sorted(names, key=lambda name: "agent" not in SYSTEMS[name].stages):
@@ -90,7 +111,9 @@ class Reproduce:
                     yield name, seed
 
     def check_earlier(self, pairs: list[tuple[str, int]], data: Dataset) -> None:
-        """Refuse runs in WORK that were made with other settings or of another data set: their figures would be taken for these."""
+        """Refuse runs in WORK that were made with other settings or of another data set: their
+        figures would be taken for these.
+        """
         from ..runs import Run, difference
         from ..settings import overlaid, read_file
         from .train import settings_of
@@ -103,10 +126,24 @@ class Reproduce:
             if self.config:
                 settings = overlaid(settings, read_file(self.config), str(self.config))
             settings = replace(settings, input=data.input(settings.input))
-            wanted = Run(path.parent, system, self.preset, seed, None, {"name": data.name, "hash": data.hash}, settings).content()
-            there = {name: value for name, value in json.loads(path.read_text()).items() if name in wanted}
+            wanted = Run(
+                path.parent,
+                system,
+                self.preset,
+                seed,
+                None,
+                {"name": data.name, "hash": data.hash},
+                settings,
+            ).content()
+            there = {
+                name: value
+                for name, value in json.loads(path.read_text()).items()
+                if name in wanted
+            }
             if different := difference(there, wanted):
-                raise SystemExit(f"{path}: this run was begun with other settings: {different}. Choose another --work, or the old settings")
+                raise SystemExit(
+                    f"{path}: this run was begun with other settings: {different}. Choose another --work, or the old settings"
+                )
 
     def prepared(self) -> Path:
         """The phantoms' data set."""
@@ -115,15 +152,29 @@ class Reproduce:
         preset, folder = preset_named(self.preset), self.work / "dataset"
         counts = (preset.patients_train, preset.patients_validation, preset.patients_test)
         self.work.mkdir(parents=True, exist_ok=True)
-        words = ["prepare", "--out", folder, "--phantoms", *counts, "--phantom-seed", self.data_seed, "--workers", self.jobs]
+        words = [
+            "prepare",
+            "--out",
+            folder,
+            "--phantoms",
+            *counts,
+            "--phantom-seed",
+            self.data_seed,
+            "--workers",
+            self.jobs,
+        ]
         try:
             timed(self.work, "prepare", self.with_program(words), self.work / "prepare.txt")
         except subprocess.CalledProcessError as error:
-            raise SystemExit(f"prepare ended with exit code {error.returncode}; see {self.work / 'prepare.txt'}") from error
+            raise SystemExit(
+                f"prepare ended with exit code {error.returncode}; see {self.work / 'prepare.txt'}"
+            ) from error
         return folder
 
     def run_all(self, pairs: list[tuple[str, int]], dataset: Path) -> list[str]:
-        """Every run, `jobs` at a time; messages of those that failed. The first one to want some slices makes them for all."""
+        """Every run, `jobs` at a time; messages of those that failed. The first one to want some
+        slices makes them for all.
+        """
         failed: list[str] = []
         pool = ThreadPoolExecutor(max_workers=max(1, self.jobs))
         try:
@@ -133,7 +184,9 @@ class Reproduce:
                 try:
                     future.result()
                 except subprocess.CalledProcessError as error:
-                    failed.append(f"{system} seed {seed}: exit code {error.returncode}; see {self.folder(system, seed) / 'log.txt'}")
+                    failed.append(
+                        f"{system} seed {seed}: exit code {error.returncode}; see {self.folder(system, seed) / 'log.txt'}"
+                    )
                     tqdm.write(failed[-1])
         finally:
             # Ctrl-C ends the commands that are at work; the next ones shall not begin.
@@ -157,7 +210,9 @@ class Reproduce:
         steps = {
             "train": train,
             "export": ["export", "--run", folder, "--dataset", dataset],
-            "evaluate": self.with_program(["evaluate", "--bundle", folder / "bundle", "--dataset", dataset, "--workers", 1]),
+            "evaluate": self.with_program(
+                ["evaluate", "--bundle", folder / "bundle", "--dataset", dataset, "--workers", 1]
+            ),
         }
         for name, words in steps.items():
             timed(folder, name, words, folder / "log.txt", self.threads)
@@ -165,8 +220,12 @@ class Reproduce:
     def with_program(self, words: list[Any]) -> list[Any]:
         return [*words, "--nasoseg", self.nasoseg] if self.nasoseg else words
 
-    def keep(self, pairs: list[tuple[str, int]], dataset: Path, failed: list[str], total: float) -> None:
-        """The tables, and of each finished run what they were made from; what OUT held of earlier runs goes."""
+    def keep(
+        self, pairs: list[tuple[str, int]], dataset: Path, failed: list[str], total: float
+    ) -> None:
+        """The tables, and of each finished run what they were made from; what OUT held of earlier
+        runs goes.
+        """
         from .tables import Tables
 
         finished = [pair for pair in pairs if evaluated(self.folder(*pair))]
@@ -182,17 +241,31 @@ class Reproduce:
         if finished:
             Tables(self.out / "runs", self.out).main()
 
-    def record(self, finished: list[tuple[str, int]], dataset: Path, failed: list[str], total: float) -> None:
+    def record(
+        self, finished: list[tuple[str, int]], dataset: Path, failed: list[str], total: float
+    ) -> None:
         """reproduce.json. Of the data set it holds what names no patient."""
         from ..runs import versions
 
         path = self.out / "reproduce.json"
         before = json.loads(path.read_text()) if path.exists() else {}
         data = json.loads((dataset / "dataset.json").read_text())
-        fingerprint = {name: value for name, value in data["fingerprint"].items() if name != "channel_max_case"}
-        counts = {split: sum(case["split"] == split for case in data["cases"]) for split in ("train", "validation", "test")}
-        seconds = {f"{system}/seed{seed}": seconds_of(self.folder(system, seed)) for system, seed in finished}
-        asked = {name: value for name, value in asdict(self).items() if name not in ("out", "work", "dataset", "nasoseg")}
+        fingerprint = {
+            name: value for name, value in data["fingerprint"].items() if name != "channel_max_case"
+        }
+        counts = {
+            split: sum(case["split"] == split for case in data["cases"])
+            for split in ("train", "validation", "test")
+        }
+        seconds = {
+            f"{system}/seed{seed}": seconds_of(self.folder(system, seed))
+            for system, seed in finished
+        }
+        asked = {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in ("out", "work", "dataset", "nasoseg")
+        }
         content = {
             "asked": json.loads(json.dumps(asked, default=str)),
             "failed": failed,
@@ -217,7 +290,9 @@ def seconds_of(folder: Path) -> dict[str, float]:
 
 
 def timed(folder: Path, name: str, words: list[Any], log: Path, threads: int | None = None) -> None:
-    """One command of nasoseg-train in a process of its own; its seconds are added to those of its earlier attempts."""
+    """One command of nasoseg-train in a process of its own; its seconds are added to those of its
+    earlier attempts.
+    """
     environment = dict(os.environ)
     if threads:
         environment["OMP_NUM_THREADS"] = str(threads)
@@ -226,7 +301,13 @@ def timed(folder: Path, name: str, words: list[Any], log: Path, threads: int | N
         with open(log, "ab") as out:
             out.write(f"\n$ nasoseg-train {' '.join(map(str, words))}\n".encode())
             out.flush()
-            subprocess.run([sys.executable, "-m", "nasoseg_train.cli", *map(str, words)], stdout=out, stderr=out, env=environment, check=True)
+            subprocess.run(
+                [sys.executable, "-m", "nasoseg_train.cli", *map(str, words)],
+                stdout=out,
+                stderr=out,
+                env=environment,
+                check=True,
+            )
     finally:
         seconds = seconds_of(folder)
         seconds[name] = round(seconds.get(name, 0.0) + time.time() - begun, 1)
@@ -239,4 +320,7 @@ def processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )

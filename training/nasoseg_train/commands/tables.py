@@ -8,7 +8,11 @@ from pathlib import Path
 from ..evaluation import orderings, plots, tables
 from .evaluate import write_text
 
-FIG5 = {"ε_priori 0.8": "seqseg", "ε_priori 0.4": "agent_priori_04", "ε_priori 0": "agent_priori_00"}
+FIG5 = {
+    "ε_priori 0.8": "seqseg",
+    "ε_priori 0.4": "agent_priori_04",
+    "ε_priori 0": "agent_priori_00",
+}
 
 
 @dataclass
@@ -18,7 +22,8 @@ class Tables:
     runs: Path
     """Folder of <system>/seed<k>/evaluation/evaluation.json."""
     out: Path | None = None
-    """Folder for tables.md, tables.csv, orderings.md and convergence.png; the runs' unless given."""
+    """Folder for tables.md, tables.csv, orderings.md and convergence.png; the runs' unless given.
+    """
 
     def main(self) -> None:
         try:
@@ -27,14 +32,19 @@ class Tables:
             raise SystemExit(f"nasoseg-train tables: {error}") from error
         out = self.out or self.runs
         out.mkdir(parents=True, exist_ok=True)
-        text, claims = tables.to_markdown(runs), orderings.to_markdown(orderings.outcomes(runs), runs)
+        text, claims = (
+            tables.to_markdown(runs),
+            orderings.to_markdown(orderings.outcomes(runs), runs),
+        )
         demo = [
             r.evaluation["bundle"]["statement"]
             for many in runs.values()
             for r in many
             if r.evaluation and r.evaluation["bundle"]["demo"]
         ]
-        logs = {name: [r.log for r in runs.get(system, []) if r.log] for name, system in FIG5.items()}
+        logs = {
+            name: [r.log for r in runs.get(system, []) if r.log] for name, system in FIG5.items()
+        }
         if plots.convergence(logs, out / "convergence.png", demo[0] if demo else ""):
             text += "\n## Fig. 5\n\n![convergence](convergence.png)\n"
         write_text(out / "tables.md", text)

@@ -1,4 +1,6 @@
-"""`nasoseg-train train ...`: a data set and a preset in, a run's folder with checkpoints and logs out (runs.py)."""
+"""`nasoseg-train train ...`: a data set and a preset in, a run's folder with checkpoints and logs
+out (runs.py).
+"""
 
 from __future__ import annotations
 
@@ -50,26 +52,44 @@ class Training:
     seed: int = 1
     """Of the weights, the exploration and the augmentation."""
     weights: str | None = None
-    """torchvision weights that a ResNet trunk and encoder start from, such as IMAGENET1K_V2; fetched from the internet."""
+    """torchvision weights that a ResNet trunk and encoder start from, such as IMAGENET1K_V2;
+    fetched from the internet.
+    """
     workers: int = 2
     """Processes that prepare slices."""
     threads: int | None = None
     """Threads of PyTorch in each process; its own choice unless given."""
-    options: Annotated[RunOptions, tyro.conf.arg(name="")] = field(default_factory=lambda: RunOptions(device="auto", progress=True))
-    settings: Annotated[Preset, tyro.conf.arg(name="")] = field(default_factory=lambda: preset_named("paper"))
+    options: Annotated[RunOptions, tyro.conf.arg(name="")] = field(
+        default_factory=lambda: RunOptions(device="auto", progress=True)
+    )
+    settings: Annotated[Preset, tyro.conf.arg(name="")] = field(
+        default_factory=lambda: preset_named("paper")
+    )
 
     @classmethod
     def parse(cls, arguments: list[str], prog: str) -> Self:
-        """Arguments -> the command: first the preset, the system and the file, whose settings are the others' defaults."""
+        """Arguments -> the command: first the preset, the system and the file, whose settings are
+        the others' defaults.
+        """
         first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
         for name in ("preset", "system", "config"):
             first.add_argument(f"--{name}", default=None)
         given, _ = first.parse_known_args(arguments)
         base = settings_of(given.preset or cls.preset, given.system or cls.system)
-        default = overlaid(base, read_file(Path(given.config)), given.config) if given.config else base
-        command = tyro.cli(cls, args=arguments, prog=prog, default=cls(dataset=tyro.MISSING, settings=default), config=STYLE)
+        default = (
+            overlaid(base, read_file(Path(given.config)), given.config) if given.config else base
+        )
+        command = tyro.cli(
+            cls,
+            args=arguments,
+            prog=prog,
+            default=cls(dataset=tyro.MISSING, settings=default),
+            config=STYLE,
+        )
         if command.settings.baselines != base.baselines:
-            raise SystemExit(f"baselines: {command.system} has taken its network from there already; change the settings of `ranet`")
+            raise SystemExit(
+                f"baselines: {command.system} has taken its network from there already; change the settings of `ranet`"
+            )
         return command
 
     def begin(self, command: str) -> Run:
@@ -95,13 +115,18 @@ class Training:
             raise SystemExit(str(error)) from error
 
     def slices(self, settings: Preset, tumour_free: int | None) -> tuple[SliceSet, SliceSet]:
-        """Training and validation slices; under torchrun the first process of a machine makes them, the others find them made."""
+        """Training and validation slices; under torchrun the first process of a machine makes them,
+        the others find them made.
+        """
         from ..machine import first_on_this_machine
 
         data = self.data()
         try:
             with first_on_this_machine(self.options):
-                train, validation = (data.slices(split, settings.input, tumour_free, self.workers) for split in ("train", "validation"))
+                train, validation = (
+                    data.slices(split, settings.input, tumour_free, self.workers)
+                    for split in ("train", "validation")
+                )
         except ValueError as error:
             raise SystemExit(str(error)) from error
         return train, validation
@@ -133,14 +158,18 @@ def train_agent(command: Training, run: Run) -> None:
 
 
 def train_crops(command: Training, run: Run) -> None:
-    """A network on crops (segmenter.py): of the whole slice, or of the exploring policy's boxes and then of the agent's."""
+    """A network on crops (segmenter.py): of the whole slice, or of the exploring policy's boxes and
+    then of the agent's.
+    """
     from ..detector import load_detector
     from ..segmenter import train_segmenter
 
     apart(run, "joint")
     p, out, shared = run.settings, run.folder, {"weights": run.weights, "options": command.options}
     if p.detector_kind == "agent" and not (out / "detector.pt").exists():
-        raise SystemExit(f"{out / 'detector.pt'}: is missing; run nasoseg-train train detector, or train all, with the same options first")
+        raise SystemExit(
+            f"{out / 'detector.pt'}: is missing; run nasoseg-train train detector, or train all, with the same options first"
+        )
     sets = command.slices(p, tumour_free_of(p))
     if p.detector_kind == "whole":
         train_segmenter(p, *sets, out, run.seed, None, "whole", **shared)
@@ -152,7 +181,10 @@ def train_crops(command: Training, run: Run) -> None:
 
 def explores(settings: Preset) -> bool:
     """Whether RANet's first batches are on the exploring policy's boxes, before there is an agent."""
-    return settings.detector_kind == "agent" and 0 < settings.segmenter.agent_steps < settings.segmenter.steps
+    return (
+        settings.detector_kind == "agent"
+        and 0 < settings.segmenter.agent_steps < settings.segmenter.steps
+    )
 
 
 def before_agent(command: Training, run: Run, sets: tuple[SliceSet, SliceSet]) -> Path:
@@ -170,7 +202,9 @@ def train_proposals(command: Training, run: Run) -> None:
     alone("proposals", command.options)
     sets = command.slices(run.settings, tumour_free_of(run.settings))
     device = device_of(command.options)
-    proposals.train_proposals(run.settings, *sets, run.folder, run.seed, run.weights, device, command.options)
+    proposals.train_proposals(
+        run.settings, *sets, run.folder, run.seed, run.weights, device, command.options
+    )
 
 
 def train_volume(command: Training, run: Run) -> None:
@@ -180,10 +214,16 @@ def train_volume(command: Training, run: Run) -> None:
     alone("volume", command.options)
     p, cases = run.settings, command.data().cases()
     train, validation = command.slices(p, None)
-    mm = {n: atlas.grid_mm(case.shape[1:], case.spacing_mm, p.input) for n, case in enumerate(cases)}
-    box = atlas.atlas_box(atlas.boxes_in_mm(train, mm), p.volume.atlas_share, p.volume.atlas_margin_mm)
+    mm = {
+        n: atlas.grid_mm(case.shape[1:], case.spacing_mm, p.input) for n, case in enumerate(cases)
+    }
+    box = atlas.atlas_box(
+        atlas.boxes_in_mm(train, mm), p.volume.atlas_share, p.volume.atlas_margin_mm
+    )
     device = device_of(command.options)
-    volume_training.train_volume(p, train, validation, mm, mm, box, run.folder, run.seed, device, command.options)
+    volume_training.train_volume(
+        p, train, validation, mm, mm, box, run.folder, run.seed, device, command.options
+    )
 
 
 def nothing(command: Training, run: Run) -> None:
@@ -199,7 +239,9 @@ def apart(run: Run, *others: str) -> None:
     """Refuse a folder in which the same networks were trained in another way."""
     for other in others:
         if (run.folder / f"{other}_last.pt").exists():
-            raise SystemExit(f"{run.folder}: holds a run of train {other}, whose networks would be written over; choose another --runs")
+            raise SystemExit(
+                f"{run.folder}: holds a run of train {other}, whose networks would be written over; choose another --runs"
+            )
 
 
 def alone(stage: str, options: RunOptions) -> None:
@@ -217,28 +259,40 @@ def device_of(options: RunOptions) -> str:
 
 
 class TrainDetector(Training):
-    """Train what finds the tumour: the agent by deep Q-learning (paper 3.1, 4.2.2), or a system's own detector."""
+    """Train what finds the tumour: the agent by deep Q-learning (paper 3.1, 4.2.2), or a system's
+    own detector.
+    """
 
     def main(self) -> None:
         wanted = [stage for stage in self.stages() if stage in ("agent", "proposals")]
         if not wanted:
-            raise SystemExit(f"system {self.system} has no detector that is trained; its stages are {', '.join(self.stages())}")
+            raise SystemExit(
+                f"system {self.system} has no detector that is trained; its stages are {', '.join(self.stages())}"
+            )
         self.run_stage(wanted[0], self.begin("train detector"))
 
 
 @dataclass
 class TrainSegmenter(Training):
-    """Train what outlines it: RANet on the agent's boxes (paper 3.2, 4.2.3), or a system's own segmenter."""
+    """Train what outlines it: RANet on the agent's boxes (paper 3.2, 4.2.3), or a system's own
+    segmenter.
+    """
 
     before_agent: bool = False
-    """Only the batches on the exploring policy's boxes, which need no agent: these can run beside `train detector`."""
+    """Only the batches on the exploring policy's boxes, which need no agent: these can run beside
+    `train detector`.
+    """
 
     def main(self) -> None:
         wanted = [stage for stage in self.stages() if stage in ("segmenter", "volume")]
         if not wanted:
-            raise SystemExit(f"system {self.system} has no segmenter of its own; its stages are {', '.join(self.stages())}")
+            raise SystemExit(
+                f"system {self.system} has no segmenter of its own; its stages are {', '.join(self.stages())}"
+            )
         if self.before_agent and not explores(self.settings):
-            raise SystemExit(f"--before-agent: the segmenter of {self.system} has no batches without an agent (segmenter.agent_steps)")
+            raise SystemExit(
+                f"--before-agent: the segmenter of {self.system} has no batches without an agent (segmenter.agent_steps)"
+            )
         run = self.begin("train segmenter")
         if self.before_agent:
             apart(run, "joint")
@@ -248,11 +302,15 @@ class TrainSegmenter(Training):
 
 
 class TrainJoint(Training):
-    """Train the agent and RANet together: every box that the agent comes to is a crop for RANet (paper 4.2.3)."""
+    """Train the agent and RANet together: every box that the agent comes to is a crop for RANet
+    (paper 4.2.3).
+    """
 
     def main(self) -> None:
         if self.stages() != ("agent", "segmenter"):
-            raise SystemExit(f"system {self.system} is no agent with a segmenter; its stages are {', '.join(self.stages())}")
+            raise SystemExit(
+                f"system {self.system} is no agent with a segmenter; its stages are {', '.join(self.stages())}"
+            )
         run = self.begin("train joint")
         apart(run, "detector", "segmenter_explore", "segmenter")
         from ..joint import train_joint

@@ -1,8 +1,8 @@
 """The paper's claims of which system does better in what, against runs' own figures.
 
-A claim names two systems and a figure. Over seeds: it `holds` or `does not hold` where the means differ by more than the
-spread of a difference of two single runs (the root of both variances), else it is `within the seeds' spread`. With one
-seed each there is no spread, and that is said.
+A claim names two systems and a figure. Over seeds: it `holds` or `does not hold` where the means
+differ by more than the spread of a difference of two single runs (the root of both variances), else
+it is `within the seeds' spread`. With one seed each there is no spread, and that is said.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ BOX = {
 BASELINE = "agent_priori_00"
 
 
-def _per_log(runs: Runs, system: str, of: Callable[[dict[str, np.ndarray]], float | None]) -> Value | None:
+def _per_log(
+    runs: Runs, system: str, of: Callable[[dict[str, np.ndarray]], float | None]
+) -> Value | None:
     found = [of(read_log(r.log)) for r in runs.get(system, []) if r.log]
     there = tuple(v for v in found if v is not None and not math.isnan(v))
     return Value(there) if there else None
@@ -77,7 +79,9 @@ def final_loss(runs: Runs, system: str) -> Value | None:
 
 
 def epochs_to_level(runs: Runs, system: str) -> Value | None:
-    """Epochs until the loss is first as low as plain epsilon-greedy's at its end, one more than all where it never is."""
+    """Epochs until the loss is first as low as plain epsilon-greedy's at its end, one more than all
+    where it never is.
+    """
     level = final_loss(runs, BASELINE)
 
     def epochs(log: dict[str, np.ndarray]) -> float | None:
@@ -94,12 +98,18 @@ def recall_on_the_way(runs: Runs, system: str) -> Value | None:
     return _per_log(
         runs,
         system,
-        lambda log: float(np.nanmean(log["recall"])) if "recall" in log and not np.isnan(log["recall"]).all() else None,
+        lambda log: (
+            float(np.nanmean(log["recall"]))
+            if "recall" in log and not np.isnan(log["recall"]).all()
+            else None
+        ),
     )
 
 
 CONVERGENCE = (
-    Measure("epochs until the loss is ε-greedy's at its end", epochs_to_level, higher=False, share=False),
+    Measure(
+        "epochs until the loss is ε-greedy's at its end", epochs_to_level, higher=False, share=False
+    ),
     Measure("loss at the end", final_loss, higher=False, share=False),
     Measure("validation recall, mean over training", recall_on_the_way),
 )
@@ -152,7 +162,9 @@ class Outcome:
     def verdict(self) -> str:
         a, b = self.better, self.worse
         if a is None or b is None:
-            missing = [name for name, v in ((self.claim.better, a), (self.claim.worse, b)) if v is None]
+            missing = [
+                name for name, v in ((self.claim.better, a), (self.claim.worse, b)) if v is None
+            ]
             return f"{NOT_RUN}: {', '.join(missing)}"
         lead = (a.mean - b.mean) * (1 if self.measure.higher else -1)
         spreads = [v.sd for v in (a, b) if v.sd is not None]
@@ -173,7 +185,9 @@ class Outcome:
 
 def outcomes(runs: Runs) -> list[Outcome]:
     """Every claim, measure by measure."""
-    return [Outcome(c, m, m.of(runs, c.better), m.of(runs, c.worse)) for c in CLAIMS for m in c.measures]
+    return [
+        Outcome(c, m, m.of(runs, c.better), m.of(runs, c.worse)) for c in CLAIMS for m in c.measures
+    ]
 
 
 def _verdict(held: Sequence[bool]) -> str:
@@ -186,19 +200,31 @@ def _verdict(held: Sequence[bool]) -> str:
 
 
 def subgroup_claims(runs: Runs) -> list[list[str]]:
-    """Section 5: HD differs between the groups of Tables 7 and 8, Dice does not; per slice, seed by seed."""
+    """Section 5: HD differs between the groups of Tables 7 and 8, Dice does not; per slice, seed by
+    seed.
+    """
     out = []
-    for number, text in ((7, "chemotherapy-naive have a smaller HD"), (8, "early T categories have a smaller HD")):
+    for number, text in (
+        (7, "chemotherapy-naive have a smaller HD"),
+        (8, "early T categories have a smaller HD"),
+    ):
         paper_table = next(t for t in TABLES if t.number == number)
         first, second = (row.label for row in paper_table.rows)
         smaller, alike = [], []
         for run in runs.get("seqseg", []):
-            found = [subgroup(run.evaluation or {}, paper_table.covariate, label) for label in (first, second)]
+            found = [
+                subgroup(run.evaluation or {}, paper_table.covariate, label)
+                for label in (first, second)
+            ]
             if not (found[0] and found[1]):
                 continue
             (one, group), (other, _) = found
             known = one["hd_px"] is not None and other["hd_px"] is not None
-            smaller.append(known and bool(group["slices"]["hd"]["significant"]) and one["hd_px"] < other["hd_px"])
+            smaller.append(
+                known
+                and bool(group["slices"]["hd"]["significant"])
+                and one["hd_px"] < other["hd_px"]
+            )
             alike.append(group["slices"]["dice"]["significant"] is False)
         out.append([f"Table {number}: {text}", "P < 0.01", _verdict(smaller)])
         out.append([f"Table {number}: Dice does not differ", "P >= 0.01", _verdict(alike)])
@@ -210,9 +236,14 @@ def to_markdown(found: Sequence[Outcome], runs: Runs) -> str:
     rows = []
     for o in found:
         pair = f"{o.claim.better} > {o.claim.worse}"
-        rows.append([o.claim.where, pair, o.measure.name, o.told(o.better), o.told(o.worse), o.verdict])
+        rows.append(
+            [o.claim.where, pair, o.measure.name, o.told(o.better), o.told(o.worse), o.verdict]
+        )
     ran = [o for o in found if not o.verdict.startswith(NOT_RUN)]
-    counted = {name: sum(o.verdict.startswith(name) for o in ran) for name in ("holds", "does not hold", "within")}
+    counted = {
+        name: sum(o.verdict.startswith(name) for o in ran)
+        for name in ("holds", "does not hold", "within")
+    }
     return "\n".join(
         [
             "# The paper's orderings",

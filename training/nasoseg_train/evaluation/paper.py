@@ -1,8 +1,8 @@
-"""The paper's Tables 1 to 8 as printed (Tao et al., Med Image Anal 2022;82:102381): rows in its order, with the system that
-stands for each.
+"""The paper's Tables 1 to 8 as printed (Tao et al., Med Image Anal 2022;82:102381): rows in its
+order, with the system that stands for each.
 
-Shares are fractions (66.71 % is 0.6671), HD is as printed, whose unit the paper does not give. Where the paper gives two
-figures for one thing both are here, the table's first.
+Shares are fractions (66.71 % is 0.6671), HD is as printed, whose unit the paper does not give.
+Where the paper gives two figures for one thing both are here, the table's first.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ class PaperRow:
     label: str
     system: str  # folder of its runs; in Tables 7 and 8 always `seqseg`
     printed: tuple[float, ...]
-    also: dict[str, tuple[float, str]] = field(default_factory=dict)  # column -> another figure for it, and where it is from
+    also: dict[str, tuple[float, str]] = field(
+        default_factory=dict
+    )  # column -> another figure for it, and where it is from
     sample: int | None = None
 
 
@@ -49,7 +51,9 @@ def _row(
     also: dict | None = None,
     sample: int | None = None,
 ) -> PaperRow:
-    return PaperRow(label, system, _percent(*percents) + (() if hd is None else (hd,)), also or {}, sample)
+    return PaperRow(
+        label, system, _percent(*percents) + (() if hd is None else (hd,)), also or {}, sample
+    )
 
 
 _DICE_3 = {"Dice": (0.727, "from its own P, R and CC")}

@@ -1,4 +1,6 @@
-"""Rows, images and training logs in, PNG files out. Every picture of a demo bundle carries the bundle's statement."""
+"""Rows, images and training logs in, PNG files out. Every picture of a demo bundle carries the
+bundle's statement.
+"""
 
 from __future__ import annotations
 
@@ -44,14 +46,23 @@ def save(made: Figure, path: Path, statement: str = "") -> None:
             lines[-1] += word + " "
         strip = (len(lines) * 0.16 + 0.1) / made.get_figheight()
         made.get_layout_engine().set(rect=(0, strip, 1, 1 - strip))
-        made.text(0.01, 0.06 / made.get_figheight(), "\n".join(lines), fontsize=8, color="#a00000", va="bottom")
+        made.text(
+            0.01,
+            0.06 / made.get_figheight(),
+            "\n".join(lines),
+            fontsize=8,
+            color="#a00000",
+            va="bottom",
+        )
     partial = path.with_name(path.name + ".part")
     made.savefig(partial, format="png", dpi=_DPI, metadata={"Software": None})
     partial.replace(path)
 
 
 def bland_altman(cases: Sequence[CaseRow], path: Path, statement: str = "") -> bool:
-    """Volumes of cases: found less true against their mean. False where there are fewer than two cases."""
+    """Volumes of cases: found less true against their mean. False where there are fewer than two
+    cases.
+    """
     done = [c for c in cases if not c.error]
     agreement = volume_agreement(done)
     if agreement["count"] < 2:
@@ -62,9 +73,17 @@ def bland_altman(cases: Sequence[CaseRow], path: Path, statement: str = "") -> b
     axes.axhline(0, color="0.8", linewidth=1, zorder=0)
     axes.scatter((found + true) / 2, found - true, s=22, color=COLOURS[0], alpha=0.75, linewidths=0)
     bias, (low, high) = agreement["bias_ml"], agreement["limits_ml"]
-    for value, name, style in ((bias, "mean", "-"), (high, "mean + 1.96 SD", "--"), (low, "mean − 1.96 SD", "--")):
+    for value, name, style in (
+        (bias, "mean", "-"),
+        (high, "mean + 1.96 SD", "--"),
+        (low, "mean − 1.96 SD", "--"),
+    ):
         axes.axhline(
-            value, color=COLOURS[1], linestyle=style, linewidth=1.2, label=f"{name}: {value:+.2f} ml".replace("-", "−")
+            value,
+            color=COLOURS[1],
+            linestyle=style,
+            linewidth=1.2,
+            label=f"{name}: {value:+.2f} ml".replace("-", "−"),
         )
     axes.set(
         xlabel="mean of true and found volume (ml)",
@@ -78,14 +97,24 @@ def bland_altman(cases: Sequence[CaseRow], path: Path, statement: str = "") -> b
 
 
 def dice_against_area(rows: Sequence[SliceRow], path: Path, statement: str = "") -> bool:
-    """Dice of tumour slices against the tumour's area, with the median of bins that hold equally many."""
+    """Dice of tumour slices against the tumour's area, with the median of bins that hold equally
+    many.
+    """
     tumour = [r for r in rows if r.tumour]
     if not tumour:
         return False
     area, dice = np.array([r.area_mm2 for r in tumour]) / 100, np.array([r.dice for r in tumour])
     made = figure(6.4, 4.2)
     axes = made.subplots()
-    axes.scatter(area, dice, s=14, color=COLOURS[0], alpha=0.45, linewidths=0, label=f"{len(tumour)} tumour slices")
+    axes.scatter(
+        area,
+        dice,
+        s=14,
+        color=COLOURS[0],
+        alpha=0.45,
+        linewidths=0,
+        label=f"{len(tumour)} tumour slices",
+    )
     bins = min(10, len(tumour) // 8)
     if bins >= 2:
         parts = np.array_split(np.argsort(area), bins)
@@ -99,7 +128,12 @@ def dice_against_area(rows: Sequence[SliceRow], path: Path, statement: str = "")
     ticks = [t * 10.0**e for e in range(-3, 4) for t in (1, 2, 5) if low <= t * 10.0**e <= high]
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.minorticks_off()
-    axes.set(xlabel="true area in the slice (cm²)", ylabel="Dice", ylim=(-0.03, 1.03), title="Dice against tumour area")
+    axes.set(
+        xlabel="true area in the slice (cm²)",
+        ylabel="Dice",
+        ylim=(-0.03, 1.03),
+        title="Dice against tumour area",
+    )
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, loc="lower right")
     save(made, path, statement)
@@ -128,7 +162,9 @@ def overlay(image: Array, truth: Array, found: Array, opacity: float = 0.55) -> 
 
 
 def pictures(shown: Sequence[Sequence[Shown]], path: Path, statement: str = "") -> bool:
-    """One line per case: of each of its slices T1C with the detection box, then truth, prediction and what they share."""
+    """One line per case: of each of its slices T1C with the detection box, then truth, prediction
+    and what they share.
+    """
     if not shown:
         return False
     across = max(map(len, shown))
@@ -158,21 +194,47 @@ def _show(place: Axes, one: Shown, truth: Array, found: Array) -> None:
     ys, xs = np.nonzero(one.truth | one.found)
     rows, columns = one.image.shape
     dy, dx = one.spacing_mm
-    y0, y1, x0, x1 = (ys.min(), ys.max() + 1, xs.min(), xs.max() + 1) if len(ys) else (0, rows, 0, columns)
+    y0, y1, x0, x1 = (
+        (ys.min(), ys.max() + 1, xs.min(), xs.max() + 1) if len(ys) else (0, rows, 0, columns)
+    )
     if one.box:
-        x0, y0, x1, y1 = min(x0, one.box[0]), min(y0, one.box[1]), max(x1, one.box[2]), max(y1, one.box[3])
+        x0, y0, x1, y1 = (
+            min(x0, one.box[0]),
+            min(y0, one.box[1]),
+            max(x1, one.box[2]),
+            max(y1, one.box[3]),
+        )
     side = max((y1 - y0) * dy, (x1 - x0) * dx, 60) * 1.25  # mm; no closer than this
     cy, cx = (y0 + y1) / 2 * dy, (x0 + x1) / 2 * dx
-    place.imshow(overlay(one.image, truth, found), extent=(0, columns * dx, rows * dy, 0), interpolation="nearest")
-    place.set(xlim=(cx - side / 2, cx + side / 2), ylim=(cy + side / 2, cy - side / 2), xticks=[], yticks=[], facecolor="black")
+    place.imshow(
+        overlay(one.image, truth, found),
+        extent=(0, columns * dx, rows * dy, 0),
+        interpolation="nearest",
+    )
+    place.set(
+        xlim=(cx - side / 2, cx + side / 2),
+        ylim=(cy + side / 2, cy - side / 2),
+        xticks=[],
+        yticks=[],
+        facecolor="black",
+    )
     if one.box:
         size = ((one.box[2] - one.box[0]) * dx, (one.box[3] - one.box[1]) * dy)
         place.add_patch(
-            Rectangle((one.box[0] * dx, one.box[1] * dy), *size, fill=False, edgecolor="white", linewidth=1, linestyle="--")
+            Rectangle(
+                (one.box[0] * dx, one.box[1] * dy),
+                *size,
+                fill=False,
+                edgecolor="white",
+                linewidth=1,
+                linestyle="--",
+            )
         )
     left, low = cx - side * 0.46, cy + side * 0.46
     place.plot([left, left + 20], [low, low], color="black", linewidth=5, solid_capstyle="butt")
-    place.plot([left + 0.3, left + 19.7], [low, low], color="white", linewidth=2.5, solid_capstyle="butt")
+    place.plot(
+        [left + 0.3, left + 19.7], [low, low], color="white", linewidth=2.5, solid_capstyle="butt"
+    )
     place.text(
         left,
         low - side * 0.02,
@@ -206,7 +268,8 @@ def read_log(path: Path) -> dict[str, Array]:
 
 
 def convergence(logs: Mapping[str, Sequence[Path]], path: Path, statement: str = "") -> bool:
-    """Fig. 5: the loss of every epoch, one colour per system, thin lines per seed and a thick one for their mean.
+    """Fig. 5: the loss of every epoch, one colour per system, thin lines per seed and a thick one
+    for their mean.
 
     Beside it recall on validation slices, where the logs hold it.
     """
@@ -214,18 +277,30 @@ def convergence(logs: Mapping[str, Sequence[Path]], path: Path, statement: str =
     if not read:
         return False
     panels = [("loss", "mean loss of the epoch")]
-    if any("recall" in log and not np.isnan(log["recall"]).all() for many in read.values() for log in many):
+    if any(
+        "recall" in log and not np.isnan(log["recall"]).all()
+        for many in read.values()
+        for log in many
+    ):
         panels.append(("recall", "box recall on validation slices"))
     made = figure(5.2 * len(panels), 4.0)
     for axes, (column, label) in zip(made.subplots(1, len(panels), squeeze=False)[0], panels):
-        for colour, (name, many) in zip(COLOURS * math.ceil(len(read) / len(COLOURS)), read.items()):
+        for colour, (name, many) in zip(
+            COLOURS * math.ceil(len(read) / len(COLOURS)), read.items()
+        ):
             values: dict[float, list[float]] = {}
             for log in many:
                 if column not in log:
                     continue
                 there = ~np.isnan(log[column])
                 if len(many) > 1:
-                    axes.plot(log["epoch"][there] + 1, log[column][there], color=colour, alpha=0.3, linewidth=0.8)
+                    axes.plot(
+                        log["epoch"][there] + 1,
+                        log[column][there],
+                        color=colour,
+                        alpha=0.3,
+                        linewidth=0.8,
+                    )
                 for epoch, value in zip(log["epoch"][there] + 1, log[column][there]):
                     values.setdefault(epoch, []).append(value)
             epochs = sorted(values)

@@ -1,4 +1,6 @@
-"""A case's files and a bundle in, what `nasoseg run` made of them out: the library itself, as a user runs it."""
+"""A case's files and a bundle in, what `nasoseg run` made of them out: the library itself, as a
+user runs it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ class RunError(Exception):
 
 
 def find_runtime() -> Path | None:
-    """This Python's ONNX Runtime, unless NASOSEG_ORT_DYLIB names one: the program looks into activated environments alone."""
+    """This Python's ONNX Runtime, unless NASOSEG_ORT_DYLIB names one: the program looks into
+    activated environments alone.
+    """
     if os.environ.get("NASOSEG_ORT_DYLIB"):
         return None
     found = importlib.util.find_spec("onnxruntime")
@@ -47,17 +51,36 @@ class Program:
         return done.stdout.strip()
 
     def run(self, file: Callable[[str], Path], out: Path, slices: tuple[int, int] | None) -> Run:
-        """One case, `file` naming its sequences' files; `slices` is a range from inferior to superior, else all."""
+        """One case, `file` naming its sequences' files; `slices` is a range from inferior to
+        superior, else all.
+        """
         shutil.rmtree(out, ignore_errors=True)
-        command = [self.path, "run", "--t1", file("T1"), "--t1c", file("T1C"), "--t2", file("T2"), "--bundle", self.bundle]
+        command = [
+            self.path,
+            "run",
+            "--t1",
+            file("T1"),
+            "--t1c",
+            file("T1C"),
+            "--t2",
+            file("T2"),
+            "--bundle",
+            self.bundle,
+        ]
         command += ["--device", self.device, "--threads", self.threads, "--out", out]
         command += ["--slices", f"{slices[0]}:{slices[1]}"] if slices else []
         command += ["--onnxruntime", self.runtime] if self.runtime else []
         started = time.monotonic()
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, errors="replace")
+        done = subprocess.run(
+            [str(part) for part in command], capture_output=True, text=True, errors="replace"
+        )
         if done.returncode:
-            said = [line.removeprefix("nasoseg: ") for line in done.stderr.splitlines() if line.strip()]
-            raise RunError(f"{said[-1] if said else 'no message'} (nasoseg run, exit code {done.returncode})")
+            said = [
+                line.removeprefix("nasoseg: ") for line in done.stderr.splitlines() if line.strip()
+            ]
+            raise RunError(
+                f"{said[-1] if said else 'no message'} (nasoseg run, exit code {done.returncode})"
+            )
         return Run(out, time.monotonic() - started)
 
 
@@ -72,10 +95,14 @@ class Run:
         return json.loads((self.folder / name).read_text())
 
     def mask(self, reference: Path) -> tuple[Array, Array]:
-        """(mask bool [k, j, i], voxel (i, j, k) to RAS mm); it must lie on the grid of `reference`, the truth."""
+        """(mask bool [k, j, i], voxel (i, j, k) to RAS mm); it must lie on the grid of `reference`,
+        the truth.
+        """
         path = self.folder / "mask.nii.gz"
         if not path.exists():
-            raise RunError(f"the run wrote no mask: {'; '.join(self.json('run.json')['not_written']) or 'it does not say why'}")
+            raise RunError(
+                f"the run wrote no mask: {'; '.join(self.json('run.json')['not_written']) or 'it does not say why'}"
+            )
         found, wanted = nibabel.load(path), nibabel.load(reference)
         if found.shape != wanted.shape or not np.allclose(found.affine, wanted.affine, atol=0.01):
             raise RunError(

@@ -58,18 +58,28 @@ def _head(e: dict[str, Any], shared: str) -> list[str]:
     b, c, n, source = e["bundle"], e["cases"], e["slices"], e["dataset"]
     lines = [f"# {b['name']} {b['version']}: what was measured", ""]
     if b["demo"]:
-        lines += [f"**Demo model, trained on synthetic images. Not for clinical use.** {b['statement']}", ""]
+        lines += [
+            f"**Demo model, trained on synthetic images. Not for clinical use.** {b['statement']}",
+            "",
+        ]
     lines += [
         f"Split `{source['split']}` of data set {source['name']}, through `{e['program']}`: {c['evaluated']} of {c['asked']} "
         f"cases, {c['with_tumour']} with tumour; {n['evaluated']} slices looked at, {n['tumour']} with tumour.",
         "",
     ]
     if b.get("data_hash") != source["hash"]:
-        which = "another data set" if b.get("data_hash") else "data that its manifest does not name by a hash"
+        which = (
+            "another data set"
+            if b.get("data_hash")
+            else "data that its manifest does not name by a hash"
+        )
         lines += [f"The bundle was trained on {which}; {shared}.", ""]
     elif source["split"] != "test":
         did = {"train": "was trained on", "validation": "was chosen on"}[source["split"]]
-        lines += [f"**These are the patients that the bundle {did}: the figures are too good for others.**", ""]
+        lines += [
+            f"**These are the patients that the bundle {did}: the figures are too good for others.**",
+            "",
+        ]
     if not b["negatives_trained"]:
         lines += [
             "The bundle was trained on tumour slices alone: looked at was the range from a case's first to its last tumour "
@@ -82,26 +92,51 @@ def _head(e: dict[str, Any], shared: str) -> list[str]:
         "",
     ]
     if c["failed"]:
-        lines += ["## Cases without a result", "", *(f"- {f['case']}: {f['error']}" for f in c["failed"]), ""]
+        lines += [
+            "## Cases without a result",
+            "",
+            *(f"- {f['case']}: {f['error']}" for f in c["failed"]),
+            "",
+        ]
     return lines
 
 
 def _masks(s: dict[str, Any]) -> list[str]:
     rows = []
     for key, name in _SCALES:
-        values = [s[key].get(k) for k in ("dice", "precision", "recall", "iou", "cc", "hd_px", "hd_mm")]
+        values = [
+            s[key].get(k) for k in ("dice", "precision", "recall", "iou", "cc", "hd_px", "hd_mm")
+        ]
         values = [v.get("mean") if isinstance(v, dict) else v for v in values]
         rows.append([name, *(percent(v) for v in values[:5]), *(number(v, 2) for v in values[5:])])
-    lines = ["## Segmentation", "", *table(["", "Dice", "precision", "recall", "IoU", "CC", "HD, px of 384", "HD, mm"], rows)]
+    lines = [
+        "## Segmentation",
+        "",
+        *table(["", "Dice", "precision", "recall", "IoU", "CC", "HD, px of 384", "HD, mm"], rows),
+    ]
     lines += ["", "Tumour slices:", ""]
-    lines += [*table(SPREAD_HEAD, [_spread(label, s["slices"][key], digits) for key, label, digits in _FIGURES]), ""]
+    lines += [
+        *table(
+            SPREAD_HEAD,
+            [_spread(label, s["slices"][key], digits) for key, label, digits in _FIGURES],
+        ),
+        "",
+    ]
     if s["slices"]["added_path_share"] is not None:
-        lines += [f"Of all true outlines {percent(s['slices']['added_path_share'], 1)} would have to be drawn anew.", ""]
+        lines += [
+            f"Of all true outlines {percent(s['slices']['added_path_share'], 1)} would have to be drawn anew.",
+            "",
+        ]
     return lines
 
 
 def _boxes(x: dict[str, Any]) -> list[str]:
-    lines = ["## Boxes", "", "The detection box against the tumour's bounding box, on tumour slices.", ""]
+    lines = [
+        "## Boxes",
+        "",
+        "The detection box against the tumour's bounding box, on tumour slices.",
+        "",
+    ]
     rows = [_spread("recall", x["recall"]), _spread("IoU", x["iou"])]
     if "steps" in x:
         rows.append(_spread("steps", x["steps"], 1))
@@ -120,22 +155,47 @@ def _boxes(x: dict[str, Any]) -> list[str]:
 def _others(e: dict[str, Any]) -> list[str]:
     """Slices without tumour, volumes, thirds of the tumour area."""
     free, v = e["tumour_free"], e["volume"]
-    fp, some = free["false_positive_ml_per_patient"], f"{percent(free['any_pixel'], 1)} of them with any pixel"
-    lines = ["## Slices without tumour", "", f"{free['slices']} looked at" + (f", {some}." if free["slices"] else ".")]
+    fp, some = (
+        free["false_positive_ml_per_patient"],
+        f"{percent(free['any_pixel'], 1)} of them with any pixel",
+    )
+    lines = [
+        "## Slices without tumour",
+        "",
+        f"{free['slices']} looked at" + (f", {some}." if free["slices"] else "."),
+    ]
     if free["slices"] and fp.get("count"):
-        volumes = f"mean {fp['mean']:.2f} ml, median {fp['deciles'][4]:.2f}, largest {fp['max']:.2f}"
+        volumes = (
+            f"mean {fp['mean']:.2f} ml, median {fp['deciles'][4]:.2f}, largest {fp['max']:.2f}"
+        )
         lines += [f"False-positive volume per case: {volumes}."]
     if v["count"] >= 2:
         limits = f"limits of agreement {v['limits_ml'][0]:+.2f} to {v['limits_ml'][1]:+.2f} ml"
-        lines += ["", "## Volume", "", f"Found less true, per case: mean {v['bias_ml']:+.2f} ml, {limits}."]
+        lines += [
+            "",
+            "## Volume",
+            "",
+            f"Found less true, per case: mean {v['bias_ml']:+.2f} ml, {limits}.",
+        ]
     if e["by_area"]:
         rows = []
         for t in e["by_area"]:
             low, high = t["area_mm2"]
-            rows.append([f"{low:.0f} to {high:.0f}", str(t["slices"]["dice"]["count"]), percent(t["slices"]["dice"]["mean"])])
+            rows.append(
+                [
+                    f"{low:.0f} to {high:.0f}",
+                    str(t["slices"]["dice"]["count"]),
+                    percent(t["slices"]["dice"]["mean"]),
+                ]
+            )
             rows[-1] += [number(t["slices"]["hd_mm"].get("mean"), 2), percent(t["missed"], 1)]
             rows[-1] += [number(t["box"] and t["box"]["recall"]["mean"])]
-        lines += ["", "## By tumour area", "", *table(["area, mm²", "slices", "Dice", "HD, mm", "missed", "box recall"], rows)]
+        lines += [
+            "",
+            "## By tumour area",
+            "",
+            *table(["area, mm²", "slices", "Dice", "HD, mm", "missed", "box recall"], rows),
+        ]
     return [*lines, ""]
 
 
@@ -144,16 +204,37 @@ def subgroup_lines(group: dict[str, Any]) -> list[str]:
     rows = []
     for r in group["rows"]:
         shares = [percent(r[k]) for k in ("dice", "precision", "recall", "cc")]
-        rows.append([r["group"], *shares, number(r["hd_px"], 2), number(r["hd_mm"], 2), str(r["sample"]), str(r["cases"])])
+        rows.append(
+            [
+                r["group"],
+                *shares,
+                number(r["hd_px"], 2),
+                number(r["hd_mm"], 2),
+                str(r["sample"]),
+                str(r["cases"]),
+            ]
+        )
     tests = []
     for unit in ("slices", "patients"):
-        tests.append(f"{unit}: Dice P {p_value(group[unit]['dice']['p'])}, HD P {p_value(group[unit]['hd']['p'])}")
+        tests.append(
+            f"{unit}: Dice P {p_value(group[unit]['dice']['p'])}, HD P {p_value(group[unit]['hd']['p'])}"
+        )
     for key, name in (("missed", "missed slices"), ("rewarded_stops", "rewarded stops")):
         g = group[key]
         if g["test"]:
             shares = f"{g['yes'][0]}/{g['n'][0]} against {g['yes'][1]}/{g['n'][1]}"
             tests.append(f"{name} {shares}: P {p_value(g['p'])} ({g['test']})")
-    head = [group["covariate"], "Dice", "Precision", "Recall", "CC", "HD, px", "HD, mm", "Sample", "Cases"]
+    head = [
+        group["covariate"],
+        "Dice",
+        "Precision",
+        "Recall",
+        "CC",
+        "HD, px",
+        "HD, mm",
+        "Sample",
+        "Cases",
+    ]
     rule = "Two-tailed, alpha 0.01; Mann-Whitney U unless another test is named."
     return [*table(head, rows), "", f"{'; '.join(tests)}. {rule}", ""]
 
@@ -177,10 +258,13 @@ def _subgroups(found: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def to_markdown(
-    e: dict[str, Any], pictures: Sequence[str] = (), shared: str = "whether patients are in both is not known here"
+    e: dict[str, Any],
+    pictures: Sequence[str] = (),
+    shared: str = "whether patients are in both is not known here",
 ) -> str:
-    """The report of one evaluation; `pictures` are paths from the report's folder, `shared` what is known of the patients of another data
-    set that the bundle was trained on."""
+    """The report of one evaluation; `pictures` are paths from the report's folder, `shared` what is
+    known of the patients of another data set that the bundle was trained on.
+    """
     lines = (
         _head(e, shared)
         + _masks(e["segmentation"])
@@ -188,5 +272,8 @@ def to_markdown(
         + _others(e)
         + _subgroups(e["subgroups"])
     )
-    lines += [f"![{name.rsplit('/', 1)[-1].removesuffix('.png').replace('_', ' ')}]({name})" for name in pictures]
+    lines += [
+        f"![{name.rsplit('/', 1)[-1].removesuffix('.png').replace('_', ' ')}]({name})"
+        for name in pictures
+    ]
     return "\n".join(lines) + "\n"

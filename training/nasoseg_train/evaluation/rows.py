@@ -1,7 +1,7 @@
 """One slice's and one case's figures, and their CSV files.
 
-A value that does not exist is NaN (float) or None (text, flags); in CSV both are an empty cell. What is read back equals
-what was written.
+A value that does not exist is NaN (float) or None (text, flags); in CSV both are an empty cell.
+What is read back equals what was written.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ _COVARIATE = "covariate: "
 
 @dataclass
 class SliceRow:
-    """One slice of a case, on T1C's own grid. Box figures are NaN where there is no tumour or the detector finds no boxes."""
+    """One slice of a case, on T1C's own grid. Box figures are NaN where there is no tumour or the
+    detector finds no boxes.
+    """
 
     case: str
     slice: int  # from inferior to superior
@@ -84,7 +86,9 @@ class CaseRow:
 def _text(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return repr(float(value)) if isinstance(value, float) else str(value)  # NumPy's own float is one, and has another repr
+    return (
+        repr(float(value)) if isinstance(value, float) else str(value)
+    )  # NumPy's own float is one, and has another repr
 
 
 def _value(text: str, kind: Any) -> Any:
@@ -100,7 +104,9 @@ def _value(text: str, kind: Any) -> Any:
 
 
 def write_csv(rows: list[Any], kind: type, path: Path) -> None:
-    """Rows of one of the two kinds; covariates become columns of their own. Appears whole or not at all."""
+    """Rows of one of the two kinds; covariates become columns of their own. Appears whole or not at
+    all.
+    """
     plain = [f.name for f in fields(kind) if f.name != "covariates"]
     covariates = sorted({name for row in rows for name in getattr(row, "covariates", {})})
     partial = path.with_name(path.name + ".part")
@@ -110,7 +116,10 @@ def write_csv(rows: list[Any], kind: type, path: Path) -> None:
         for row in rows:
             content = asdict(row)
             extra = content.pop("covariates", {})
-            writer.writerow([_text(content[name]) for name in plain] + [extra.get(name, "") for name in covariates])
+            writer.writerow(
+                [_text(content[name]) for name in plain]
+                + [extra.get(name, "") for name in covariates]
+            )
     partial.replace(path)
 
 
@@ -124,11 +133,21 @@ def read_csv(path: Path, kind: type) -> list[Any]:
         found = {name for name in reader.fieldnames or [] if not name.startswith(_COVARIATE)}
         if found != wanted:
             odd = ", ".join(sorted(found ^ wanted))
-            raise ValueError(f"{path}: not the columns of a {kind.__name__}: {odd}; write it anew with nasoseg-train evaluate")
+            raise ValueError(
+                f"{path}: not the columns of a {kind.__name__}: {odd}; write it anew with nasoseg-train evaluate"
+            )
         for line in reader:
-            content = {name: _value(text, types[name]) for name, text in line.items() if name in wanted}
+            content = {
+                name: _value(text, types[name]) for name, text in line.items() if name in wanted
+            }
             if "covariates" in types:
-                extra = {name: text for name, text in line.items() if name.startswith(_COVARIATE) and text != ""}
-                content["covariates"] = {name.removeprefix(_COVARIATE): text for name, text in extra.items()}
+                extra = {
+                    name: text
+                    for name, text in line.items()
+                    if name.startswith(_COVARIATE) and text != ""
+                }
+                content["covariates"] = {
+                    name.removeprefix(_COVARIATE): text for name, text in extra.items()
+                }
             rows.append(kind(**content))
     return rows

@@ -1,7 +1,7 @@
 """One case's run and its truth in, rows out.
 
-Boxes come from detection.json in millimetres and are compared in T1C's own pixel edges, whatever grid, fit and detector
-the bundle has.
+Boxes come from detection.json in millimetres and are compared in T1C's own pixel edges, whatever
+grid, fit and detector the bundle has.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def upward(affine: Array) -> bool:
 
 
 def tumour_range(mask: Array, affine: Array) -> tuple[int, int] | None:
-    """The slices from the first to the last with tumour, counted from inferior to superior: what a person would name."""
+    """The slices from the first to the last with tumour, counted from inferior to superior: what a
+    person would name.
+    """
     with_tumour = np.flatnonzero(mask.any(axis=(1, 2)))
     if not len(with_tumour):
         return None
@@ -57,10 +59,13 @@ def box_in_pixels(corners_mm: list[list[float]], affine: Array) -> Array:
     return np.concatenate([indices.min(axis=1), indices.max(axis=1)])
 
 
-def box_figures(entry: dict[str, Any], target: Array, affine: Array, detector: dict[str, Any]) -> dict[str, Any]:
+def box_figures(
+    entry: dict[str, Any], target: Array, affine: Array, detector: dict[str, Any]
+) -> dict[str, Any]:
     """One slice of detection.json against the tumour's box (NaN where there is no tumour).
 
-    A detector that finds nothing on a tumour slice has recall and IoU 0. Detector kind `whole` finds no boxes: no figures.
+    A detector that finds nothing on a tumour slice has recall and IoU 0. Detector kind `whole`
+    finds no boxes: no figures.
     """
     if detector["kind"] == "whole":
         return {}
@@ -108,7 +113,9 @@ def slice_rows(case_id: str, guess: Array, truth: Array, affine: Array, detectio
     return rows
 
 
-def case_row(case: Case, rows: list[SliceRow], guess: Array, truth: Array, seconds: float) -> CaseRow:
+def case_row(
+    case: Case, rows: list[SliceRow], guess: Array, truth: Array, seconds: float
+) -> CaseRow:
     """A case's figures over its whole volume."""
     c, voxel = m.counts(guess, truth), float(np.prod(case.spacing_mm))
     defined = [r for r in rows if not np.isnan(r.hd_px)]
@@ -124,8 +131,12 @@ def case_row(case: Case, rows: list[SliceRow], guess: Array, truth: Array, secon
     )  # fmt: skip
 
 
-def score_case(case: Case, program: Program, manifest: dict[str, Any], out: Path) -> tuple[CaseRow, list[SliceRow]]:
-    """Run one case and compare. A case that cannot be run or compared is a row with its error, and no slices."""
+def score_case(
+    case: Case, program: Program, manifest: dict[str, Any], out: Path
+) -> tuple[CaseRow, list[SliceRow]]:
+    """Run one case and compare. A case that cannot be run or compared is a row with its error, and
+    no slices.
+    """
     try:
         truth, path = case.mask(), case.file("truth")
         affine = nibabel.load(path).affine
@@ -133,23 +144,35 @@ def score_case(case: Case, program: Program, manifest: dict[str, Any], out: Path
         if not manifest["negatives_trained"]:
             asked = tumour_range(truth, affine)
             if asked is None:
-                raise RunError("no tumour: the bundle was trained on tumour slices alone, and there is no range to name")
+                raise RunError(
+                    "no tumour: the bundle was trained on tumour slices alone, and there is no range to name"
+                )
         run = program.run(case.file, out, asked)
         return _compare(case, run, truth, path, manifest)
-    except (
-        Exception
-    ) as error:  # whatever is wrong with one case (a broken file, too) must not lose the hours that the others took
+    except Exception as error:  # whatever is wrong with one case (a broken file, too) must not lose the hours that the others took
         said = str(error) if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
         return CaseRow(case=case.id, error=said, covariates=dict(case.covariates)), []
 
 
-def _compare(case: Case, run: Run, truth: Array, path: Path, manifest: dict[str, Any]) -> tuple[CaseRow, list[SliceRow]]:
+def _compare(
+    case: Case, run: Run, truth: Array, path: Path, manifest: dict[str, Any]
+) -> tuple[CaseRow, list[SliceRow]]:
     if run.json("run.json").get("resliced"):
-        raise RunError("T1C was resliced, so its slices are not the truth's; prepare the dataset with axial T1C")
+        raise RunError(
+            "T1C was resliced, so its slices are not the truth's; prepare the dataset with axial T1C"
+        )
     guess, affine = run.mask(path)
     if guess.shape != truth.shape:
-        raise RunError(f"the truth has the shape {truth.shape} [k, j, i], the run's mask {guess.shape}")
+        raise RunError(
+            f"the truth has the shape {truth.shape} [k, j, i], the run's mask {guess.shape}"
+        )
     rows = slice_rows(
-        case.id, guess, truth, affine, run.json("detection.json"), manifest["detector"], tuple(case.spacing_mm[1:])
+        case.id,
+        guess,
+        truth,
+        affine,
+        run.json("detection.json"),
+        manifest["detector"],
+        tuple(case.spacing_mm[1:]),
     )
     return case_row(case, rows, guess, truth, run.seconds), rows

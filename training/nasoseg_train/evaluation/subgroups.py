@@ -1,15 +1,17 @@
 """Rows and covariates in, Tables 7 and 8 and their tests out (paper, section 5).
 
-The paper's samples are slices: 235 + 169 = 51 + 353 = 404, more than its 166 test patients. So the tables' rows and P
-values are per slice here too. Slices of one patient are no independent sample, which makes such P values too small; the
-test per patient (3D Dice, mean HD) stands beside each. Two-tailed, alpha 0.01.
+The paper's samples are slices: 235 + 169 = 51 + 353 = 404, more than its 166 test patients. So the
+tables' rows and P values are per slice here too. Slices of one patient are no independent sample,
+which makes such P values too small; the test per patient (3D Dice, mean HD) stands beside each.
+Two-tailed, alpha 0.01.
 
-Groups of a covariate: T categories 1 and 2 against 3 and 4 (N: 0 and 1 against 2 and 3); any two values as they are;
-numbers are split at their median. What has one value or more than two that are no numbers is left out and named.
+Groups of a covariate: T categories 1 and 2 against 3 and 4 (N: 0 and 1 against 2 and 3); any two
+values as they are; numbers are split at their median. What has one value or more than two that are
+no numbers is left out and named.
 
 - Dice and HD: Mann-Whitney U.
-- Categorical outcomes (missed tumour slices, rewarded stops): chi-squared without correction, or Fisher's exact test where a
-  count of fewer than 5 is expected.
+- Categorical outcomes (missed tumour slices, rewarded stops): chi-squared without correction, or
+  Fisher's exact test where a count of fewer than 5 is expected.
 """
 
 from __future__ import annotations
@@ -58,20 +60,29 @@ def groups(values: dict[str, str]) -> tuple[dict[str, str] | None, str]:
         if not all(map(math.isfinite, numbers.values())):
             return None, "a value that is no finite number"
         middle = float(np.median(list(numbers.values())))
-        out = {case: f"up to {middle:g}" if v <= middle else f"above {middle:g}" for case, v in numbers.items()}
+        out = {
+            case: f"up to {middle:g}" if v <= middle else f"above {middle:g}"
+            for case, v in numbers.items()
+        }
     if len(set(out.values())) != 2:
         return None, "all cases are in one group"
     return out, ""
 
 
 def mann_whitney(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
-    """Two-tailed; values that do not exist are left out. Exact where a group has up to 8 and nothing is tied, else normal."""
+    """Two-tailed; values that do not exist are left out. Exact where a group has up to 8 and
+    nothing is tied, else normal.
+    """
     one, other = (np.array([v for v in side if not math.isnan(v)], dtype=float) for side in (a, b))
     out: dict[str, Any] = {"test": "Mann-Whitney U", "n": [len(one), len(other)]}
     if not (len(one) and len(other)):
         return out | {"u": None, "p": None, "significant": None}
     found = stats.mannwhitneyu(one, other, alternative="two-sided")
-    return out | {"u": float(found.statistic), "p": float(found.pvalue), "significant": bool(found.pvalue < ALPHA)}
+    return out | {
+        "u": float(found.statistic),
+        "p": float(found.pvalue),
+        "significant": bool(found.pvalue < ALPHA),
+    }
 
 
 def two_by_two(a: Sequence[bool], b: Sequence[bool]) -> dict[str, Any]:
@@ -106,12 +117,16 @@ def _numeric(sides: Sequence[Sequence[Any]], of: str) -> dict[str, Any]:
     return mann_whitney(*([getattr(r, of) for r in side] for side in sides))
 
 
-def _flags(sides: Sequence[Sequence[SliceRow]], of: Callable[[SliceRow], bool | None]) -> dict[str, Any]:
+def _flags(
+    sides: Sequence[Sequence[SliceRow]], of: Callable[[SliceRow], bool | None]
+) -> dict[str, Any]:
     return two_by_two(*([bool(of(r)) for r in side if of(r) is not None] for side in sides))
 
 
 def subgroups(rows: Sequence[SliceRow], cases: Sequence[CaseRow]) -> list[dict[str, Any]]:
-    """Every covariate of the cases that were evaluated and have tumour: its table and tests, or why it has none."""
+    """Every covariate of the cases that were evaluated and have tumour: its table and tests, or why
+    it has none.
+    """
     done = [c for c in cases if not c.error and c.tumour_slices]
     known = {c.case for c in done}
     tumour = [r for r in rows if r.tumour and r.case in known]

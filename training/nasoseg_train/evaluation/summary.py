@@ -1,16 +1,16 @@
 """Rows of all slices and cases in, the figures of evaluation.json out.
 
-Masks are told in four ways, because the paper mixes the first two (its one-scale rows are pooled, its SeqSeg rows means
-of slices):
+Masks are told in four ways, because the paper mixes the first two (its one-scale rows are pooled,
+its SeqSeg rows means of slices):
 
 - `slices`: means over the tumour slices, the only ones that the paper uses;
 - `pooled`: all pixels of the tumour slices as one image;
-- `slices_either`, `pooled_all`: the same over every slice on which either mask has a pixel, so that tumour found where
-  there is none counts (Dice 0);
+- `slices_either`, `pooled_all`: the same over every slice on which either mask has a pixel, so that
+  tumour found where there is none counts (Dice 0);
 - `patients`: 3D, over each case's whole volume, then the mean.
 
-A tumour slice on which nothing was found has Dice, precision and recall 0 and no distance; those are counted (`missed`,
-`hd_undefined`).
+A tumour slice on which nothing was found has Dice, precision and recall 0 and no distance; those
+are counted (`missed`, `hd_undefined`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ DISTANCES = ("hd_mm", "hd_px", "hd95_mm", "surface_dice_1mm", "surface_dice_2mm"
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
-    """`metrics.describe` of the values that exist, with their standard deviation, and how many do not."""
+    """`metrics.describe` of the values that exist, with their standard deviation, and how many do
+    not.
+    """
     array = np.array(values, dtype=float)
     there = array[~np.isnan(array)]
     out = m.describe(there)
@@ -45,7 +47,9 @@ def _cc(dice: float | None) -> float | None:
 
 
 def _means(rows: Sequence[SliceRow]) -> dict[str, Any]:
-    out: dict[str, Any] = {name: spread([getattr(r, name) for r in rows]) for name in (*OVERLAP, *DISTANCES)}
+    out: dict[str, Any] = {
+        name: spread([getattr(r, name) for r in rows]) for name in (*OVERLAP, *DISTANCES)
+    }
     out["cc"] = _cc(out["dice"].get("mean"))
     added, path = sum(r.added_path_px for r in rows), sum(r.path_px for r in rows)
     out["added_path_mm"] = spread([r.added_path_mm for r in rows])
@@ -56,8 +60,18 @@ def _means(rows: Sequence[SliceRow]) -> dict[str, Any]:
 
 def _pooled(rows: Sequence[SliceRow]) -> dict[str, Any]:
     c = tuple(sum(getattr(r, name) for r in rows) for name in ("tp", "fp", "fn"))
-    out = {"dice": m.dice(*c), "precision": m.precision(*c), "recall": m.recall(*c), "iou": m.iou(*c)}
-    return out | {"cc": _cc(None if math.isnan(out["dice"]) else out["dice"]), "tp": c[0], "fp": c[1], "fn": c[2]}
+    out = {
+        "dice": m.dice(*c),
+        "precision": m.precision(*c),
+        "recall": m.recall(*c),
+        "iou": m.iou(*c),
+    }
+    return out | {
+        "cc": _cc(None if math.isnan(out["dice"]) else out["dice"]),
+        "tp": c[0],
+        "fp": c[1],
+        "fn": c[2],
+    }
 
 
 def boxes(tumour: Sequence[SliceRow]) -> dict[str, Any] | None:
@@ -101,17 +115,31 @@ def _by_area(tumour: Sequence[SliceRow]) -> list[dict[str, Any]]:
         if part:
             areas = [r.area_mm2 for r in part]
             missed = m.share(np.array([r.tp + r.fp == 0 for r in part]))
-            out.append({"area_mm2": [min(areas), max(areas)], "slices": _means(part), "box": boxes(part), "missed": missed})
+            out.append(
+                {
+                    "area_mm2": [min(areas), max(areas)],
+                    "slices": _means(part),
+                    "box": boxes(part),
+                    "missed": missed,
+                }
+            )
     return out
 
 
 def volume_agreement(cases: Sequence[CaseRow]) -> dict[str, Any]:
-    """Bland and Altman: found less true volume, its mean and the limits within which 95 % of differences are expected."""
+    """Bland and Altman: found less true volume, its mean and the limits within which 95 % of
+    differences are expected.
+    """
     d = np.array([c.found_ml - c.volume_ml for c in cases])
     if len(d) < 2:
         return {"count": len(d)}
     mean, sd = float(d.mean()), float(d.std(ddof=1))
-    return {"count": len(d), "bias_ml": mean, "sd_ml": sd, "limits_ml": [mean - 1.96 * sd, mean + 1.96 * sd]}
+    return {
+        "count": len(d),
+        "bias_ml": mean,
+        "sd_ml": sd,
+        "limits_ml": [mean - 1.96 * sd, mean + 1.96 * sd],
+    }
 
 
 def summarise(rows: Sequence[SliceRow], cases: Sequence[CaseRow]) -> dict[str, Any]:
@@ -120,7 +148,10 @@ def summarise(rows: Sequence[SliceRow], cases: Sequence[CaseRow]) -> dict[str, A
     tumour, free = [r for r in rows if r.tumour], [r for r in rows if not r.tumour]
     either = [r for r in rows if r.tp + r.fp + r.fn]
     with_tumour = [c for c in done if c.tumour_slices]
-    patients = {name: spread([getattr(c, name) for c in with_tumour]) for name in (*OVERLAP, "hd_px", "hd_mm")}
+    patients = {
+        name: spread([getattr(c, name) for c in with_tumour])
+        for name in (*OVERLAP, "hd_px", "hd_mm")
+    }
     return {
         "cases": {
             "asked": len(cases), "evaluated": len(done), "with_tumour": len(with_tumour),

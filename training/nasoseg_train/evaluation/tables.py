@@ -1,9 +1,10 @@
-"""RUNS/<system>/seed*/evaluation/evaluation.json in, the paper's Tables 1 to 8 with ours beside the printed figures out, as
-Markdown and CSV.
+"""RUNS/<system>/seed*/evaluation/evaluation.json in, the paper's Tables 1 to 8 with ours beside the
+printed figures out, as Markdown and CSV.
 
-Every printed row is followed by ours: means over the tumour slices and, since the paper's one-scale rows are pooled over
-pixels, the pooled figures. Several seeds: mean ± standard deviation. Our HD is in pixels of a 384 x 384 slice, with
-millimetres behind, and the number of tumour slices (mean over seeds) that have none because nothing was found on them.
+Every printed row is followed by ours: means over the tumour slices and, since the paper's one-scale
+rows are pooled over pixels, the pooled figures. Several seeds: mean ± standard deviation. Our HD is
+in pixels of a 384 x 384 slice, with millimetres behind, and the number of tumour slices (mean over
+seeds) that have none because nothing was found on them.
 """
 
 from __future__ import annotations
@@ -58,19 +59,32 @@ class RunFiles:
 def read_runs(folder: Path) -> dict[str, list[RunFiles]]:
     """System -> its runs that have an evaluation or a detector's log, by seed."""
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder; it should hold <system>/seed<k>/evaluation/evaluation.json")
+        raise FileNotFoundError(
+            f"{folder}: no such folder; it should hold <system>/seed<k>/evaluation/evaluation.json"
+        )
     out: dict[str, list[RunFiles]] = {}
-    for run in sorted(folder.glob("*/seed*"), key=lambda p: (p.parent.name, int(p.name[4:]) if p.name[4:].isdigit() else -1)):
+    for run in sorted(
+        folder.glob("*/seed*"),
+        key=lambda p: (p.parent.name, int(p.name[4:]) if p.name[4:].isdigit() else -1),
+    ):
         path, log = run / "evaluation" / "evaluation.json", run / "detector.csv"
         evaluation = None
         if path.exists():
             try:
                 evaluation = json.loads(path.read_text())
-                evaluation["segmentation"]["slices"], evaluation["bundle"]["demo"], evaluation["dataset"]["split"]
+                (
+                    evaluation["segmentation"]["slices"],
+                    evaluation["bundle"]["demo"],
+                    evaluation["dataset"]["split"],
+                )
             except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(f"{path}: not what nasoseg-train evaluate writes ({error!r}); run it again on {run}") from None
+                raise ValueError(
+                    f"{path}: not what nasoseg-train evaluate writes ({error!r}); run it again on {run}"
+                ) from None
         if evaluation or log.exists():
-            out.setdefault(run.parent.name, []).append(RunFiles(run, evaluation, log if log.exists() else None))
+            out.setdefault(run.parent.name, []).append(
+                RunFiles(run, evaluation, log if log.exists() else None)
+            )
     return out
 
 
@@ -100,14 +114,19 @@ class Line:
     sample: Value | None = None
 
 
-def subgroup(evaluation: dict[str, Any], covariate: str, label: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+def subgroup(
+    evaluation: dict[str, Any], covariate: str, label: str
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """(the row of a group, its covariate) in an evaluation's subgroups.
 
-    Table 8 is the covariate whose groups are T categories, Table 7 the one that has `chemo` in its name.
+    Table 8 is the covariate whose groups are T categories, Table 7 the one that has `chemo` in its
+    name.
     """
     for group in evaluation.get("subgroups", []):
         rows = {str(r["group"]): r for r in group.get("rows", [])}
-        if (covariate == "chemotherapy") == ("chemo" in group["covariate"].lower()) and label in rows:
+        if (covariate == "chemotherapy") == (
+            "chemo" in group["covariate"].lower()
+        ) and label in rows:
             return rows[label], group
     return None
 
@@ -116,7 +135,11 @@ def lines(paper_table: PaperTable, row: PaperRow, runs: Sequence[RunFiles]) -> l
     """Ours for one printed row; nothing where it was not run."""
     evaluated = [r for r in runs if r.evaluation]
     if paper_table.covariate:
-        found = [s[0] for r in evaluated if r.evaluation and (s := subgroup(r.evaluation, paper_table.covariate, row.label))]
+        found = [
+            s[0]
+            for r in evaluated
+            if r.evaluation and (s := subgroup(r.evaluation, paper_table.covariate, row.label))
+        ]
         if not found:
             return []
 
@@ -124,20 +147,46 @@ def lines(paper_table: PaperTable, row: PaperRow, runs: Sequence[RunFiles]) -> l
             there = tuple(float(f[name]) for f in found if f[name] is not None)
             return Value(there) if there else None
 
-        names = {"Dice": "dice", "Precision": "precision", "Recall": "recall", "CC": "cc", "HD": "hd_px"}
-        return [Line("slices", {c: value(n) for c, n in names.items()}, value("hd_mm"), None, len(found), value("sample"))]
+        names = {
+            "Dice": "dice",
+            "Precision": "precision",
+            "Recall": "recall",
+            "CC": "cc",
+            "HD": "hd_px",
+        }
+        return [
+            Line(
+                "slices",
+                {c: value(n) for c, n in names.items()},
+                value("hd_mm"),
+                None,
+                len(found),
+                value("sample"),
+            )
+        ]
     if not evaluated:
         return []
     if paper_table.columns[0] == "Recall min":
-        values = {c: over_seeds(evaluated, ("boxes", *c.lower().split())) for c in paper_table.columns}
+        values = {
+            c: over_seeds(evaluated, ("boxes", *c.lower().split())) for c in paper_table.columns
+        }
         return [Line("boxes", values, seeds=len(evaluated))] if any(values.values()) else []
     out = []
     for source, names in (("slices", _MEANS), ("pooled", _POOLED)):
         values = {
-            c: over_seeds(evaluated, ("segmentation", source, *names[c])) if c in names else None for c in paper_table.columns
+            c: over_seeds(evaluated, ("segmentation", source, *names[c])) if c in names else None
+            for c in paper_table.columns
         }
-        mm = over_seeds(evaluated, ("segmentation", source, "hd_mm", "mean")) if "HD" in names else None
-        without = over_seeds(evaluated, ("segmentation", source, "hd_px", "undefined")) if "HD" in names else None
+        mm = (
+            over_seeds(evaluated, ("segmentation", source, "hd_mm", "mean"))
+            if "HD" in names
+            else None
+        )
+        without = (
+            over_seeds(evaluated, ("segmentation", source, "hd_px", "undefined"))
+            if "HD" in names
+            else None
+        )
         out.append(Line(source, values, mm, without, len(evaluated)))
     return out
 
@@ -158,7 +207,9 @@ def _printed(column: str, value: float, also: dict[str, tuple[float, str]]) -> s
     def form(v: float) -> str:
         return f"{v:g}" if column == "HD" else percent(v)
 
-    return form(value) + (f" (or {form(also[column][0])}: {also[column][1]})" if column in also else "")
+    return form(value) + (
+        f" (or {form(also[column][0])}: {also[column][1]})" if column in also else ""
+    )
 
 
 _SOURCES = {"slices": "ours, mean of slices", "pooled": "ours, pooled", "boxes": "ours"}
@@ -174,7 +225,13 @@ def table_lines(paper_table: PaperTable, runs: dict[str, list[RunFiles]]) -> lis
         ours = lines(paper_table, row, runs.get(row.system, []))
         if not ours:
             ran = sampled and any(r.evaluation for r in runs.get(row.system, []))
-            body.append([row.label, f"ours: {'no such cases' if ran else NOT_RUN}", *["–"] * (len(printed) + sampled)])
+            body.append(
+                [
+                    row.label,
+                    f"ours: {'no such cases' if ran else NOT_RUN}",
+                    *["–"] * (len(printed) + sampled),
+                ]
+            )
         for line in ours:
             seeds = f" ({line.seeds} seeds)" if line.seeds > 1 else ""
             cells = [_cell(c, line.values.get(c), line) for c in paper_table.columns]
@@ -187,7 +244,14 @@ def table_lines(paper_table: PaperTable, runs: dict[str, list[RunFiles]]) -> lis
                 ]
             )
     head = [paper_table.head, "", *paper_table.columns, *(["Sample"] if sampled else [])]
-    out = [f"## Table {paper_table.number}", "", f"{paper_table.title}.", "", *table(head, body), ""]
+    out = [
+        f"## Table {paper_table.number}",
+        "",
+        f"{paper_table.title}.",
+        "",
+        *table(head, body),
+        "",
+    ]
     if sampled:
         out += _tests(paper_table, runs)
     return out
@@ -227,18 +291,34 @@ def heading(runs: dict[str, list[RunFiles]]) -> list[str]:
         }
     )
     identities = {
-        (e["dataset"].get("hash"), e["dataset"]["split"], e["cases"]["asked"], tuple(sorted(f["case"] for f in e["cases"]["failed"])))
+        (
+            e["dataset"].get("hash"),
+            e["dataset"]["split"],
+            e["cases"]["asked"],
+            tuple(sorted(f["case"] for f in e["cases"]["failed"])),
+        )
         for e in evaluations
     }
     out = ["# The paper's tables", "", *demo_lines(runs)]
     if sets:
-        out += [f"Ours: {'; '.join(sets)}. The paper's: its own 166 test patients. Only the order of rows can be compared.", ""]
+        out += [
+            f"Ours: {'; '.join(sets)}. The paper's: its own 166 test patients. Only the order of rows can be compared.",
+            "",
+        ]
     if len(identities) > 1:
-        out += ["**These runs were not evaluated on the same cases; their rows cannot be compared.**", ""]
+        out += [
+            "**These runs were not evaluated on the same cases; their rows cannot be compared.**",
+            "",
+        ]
     failed = {f"{r.folder.parent.name}/{r.folder.name}": len(r.evaluation["cases"]["failed"])
               for many in runs.values() for r in many if r.evaluation and r.evaluation["cases"]["failed"]}  # fmt: skip
     if failed:
-        out += ["Cases without a result: " + ", ".join(f"{name} {n}" for name, n in failed.items()) + ".", ""]
+        out += [
+            "Cases without a result: "
+            + ", ".join(f"{name} {n}" for name, n in failed.items())
+            + ".",
+            "",
+        ]
     return out
 
 
@@ -250,24 +330,41 @@ def to_csv(runs: dict[str, list[RunFiles]]) -> str:
 
     def write(row: tuple[Any, ...], column: str, v: Value | None) -> None:
         if v is not None:
-            writer.writerow([*row, column, repr(v.mean), "" if v.sd is None else repr(v.sd), len(v.seeds)])
+            writer.writerow(
+                [*row, column, repr(v.mean), "" if v.sd is None else repr(v.sd), len(v.seeds)]
+            )
 
     for t in TABLES:
         for r in t.rows:
             for column, printed in zip(t.columns, r.printed):
-                writer.writerow([t.number, r.label, r.system, "paper", column, repr(printed), "", ""])
+                writer.writerow(
+                    [t.number, r.label, r.system, "paper", column, repr(printed), "", ""]
+                )
                 if column in r.also:
                     writer.writerow(
-                        [t.number, r.label, r.system, f"paper, {r.also[column][1]}", column, repr(r.also[column][0]), "", ""]
+                        [
+                            t.number,
+                            r.label,
+                            r.system,
+                            f"paper, {r.also[column][1]}",
+                            column,
+                            repr(r.also[column][0]),
+                            "",
+                            "",
+                        ]
                     )
             ours = lines(t, r, runs.get(r.system, []))
             if not ours:
                 writer.writerow([t.number, r.label, r.system, NOT_RUN, "", "", "", ""])
             for line in ours:
                 for column in t.columns:
-                    write((t.number, r.label, r.system, line.source), column, line.values.get(column))
+                    write(
+                        (t.number, r.label, r.system, line.source), column, line.values.get(column)
+                    )
                 write((t.number, r.label, r.system, line.source), "HD mm", line.mm)
-                write((t.number, r.label, r.system, line.source), "slices without HD", line.without_hd)
+                write(
+                    (t.number, r.label, r.system, line.source), "slices without HD", line.without_hd
+                )
     return text.getvalue()
 
 

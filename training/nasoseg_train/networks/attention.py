@@ -1,4 +1,6 @@
-"""Feature maps of all levels in, attended maps out: the two recurrent attention modules (paper 3.2.2, 3.2.3)."""
+"""Feature maps of all levels in, attended maps out: the two recurrent attention modules (paper
+3.2.2, 3.2.3).
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,9 @@ from torch import Tensor, nn
 class ChannelAttention(nn.Module):
     """cRAM: an LSTM walks over the levels, deepest first, and weighs each level's channels.
 
-    Per level: global average pooling -> 1x1 convolution to `hidden` -> LSTM (2 layers, state carried from level to
-    level) -> 1x1 convolution to C_i -> sigmoid. Convolutions of a 1 x 1 map are written as linear layers.
+    Per level: global average pooling -> 1x1 convolution to `hidden` -> LSTM (2 layers, state
+    carried from level to level) -> 1x1 convolution to C_i -> sigmoid. Convolutions of a 1 x 1 map
+    are written as linear layers.
     """
 
     def __init__(self, channels: tuple[int, ...], hidden: int) -> None:
@@ -31,8 +34,9 @@ class ChannelAttention(nn.Module):
 class RegionAttention(nn.Module):
     """rRAM: an LSTM walks over the decoder's levels and weighs each level's regions.
 
-    Per level: average pooling to S x S (S must divide the map) -> 1x1 convolution to one channel -> LSTM of S * S ->
-    1 x S x S -> bilinear up -> 3x3 convolution -> sigmoid (eq. 3). `deep_first` false walks shallowest first.
+    Per level: average pooling to S x S (S must divide the map) -> 1x1 convolution to one channel ->
+    LSTM of S * S -> 1 x S x S -> bilinear up -> 3x3 convolution -> sigmoid (eq. 3). `deep_first`
+    false walks shallowest first.
     """
 
     def __init__(self, channels: tuple[int, ...], regions: int, deep_first: bool) -> None:
@@ -54,8 +58,12 @@ class RegionAttention(nn.Module):
             maps.reverse()
         return [self._scaled(i, x, a) for i, (x, a) in enumerate(zip(levels, maps))]
 
-    def attend(self, i: int, x: Tensor, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """One step of the walk, for decoders that grow from attended levels: level i, scaled, and the LSTM's state."""
+    def attend(
+        self, i: int, x: Tensor, state: tuple[Tensor, Tensor] | None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """One step of the walk, for decoders that grow from attended levels: level i, scaled, and
+        the LSTM's state.
+        """
         out, state = self.lstm(self._pooled(i, x).unsqueeze(0), state)
         return self._scaled(i, x, out[0]), state
 

@@ -1,6 +1,7 @@
 """Slices [S, 3, H, W] and boxes [N, 4] in, crops [N, 3, C, C] out, inside the graph.
 
-RoIAlign with half-pixel coordinates: crop pixel u is centred at x0 + (u + 0.5)(x1 - x0) / C in pixel edges.
+RoIAlign with half-pixel coordinates: crop pixel u is centred at x0 + (u + 0.5)(x1 - x0) / C in
+pixel edges.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from torchvision.ops import roi_align
 
 
 class RoiCrop(nn.Module):
-    """The crop of a box, resampled to `size` x `size` with a fixed number of samples per pixel and side.
+    """The crop of a box, resampled to `size` x `size` with a fixed number of samples per pixel and
+    side.
 
-    With `context` above 1 the crop shows that much more than the box, whatever lies there (0 outside the slice), so that
-    the box's own edges always lie at the same crop pixels. The whole-slice box is left as it is.
+    With `context` above 1 the crop shows that much more than the box, whatever lies there (0
+    outside the slice), so that the box's own edges always lie at the same crop pixels. The
+    whole-slice box is left as it is.
     """
 
     def __init__(self, size: int, sampling_ratio: int, context: float = 1.0) -> None:
@@ -33,7 +36,12 @@ class RoiCrop(nn.Module):
         """The crop of exactly these boxes."""
         rois = torch.cat([image_index.to(boxes.dtype).unsqueeze(1), boxes], dim=1)
         return roi_align(
-            images, rois, (self.size, self.size), spatial_scale=1.0, sampling_ratio=self.sampling_ratio, aligned=True
+            images,
+            rois,
+            (self.size, self.size),
+            spatial_scale=1.0,
+            sampling_ratio=self.sampling_ratio,
+            aligned=True,
         )
 
 

@@ -15,10 +15,12 @@ NEAR = 1e-4
 
 
 def pool_with_places(x: Tensor) -> tuple[Tensor, Tensor]:
-    """[N, C, H, W] -> 2x2 maxima [N, C, H / 2, W / 2] and which of the four each was, one-hot [N, C, 4, H / 2, W / 2].
+    """[N, C, H, W] -> 2x2 maxima [N, C, H / 2, W / 2] and which of the four each was, one-hot [N,
+    C, 4, H / 2, W / 2].
 
-    The indices of max_pool2d, in operations that export. Where several of the four are the maximum but for `NEAR`, it is the
-    first: in a flat background rounding would choose, and every runtime rounds in its own way.
+    The indices of max_pool2d, in operations that export. Where several of the four are the maximum
+    but for `NEAR`, it is the first: in a flat background rounding would choose, and every runtime
+    rounds in its own way.
     """
     n, c, h, w = x.shape
     quads = F.pixel_unshuffle(x, 2).reshape(n, c, 4, h // 2, w // 2)
@@ -34,7 +36,9 @@ def unpool(x: Tensor, places: Tensor) -> Tensor:
 
 
 class PositionAttention(nn.Module):
-    """Every position weighs all positions by how alike they are (Fu 2019); queries and keys have an eighth of the channels."""
+    """Every position weighs all positions by how alike they are (Fu 2019); queries and keys have an
+    eighth of the channels.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -69,9 +73,13 @@ class DualAttention(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.position = nn.Sequential(
-            conv_bn_relu(channels, channels), PositionAttention(channels), conv_bn_relu(channels, channels)
+            conv_bn_relu(channels, channels),
+            PositionAttention(channels),
+            conv_bn_relu(channels, channels),
         )
-        self.channel = nn.Sequential(conv_bn_relu(channels, channels), ChannelLikeness(), conv_bn_relu(channels, channels))
+        self.channel = nn.Sequential(
+            conv_bn_relu(channels, channels), ChannelLikeness(), conv_bn_relu(channels, channels)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.position(x) + self.channel(x)
@@ -92,15 +100,16 @@ class DenseLevel(nn.Module):
 class DADSUNet(nn.Module):
     """Crops [N, 3, C, C] -> logits [N, 1, C, C]; C divides by 2 ** (levels - 1).
 
-    Tang et al.: DA-DSUnet: Dual attention-based dense SU-net for automatic head-and-neck tumor segmentation in MRI
-    images, Neurocomputing 435:103 (2021). Its SegU-net, which DSU-net (Tang et al., arXiv 2006.06278) describes, is a U-Net
-    whose decoder goes up by unpooling to the places of the encoder's maxima and joins the encoder's level; its levels are
-    dense blocks; position and channel attention are those of Fu et al.: Dual Attention Network for Scene Segmentation,
-    CVPR 2019. It is trained with cross entropy plus Dice.
+    Tang et al.: DA-DSUnet: Dual attention-based dense SU-net for automatic head-and-neck tumor
+    segmentation in MRI images, Neurocomputing 435:103 (2021). Its SegU-net, which DSU-net (Tang et
+    al., arXiv 2006.06278) describes, is a U-Net whose decoder goes up by unpooling to the places of
+    the encoder's maxima and joins the encoder's level; its levels are dense blocks; position and
+    channel attention are those of Fu et al.: Dual Attention Network for Scene Segmentation, CVPR
+    2019. It is trained with cross entropy plus Dice.
 
-    Written from what these papers say of their form, not from code. Layers per block, growth and widths are ours (the
-    configuration's); so is the place of the dual attention, the bottom of the U, where comparing all positions with each other
-    is affordable.
+    Written from what these papers say of their form, not from code. Layers per block, growth and
+    widths are ours (the configuration's); so is the place of the dual attention, the bottom of the
+    U, where comparing all positions with each other is affordable.
     """
 
     def __init__(self, config: SegmenterConfig) -> None:
@@ -109,13 +118,15 @@ class DADSUNet(nn.Module):
         self.first = conv_bn_relu(3, widths[0])
         inputs = (widths[0], *widths[:-1])
         self.down = nn.ModuleList(
-            DenseLevel(a, layers, config.growth, b, config.dropout) for a, b, layers in zip(inputs, widths, blocks, strict=True)
+            DenseLevel(a, layers, config.growth, b, config.dropout)
+            for a, b, layers in zip(inputs, widths, blocks, strict=True)
         )
         self.attention = DualAttention(widths[-1])
         # Unpooling needs the channels of the level whose maxima it goes back to.
         self.narrow = nn.ModuleList(conv_bn_relu(b, a, 1) for a, b in zip(widths, widths[1:]))
         self.up = nn.ModuleList(
-            DenseLevel(2 * width, layers, config.growth, width, config.dropout) for width, layers in zip(widths[:-1], blocks)
+            DenseLevel(2 * width, layers, config.growth, width, config.dropout)
+            for width, layers in zip(widths[:-1], blocks)
         )
         self.last = nn.Conv2d(widths[0], 1, 1)
 
@@ -129,6 +140,8 @@ class DADSUNet(nn.Module):
                 x, places = pool_with_places(x)
                 skips.append((skip, places))
         x = self.attention(x)
-        for narrow, level, (skip, places) in zip(reversed(self.narrow), reversed(self.up), reversed(skips)):
+        for narrow, level, (skip, places) in zip(
+            reversed(self.narrow), reversed(self.up), reversed(skips)
+        ):
             x = level(torch.cat([skip, unpool(narrow(x), places)], dim=1))
         return self.last(x)

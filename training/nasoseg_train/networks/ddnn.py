@@ -11,14 +11,16 @@ from .resnet import conv_bn_relu
 class DDNN(nn.Module):
     """Crops [N, 3, C, C] -> logits [N, 1, C, C]; C divides by 2 ** stages.
 
-    Men et al.: Deep Deconvolutional Neural Network for Target Segmentation of Nasopharyngeal Cancer in Planning Computed
-    Tomography Images, Frontiers in Oncology 7:315 (2017): VGG-16's convolutions (Simonyan 2015) with a pooling after each
-    stage, 1/32 at the bottom, as the encoder, without its fully connected layers; deconvolutions that bring the original
-    resolution back as the decoder. No level is handed over from encoder to decoder.
+    Men et al.: Deep Deconvolutional Neural Network for Target Segmentation of Nasopharyngeal Cancer
+    in Planning Computed Tomography Images, Frontiers in Oncology 7:315 (2017): VGG-16's
+    convolutions (Simonyan 2015) with a pooling after each stage, 1/32 at the bottom, as the
+    encoder, without its fully connected layers; deconvolutions that bring the original resolution
+    back as the decoder. No level is handed over from encoder to decoder.
 
-    Our own, where this is a reading of the paper's outline: the fully connected layers are replaced by one 3x3
-    convolution; every deconvolution doubles the side (4x4, stride 2) and is followed by one 3x3 convolution; all layers
-    are normalised over the batch, since there are no ImageNet weights to start from.
+    Our own, where this is a reading of the paper's outline: the fully connected layers are replaced
+    by one 3x3 convolution; every deconvolution doubles the side (4x4, stride 2) and is followed by
+    one 3x3 convolution; all layers are normalised over the batch, since there are no ImageNet
+    weights to start from.
     """
 
     def __init__(self, config: SegmenterConfig) -> None:
@@ -35,7 +37,12 @@ class DDNN(nn.Module):
         decoder: list[nn.Module] = []
         for width in reversed(config.widths):
             grow = nn.ConvTranspose2d(below, width, 4, 2, 1, bias=False)
-            decoder += [grow, nn.BatchNorm2d(width), nn.ReLU(inplace=True), conv_bn_relu(width, width)]
+            decoder += [
+                grow,
+                nn.BatchNorm2d(width),
+                nn.ReLU(inplace=True),
+                conv_bn_relu(width, width),
+            ]
             below = width
         self.decoder = nn.Sequential(*decoder)
         self.last = nn.Conv2d(below, 1, 1)

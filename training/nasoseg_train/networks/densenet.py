@@ -13,16 +13,23 @@ class DenseLayer(nn.Sequential):
 
     def __init__(self, inputs: int, growth: int, dropout: float) -> None:
         super().__init__(
-            nn.BatchNorm2d(inputs), nn.ReLU(), nn.Conv2d(inputs, growth, 3, padding=1), nn.Dropout2d(dropout)
+            nn.BatchNorm2d(inputs),
+            nn.ReLU(),
+            nn.Conv2d(inputs, growth, 3, padding=1),
+            nn.Dropout2d(dropout),
         )
 
 
 class DenseBlock(nn.Module):
-    """Each layer sees the input and all layers before it; gives what the layers added, [N, layers * growth, H, W]."""
+    """Each layer sees the input and all layers before it; gives what the layers added, [N, layers *
+    growth, H, W].
+    """
 
     def __init__(self, inputs: int, layers: int, growth: int, dropout: float) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(DenseLayer(inputs + i * growth, growth, dropout) for i in range(layers))
+        self.layers = nn.ModuleList(
+            DenseLayer(inputs + i * growth, growth, dropout) for i in range(layers)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         added: list[Tensor] = []
@@ -34,10 +41,11 @@ class DenseBlock(nn.Module):
 class FCDenseNet(nn.Module):
     """Crops [N, 3, C, C] -> logits [N, 1, C, C]; C divides by 2 ** (blocks - 1).
 
-    Jegou, Drozdzal, Vazquez, Romero, Bengio: The One Hundred Layers Tiramisu: Fully Convolutional DenseNets for Semantic
-    Segmentation, CVPR workshops 2017. `blocks` are the dense blocks' layers on the way down and at the bottom; the way up
-    mirrors them. (4, 5, 7, 10, 12, 15) with growth 16 after 48 channels is FC-DenseNet103. Going up, only what a block
-    added is upsampled, not its input.
+    Jegou, Drozdzal, Vazquez, Romero, Bengio: The One Hundred Layers Tiramisu: Fully Convolutional
+    DenseNets for Semantic Segmentation, CVPR workshops 2017. `blocks` are the dense blocks' layers
+    on the way down and at the bottom; the way up mirrors them. (4, 5, 7, 10, 12, 15) with growth 16
+    after 48 channels is FC-DenseNet103. Going up, only what a block added is upsampled, not its
+    input.
     """
 
     def __init__(self, config: SegmenterConfig) -> None:
@@ -54,7 +62,10 @@ class FCDenseNet(nn.Module):
             skips.append(channels)
             self.shrink.append(
                 nn.Sequential(
-                    nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 1), nn.Dropout2d(dropout),
+                    nn.BatchNorm2d(channels),
+                    nn.ReLU(),
+                    nn.Conv2d(channels, channels, 1),
+                    nn.Dropout2d(dropout),
                     nn.MaxPool2d(2),
                 )  # fmt: skip
             )

@@ -1,4 +1,6 @@
-"""Slices, boxes and past actions in, Q values out: the trunk and the head of the agent (paper 3.1.2, 3.1.5)."""
+"""Slices, boxes and past actions in, Q values out: the trunk and the head of the agent (paper
+3.1.2, 3.1.5).
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,11 @@ from .resnet import SmallEncoder
 class Trunk(nn.Module):
     """images [S, 3, H, W], boxes [N, 4], image_index [N] -> features [N, F].
 
-    Kind `resnet50` is the paper's: a 224 crop, torchvision's ResNet-50 up to global average pooling, F = 2048. Kind
-    `small` ends in a `pool` x `pool` map and linear layers, because averaging away where a thing is costs a small network
-    too much; with `mask` it also draws the tumour in the crop, C / 2 x C / 2, and the linear layers see that drawing, halved,
-    and its largest value in every row and column, which is where the tumour's box begins and ends.
+    Kind `resnet50` is the paper's: a 224 crop, torchvision's ResNet-50 up to global average
+    pooling, F = 2048. Kind `small` ends in a `pool` x `pool` map and linear layers, because
+    averaging away where a thing is costs a small network too much; with `mask` it also draws the
+    tumour in the crop, C / 2 x C / 2, and the linear layers see that drawing, halved, and its
+    largest value in every row and column, which is where the tumour's box begins and ends.
     """
 
     def __init__(self, config: TrunkConfig, weights: str | None = None) -> None:
@@ -43,11 +46,15 @@ class Trunk(nn.Module):
         self.project: nn.Module = nn.Identity()
         if config.pool > 1 or flat != config.feature_size:
             sizes = [flat, *config.project_hidden, config.feature_size]
-            layers = [layer for a, b in zip(sizes, sizes[1:]) for layer in (nn.Linear(a, b), nn.ReLU())]
+            layers = [
+                layer for a, b in zip(sizes, sizes[1:]) for layer in (nn.Linear(a, b), nn.ReLU())
+            ]
             self.project = nn.Sequential(*layers)
 
     def embed_and_draw(self, crops: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Crops [N, 3, C, C] -> features [N, F] and mask logits [N, 1, C / 2, C / 2], None without a mask head."""
+        """Crops [N, 3, C, C] -> features [N, F] and mask logits [N, 1, C / 2, C / 2], None without
+        a mask head.
+        """
         levels = self.body(crops)
         last = levels[-1] if isinstance(levels, list) else levels
         x = last.mean((2, 3)) if self.pool == 1 else _pool(last, self.pool).flatten(1)
@@ -72,7 +79,9 @@ class MaskHead(nn.Module):
     def __init__(self, config: TrunkConfig, width: int = 24, fine: int = 8) -> None:
         super().__init__()
         self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in config.widths[1:4])
-        self.join = nn.Sequential(nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, fine, 1))
+        self.join = nn.Sequential(
+            nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, fine, 1)
+        )
         self.fine = nn.Conv2d(config.widths[0], fine, 1)
         self.last = nn.Sequential(nn.ReLU(), nn.Conv2d(fine, 1, 3, padding=1))
 
@@ -94,7 +103,9 @@ def _pool(x: Tensor, side: int) -> Tensor:
 
 
 class QHead(nn.Module):
-    """global [N, F], local [N, F], history [N, h * A] -> q [N, A]; one fully connected layer unless `hidden` is given."""
+    """global [N, F], local [N, F], history [N, h * A] -> q [N, A]; one fully connected layer unless
+    `hidden` is given.
+    """
 
     def __init__(self, feature_size: int, history: int, hidden: tuple[int, ...] = ()) -> None:
         super().__init__()

@@ -15,25 +15,32 @@ from .resnet import SmallEncoder, TorchvisionEncoder, conv_bn_relu
 
 
 class DecoderLevel(nn.Module):
-    """Bilinear x2, 3x3 convolution, concatenation with the attended skip, two (3x3 convolution, BN, ReLU)."""
+    """Bilinear x2, 3x3 convolution, concatenation with the attended skip, two (3x3 convolution, BN,
+    ReLU).
+    """
 
     def __init__(self, below: int, skip: int, outputs: int) -> None:
         super().__init__()
         self.up = nn.Conv2d(below, outputs, 3, padding=1)
-        self.join = nn.Sequential(conv_bn_relu(outputs + skip, outputs), conv_bn_relu(outputs, outputs))
+        self.join = nn.Sequential(
+            conv_bn_relu(outputs + skip, outputs), conv_bn_relu(outputs, outputs)
+        )
 
     def forward(self, below: Tensor, skip: Tensor) -> Tensor:
-        up = F.interpolate(below, size=(skip.shape[2], skip.shape[3]), mode="bilinear", align_corners=False)
+        up = F.interpolate(
+            below, size=(skip.shape[2], skip.shape[3]), mode="bilinear", align_corners=False
+        )
         return self.join(torch.cat([self.up(up), skip], dim=1))
 
 
 class RANet(nn.Module):
     """Crops [N, 3, C, C] -> logits [N, 1, C, C].
 
-    The encoder's five levels pass the cRAM, deepest first. The decoder climbs from the deepest attended level; its four
-    levels pass the rRAM. Each attended level is brought to `fused` channels and full resolution and added to the
-    projected global context (the average of the attended deepest level), which is a 1x1 convolution of their
-    concatenation, and a last 3x3 convolution gives the logit.
+    The encoder's five levels pass the cRAM, deepest first. The decoder climbs from the deepest
+    attended level; its four levels pass the rRAM. Each attended level is brought to `fused`
+    channels and full resolution and added to the projected global context (the average of the
+    attended deepest level), which is a 1x1 convolution of their concatenation, and a last 3x3
+    convolution gives the logit.
     """
 
     def __init__(self, config: SegmenterConfig, weights: str | None = None) -> None:
@@ -45,13 +52,22 @@ class RANet(nn.Module):
             self.encoder = TorchvisionEncoder(config.encoder, weights)
         self.stem = nn.Sequential(conv_bn_relu(3, full), conv_bn_relu(full, full))
         c1, c2, c3, c4 = self.encoder.channels
-        self.cram = ChannelAttention((c4, c3, c2, c1, full), config.lstm_hidden) if config.cram else None
+        self.cram = (
+            ChannelAttention((c4, c3, c2, c1, full), config.lstm_hidden) if config.cram else None
+        )
         d0, d1, d2, d3 = config.decoder
         self.decoder = nn.ModuleList(
-            DecoderLevel(below, skip, out) for below, skip, out in ((c4, c3, d3), (d3, c2, d2), (d2, c1, d1), (d1, full, d0))
+            DecoderLevel(below, skip, out)
+            for below, skip, out in ((c4, c3, d3), (d3, c2, d2), (d2, c1, d1), (d1, full, d0))
         )
-        self.rram = RegionAttention((d3, d2, d1, d0), config.regions, config.rram_deep_first) if config.rram else None
-        self.fuse = nn.ModuleList(nn.Conv2d(d, config.fused, 1, bias=False) for d in (d3, d2, d1, d0))
+        self.rram = (
+            RegionAttention((d3, d2, d1, d0), config.regions, config.rram_deep_first)
+            if config.rram
+            else None
+        )
+        self.fuse = nn.ModuleList(
+            nn.Conv2d(d, config.fused, 1, bias=False) for d in (d3, d2, d1, d0)
+        )
         self.context = nn.Linear(c4, config.fused)
         self.last = nn.Sequential(nn.ReLU(), nn.Conv2d(config.fused, 1, 3, padding=1))
 
@@ -69,5 +85,7 @@ class RANet(nn.Module):
         fused = self.context(levels[0].mean((2, 3)))[:, :, None, None]
         size = (crops.shape[2], crops.shape[3])
         for project, x in zip(self.fuse, decoded):
-            fused = fused + F.interpolate(project(x), size=size, mode="bilinear", align_corners=False)
+            fused = fused + F.interpolate(
+                project(x), size=size, mode="bilinear", align_corners=False
+            )
         return self.last(fused)

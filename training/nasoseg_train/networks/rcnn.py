@@ -1,10 +1,13 @@
-"""Slices in, scored boxes and masks in boxes out: torchvision's Faster R-CNN and Mask R-CNN as graphs of fixed size.
+"""Slices in, scored boxes and masks in boxes out: torchvision's Faster R-CNN and Mask R-CNN as
+graphs of fixed size.
 
-Ren et al.: Faster R-CNN, NeurIPS 2015; Lin et al.: Feature Pyramid Networks for Object Detection, CVPR 2017; He et al.: Mask
-R-CNN, ICCV 2017. Training runs torchvision's own models; inference, which there gives lists of any length, is written
-here once more over the same layers with a fixed number of boxes per slice, so that it exports with a dynamic number of slices.
+Ren et al.: Faster R-CNN, NeurIPS 2015; Lin et al.: Feature Pyramid Networks for Object Detection,
+CVPR 2017; He et al.: Mask R-CNN, ICCV 2017. Training runs torchvision's own models; inference,
+which there gives lists of any length, is written here once more over the same layers with a fixed
+number of boxes per slice, so that it exports with a dynamic number of slices.
 
-torchvision counts pixel centres where nasoseg counts edges: boxes carry half a pixel less inside the model.
+torchvision counts pixel centres where nasoseg counts edges: boxes carry half a pixel less inside
+the model.
 """
 
 from __future__ import annotations
@@ -32,12 +35,16 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class SmallPyramid(nn.Module):
-    """Images [S, 3, H, W] -> maps at 1/4, 1/8, 1/16 and, pooled once more, 1/32, all with `out_channels`."""
+    """Images [S, 3, H, W] -> maps at 1/4, 1/8, 1/16 and, pooled once more, 1/32, all with
+    `out_channels`.
+    """
 
     def __init__(self, widths: tuple[int, ...], out_channels: int) -> None:
         super().__init__()
         self.body = SmallEncoder(widths)
-        self.fpn = FeaturePyramidNetwork(list(self.body.channels[1:]), out_channels, LastLevelMaxPool())
+        self.fpn = FeaturePyramidNetwork(
+            list(self.body.channels[1:]), out_channels, LastLevelMaxPool()
+        )
         self.out_channels = out_channels
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -45,20 +52,30 @@ class SmallPyramid(nn.Module):
 
 
 def _backbone(config: ProposalConfig, weights: str | None, imagenet: bool) -> nn.Module:
-    """The pyramid; every layer learns, with its own batch statistics, unless it starts from ImageNet."""
+    """The pyramid; every layer learns, with its own batch statistics, unless it starts from
+    ImageNet.
+    """
     if config.backbone == "small":
         if imagenet:
-            raise ValueError("there are no ImageNet weights of the small backbone; choose a ResNet or leave `weights` out")
+            raise ValueError(
+                "there are no ImageNet weights of the small backbone; choose a ResNet or leave `weights` out"
+            )
         return SmallPyramid(config.widths, config.pyramid)
     if config.pyramid != 256:
         raise ValueError(f"torchvision's ResNet pyramids have 256 channels, not {config.pyramid}")
     if imagenet:
         return resnet_fpn_backbone(backbone_name=config.backbone, weights=weights)
-    return resnet_fpn_backbone(backbone_name=config.backbone, weights=None, norm_layer=nn.BatchNorm2d, trainable_layers=5)
+    return resnet_fpn_backbone(
+        backbone_name=config.backbone, weights=None, norm_layer=nn.BatchNorm2d, trainable_layers=5
+    )
 
 
-def torchvision_model(config: ProposalConfig, masks: bool, weights: str | None, imagenet: bool) -> FasterRCNN:
-    """The model that is trained: two classes, background and tumour. ImageNet's statistics only where its weights are."""
+def torchvision_model(
+    config: ProposalConfig, masks: bool, weights: str | None, imagenet: bool
+) -> FasterRCNN:
+    """The model that is trained: two classes, background and tumour. ImageNet's statistics only
+    where its weights are.
+    """
     if config.image_size % 32:
         raise ValueError(f"image_size must be a multiple of 32, not {config.image_size}")
     backbone = _backbone(config, weights, imagenet)
@@ -66,7 +83,9 @@ def torchvision_model(config: ProposalConfig, masks: bool, weights: str | None, 
 
     def pool(side: int) -> MultiScaleRoIAlign:
         # The pyramid paper's 224 belongs to images of 800.
-        return MultiScaleRoIAlign(levels, side, 2, canonical_scale=round(224 * config.image_size / 800))
+        return MultiScaleRoIAlign(
+            levels, side, 2, canonical_scale=round(224 * config.image_size / 800)
+        )
 
     options = dict(
         min_size=config.image_size, max_size=config.image_size,
@@ -88,7 +107,9 @@ def torchvision_model(config: ProposalConfig, masks: bool, weights: str | None, 
 
 
 def _anchor_generator(config: ProposalConfig) -> AnchorGenerator:
-    return AnchorGenerator(tuple((side,) for side in config.anchors), (RATIOS,) * len(config.anchors))
+    return AnchorGenerator(
+        tuple((side,) for side in config.anchors), (RATIOS,) * len(config.anchors)
+    )
 
 
 def _anchors(config: ProposalConfig) -> list[Tensor]:
@@ -98,18 +119,26 @@ def _anchors(config: ProposalConfig) -> list[Tensor]:
         size = config.image_size
         sides = [-(-size // 2 ** (i + 2)) for i in range(len(config.anchors))]
         maps = [torch.zeros(1, 1, s, s) for s in sides]
-        every = _anchor_generator(config)(ImageList(torch.zeros(1, 3, size, size), [(size, size)]), maps)[0]
+        every = _anchor_generator(config)(
+            ImageList(torch.zeros(1, 3, size, size), [(size, size)]), maps
+        )[0]
         return list(every.split([s * s * len(RATIOS) for s in sides]))
 
 
 def _keep(boxes: Tensor, scores: Tensor, group: Tensor, threshold: float, size: int) -> Tensor:
-    """Boxes [S, n, 4], scores [S, n], groups [n] -> which survive non-maximum suppression within slice and group [S, n].
+    """Boxes [S, n, 4], scores [S, n], groups [n] -> which survive non-maximum suppression within
+    slice and group [S, n].
 
-    One call for all: every slice has a row and every group a column of its own in the plane, so that boxes of two never
-    meet. (One offset along a diagonal would cost more of float32's digits.)
+    One call for all: every slice has a row and every group a column of its own in the plane, so
+    that boxes of two never meet. (One offset along a diagonal would cost more of float32's digits.)
     """
     s, n = scores.shape
-    row = torch.arange(s, device=boxes.device, dtype=boxes.dtype).mul(size + 1).reshape(s, 1).expand(s, n)
+    row = (
+        torch.arange(s, device=boxes.device, dtype=boxes.dtype)
+        .mul(size + 1)
+        .reshape(s, 1)
+        .expand(s, n)
+    )
     column = group.to(boxes.dtype).mul(size + 1).reshape(1, n).expand(s, n)
     apart = (boxes + torch.stack([column, row, column, row], dim=-1)).reshape(-1, 4)
     kept = nms(apart, scores.reshape(-1), threshold)
@@ -118,22 +147,28 @@ def _keep(boxes: Tensor, scores: Tensor, group: Tensor, threshold: float, size: 
 
 
 def _best(boxes: Tensor, scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` highest scores of each slice [S, count] and their boxes [S, count, 4]; fewer where there are fewer."""
+    """The `count` highest scores of each slice [S, count] and their boxes [S, count, 4]; fewer
+    where there are fewer.
+    """
     top, where = scores.topk(min(count, scores.shape[1]), dim=1)
     return boxes.gather(1, where.unsqueeze(-1).expand(-1, -1, 4)), top
 
 
 class RCNN(nn.Module):
-    """images [S, 3, G, G] -> boxes [S, K, 4] (pixel edges of the grid) and scores [S, K], highest first; unused ones are 0.
+    """images [S, 3, G, G] -> boxes [S, K, 4] (pixel edges of the grid) and scores [S, K], highest
+    first; unused ones are 0.
 
-    `weights` starts a ResNet from ImageNet; `imagenet` without weights is the same form, to load a checkpoint into.
+    `weights` starts a ResNet from ImageNet; `imagenet` without weights is the same form, to load a
+    checkpoint into.
     """
 
     def __init__(self, preset: Preset, weights: str | None = None, imagenet: bool = False) -> None:
         super().__init__()
         self.config, self.grid = preset.proposals, preset.input.grid
         self.masks = preset.ranet.network == "mask_rcnn"
-        self.model = torchvision_model(self.config, self.masks, weights, imagenet or weights is not None)
+        self.model = torchvision_model(
+            self.config, self.masks, weights, imagenet or weights is not None
+        )
         self.crop = RoiCrop(self.config.image_size, 2)
         for i, anchors in enumerate(_anchors(self.config)):
             self.register_buffer(f"anchors_{i}", anchors, persistent=False)
@@ -144,19 +179,30 @@ class RCNN(nn.Module):
         whole = torch.tensor([[0.0, 0.0, self.grid, self.grid]], device=images.device).expand(s, 4)
         x = self.crop(images, whole, torch.arange(s, device=images.device))
         transform = self.model.transform
-        mean, std = (images.new_tensor(v).reshape(1, 3, 1, 1) for v in (transform.image_mean, transform.image_std))
+        mean, std = (
+            images.new_tensor(v).reshape(1, 3, 1, 1)
+            for v in (transform.image_mean, transform.image_std)
+        )
         return self.model.backbone((x - mean) / std)
 
     def pooled(self, maps: dict[str, Tensor], rois: Tensor, pool: MultiScaleRoIAlign) -> Tensor:
-        """What `pool` makes of rois [M, 5] (slice, box): every level is sampled, the box's own is taken."""
+        """What `pool` makes of rois [M, 5] (slice, box): every level is sampled, the box's own is
+        taken.
+        """
         side = ((rois[:, 3] - rois[:, 1]) * (rois[:, 4] - rois[:, 2])).clamp(min=0).sqrt()
         names = pool.featmap_names
         out = None
         for i, name in enumerate(names):
             # Level 4 (1/16) is for the canonical side, each level below for half of the one above.
             least = pool.canonical_scale * 2.0 ** (i + 2 - pool.canonical_level)
-            here = roi_align(maps[name], rois, pool.output_size, 2.0 ** -(i + 2), pool.sampling_ratio)
-            out = here if out is None else torch.where((side >= least).reshape(-1, 1, 1, 1), here, out)
+            here = roi_align(
+                maps[name], rois, pool.output_size, 2.0 ** -(i + 2), pool.sampling_ratio
+            )
+            out = (
+                here
+                if out is None
+                else torch.where((side >= least).reshape(-1, 1, 1, 1), here, out)
+            )
         return out
 
     def _region_proposals(self, maps: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -168,13 +214,19 @@ class RCNN(nn.Module):
             anchors = getattr(self, f"anchors_{i}")
             s, (h, w) = o.shape[0], o.shape[2:]
             d = d.reshape(s, len(RATIOS), 4, h, w).permute(0, 3, 4, 1, 2).reshape(s, -1, 4)
-            top, where = o.permute(0, 2, 3, 1).reshape(s, -1).topk(min(c.pre_nms, len(anchors)), dim=1)
+            top, where = (
+                o.permute(0, 2, 3, 1).reshape(s, -1).topk(min(c.pre_nms, len(anchors)), dim=1)
+            )
             d = d.gather(1, where.unsqueeze(-1).expand(-1, -1, 4))
             decoded = rpn.box_coder.decode_single(d.reshape(-1, 4), anchors[where.reshape(-1)])
             boxes.append(decoded.reshape(s, -1, 4))
             scores.append(torch.sigmoid(top))
             levels.append(torch.full((top.shape[1],), i, device=o.device))
-        box, score, level = torch.cat(boxes, 1).clamp(0, c.image_size), torch.cat(scores, 1), torch.cat(levels)
+        box, score, level = (
+            torch.cat(boxes, 1).clamp(0, c.image_size),
+            torch.cat(scores, 1),
+            torch.cat(levels),
+        )
         score = torch.where(_sides(box) >= rpn.min_size, score, torch.full_like(score, -1.0))
         kept = _keep(box, score, level, rpn.nms_thresh, c.image_size)
         box, score = _best(box, torch.where(kept, score, torch.full_like(score, -1.0)), c.post_nms)
@@ -185,16 +237,29 @@ class RCNN(nn.Module):
         maps = self.maps(images)
         proposals, real = self._region_proposals(maps)
         s, p = proposals.shape[:2]
-        index = torch.arange(s, device=images.device).to(proposals.dtype).reshape(s, 1, 1).expand(s, p, 1)
+        index = (
+            torch.arange(s, device=images.device)
+            .to(proposals.dtype)
+            .reshape(s, 1, 1)
+            .expand(s, p, 1)
+        )
         rois = torch.cat([index, proposals], dim=2).reshape(-1, 5)
-        logits, deltas = heads.box_predictor(heads.box_head(self.pooled(maps, rois, heads.box_roi_pool)))
-        boxes = heads.box_coder.decode_single(deltas, rois[:, 1:]).reshape(s, p, 2, 4)[:, :, 1].clamp(0, c.image_size)
+        logits, deltas = heads.box_predictor(
+            heads.box_head(self.pooled(maps, rois, heads.box_roi_pool))
+        )
+        boxes = (
+            heads.box_coder.decode_single(deltas, rois[:, 1:])
+            .reshape(s, p, 2, 4)[:, :, 1]
+            .clamp(0, c.image_size)
+        )
         scores = torch.softmax(logits, dim=1)[:, 1].reshape(s, p)
         # What lies in the last half pixel here is outside the slice in pixel edges.
         usable = real & (_sides(boxes.clamp(max=c.image_size - 0.5)) >= 1e-2)
         scores = torch.where(usable, scores, torch.full_like(scores, -1.0))
         kept = _keep(boxes, scores, torch.zeros(p, device=boxes.device), c.box_nms, c.image_size)
-        boxes, scores = _best(boxes, torch.where(kept, scores, torch.full_like(scores, -1.0)), c.detections)
+        boxes, scores = _best(
+            boxes, torch.where(kept, scores, torch.full_like(scores, -1.0)), c.detections
+        )
         used = scores > 0
         boxes = ((boxes + 0.5) * (self.grid / c.image_size)).clamp(0, self.grid)
         boxes = torch.where(used.unsqueeze(-1), boxes, torch.zeros_like(boxes))
@@ -207,18 +272,23 @@ def _sides(boxes: Tensor) -> Tensor:
 
 
 class MaskSegmenter(nn.Module):
-    """images [S, 3, G, G], boxes [N, 4], image_index [N] -> probability [N, 1, 28, 28]: Mask R-CNN's mask of a given box."""
+    """images [S, 3, G, G], boxes [N, 4], image_index [N] -> probability [N, 1, 28, 28]: Mask
+    R-CNN's mask of a given box.
+    """
 
     def __init__(self, rcnn: RCNN) -> None:
         super().__init__()
         if not rcnn.masks:
-            raise ValueError("a Faster R-CNN draws no masks; its preset's ranet.network must be mask_rcnn")
+            raise ValueError(
+                "a Faster R-CNN draws no masks; its preset's ranet.network must be mask_rcnn"
+            )
         self.rcnn = rcnn
 
     def forward(self, images: Tensor, boxes: Tensor, image_index: Tensor) -> Tensor:
         heads = self.rcnn.model.roi_heads
         inside = boxes * (self.rcnn.config.image_size / self.rcnn.grid) - 0.5
-        # A caller may hold a whole study and ask for one box: the backbone runs on the slices asked for.
+        # A caller may hold a whole study and ask for one box: the backbone runs on the slices asked
+        # for.
         row = torch.arange(boxes.shape[0], device=boxes.device).to(boxes.dtype).unsqueeze(1)
         maps = self.rcnn.maps(images.index_select(0, image_index))
         pooled = self.rcnn.pooled(maps, torch.cat([row, inside], dim=1), heads.mask_roi_pool)

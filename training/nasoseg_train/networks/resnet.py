@@ -1,4 +1,6 @@
-"""Crops in, feature maps at five resolutions out: torchvision's ResNets, and a small one of the same form."""
+"""Crops in, feature maps at five resolutions out: torchvision's ResNets, and a small one of the
+same form.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +12,28 @@ from torchvision.models.resnet import BasicBlock
 def conv_bn_relu(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     """Convolution without bias, batch normalisation, ReLU."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
     )
 
 
 def basic_stage(inputs: int, outputs: int, blocks: int, stride: int) -> nn.Sequential:
     """`blocks` residual blocks, the first with `stride`."""
-    shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-    layers = [BasicBlock(inputs, outputs, stride, shortcut if stride != 1 or inputs != outputs else None)]
+    shortcut = nn.Sequential(
+        nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+    )
+    layers = [
+        BasicBlock(inputs, outputs, stride, shortcut if stride != 1 or inputs != outputs else None)
+    ]
     layers += [BasicBlock(outputs, outputs) for _ in range(blocks - 1)]
     return nn.Sequential(*layers)
 
 
 class SmallEncoder(nn.Module):
-    """conv1 at 1/2, layer1 at 1/4, layer2 at 1/8, layer3 at 1/16: the levels of a ResNet, few channels."""
+    """conv1 at 1/2, layer1 at 1/4, layer2 at 1/8, layer3 at 1/16: the levels of a ResNet, few
+    channels.
+    """
 
     def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...] = (1, 1, 1)) -> None:
         super().__init__()
@@ -42,7 +52,9 @@ class SmallEncoder(nn.Module):
 
 
 class TorchvisionEncoder(nn.Module):
-    """conv1 .. layer3 of a torchvision ResNet; `weights` such as "IMAGENET1K_V2" starts it from ImageNet."""
+    """conv1 .. layer3 of a torchvision ResNet; `weights` such as "IMAGENET1K_V2" starts it from
+    ImageNet.
+    """
 
     def __init__(self, name: str, weights: str | None = None) -> None:
         super().__init__()

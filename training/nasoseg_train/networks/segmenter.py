@@ -1,4 +1,6 @@
-"""Slices and boxes in, tumour probability out: any crop network behind the crop of the contract (docs/bundle.md)."""
+"""Slices and boxes in, tumour probability out: any crop network behind the crop of the contract
+(docs/bundle.md).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from .unet import UNet
 
 
 class BoxFill(nn.Module):
-    """Crops [N, 3, C, C] -> logits that say tumour everywhere: the segmenter of a bundle that only detects.
+    """Crops [N, 3, C, C] -> logits that say tumour everywhere: the segmenter of a bundle that only
+    detects.
 
     Its mask is the box, so a detector can be run, seen and measured alone.
     """
@@ -28,15 +31,23 @@ class BoxFill(nn.Module):
 
 
 def attention_unet(config: SegmenterConfig) -> nn.Module:
-    """MONAI's attention U-Net: Oktay et al.: Attention U-Net, arXiv 1804.03999 (2018), with one width per level.
+    """MONAI's attention U-Net: Oktay et al.: Attention U-Net, arXiv 1804.03999 (2018), with one
+    width per level.
 
-    MONAI's form differs from the paper's in halving by strided convolutions instead of pooling, one convolution where
-    the decoder joins a skip, and instance normalisation there.
+    MONAI's form differs from the paper's in halving by strided convolutions instead of pooling, one
+    convolution where the decoder joins a skip, and instance normalisation there.
     """
     # MONAI takes a second to import and only this network needs it.
     from monai.networks.nets import AttentionUnet
 
-    return AttentionUnet(2, 3, 1, channels=config.widths, strides=[2] * (len(config.widths) - 1), dropout=config.dropout)
+    return AttentionUnet(
+        2,
+        3,
+        1,
+        channels=config.widths,
+        strides=[2] * (len(config.widths) - 1),
+        dropout=config.dropout,
+    )
 
 
 def crop_network(config: SegmenterConfig, weights: str | None = None) -> nn.Module:
@@ -56,19 +67,25 @@ def crop_network(config: SegmenterConfig, weights: str | None = None) -> nn.Modu
             return DADSUNet(config)
         case "box":
             return BoxFill()
-    raise ValueError(f"{config.network} is no network on crops; Mask R-CNN's masks come from networks.rcnn")
+    raise ValueError(
+        f"{config.network} is no network on crops; Mask R-CNN's masks come from networks.rcnn"
+    )
 
 
 def last_convolution(net: nn.Module) -> nn.Conv2d:
     """The convolution that gives the logits: the last one that the network was built of."""
     last = [module for module in net.modules() if isinstance(module, nn.Conv2d)][-1]
     if last.out_channels != 1 or last.bias is None:
-        raise ValueError(f"{type(net).__name__} does not end in a convolution to one logit, so none can start at the tumour's share")
+        raise ValueError(
+            f"{type(net).__name__} does not end in a convolution to one logit, so none can start at the tumour's share"
+        )
     return last
 
 
 class Segmenter(nn.Module):
-    """images [S, 3, H, W], boxes [N, 4] (already enlarged), image_index [N] -> probability [N, 1, C, C]."""
+    """images [S, 3, H, W], boxes [N, 4] (already enlarged), image_index [N] -> probability [N, 1,
+    C, C].
+    """
 
     def __init__(self, config: SegmenterConfig, weights: str | None = None) -> None:
         super().__init__()

@@ -1,4 +1,6 @@
-"""Crops in, logits out: the U-Net that the attention modules are compared on (paper 4.4.1), with and without them."""
+"""Crops in, logits out: the U-Net that the attention modules are compared on (paper 4.4.1), with
+and without them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from .attention import ChannelAttention, RegionAttention
 from .resnet import conv_bn_relu
 
 
-# What 64 channels are squeezed to by 16. Narrower networks keep as many: one hidden ReLU that dies would end the block.
+# What 64 channels are squeezed to by 16. Narrower networks keep as many: one hidden ReLU that dies
+# would end the block.
 SQUEEZED = 4
 
 
@@ -23,13 +26,15 @@ def double_conv(inputs: int, outputs: int) -> nn.Sequential:
 class UNet(nn.Module):
     """Crops [N, 3, C, C] -> logits [N, 1, C, C]; C divides by 2 ** (levels - 1).
 
-    Ronneberger, Fischer, Brox: U-Net: Convolutional Networks for Biomedical Image Segmentation, MICCAI 2015. Unlike
-    there, convolutions are padded, so that the logits cover the crop, and normalised over the batch; there is no dropout.
+    Ronneberger, Fischer, Brox: U-Net: Convolutional Networks for Biomedical Image Segmentation,
+    MICCAI 2015. Unlike there, convolutions are padded, so that the logits cover the crop, and
+    normalised over the batch; there is no dropout.
 
-    All attention works on the same five levels, the encoder's, between encoder and decoder: `squeeze_excitation` (Hu 2018,
-    reduction 16, at least 4) weighs each level's channels by that level alone, `cram` by that and all deeper levels.
-    `rram` weighs each decoder level's regions as the decoder climbs, deepest first: the attended level is what the next
-    one grows from, so that the network stays a U-Net with one output.
+    All attention works on the same five levels, the encoder's, between encoder and decoder:
+    `squeeze_excitation` (Hu 2018, reduction 16, at least 4) weighs each level's channels by that
+    level alone, `cram` by that and all deeper levels. `rram` weighs each decoder level's regions as
+    the decoder climbs, deepest first: the attended level is what the next one grows from, so that
+    the network stays a U-Net with one output.
     """
 
     def __init__(self, config: SegmenterConfig) -> None:
@@ -38,14 +43,22 @@ class UNet(nn.Module):
         if config.cram and config.squeeze_excitation:
             raise ValueError("cram and squeeze_excitation take the same places; choose one")
         if config.rram and not config.rram_deep_first:
-            raise ValueError("a U-Net attends its decoder as it climbs, deepest first: rram_deep_first must be true")
+            raise ValueError(
+                "a U-Net attends its decoder as it climbs, deepest first: rram_deep_first must be true"
+            )
         self.encoder = nn.ModuleList(double_conv(a, b) for a, b in zip((3, *widths), widths))
         self.pool = nn.MaxPool2d(2)
         deep_first = tuple(reversed(widths))
         self.cram = ChannelAttention(deep_first, config.lstm_hidden) if config.cram else None
-        squeeze = [SqueezeExcitation(c, max(c // 16, SQUEEZED)) for c in deep_first] if config.squeeze_excitation else []
+        squeeze = (
+            [SqueezeExcitation(c, max(c // 16, SQUEEZED)) for c in deep_first]
+            if config.squeeze_excitation
+            else []
+        )
         self.squeeze = nn.ModuleList(squeeze)
-        self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, 2) for a, b in zip(deep_first, deep_first[1:]))
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(a, b, 2, 2) for a, b in zip(deep_first, deep_first[1:])
+        )
         self.decoder = nn.ModuleList(double_conv(2 * b, b) for b in deep_first[1:])
         self.rram = RegionAttention(deep_first[1:], config.regions, True) if config.rram else None
         self.last = nn.Conv2d(widths[0], 1, 1)

@@ -29,12 +29,13 @@ def _halve(inputs: int, outputs: int) -> nn.Sequential:
 class VoxResNet(nn.Module):
     """Patches [N, 3, D, H, W] -> logits [N, 1, D, H, W]; each side divides by 8.
 
-    Chen, Dou, Yu, Qin, Heng: VoxResNet: Deep voxelwise residual networks for brain segmentation from 3D MR images,
-    NeuroImage 170 (2018), which Lin et al.: Deep Learning for Automated Contouring of Primary Tumor Volumes by MRI for
-    Nasopharyngeal Carcinoma, Radiology 291 (2019) build on. Six residual modules, three halvings by stride; each of the four
-    resolutions is brought to full resolution by a deconvolution and classified (`every`, for deep supervision); the sum of
-    the four is the answer. A deconvolution's kernel is two longer than its stride, which the
-    paper leaves open.
+    Chen, Dou, Yu, Qin, Heng: VoxResNet: Deep voxelwise residual networks for brain segmentation
+    from 3D MR images, NeuroImage 170 (2018), which Lin et al.: Deep Learning for Automated
+    Contouring of Primary Tumor Volumes by MRI for Nasopharyngeal Carcinoma, Radiology 291 (2019)
+    build on. Six residual modules, three halvings by stride; each of the four resolutions is
+    brought to full resolution by a deconvolution and classified (`every`, for deep supervision);
+    the sum of the four is the answer. A deconvolution's kernel is two longer than its stride, which
+    the paper leaves open.
     """
 
     def __init__(self, config: VolumeConfig) -> None:
@@ -45,7 +46,10 @@ class VoxResNet(nn.Module):
         self.levels = nn.ModuleList(
             [
                 nn.Sequential(
-                    nn.Conv3d(3, first, 3, padding=1), nn.BatchNorm3d(first), nn.ReLU(), nn.Conv3d(first, first, 3, padding=1)
+                    nn.Conv3d(3, first, 3, padding=1),
+                    nn.BatchNorm3d(first),
+                    nn.ReLU(),
+                    nn.Conv3d(first, first, 3, padding=1),
                 ),
                 nn.Sequential(_halve(first, width), VoxRes(width), VoxRes(width)),
                 nn.Sequential(_halve(width, width), VoxRes(width), VoxRes(width)),
@@ -55,7 +59,8 @@ class VoxResNet(nn.Module):
         self.grow = nn.ModuleList([nn.Conv3d(first, first, 3, padding=1)])
         self.grow.extend(nn.ConvTranspose3d(width, width, 2**i + 2, 2**i, 1) for i in (1, 2, 3))
         self.classify = nn.ModuleList(
-            nn.Sequential(nn.BatchNorm3d(c), nn.ReLU(), nn.Conv3d(c, 1, 1)) for c in (first, width, width, width)
+            nn.Sequential(nn.BatchNorm3d(c), nn.ReLU(), nn.Conv3d(c, 1, 1))
+            for c in (first, width, width, width)
         )
 
     def every(self, patches: Tensor) -> list[Tensor]:
@@ -71,7 +76,9 @@ class VoxResNet(nn.Module):
 
 
 class VolumeSegmenter(nn.Module):
-    """volume [N, 3, D, H, W] -> probability [N, 1, D, H, W]: the graph of a `volume` segmenter (docs/bundle.md)."""
+    """volume [N, 3, D, H, W] -> probability [N, 1, D, H, W]: the graph of a `volume` segmenter
+    (docs/bundle.md).
+    """
 
     def __init__(self, config: VolumeConfig) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""Synthetic patients: a seed comes in; T1, T1C and T2 of a head with a nasopharyngeal tumour, and its mask, go out.
+"""Synthetic patients: a seed comes in; T1, T1C and T2 of a head with a nasopharyngeal tumour, and
+its mask, go out.
 
     seed -> tissue   relaxation times, spin-echo signals
          -> anatomy  the atlas, deformed and painted        (atlas, noise)

@@ -1,4 +1,6 @@
-"""A seed comes in, one patient's files go out: python -m nasoseg_train.phantom --seed 7 --out DIR [--format dicom|nifti]."""
+"""A seed comes in, one patient's files go out: python -m nasoseg_train.phantom --seed 7 --out DIR
+[--format dicom|nifti].
+"""
 
 import argparse
 
@@ -15,7 +17,9 @@ def main() -> None:
     phantom = Phantom(arguments.seed, tumour=not arguments.no_tumour)
     write = write_dicom if arguments.format == "dicom" else write_nifti
     write(phantom, arguments.out)
-    print(f"{arguments.out}: seed {phantom.seed}, {phantom.t_category or 'no tumour'}, slices with tumour {phantom.tumour_slices}")
+    print(
+        f"{arguments.out}: seed {phantom.seed}, {phantom.t_category or 'no tumour'}, slices with tumour {phantom.tumour_slices}"
+    )
 
 
 if __name__ == "__main__":

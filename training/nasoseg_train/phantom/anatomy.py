@@ -1,7 +1,9 @@
-"""One patient's anatomy: a random generator and tissue signals come in, an Anatomy (signal volume on a head grid) goes out.
+"""One patient's anatomy: a random generator and tissue signals come in, an Anatomy (signal volume
+on a head grid) goes out.
 
-The volume lives in head coordinates (atlas.py) at 1 mm in plane and 3 mm between planes; arrays are [z, y, x]. Borders
-are painted with soft edges over the signals themselves, which is what a partial volume does to a measured signal.
+The volume lives in head coordinates (atlas.py) at 1 mm in plane and 3 mm between planes; arrays are
+[z, y, x]. Borders are painted with soft edges over the signals themselves, which is what a partial
+volume does to a measured signal.
 """
 
 from dataclasses import dataclass
@@ -28,7 +30,8 @@ def plane_of(z_mm: float) -> float:
 
 @dataclass
 class Anatomy:
-    """`signal` float32 [channel, z, y, x]: T1, T1C, T2 and the fraction of air; `label` uint8 [z, y, x], CODE's numbers.
+    """`signal` float32 [channel, z, y, x]: T1, T1C, T2 and the fraction of air; `label` uint8 [z,
+    y, x], CODE's numbers.
 
     `noise` is the texture field that the tissues share, `warp` the deformation (dy, dx) in mm.
     """
@@ -136,7 +139,8 @@ class _Painter:
         fold = np.abs(self.folds[window])
         z = self.z[window[0]]
         if z < 26.0:
-            # Cerebellum behind, temporal lobes in front: the cerebellum's folds are finer, parallel leaves.
+            # Cerebellum behind, temporal lobes in front: the cerebellum's folds are finer, parallel
+            # leaves.
             behind = np.clip((self.y[window] - 34.0) / 4.0, 0.0, 1.0)
             leaves = np.abs(np.sin(depth * np.float32(0.75) + 2.5 * self.folds[window])) * 0.6 + 0.1
             fold = behind * leaves + (1.0 - behind) * fold
@@ -160,16 +164,21 @@ def _depth(u, v, rx, ry, power):
     else:
         q = (a**power + b**power) ** np.float32(1.0 / power)
     q = np.maximum(q, np.float32(1e-3))
-    # Along the ray a thin ellipse's long axis looks steep; its short radius bounds the distance at the centre.
+    # Along the ray a thin ellipse's long axis looks steep; its short radius bounds the distance at
+    # the centre.
     return np.minimum(radius * (1.0 / q - 1.0), np.float32(max(min(rx, ry), 0.05)))
 
 
-def _patient_rows(rng: np.random.Generator, structure: Structure, side: float, stretch: dict) -> np.ndarray:
+def _patient_rows(
+    rng: np.random.Generator, structure: Structure, side: float, stretch: dict
+) -> np.ndarray:
     rows = np.array(structure.rows, float)
     rows[:, 1] *= side
     rows[:, 5] *= side
     if structure.jitter:
-        rows[:, 1:3] += np.clip(rng.normal(0.0, structure.jitter, 2), -2.2 * structure.jitter, 2.2 * structure.jitter)
+        rows[:, 1:3] += np.clip(
+            rng.normal(0.0, structure.jitter, 2), -2.2 * structure.jitter, 2.2 * structure.jitter
+        )
         rows[:, 3:5] *= np.exp(np.clip(rng.normal(0.0, 0.05, 2), -0.12, 0.12))
     factor = stretch.get(structure.name)
     if factor is not None:
@@ -178,7 +187,9 @@ def _patient_rows(rng: np.random.Generator, structure: Structure, side: float, s
 
 
 def build(rng: np.random.Generator, table: np.ndarray, tissues: dict, narrowing: tuple) -> Anatomy:
-    """Paint one patient. `narrowing` is (side, mm): the nasopharyngeal lumen gives way by so much on that side."""
+    """Paint one patient. `narrowing` is (side, mm): the nasopharyngeal lumen gives way by so much
+    on that side.
+    """
     painter = _Painter(rng, table, tissues)
     side_in, narrow_mm = narrowing
     fat_mm = rng.uniform(-0.5, 5.0)
@@ -210,7 +221,9 @@ def build(rng: np.random.Generator, table: np.ndarray, tissues: dict, narrowing:
 
 
 def _deep_face(painter: _Painter, rows: np.ndarray, fat_mm: float) -> None:
-    """Thin muscle sheet (platysma, facial muscles) under the skin's fat, then the deep fat that muscles lie in."""
+    """Thin muscle sheet (platysma, facial muscles) under the skin's fat, then the deep fat that
+    muscles lie in.
+    """
     sheet = rows.copy()
     inset = np.interp(rows[:, 0], [-135, -60, -20, 20, 50, 100], [5.0, 5.0, 7.0, 5.0, 4.0, 4.0])
     inset += fat_mm * np.interp(rows[:, 0], [-135, -20, 30, 60], [1.0, 1.0, 0.5, 0.15])

@@ -3,7 +3,8 @@
     out_dir/T1/*.dcm, T1C/*.dcm, T2/*.dcm    MR Image Storage, one frame of reference, one study
     out_dir/truth.nii.gz                     uint8 mask on T1C's grid
 
-Everything follows from the seed, UIDs included. File names are in no order: a reader has to sort by position.
+Everything follows from the seed, UIDs included. File names are in no order: a reader has to sort by
+position.
 """
 
 from pathlib import Path
@@ -94,7 +95,9 @@ def write_dicom(phantom, out_dir) -> None:
         common.Rows, common.Columns = voxels.shape[1:]
         ceiling = float(np.percentile(voxels[:, ::4, ::4], 99.5))
         common.WindowCenter, common.WindowWidth = str(round(ceiling / 2.0)), str(round(ceiling))
-        order = np.random.Generator(np.random.PCG64([phantom.seed, SEQUENCES.index(name)])).permutation(len(voxels))
+        order = np.random.Generator(
+            np.random.PCG64([phantom.seed, SEQUENCES.index(name)])
+        ).permutation(len(voxels))
         normal = np.cross(*cosines.T)
         for k, plane in enumerate(voxels):
             d = Dataset()
@@ -112,5 +115,7 @@ def write_dicom(phantom, out_dir) -> None:
             meta.TransferSyntaxUID = ExplicitVRLittleEndian
             meta.ImplementationVersionName = "NASOSEG_PHANTOM"
             path = folder / f"IM{int(order[k]):04d}.dcm"
-            FileDataset(str(path), d, file_meta=meta, preamble=b"\0" * 128).save_as(str(path), enforce_file_format=True)
+            FileDataset(str(path), d, file_meta=meta, preamble=b"\0" * 128).save_as(
+                str(path), enforce_file_format=True
+            )
     write_truth(phantom, out_dir)

@@ -1,7 +1,9 @@
-"""A range of seeds comes in; how hard these patients are goes out: python -m nasoseg_train.phantom.hardness --patients 40.
+"""A range of seeds comes in; how hard these patients are goes out: python -m
+nasoseg_train.phantom.hardness --patients 40.
 
-All figures are over tumour slices, on the 384 x 384 grid of 0.74 mm about the slice's centre. The initial box is centred
-and has 42 % of the grid's height and width; the tumour's own box is its bounding box.
+All figures are over tumour slices, on the 384 x 384 grid of 0.74 mm about the slice's centre. The
+initial box is centred and has 42 % of the grid's height and width; the tumour's own box is its
+bounding box.
 """
 
 import argparse
@@ -33,7 +35,9 @@ def recall_of_initial_box(mask: np.ndarray) -> float:
 
 
 def best_threshold_dice(image: np.ndarray, mask: np.ndarray) -> float:
-    """The best Dice that any threshold, either way, reaches inside the initial box; image [384, 384], mask bool."""
+    """The best Dice that any threshold, either way, reaches inside the initial box; image [384,
+    384], mask bool.
+    """
     x0, y0, x1, y1 = (int(round(v)) for v in INITIAL_BOX)
     values, truth = image[y0:y1, x0:x1].ravel(), mask[y0:y1, x0:x1].ravel()
     order = np.argsort(values, kind="stable")
@@ -64,30 +68,45 @@ def measure(seeds) -> dict:
             recall.append(recall_of_initial_box(masks[n]))
             best.append([best_threshold_dice(images[c, n], masks[n]) for c in range(3)])
     return {
-        "area": np.array(area), "recall": np.array(recall), "best": np.array(best), "slices": np.array(slices),
-        "seconds": np.array(seconds), "category": np.array(categories),
+        "area": np.array(area),
+        "recall": np.array(recall),
+        "best": np.array(best),
+        "slices": np.array(slices),
+        "seconds": np.array(seconds),
+        "category": np.array(categories),
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m nasoseg_train.phantom.hardness", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m nasoseg_train.phantom.hardness", description=__doc__
+    )
     parser.add_argument("--patients", type=int, default=40)
     parser.add_argument("--first-seed", type=int, default=0)
     arguments = parser.parse_args()
     m = measure(range(arguments.first_seed, arguments.first_seed + arguments.patients))
     names, counts = np.unique(m["category"], return_counts=True)
-    print(f"patients {arguments.patients}, first seed {arguments.first_seed}, tumour slices {len(m['area'])}")
+    print(
+        f"patients {arguments.patients}, first seed {arguments.first_seed}, tumour slices {len(m['area'])}"
+    )
     print("T categories " + ", ".join(f"{n} {c}" for n, c in zip(names, counts)))
-    print(f"tumour slices per patient: mean {m['slices'].mean():.1f}, {m['slices'].min()} to {m['slices'].max()}")
+    print(
+        f"tumour slices per patient: mean {m['slices'].mean():.1f}, {m['slices'].min()} to {m['slices'].max()}"
+    )
     tenth, half, nine = np.percentile(m["area"], [10, 50, 90])
-    print(f"tumour area, % of the slice: mean {m['area'].mean():.2f}, 10th {tenth:.2f}, median {half:.2f}, 90th {nine:.2f}")
+    print(
+        f"tumour area, % of the slice: mean {m['area'].mean():.2f}, 10th {tenth:.2f}, median {half:.2f}, 90th {nine:.2f}"
+    )
     print(f"slices below 0.25 %: {(m['area'] < 0.25).mean():.1%}")
     print(
         f"untouched initial box: recall below 0.95 on {(m['recall'] < 0.95).mean():.1%} of slices, mean {m['recall'].mean():.3f}, "
         f"0 on {(m['recall'] == 0).mean():.1%}"
     )
-    print("oracle threshold inside it, mean Dice: " + ", ".join(f"{n} {v:.3f}" for n, v in zip(("T1", "T1C", "T2"), m["best"].mean(axis=0)))
-          + f", best of the three per slice {m['best'].max(axis=1).mean():.3f}")
+    print(
+        "oracle threshold inside it, mean Dice: "
+        + ", ".join(f"{n} {v:.3f}" for n, v in zip(("T1", "T1C", "T2"), m["best"].mean(axis=0)))
+        + f", best of the three per slice {m['best'].max(axis=1).mean():.3f}"
+    )
     print(f"seconds per patient: mean {m['seconds'].mean():.2f}, longest {m['seconds'].max():.2f}")
 
 

@@ -4,7 +4,8 @@
     truth.nii.gz                       uint8 mask on T1C's grid
     info.json                          T category, tumour slices, areas
 
-NIfTI's patient axes are RAS, the phantom's are LPS: x and y change sign. NIfTI arrays are [i, j, k].
+NIfTI's patient axes are RAS, the phantom's are LPS: x and y change sign. NIfTI arrays are [i, j,
+k].
 """
 
 import gzip
@@ -22,14 +23,24 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 def _save(voxels: np.ndarray, affine: np.ndarray, path: Path) -> None:
     """voxels [k, j, i], affine voxel (i, j, k) to LPS mm."""
-    image = nibabel.Nifti1Image(np.ascontiguousarray(voxels.transpose(2, 1, 0)), _LPS_TO_RAS @ affine)
+    image = nibabel.Nifti1Image(
+        np.ascontiguousarray(voxels.transpose(2, 1, 0)), _LPS_TO_RAS @ affine
+    )
     image.set_qform(_LPS_TO_RAS @ affine, code=1)
     image.set_sform(_LPS_TO_RAS @ affine, code=1)
     image.header.set_xyzt_units("mm")
     # A gzip header without time or name: the same seed gives the same bytes.
-    with open(path, "wb") as file, gzip.GzipFile("", "wb", compresslevel=3, fileobj=file, mtime=0) as packed:
+    with (
+        open(path, "wb") as file,
+        gzip.GzipFile("", "wb", compresslevel=3, fileobj=file, mtime=0) as packed,
+    ):
         buffer = io.BytesIO()
-        image.to_file_map({"header": nibabel.FileHolder(fileobj=buffer), "image": nibabel.FileHolder(fileobj=buffer)})
+        image.to_file_map(
+            {
+                "header": nibabel.FileHolder(fileobj=buffer),
+                "image": nibabel.FileHolder(fileobj=buffer),
+            }
+        )
         packed.write(buffer.getvalue())
 
 

@@ -1,14 +1,18 @@
-"""Smooth random fields: a generator, a shape and a length scale come in, a float32 array of unit variance goes out.
+"""Smooth random fields: a generator, a shape and a length scale come in, a float32 array of unit
+variance goes out.
 
-A field is a cubic B-spline over random coefficients, so it costs a few weighted sums instead of a filter over the whole
-volume. They are written without BLAS: its threads would cost more than they bring on arrays this thin.
+A field is a cubic B-spline over random coefficients, so it costs a few weighted sums instead of a
+filter over the whole volume. They are written without BLAS: its threads would cost more than they
+bring on arrays this thin.
 """
 
 import numpy as np
 
 
 def cubic_taps(n: int, step: float) -> tuple[np.ndarray, np.ndarray]:
-    """First node [n] and cubic B-spline weights [n, 4] of n samples, the nodes `step` samples apart."""
+    """First node [n] and cubic B-spline weights [n, 4] of n samples, the nodes `step` samples
+    apart.
+    """
     at = np.arange(n) / step
     first = np.floor(at).astype(int)
     t = np.abs((at - first)[:, None] + 1.0 - np.arange(4))
@@ -32,7 +36,10 @@ def expand(nodes: np.ndarray, taps: list) -> np.ndarray:
         if axis:
             side = [1, 1, 1]
             side[axis] = len(first)
-            out = sum(np.take(out, first + q, axis) * weights[:, q].reshape(side) for q in range(weights.shape[1]))
+            out = sum(
+                np.take(out, first + q, axis) * weights[:, q].reshape(side)
+                for q in range(weights.shape[1])
+            )
             continue
         planes = np.empty((len(first), *out.shape[1:]), np.float32)
         for k, plane in enumerate(planes):
@@ -43,8 +50,12 @@ def expand(nodes: np.ndarray, taps: list) -> np.ndarray:
     return out
 
 
-def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], knots: tuple[float, ...]) -> np.ndarray:
-    """Zero mean, unit variance, correlated over about `knots` samples along each of three axes. float32, `shape`."""
+def smooth_noise(
+    rng: np.random.Generator, shape: tuple[int, ...], knots: tuple[float, ...]
+) -> np.ndarray:
+    """Zero mean, unit variance, correlated over about `knots` samples along each of three axes.
+    float32, `shape`.
+    """
     taps = []
     for n, step in zip(shape, knots):
         first, weights = cubic_taps(n, step)

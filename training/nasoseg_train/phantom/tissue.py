@@ -1,6 +1,8 @@
-"""Tissues and the spin-echo equation: relaxation times come in, relative signals of T1, T1C and T2 go out.
+"""Tissues and the spin-echo equation: relaxation times come in, relative signals of T1, T1C and T2
+go out.
 
-Times are milliseconds at 1.5 T, gadolinium is the added relaxation rate in 1/s a few minutes after injection.
+Times are milliseconds at 1.5 T, gadolinium is the added relaxation rate in 1/s a few minutes after
+injection.
 """
 
 from dataclasses import dataclass
@@ -13,7 +15,9 @@ TR_TE_MS = {"T1": (540.0, 11.8), "T1C": (540.0, 11.8), "T2": (4000.0, 99.0)}
 
 @dataclass(frozen=True)
 class Tissue:
-    """Relaxation, and how uneven the tissue is: `texture` scales its signal, `fatty` mixes strands of fat into it."""
+    """Relaxation, and how uneven the tissue is: `texture` scales its signal, `fatty` mixes strands
+    of fat into it.
+    """
 
     t1: float
     t2: float
@@ -60,10 +64,12 @@ def spin_echo(t1: float, t2: float, pd: float, tr: float, te: float) -> float:
 
 
 def patient_tissues(rng: np.random.Generator) -> dict[str, Tissue]:
-    """The tissues of one patient: every value scattered about the table's, the tumour kept apart from mucosa.
+    """The tissues of one patient: every value scattered about the table's, the tumour kept apart
+    from mucosa.
 
-    The tumour's T2 stays below the mucosa's and above the muscle's, and it enhances less than the mucosa and more than
-    muscle: no single sequence tells it apart everywhere, the three together do.
+    The tumour's T2 stays below the mucosa's and above the muscle's, and it enhances less than the
+    mucosa and more than muscle: no single sequence tells it apart everywhere, the three together
+    do.
     """
     uptake = float(np.exp(rng.normal(0.0, 0.13)))
     tissues = {}
@@ -87,7 +93,9 @@ def patient_tissues(rng: np.random.Generator) -> dict[str, Tissue]:
 
 
 def signals(tissues: dict[str, Tissue]) -> np.ndarray:
-    """Relative signal of each tissue [tissue, sequence], float32, in the orders of NAMES and SEQUENCES."""
+    """Relative signal of each tissue [tissue, sequence], float32, in the orders of NAMES and
+    SEQUENCES.
+    """
     table = np.zeros((len(NAMES), len(SEQUENCES)), np.float32)
     for row, name in enumerate(NAMES):
         tissue = tissues[name]

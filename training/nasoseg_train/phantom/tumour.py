@@ -1,7 +1,9 @@
-"""The tumour: an Anatomy and a T category come in, its fraction of every voxel (and its necrosis) goes out.
+"""The tumour: an Anatomy and a T category come in, its fraction of every voxel (and its necrosis)
+goes out.
 
-A front starts at the nasopharyngeal wall and travels through the head with a speed that the tissue gives it; the tumour
-is what the front reached when its volume is that of the category. Air is never entered.
+A front starts at the nasopharyngeal wall and travels through the head with a speed that the tissue
+gives it; the tumour is what the front reached when its volume is that of the category. Air is never
+entered.
 """
 
 from dataclasses import dataclass
@@ -13,7 +15,8 @@ from .anatomy import ORIGIN_MM, STEP_MM, Anatomy
 from .noise import smooth_noise
 from .tissue import CODE, NAMES
 
-# The front travels on a coarser grid inside a box about the nasopharynx, head mm: (z, y, x) from, to.
+# The front travels on a coarser grid inside a box about the nasopharynx, head mm: (z, y, x) from,
+# to.
 _LOW_MM = np.array([-66.0, -46.0, -54.0])
 _HIGH_MM = np.array([57.0, 54.0, 54.0])
 _STRIDE = (1, 2, 2)  # of the anatomy's grid
@@ -22,14 +25,31 @@ CATEGORIES = ("T1", "T2", "T3", "T4")
 _CHANCE = (0.20, 0.25, 0.33, 0.22)
 _VOLUME_ML = {"T1": (4.0, 9.0), "T2": (16.0, 35.0), "T3": (30.0, 66.0), "T4": (52.0, 102.0)}
 
-# The least tumour in its first and last plane; without it a fifth of all slices, not a tenth, hold less than 0.25 %.
+# The least tumour in its first and last plane; without it a fifth of all slices, not a tenth, hold
+# less than 0.25 %.
 _END_MM2 = 120.0
 
 # Millimetres that the front travels while it travels one in mucosa.
 _SPEED = {
-    "mucosa": 1.0, "fat": 0.62, "muscle": 0.55, "gland": 0.25, "node": 0.5, "tongue": 0.25, "skin": 0.05, "turbinate": 0.45,
-    "cortex": 0.12, "marrow": 0.22, "cartilage": 0.2, "disc": 0.05, "cells": 0.1, "fluid": 0.3, "vein": 0.2, "artery": 0.12,
-    "csf": 0.06, "grey": 0.04, "white": 0.04,
+    "mucosa": 1.0,
+    "fat": 0.62,
+    "muscle": 0.55,
+    "gland": 0.25,
+    "node": 0.5,
+    "tongue": 0.25,
+    "skin": 0.05,
+    "turbinate": 0.45,
+    "cortex": 0.12,
+    "marrow": 0.22,
+    "cartilage": 0.2,
+    "disc": 0.05,
+    "cells": 0.1,
+    "fluid": 0.3,
+    "vein": 0.2,
+    "artery": 0.12,
+    "csf": 0.06,
+    "grey": 0.04,
+    "white": 0.04,
 }
 # By category: how easily it leaves the mucosa, enters bone, enters the skull.
 _SOFT = {"T1": 0.22, "T2": 0.8, "T3": 1.0, "T4": 1.0}
@@ -41,7 +61,9 @@ _ALONG_Z = {"T1": 0.62, "T2": 0.68, "T3": 0.8, "T4": 0.9}
 
 @dataclass
 class Tumour:
-    """`fraction`, `necrosis` float32 on the anatomy's grid inside `window` (three slices); `seed_mm` (z, y, x)."""
+    """`fraction`, `necrosis` float32 on the anatomy's grid inside `window` (three slices);
+    `seed_mm` (z, y, x).
+    """
 
     category: str
     window: tuple
@@ -78,10 +100,16 @@ def grow(rng: np.random.Generator, anatomy: Anatomy, category: str, side: float)
         speed[CODE[name]] = value
     speed = speed[coarse]
     # Uneven growth: some directions are easy, and the front frays.
-    speed *= np.exp(0.55 * smooth_noise(rng, coarse.shape, (6, 10, 10)) + 0.35 * smooth_noise(rng, coarse.shape, (2.5, 3, 3)))
+    speed *= np.exp(
+        0.55 * smooth_noise(rng, coarse.shape, (6, 10, 10))
+        + 0.35 * smooth_noise(rng, coarse.shape, (2.5, 3, 3))
+    )
     z = _LOW_MM[0] + step[0] * np.arange(coarse.shape[0])
-    # Above the skull base and below the soft palate a front is held back, or every tumour would run along the pharynx.
-    speed *= np.interp(z, [-60, -30, -14, 12, 30, 50], [0.15, 0.4, 1.0, 1.0, 0.6, 0.25])[:, None, None].astype(np.float32)
+    # Above the skull base and below the soft palate a front is held back, or every tumour would run
+    # along the pharynx.
+    speed *= np.interp(z, [-60, -30, -14, 12, 30, 50], [0.15, 0.4, 1.0, 1.0, 0.6, 0.25])[
+        :, None, None
+    ].astype(np.float32)
 
     start = _start(rng, coarse, step, side)
     arrival = _front(speed, start, step, _ALONG_Z[category])
@@ -96,11 +124,19 @@ def grow(rng: np.random.Generator, anatomy: Anatomy, category: str, side: float)
     fraction = np.clip((reach - fine) / gradient / np.float32(1.3) + np.float32(0.5), 0.0, 1.0)
     fraction *= 1.0 - np.clip(air * 2.0 - 0.4, 0.0, 1.0)
     fraction = _blunt(_joined(fraction))
-    return Tumour(category, window, fraction, _necrosis(rng, fine, reach, fraction, category), tuple(_LOW_MM + step * start))
+    return Tumour(
+        category,
+        window,
+        fraction,
+        _necrosis(rng, fine, reach, fraction, category),
+        tuple(_LOW_MM + step * start),
+    )
 
 
 def _start(rng, coarse, step, side) -> np.ndarray:
-    """A mucosal voxel at the wall: the fossa of Rosenmueller on `side`, or the roof and posterior wall."""
+    """A mucosal voxel at the wall: the fossa of Rosenmueller on `side`, or the roof and posterior
+    wall.
+    """
     if rng.random() < 0.75:
         aim = np.array([rng.normal(1.0, 3.0), rng.normal(3.0, 2.0), side * rng.normal(14.0, 2.0)])
     else:
@@ -111,7 +147,9 @@ def _start(rng, coarse, step, side) -> np.ndarray:
 
 
 def _front(speed, start, step, along_z) -> np.ndarray:
-    """Arrival time from `start` by relaxing the 26 neighbours until nothing changes; infinite where speed is 0."""
+    """Arrival time from `start` by relaxing the 26 neighbours until nothing changes; infinite where
+    speed is 0.
+    """
     slow = np.where(speed > 0.0, 1.0 / np.maximum(speed, 1e-3), np.inf).astype(np.float32)
     slow = np.pad(slow, 1, constant_values=np.inf)
     time = np.full(slow.shape, np.inf, np.float32)
@@ -122,8 +160,12 @@ def _front(speed, start, step, along_z) -> np.ndarray:
         for dy in (-1, 0, 1):
             for dx in (-1, 0, 1):
                 if dz or dy or dx:
-                    length = np.sqrt((dz * step[0] / along_z) ** 2 + (dy * step[1]) ** 2 + (dx * step[2]) ** 2)
-                    window = tuple(slice(1 + d, n - 1 + d) for d, n in zip((dz, dy, dx), slow.shape))
+                    length = np.sqrt(
+                        (dz * step[0] / along_z) ** 2 + (dy * step[1]) ** 2 + (dx * step[2]) ** 2
+                    )
+                    window = tuple(
+                        slice(1 + d, n - 1 + d) for d, n in zip((dz, dy, dx), slow.shape)
+                    )
                     cost = (slow[inner] + slow[window]) * np.float32(length / 2.0)
                     moves.append((window, cost))
     for _ in range(200):
@@ -136,7 +178,9 @@ def _front(speed, start, step, along_z) -> np.ndarray:
 
 
 def _refine(arrival, shape) -> np.ndarray:
-    """Arrival on the anatomy's own grid; unreachable voxels take a little more than their reachable neighbours."""
+    """Arrival on the anatomy's own grid; unreachable voxels take a little more than their reachable
+    neighbours.
+    """
     finite = np.isfinite(arrival)
     top = float(arrival[finite].max())
     index = ndimage.distance_transform_edt(~finite, return_distances=False, return_indices=True)
@@ -152,12 +196,18 @@ def _double(array, axis, length) -> np.ndarray:
     array = np.moveaxis(array, axis, 0)
     out = np.empty((length, *array.shape[1:]), np.float32)
     out[::2] = array
-    out[1::2] = 0.5 * (array[: len(out[1::2])] + array[1 : len(out[1::2]) + 1]) if len(array) > len(out[1::2]) else array[: len(out[1::2])]
+    out[1::2] = (
+        0.5 * (array[: len(out[1::2])] + array[1 : len(out[1::2]) + 1])
+        if len(array) > len(out[1::2])
+        else array[: len(out[1::2])]
+    )
     return np.moveaxis(out, 0, axis)
 
 
 def _joined(fraction) -> np.ndarray:
-    """The largest connected piece, its small holes filled: islands across a lumen are not one tumour."""
+    """The largest connected piece, its small holes filled: islands across a lumen are not one
+    tumour.
+    """
     label, count = ndimage.label(fraction > 0.5, structure=np.ones((3, 3, 3)))
     if count > 1:
         sizes = np.bincount(label.ravel())
@@ -168,7 +218,9 @@ def _joined(fraction) -> np.ndarray:
 
 
 def _blunt(fraction) -> np.ndarray:
-    """Without the planes at both ends that hold less than `_END_MM2` of tumour: a front does not taper to nothing."""
+    """Without the planes at both ends that hold less than `_END_MM2` of tumour: a front does not
+    taper to nothing.
+    """
     area = fraction.sum(axis=(1, 2)) * float(STEP_MM[1] * STEP_MM[2])
     solid = np.nonzero(area >= _END_MM2)[0]
     if len(solid):

@@ -1,5 +1,5 @@
-// nasoseg on ITK images: an itk::Image goes in without a copy of its own (the library makes its one), masks and probabilities come out as
-// itk::Image. Needs ITK 5 and links to ITKCommon.
+// nasoseg on ITK images: an itk::Image goes in without a copy of its own (the library makes its
+// one), masks and probabilities come out as itk::Image. Needs ITK 5 and links to ITKCommon.
 //
 //     study.set_volume(nasoseg::Sequence::T1C, nasoseg::view(*image));
 //     itk::Image<std::uint8_t, 3>::Pointer mask = nasoseg::mask_image(segmentation);
@@ -19,10 +19,9 @@
 
 namespace nasoseg {
 
-// A view of an image's buffer: borrowed, so the image must live, unchanged, for the call that takes it. The buffered region is what is seen;
-// it need not begin at index 0.
-template <class T>
-[[nodiscard]] VolumeView view(const ::itk::Image<T, 3> &image) {
+// A view of an image's buffer: borrowed, so the image must live, unchanged, for the call that takes
+// it. The buffered region is what is seen; it need not begin at index 0.
+template <class T> [[nodiscard]] VolumeView view(const ::itk::Image<T, 3> &image) {
     const auto region = image.GetBufferedRegion();
     const auto spacing = image.GetSpacing();
     const auto direction = image.GetDirection();
@@ -44,11 +43,11 @@ template <class T>
 namespace detail {
 
 // An image with the segmentation's geometry and no voxels yet.
-template <class T>
-typename ::itk::Image<T, 3>::Pointer shell(const Segmentation &segmentation) {
+template <class T> typename ::itk::Image<T, 3>::Pointer shell(const Segmentation &segmentation) {
     const std::optional<Affine> affine = segmentation.affine();
     if (!affine) {
-        throw Error(Status::Unsupported, "the slices are not evenly spaced: an itk::Image cannot hold them; use Segmentation::origin");
+        throw Error(Status::Unsupported, "the slices are not evenly spaced: an itk::Image cannot "
+                                         "hold them; use Segmentation::origin");
     }
     auto image = ::itk::Image<T, 3>::New();
     typename ::itk::Image<T, 3>::SizeType size;
@@ -75,7 +74,8 @@ typename ::itk::Image<T, 3>::Pointer shell(const Segmentation &segmentation) {
 }
 
 template <class T>
-typename ::itk::Image<T, 3>::Pointer copied(const Segmentation &segmentation, Span<const T> voxels) {
+typename ::itk::Image<T, 3>::Pointer copied(const Segmentation &segmentation,
+                                            Span<const T> voxels) {
     auto image = shell<T>(segmentation);
     image->Allocate();
     std::copy(voxels.begin(), voxels.end(), image->GetBufferPointer());
@@ -83,33 +83,41 @@ typename ::itk::Image<T, 3>::Pointer copied(const Segmentation &segmentation, Sp
 }
 
 template <class T>
-typename ::itk::Image<T, 3>::ConstPointer borrowed(const Segmentation &segmentation, Span<const T> voxels) {
+typename ::itk::Image<T, 3>::ConstPointer borrowed(const Segmentation &segmentation,
+                                                   Span<const T> voxels) {
     auto image = shell<T>(segmentation);
     auto container = ::itk::Image<T, 3>::PixelContainer::New();
-    // ITK has no buffer of constants; that the image comes out const keeps its user from writing. ITK must not free what it does not own.
+    // ITK has no buffer of constants; that the image comes out const keeps its user from writing.
+    // ITK must not free what it does not own.
     container->SetImportPointer(const_cast<T *>(voxels.data()), voxels.size(), false);
     image->SetPixelContainer(container);
     return image.GetPointer();
 }
 
-}  // namespace detail
+} // namespace detail
 
-// Copies on T1C's grid, independent of the segmentation. Throws Error (Unsupported) where T1C's slices are unevenly spaced.
-[[nodiscard]] inline ::itk::Image<std::uint8_t, 3>::Pointer mask_image(const Segmentation &segmentation) {
+// Copies on T1C's grid, independent of the segmentation. Throws Error (Unsupported) where T1C's
+// slices are unevenly spaced.
+[[nodiscard]] inline ::itk::Image<std::uint8_t, 3>::Pointer
+mask_image(const Segmentation &segmentation) {
     return detail::copied(segmentation, segmentation.mask());
 }
-[[nodiscard]] inline ::itk::Image<float, 3>::Pointer probability_image(const Segmentation &segmentation) {
+[[nodiscard]] inline ::itk::Image<float, 3>::Pointer
+probability_image(const Segmentation &segmentation) {
     return detail::copied(segmentation, segmentation.probability());
 }
 
-// The same without a copy: the image borrows the segmentation's memory and may not be used after the segmentation is gone.
-[[nodiscard]] inline ::itk::Image<std::uint8_t, 3>::ConstPointer mask_view(const Segmentation &segmentation) {
+// The same without a copy: the image borrows the segmentation's memory and may not be used after
+// the segmentation is gone.
+[[nodiscard]] inline ::itk::Image<std::uint8_t, 3>::ConstPointer
+mask_view(const Segmentation &segmentation) {
     return detail::borrowed(segmentation, segmentation.mask());
 }
-[[nodiscard]] inline ::itk::Image<float, 3>::ConstPointer probability_view(const Segmentation &segmentation) {
+[[nodiscard]] inline ::itk::Image<float, 3>::ConstPointer
+probability_view(const Segmentation &segmentation) {
     return detail::borrowed(segmentation, segmentation.probability());
 }
 
-}  // namespace nasoseg
+} // namespace nasoseg
 
-#endif  // NASOSEG_ITK_HPP
+#endif // NASOSEG_ITK_HPP

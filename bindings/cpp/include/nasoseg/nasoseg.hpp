@@ -1,4 +1,5 @@
-// nasoseg in C++17: the C library behind RAII, exceptions and views. Header-only; needs nasoseg.h and the library.
+// nasoseg in C++17: the C library behind RAII, exceptions and views. Header-only; needs nasoseg.h
+// and the library.
 //
 //     #include <nasoseg/nasoseg.hpp>
 //
@@ -9,27 +10,30 @@
 //     study.load(nasoseg::Sequence::T2, "patient/T2");
 //
 //     nasoseg::Run run;
-//     run.on_progress([](const nasoseg::Progress &p) { return show(p.stage_name(), p.done, p.total); });   // false cancels
-//     nasoseg::Detection detection = engine.detect(study, nasoseg::Options().slices(8, 20), run);
-//     nasoseg::Segmentation segmentation = engine.segment(study, detection, {}, run);
-//     nasoseg::Contours contours = segmentation.contour();
-//     contours.write_rtstruct("rtstruct.dcm");
+//     run.on_progress([](const nasoseg::Progress &p) { return show(p.stage_name(), p.done,
+//     p.total); });   // false cancels nasoseg::Detection detection = engine.detect(study,
+//     nasoseg::Options().slices(8, 20), run); nasoseg::Segmentation segmentation =
+//     engine.segment(study, detection, {}, run); nasoseg::Contours contours =
+//     segmentation.contour(); contours.write_rtstruct("rtstruct.dcm");
 //
-// OWNERSHIP. Every class owns one handle of nasoseg.h and is move-only; a moved-from object may only be destroyed or assigned to. Objects may die
-// in any order: each keeps alive what it needs, except a Run, which must outlive the calls that it is handed to (as any argument must). A Span
-// or string_view that a getter gives is borrowed from the object it came from.
+// OWNERSHIP. Every class owns one handle of nasoseg.h and is move-only; a moved-from object may
+// only be destroyed or assigned to. Objects may die in any order: each keeps alive what it needs,
+// except a Run, which must outlive the calls that it is handed to (as any argument must). A Span or
+// string_view that a getter gives is borrowed from the object it came from.
 //
-// ERRORS. Exceptions are this header's style: a function that fails throws nasoseg::Error, a cancelled one nasoseg::Cancelled (which is an Error).
-// Where exceptions are not wanted, nasoseg::attempt turns any of these calls into a Result:
+// ERRORS. Exceptions are this header's style: a function that fails throws nasoseg::Error, a
+// cancelled one nasoseg::Cancelled (which is an Error). Where exceptions are not wanted,
+// nasoseg::attempt turns any of these calls into a Result:
 //
-//     nasoseg::Result<nasoseg::Detection> found = nasoseg::attempt([&] { return engine.detect(study); });
-//     if (!found) { log(found.error().what()); }
+//     nasoseg::Result<nasoseg::Detection> found = nasoseg::attempt([&] { return
+//     engine.detect(study); }); if (!found) { log(found.error().what()); }
 //
-// THREADS. As in nasoseg.h: const member functions may be called by many threads at once, others by one. Progress callbacks come on the calling
-// thread. An exception thrown in one cancels the call, and leaves it where the call was made.
+// THREADS. As in nasoseg.h: const member functions may be called by many threads at once, others by
+// one. Progress callbacks come on the calling thread. An exception thrown in one cancels the call,
+// and leaves it where the call was made.
 //
-// UNITS. Millimetres; the patient's LPS axes, unless a view says RAS; boxes are pixel edges on the model's grid; slices count from 0, from
-// inferior to superior.
+// UNITS. Millimetres; the patient's LPS axes, unless a view says RAS; boxes are pixel edges on the
+// model's grid; slices count from 0, from inferior to superior.
 
 #ifndef NASOSEG_NASOSEG_HPP
 #define NASOSEG_NASOSEG_HPP
@@ -74,7 +78,11 @@ enum class Status : std::uint32_t {
     Poisoned = NASOSEG_ERROR_POISONED,
 };
 
-enum class Sequence : std::uint32_t { T1 = NASOSEG_SEQUENCE_T1, T1C = NASOSEG_SEQUENCE_T1C, T2 = NASOSEG_SEQUENCE_T2 };
+enum class Sequence : std::uint32_t {
+    T1 = NASOSEG_SEQUENCE_T1,
+    T1C = NASOSEG_SEQUENCE_T1C,
+    T2 = NASOSEG_SEQUENCE_T2
+};
 
 enum class Stage : std::uint32_t {
     Read = NASOSEG_STAGE_READ,
@@ -88,7 +96,10 @@ enum class Stage : std::uint32_t {
 
 enum class Axes : std::uint32_t { LPS = NASOSEG_AXES_LPS, RAS = NASOSEG_AXES_RAS };
 
-enum class ContourKind : std::uint32_t { Level = NASOSEG_CONTOUR_LEVEL, Voxel = NASOSEG_CONTOUR_VOXEL };
+enum class ContourKind : std::uint32_t {
+    Level = NASOSEG_CONTOUR_LEVEL,
+    Voxel = NASOSEG_CONTOUR_VOXEL
+};
 
 enum class Holes : std::uint32_t {
     Keyhole = NASOSEG_HOLES_KEYHOLE,
@@ -117,15 +128,15 @@ private:
     Status code_;
 };
 
-// A call that was cancelled, by a token or by a callback that returned false. Every object stays usable.
+// A call that was cancelled, by a token or by a callback that returned false. Every object stays
+// usable.
 class Cancelled : public Error {
 public:
     explicit Cancelled(const std::string &message) : Error(Status::Cancelled, message) {}
 };
 
 // A value, or the error that took its place.
-template <class T>
-class [[nodiscard]] Result {
+template <class T> class [[nodiscard]] Result {
 public:
     Result(T value) : content_(std::move(value)) {}
     Result(Error error) : content_(std::move(error)) {}
@@ -165,10 +176,10 @@ private:
 // The result of a function that gives nothing.
 using Done = std::monostate;
 
-// Calls `work`, which uses this library, and turns its exception into a Result: errors of the library as they are, any other (one that a
-// progress callback threw, say) as Status::Internal with its text. Nothing is thrown.
-template <class Work>
-[[nodiscard]] auto attempt(Work &&work) noexcept {
+// Calls `work`, which uses this library, and turns its exception into a Result: errors of the
+// library as they are, any other (one that a progress callback threw, say) as Status::Internal with
+// its text. Nothing is thrown.
+template <class Work> [[nodiscard]] auto attempt(Work &&work) noexcept {
     using Given = std::invoke_result_t<Work>;
     using Kept = std::conditional_t<std::is_void_v<Given>, Done, Given>;
     try {
@@ -191,8 +202,7 @@ template <class Work>
 // Views
 
 // A borrowed array, as std::span of C++20.
-template <class T>
-class Span {
+template <class T> class Span {
 public:
     constexpr Span() noexcept = default;
     constexpr Span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
@@ -211,10 +221,11 @@ private:
 
 namespace detail {
 
-// The nasoseg_element of a C++ type, by size and sign, so that `char`, `short`, `int` and `long` all find theirs.
-template <class T>
-constexpr std::uint32_t element() noexcept {
-    static_assert(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>, "voxels are integers or floating-point numbers");
+// The nasoseg_element of a C++ type, by size and sign, so that `char`, `short`, `int` and `long`
+// all find theirs.
+template <class T> constexpr std::uint32_t element() noexcept {
+    static_assert(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>,
+                  "voxels are integers or floating-point numbers");
     if constexpr (std::is_floating_point_v<T>) {
         static_assert(sizeof(T) == 4 || sizeof(T) == 8, "voxels have at most 64 bits");
         return sizeof(T) == 4 ? NASOSEG_ELEMENT_FLOAT32 : NASOSEG_ELEMENT_FLOAT64;
@@ -225,16 +236,18 @@ constexpr std::uint32_t element() noexcept {
     }
 }
 
-}  // namespace detail
+} // namespace detail
 
-// A volume in the caller's memory: see nasoseg_volume_view. Any strides; the library copies the voxels and never writes to them.
+// A volume in the caller's memory: see nasoseg_volume_view. Any strides; the library copies the
+// voxels and never writes to them.
 struct VolumeView : nasoseg_volume_view {
     VolumeView() noexcept : nasoseg_volume_view{} { struct_size = sizeof(nasoseg_volume_view); }
 };
 
 // A view of voxels without gaps, i fastest, then j, then k.
 template <class T>
-[[nodiscard]] VolumeView view(const T *voxels, std::array<std::size_t, 3> size, const Affine &affine, Axes axes = Axes::LPS) noexcept {
+[[nodiscard]] VolumeView view(const T *voxels, std::array<std::size_t, 3> size,
+                              const Affine &affine, Axes axes = Axes::LPS) noexcept {
     VolumeView view;
     view.data = voxels;
     view.element = detail::element<T>();
@@ -259,8 +272,7 @@ class Run;
 
 namespace detail {
 
-template <class Handle, void (*Free)(Handle *)>
-struct Deleter {
+template <class Handle, void (*Free)(Handle *)> struct Deleter {
     void operator()(Handle *handle) const noexcept { Free(handle); }
 };
 
@@ -277,8 +289,7 @@ using ErrorHandle = Owned<nasoseg_error, nasoseg_error_free>;
 }
 
 // Calls a function of the library whose last parameter is the error.
-template <class Function, class... Arguments>
-void call(Function function, Arguments... arguments) {
+template <class Function, class... Arguments> void call(Function function, Arguments... arguments) {
     nasoseg_error *raw = nullptr;
     const std::uint32_t status = function(arguments..., &raw);
     const ErrorHandle error(raw);
@@ -291,51 +302,81 @@ void call(Function function, Arguments... arguments) {
 template <class Function, class... Arguments>
 void call_with(const Run &run, Function function, Arguments... arguments);
 
-}  // namespace detail
+} // namespace detail
 
 // The library's version, for example "0.1.0", and the number of its ABI.
 [[nodiscard]] inline std::string_view version() noexcept { return nasoseg_version(); }
 [[nodiscard]] inline std::uint32_t abi_version() noexcept { return nasoseg_abi_version(); }
 
-// Options of any call, chained: Options().device("cpu").threads(2). Each call reads those that concern it; nasoseg.h says which and what the
-// defaults are. A default Options stands for all defaults and costs nothing.
+// Options of any call, chained: Options().device("cpu").threads(2). Each call reads those that
+// concern it; nasoseg.h says which and what the defaults are. A default Options stands for all
+// defaults and costs nothing.
 class Options {
 public:
     Options() noexcept = default;
 
     // Engine: "cpu", "cuda", "cuda:N" or "auto".
-    Options &device(const std::string &name) { return set(nasoseg_options_set_device, name.c_str()); }
+    Options &device(const std::string &name) {
+        return set(nasoseg_options_set_device, name.c_str());
+    }
     // Engine, runtime_info: ONNX Runtime's shared library, or its folder.
-    Options &onnxruntime(const std::string &path) { return set(nasoseg_options_set_onnxruntime, path.c_str()); }
+    Options &onnxruntime(const std::string &path) {
+        return set(nasoseg_options_set_onnxruntime, path.c_str());
+    }
     // Engine: threads inside one model run; 0 is all cores.
     Options &threads(std::uint32_t count) { return set(nasoseg_options_set_threads, count); }
     // Engine: how many model runs may go at once, each with its own copy of the weights.
-    Options &concurrent_runs(std::uint32_t count) { return set(nasoseg_options_set_concurrent_runs, count); }
+    Options &concurrent_runs(std::uint32_t count) {
+        return set(nasoseg_options_set_concurrent_runs, count);
+    }
     // Detect: slices `first` up to, but not including, `end`.
-    Options &slices(std::size_t first, std::size_t end) { return set(nasoseg_options_set_slices, first, end); }
+    Options &slices(std::size_t first, std::size_t end) {
+        return set(nasoseg_options_set_slices, first, end);
+    }
     // Detect: slices whose centre has z (LPS, mm) from `low` up to, but not including, `high`.
-    Options &slices_mm(double low, double high) { return set(nasoseg_options_set_slices_mm, low, high); }
+    Options &slices_mm(double low, double high) {
+        return set(nasoseg_options_set_slices_mm, low, high);
+    }
     // Detect: go on where the frames of reference differ.
-    Options &force_geometry(bool force = true) { return set(nasoseg_options_set_force_geometry, force); }
+    Options &force_geometry(bool force = true) {
+        return set(nasoseg_options_set_force_geometry, force);
+    }
     // Detect: take slices that T1 or T2 covers incompletely too.
-    Options &force_coverage(bool force = true) { return set(nasoseg_options_set_force_coverage, force); }
-    // Detect, read_detection: let the model see axial slices, `step_mm` apart (0: 3 mm), resampled from a T1C whose own are not axial. The result lies
-    // on T1C's own voxels all the same; slices of detection and segmentation are the axial ones, and have no storage_slice (SIZE_MAX).
+    Options &force_coverage(bool force = true) {
+        return set(nasoseg_options_set_force_coverage, force);
+    }
+    // Detect, read_detection: let the model see axial slices, `step_mm` apart (0: 3 mm), resampled
+    // from a T1C whose own are not axial. The result lies on T1C's own voxels all the same; slices
+    // of detection and segmentation are the axial ones, and have no storage_slice (SIZE_MAX).
     Options &reslice_axial(double step_mm = 0.0) {
-        return set(nasoseg_options_set_reslice, static_cast<std::uint32_t>(NASOSEG_RESLICE_AXIAL), step_mm);
+        return set(nasoseg_options_set_reslice, static_cast<std::uint32_t>(NASOSEG_RESLICE_AXIAL),
+                   step_mm);
     }
     // Contour: the line that contours follow.
-    Options &contour_kind(ContourKind kind) { return set(nasoseg_options_set_contour_kind, static_cast<std::uint32_t>(kind)); }
+    Options &contour_kind(ContourKind kind) {
+        return set(nasoseg_options_set_contour_kind, static_cast<std::uint32_t>(kind));
+    }
     // RT Structure Set: how holes are written.
-    Options &holes(Holes holes) { return set(nasoseg_options_set_holes, static_cast<std::uint32_t>(holes)); }
+    Options &holes(Holes holes) {
+        return set(nasoseg_options_set_holes, static_cast<std::uint32_t>(holes));
+    }
     // RT Structure Set: how far (mm) the line may be moved to spare points.
-    Options &simplify_mm(double tolerance_mm) { return set(nasoseg_options_set_simplify_mm, tolerance_mm); }
+    Options &simplify_mm(double tolerance_mm) {
+        return set(nasoseg_options_set_simplify_mm, tolerance_mm);
+    }
     // RT Structure Set: at most 16 characters each.
-    Options &roi_name(const std::string &name) { return set(nasoseg_options_set_roi_name, name.c_str()); }
-    Options &structure_set_label(const std::string &label) { return set(nasoseg_options_set_structure_set_label, label.c_str()); }
+    Options &roi_name(const std::string &name) {
+        return set(nasoseg_options_set_roi_name, name.c_str());
+    }
+    Options &structure_set_label(const std::string &label) {
+        return set(nasoseg_options_set_structure_set_label, label.c_str());
+    }
     // Load: the series to take where the files hold several.
-    Options &series_uid(const std::string &uid) { return set(nasoseg_options_set_series_uid, uid.c_str()); }
-    // Load: the images to take where the series holds several echoes, b-values, time points or stacks ("Echo Time=80").
+    Options &series_uid(const std::string &uid) {
+        return set(nasoseg_options_set_series_uid, uid.c_str());
+    }
+    // Load: the images to take where the series holds several echoes, b-values, time points or
+    // stacks ("Echo Time=80").
     Options &pick(const std::string &pick) { return set(nasoseg_options_set_pick, pick.c_str()); }
     // Load: take a series in which slices are missing.
     Options &allow_gaps(bool allow = true) { return set(nasoseg_options_set_allow_gaps, allow); }
@@ -358,7 +399,8 @@ private:
     detail::Owned<nasoseg_options, nasoseg_options_free> handle_;
 };
 
-// A flag that cancels calls within one model run. `cancel` may be called by any thread and, on a token that outlives it, by a signal handler.
+// A flag that cancels calls within one model run. `cancel` may be called by any thread and, on a
+// token that outlives it, by a signal handler.
 class CancelToken {
 public:
     CancelToken() {
@@ -369,7 +411,9 @@ public:
 
     void cancel() const noexcept { nasoseg_cancel_token_cancel(handle_.get()); }
     void reset() const noexcept { nasoseg_cancel_token_reset(handle_.get()); }
-    [[nodiscard]] bool is_cancelled() const noexcept { return nasoseg_cancel_token_is_cancelled(handle_.get()); }
+    [[nodiscard]] bool is_cancelled() const noexcept {
+        return nasoseg_cancel_token_is_cancelled(handle_.get());
+    }
     [[nodiscard]] const nasoseg_cancel_token *get() const noexcept { return handle_.get(); }
 
 private:
@@ -382,13 +426,17 @@ struct Progress {
     std::size_t done;
     std::size_t total;
 
-    [[nodiscard]] std::string_view stage_name() const noexcept { return nasoseg_stage_name(static_cast<std::uint32_t>(stage)); }
+    [[nodiscard]] std::string_view stage_name() const noexcept {
+        return nasoseg_stage_name(static_cast<std::uint32_t>(stage));
+    }
 };
 
-// What a long call reports to and is cancelled by; it may serve many calls, one at a time. A default Run stands for neither.
+// What a long call reports to and is cancelled by; it may serve many calls, one at a time. A
+// default Run stands for neither.
 class Run {
 public:
-    // Returning false cancels. An exception cancels too, and is thrown again by the call. The callback may not use the objects of the call.
+    // Returning false cancels. An exception cancels too, and is thrown again by the call. The
+    // callback may not use the objects of the call.
     using Callback = std::function<bool(const Progress &)>;
 
     Run() noexcept = default;
@@ -397,7 +445,8 @@ public:
     Run &on_progress(Callback callback) {
         make();
         state_->callback = std::move(callback);
-        detail::call(nasoseg_run_set_progress, handle_.get(), state_->callback ? &Run::report : nullptr, static_cast<void *>(state_.get()));
+        detail::call(nasoseg_run_set_progress, handle_.get(),
+                     state_->callback ? &Run::report : nullptr, static_cast<void *>(state_.get()));
         return *this;
     }
 
@@ -437,7 +486,8 @@ private:
     static bool report(const nasoseg_progress *progress, void *user_data) noexcept {
         auto *state = static_cast<State *>(user_data);
         try {
-            return state->callback(Progress{static_cast<Stage>(progress->stage), progress->done, progress->total});
+            return state->callback(
+                Progress{static_cast<Stage>(progress->stage), progress->done, progress->total});
         } catch (...) {
             state->thrown = std::current_exception();
             return false;
@@ -475,7 +525,7 @@ Handle *make_with(const Run &run, Function function, Arguments... arguments) {
     return made;
 }
 
-}  // namespace detail
+} // namespace detail
 
 // ---------------------------------------------------------------------------------------------------------------------------------------
 // The way of the data
@@ -490,23 +540,33 @@ public:
     }
 
     // Copies a sequence from the caller's memory.
-    void set_volume(Sequence sequence, const nasoseg_volume_view &view, const Options &options = {}, const Run &run = {}) {
-        detail::call_with(run, nasoseg_study_set_volume, handle_.get(), static_cast<std::uint32_t>(sequence), &view, options.get());
+    void set_volume(Sequence sequence, const nasoseg_volume_view &view, const Options &options = {},
+                    const Run &run = {}) {
+        detail::call_with(run, nasoseg_study_set_volume, handle_.get(),
+                          static_cast<std::uint32_t>(sequence), &view, options.get());
     }
 
-    // Reads a sequence: one DICOM folder, one NIfTI-1 or NRRD file, or the DICOM files of one series. Paths are UTF-8.
-    void load(Sequence sequence, const std::vector<std::string> &paths, const Options &options = {}, const Run &run = {}) {
+    // Reads a sequence: one DICOM folder, one NIfTI-1 or NRRD file, or the DICOM files of one
+    // series. Paths are UTF-8.
+    void load(Sequence sequence, const std::vector<std::string> &paths, const Options &options = {},
+              const Run &run = {}) {
         const std::vector<const char *> raw = pointers(paths);
-        detail::call_with(run, nasoseg_study_load, handle_.get(), static_cast<std::uint32_t>(sequence), raw.data(), raw.size(), options.get());
+        detail::call_with(run, nasoseg_study_load, handle_.get(),
+                          static_cast<std::uint32_t>(sequence), raw.data(), raw.size(),
+                          options.get());
     }
-    void load(Sequence sequence, const std::string &path, const Options &options = {}, const Run &run = {}) {
+    void load(Sequence sequence, const std::string &path, const Options &options = {},
+              const Run &run = {}) {
         load(sequence, std::vector<std::string>{path}, options, run);
     }
 
-    // Says which DICOM files a sequence in memory came from, for an RT Structure Set on the original images.
-    void set_dicom_source(Sequence sequence, const std::vector<std::string> &paths, const Options &options = {}, const Run &run = {}) {
+    // Says which DICOM files a sequence in memory came from, for an RT Structure Set on the
+    // original images.
+    void set_dicom_source(Sequence sequence, const std::vector<std::string> &paths,
+                          const Options &options = {}, const Run &run = {}) {
         const std::vector<const char *> raw = pointers(paths);
-        detail::call_with(run, nasoseg_study_set_dicom_source, handle_.get(), static_cast<std::uint32_t>(sequence), raw.data(), raw.size(),
+        detail::call_with(run, nasoseg_study_set_dicom_source, handle_.get(),
+                          static_cast<std::uint32_t>(sequence), raw.data(), raw.size(),
                           options.get());
     }
 
@@ -535,7 +595,8 @@ private:
     detail::Owned<nasoseg_study, nasoseg_study_free> handle_;
 };
 
-// One slice of a detection: the fields of nasoseg_detection_slice. Its UID is borrowed from the detection.
+// One slice of a detection: the fields of nasoseg_detection_slice. Its UID is borrowed from the
+// detection.
 using DetectionSlice = nasoseg_detection_slice;
 
 // The agent's walk on one slice, borrowed from the detection.
@@ -554,7 +615,9 @@ struct Trajectory {
         return Box{b[0], b[1], b[2], b[3]};
     }
     // The Q value of every action at a step.
-    [[nodiscard]] Span<const float> q_at(std::size_t step) const noexcept { return {q.data() + step * action_count, action_count}; }
+    [[nodiscard]] Span<const float> q_at(std::size_t step) const noexcept {
+        return {q.data() + step * action_count, action_count};
+    }
 };
 
 // A box per slice, editable, with the agent's trajectories.
@@ -563,7 +626,9 @@ public:
     // Takes the handle.
     explicit Detection(nasoseg_detection *handle) noexcept : handle_(handle) {}
 
-    [[nodiscard]] std::size_t slice_count() const noexcept { return nasoseg_detection_slice_count(handle_.get()); }
+    [[nodiscard]] std::size_t slice_count() const noexcept {
+        return nasoseg_detection_slice_count(handle_.get());
+    }
 
     [[nodiscard]] DetectionSlice slice(std::size_t index) const {
         DetectionSlice slice{};
@@ -577,10 +642,15 @@ public:
         t.struct_size = sizeof t;
         detail::call(nasoseg_detection_get_trajectory, get(), index, &t);
         const std::size_t boxes = t.steps == 0 ? 0 : t.steps + 1;
-        return Trajectory{{t.actions, t.steps}, {t.boxes, 4 * boxes}, {t.q, t.steps * t.action_count}, t.action_count, t.stopped};
+        return Trajectory{{t.actions, t.steps},
+                          {t.boxes, 4 * boxes},
+                          {t.q, t.steps * t.action_count},
+                          t.action_count,
+                          t.stopped};
     }
 
-    // Slice `index` as the model sees it: T1, T1C and T2 in 0 .. 1, grid x grid each. Borrowed from the detection.
+    // Slice `index` as the model sees it: T1, T1C and T2 in 0 .. 1, grid x grid each. Borrowed from
+    // the detection.
     [[nodiscard]] Span<const float> image(std::size_t index) const {
         nasoseg_slice_image image{};
         image.struct_size = sizeof image;
@@ -589,9 +659,13 @@ public:
     }
 
     // Replaces the box of slice `index`, inside 0 .. Engine::grid.
-    void set_box(std::size_t index, const Box &box) { detail::call(nasoseg_detection_set_box, handle_.get(), index, &box); }
+    void set_box(std::size_t index, const Box &box) {
+        detail::call(nasoseg_detection_set_box, handle_.get(), index, &box);
+    }
     // Says that slice `index` holds no lesion.
-    void clear_box(std::size_t index) { detail::call(nasoseg_detection_clear_box, handle_.get(), index); }
+    void clear_box(std::size_t index) {
+        detail::call(nasoseg_detection_clear_box, handle_.get(), index);
+    }
 
     // Writes JSON that Engine::read_detection takes back.
     void write(const std::string &file, const Options &options = {}, const Run &run = {}) const {
@@ -619,7 +693,9 @@ struct ContourLine {
     double area_mm2;
 
     [[nodiscard]] std::size_t point_count() const noexcept { return points_mm.size() / 3; }
-    [[nodiscard]] Point point(std::size_t at) const noexcept { return {points_mm[3 * at], points_mm[3 * at + 1], points_mm[3 * at + 2]}; }
+    [[nodiscard]] Point point(std::size_t at) const noexcept {
+        return {points_mm[3 * at], points_mm[3 * at + 1], points_mm[3 * at + 2]};
+    }
 };
 
 // The outlines of a segmentation: ordered by storage slice, every outer line followed by its holes.
@@ -628,14 +704,22 @@ public:
     // Takes the handle.
     explicit Contours(nasoseg_contours *handle) noexcept : handle_(handle) {}
 
-    [[nodiscard]] std::size_t size() const noexcept { return nasoseg_contours_count(handle_.get()); }
+    [[nodiscard]] std::size_t size() const noexcept {
+        return nasoseg_contours_count(handle_.get());
+    }
 
     [[nodiscard]] ContourLine line(std::size_t index) const {
         nasoseg_contour_line c{};
         c.struct_size = sizeof c;
         detail::call(nasoseg_contours_get_line, get(), index, &c);
-        const std::optional<std::size_t> parent = c.is_hole ? std::optional<std::size_t>(c.parent) : std::nullopt;
-        return ContourLine{c.storage_slice, {c.points_mm, 3 * c.point_count}, {c.points_index, 2 * c.point_count}, c.is_hole, parent, c.area_mm2};
+        const std::optional<std::size_t> parent =
+            c.is_hole ? std::optional<std::size_t>(c.parent) : std::nullopt;
+        return ContourLine{c.storage_slice,
+                           {c.points_mm, 3 * c.point_count},
+                           {c.points_index, 2 * c.point_count},
+                           c.is_hole,
+                           parent,
+                           c.area_mm2};
     }
 
     [[nodiscard]] std::vector<ContourLine> lines() const {
@@ -649,7 +733,8 @@ public:
     }
 
     // Writes an RT Structure Set on the images that T1C came from.
-    void write_rtstruct(const std::string &file, const Options &options = {}, const Run &run = {}) const {
+    void write_rtstruct(const std::string &file, const Options &options = {},
+                        const Run &run = {}) const {
         detail::call_with(run, nasoseg_contours_write_rtstruct, get(), file.c_str(), options.get());
     }
 
@@ -672,10 +757,14 @@ public:
     }
 
     // Voxels along i, j and k; arrays have i fastest, then j, then k, without gaps.
-    [[nodiscard]] std::array<std::size_t, 3> size() const noexcept { return {view_.size[0], view_.size[1], view_.size[2]}; }
+    [[nodiscard]] std::array<std::size_t, 3> size() const noexcept {
+        return {view_.size[0], view_.size[1], view_.size[2]};
+    }
     // 1 where the probability is at least the threshold, else 0.
     [[nodiscard]] Span<const std::uint8_t> mask() const noexcept { return {view_.mask, voxels()}; }
-    [[nodiscard]] Span<const float> probability() const noexcept { return {view_.probability, voxels()}; }
+    [[nodiscard]] Span<const float> probability() const noexcept {
+        return {view_.probability, voxels()};
+    }
     [[nodiscard]] float threshold() const noexcept { return view_.threshold; }
     [[nodiscard]] double volume_mm3() const noexcept { return view_.volume_mm3; }
     // Voxel to LPS mm; nothing for unevenly spaced slices.
@@ -690,12 +779,18 @@ public:
     [[nodiscard]] Point origin(std::size_t k) const noexcept {
         return {view_.origins[3 * k], view_.origins[3 * k + 1], view_.origins[3 * k + 2]};
     }
-    [[nodiscard]] Point axis_i() const noexcept { return {view_.axis_i[0], view_.axis_i[1], view_.axis_i[2]}; }
-    [[nodiscard]] Point axis_j() const noexcept { return {view_.axis_j[0], view_.axis_j[1], view_.axis_j[2]}; }
+    [[nodiscard]] Point axis_i() const noexcept {
+        return {view_.axis_i[0], view_.axis_i[1], view_.axis_i[2]};
+    }
+    [[nodiscard]] Point axis_j() const noexcept {
+        return {view_.axis_j[0], view_.axis_j[1], view_.axis_j[2]};
+    }
     // Whether a box was replaced or cleared by the caller.
     [[nodiscard]] bool edited() const noexcept { return view_.edited; }
 
-    [[nodiscard]] std::size_t slice_count() const noexcept { return nasoseg_segmentation_slice_count(handle_.get()); }
+    [[nodiscard]] std::size_t slice_count() const noexcept {
+        return nasoseg_segmentation_slice_count(handle_.get());
+    }
     [[nodiscard]] SegmentationSlice slice(std::size_t index) const {
         SegmentationSlice slice{};
         slice.struct_size = sizeof slice;
@@ -704,24 +799,32 @@ public:
     }
 
     [[nodiscard]] Contours contour(const Options &options = {}, const Run &run = {}) const {
-        return Contours(detail::make_with<nasoseg_contours>(run, nasoseg_contour, get(), options.get()));
+        return Contours(
+            detail::make_with<nasoseg_contours>(run, nasoseg_contour, get(), options.get()));
     }
 
     // NIfTI-1 (.nii.gz) on T1C's grid, and the run record (JSON).
-    void write_mask(const std::string &file, const Options &options = {}, const Run &run = {}) const {
+    void write_mask(const std::string &file, const Options &options = {},
+                    const Run &run = {}) const {
         detail::call_with(run, nasoseg_segmentation_write_mask, get(), file.c_str(), options.get());
     }
-    void write_probability(const std::string &file, const Options &options = {}, const Run &run = {}) const {
-        detail::call_with(run, nasoseg_segmentation_write_probability, get(), file.c_str(), options.get());
+    void write_probability(const std::string &file, const Options &options = {},
+                           const Run &run = {}) const {
+        detail::call_with(run, nasoseg_segmentation_write_probability, get(), file.c_str(),
+                          options.get());
     }
-    void write_record(const std::string &file, const Options &options = {}, const Run &run = {}) const {
-        detail::call_with(run, nasoseg_segmentation_write_record, get(), file.c_str(), options.get());
+    void write_record(const std::string &file, const Options &options = {},
+                      const Run &run = {}) const {
+        detail::call_with(run, nasoseg_segmentation_write_record, get(), file.c_str(),
+                          options.get());
     }
 
     [[nodiscard]] const nasoseg_segmentation *get() const noexcept { return handle_.get(); }
 
 private:
-    [[nodiscard]] std::size_t voxels() const noexcept { return view_.size[0] * view_.size[1] * view_.size[2]; }
+    [[nodiscard]] std::size_t voxels() const noexcept {
+        return view_.size[0] * view_.size[1] * view_.size[2];
+    }
 
     detail::Owned<nasoseg_segmentation, nasoseg_segmentation_free> handle_;
     nasoseg_segmentation_view view_{};
@@ -733,26 +836,42 @@ using Work = nasoseg_work;
 // A model bundle, opened on a device. Any number of threads may share one.
 class Engine {
 public:
-    explicit Engine(const std::string &bundle_dir, const Options &options = {}, const Run &run = {}) {
-        handle_.reset(detail::make_with<nasoseg_engine>(run, nasoseg_engine_new, bundle_dir.c_str(), options.get()));
+    explicit Engine(const std::string &bundle_dir, const Options &options = {},
+                    const Run &run = {}) {
+        handle_.reset(detail::make_with<nasoseg_engine>(run, nasoseg_engine_new, bundle_dir.c_str(),
+                                                        options.get()));
     }
 
     // Borrowed from the engine.
-    [[nodiscard]] std::string_view model_name() const noexcept { return nasoseg_engine_model_name(get()); }
-    [[nodiscard]] std::string_view model_version() const noexcept { return nasoseg_engine_model_version(get()); }
-    [[nodiscard]] std::string_view model_hash() const noexcept { return nasoseg_engine_model_hash(get()); }
+    [[nodiscard]] std::string_view model_name() const noexcept {
+        return nasoseg_engine_model_name(get());
+    }
+    [[nodiscard]] std::string_view model_version() const noexcept {
+        return nasoseg_engine_model_version(get());
+    }
+    [[nodiscard]] std::string_view model_hash() const noexcept {
+        return nasoseg_engine_model_hash(get());
+    }
     // What the model may be used for. Show it beside every result.
-    [[nodiscard]] std::string_view intended_use() const noexcept { return nasoseg_engine_intended_use(get()); }
+    [[nodiscard]] std::string_view intended_use() const noexcept {
+        return nasoseg_engine_intended_use(get());
+    }
     // A demonstration: no result of it may be called a target.
     [[nodiscard]] bool is_demo() const noexcept { return nasoseg_engine_is_demo(get()); }
     // The device really used, and why "auto" did not take CUDA.
     [[nodiscard]] std::string_view device() const noexcept { return nasoseg_engine_device(get()); }
-    [[nodiscard]] std::string_view device_fallback() const noexcept { return nasoseg_engine_device_fallback(get()); }
+    [[nodiscard]] std::string_view device_fallback() const noexcept {
+        return nasoseg_engine_device_fallback(get());
+    }
     // Side of the model's square grid, pixels.
     [[nodiscard]] std::size_t grid() const noexcept { return nasoseg_engine_grid(get()); }
-    [[nodiscard]] std::size_t action_count() const noexcept { return nasoseg_engine_action_count(get()); }
+    [[nodiscard]] std::size_t action_count() const noexcept {
+        return nasoseg_engine_action_count(get());
+    }
     // For example "zoom width"; borrowed from the engine.
-    [[nodiscard]] std::string_view action_name(std::size_t action) const noexcept { return nasoseg_engine_action_name(get(), action); }
+    [[nodiscard]] std::string_view action_name(std::size_t action) const noexcept {
+        return nasoseg_engine_action_name(get(), action);
+    }
     // Model runs since the engine was made, for measuring.
     [[nodiscard]] Work work() const {
         Work work{};
@@ -762,16 +881,22 @@ public:
     }
 
     // Stage one: a box on every slice.
-    [[nodiscard]] Detection detect(const Study &study, const Options &options = {}, const Run &run = {}) const {
-        return Detection(detail::make_with<nasoseg_detection>(run, nasoseg_detect, get(), study.get(), options.get()));
+    [[nodiscard]] Detection detect(const Study &study, const Options &options = {},
+                                   const Run &run = {}) const {
+        return Detection(detail::make_with<nasoseg_detection>(run, nasoseg_detect, get(),
+                                                              study.get(), options.get()));
     }
     // A (possibly edited) detection of the same study and model, from Detection::write.
-    [[nodiscard]] Detection read_detection(const Study &study, const std::string &file, const Options &options = {}, const Run &run = {}) const {
-        return Detection(detail::make_with<nasoseg_detection>(run, nasoseg_detection_read, get(), study.get(), file.c_str(), options.get()));
+    [[nodiscard]] Detection read_detection(const Study &study, const std::string &file,
+                                           const Options &options = {}, const Run &run = {}) const {
+        return Detection(detail::make_with<nasoseg_detection>(
+            run, nasoseg_detection_read, get(), study.get(), file.c_str(), options.get()));
     }
     // Stage two: the mask in every box.
-    [[nodiscard]] Segmentation segment(const Study &study, const Detection &detection, const Options &options = {}, const Run &run = {}) const {
-        return Segmentation(detail::make_with<nasoseg_segmentation>(run, nasoseg_segment, get(), study.get(), detection.get(), options.get()));
+    [[nodiscard]] Segmentation segment(const Study &study, const Detection &detection,
+                                       const Options &options = {}, const Run &run = {}) const {
+        return Segmentation(detail::make_with<nasoseg_segmentation>(
+            run, nasoseg_segment, get(), study.get(), detection.get(), options.get()));
     }
 
     [[nodiscard]] const nasoseg_engine *get() const noexcept { return handle_.get(); }
@@ -781,9 +906,11 @@ private:
 };
 
 // Writes the preview: a PNG with the three sequences, boxes and contours of every slice.
-inline void write_preview(const Detection &detection, const Segmentation &segmentation, const Contours &contours, const std::string &file,
+inline void write_preview(const Detection &detection, const Segmentation &segmentation,
+                          const Contours &contours, const std::string &file,
                           const Options &options = {}, const Run &run = {}) {
-    detail::call_with(run, nasoseg_write_preview, detection.get(), segmentation.get(), contours.get(), file.c_str(), options.get());
+    detail::call_with(run, nasoseg_write_preview, detection.get(), segmentation.get(),
+                      contours.get(), file.c_str(), options.get());
 }
 
 // The ONNX Runtime of this process, loaded where it is not yet.
@@ -800,6 +927,6 @@ struct RuntimeInfo {
     return {info.version, info.path, info.has_cuda};
 }
 
-}  // namespace nasoseg
+} // namespace nasoseg
 
-#endif  // NASOSEG_NASOSEG_HPP
+#endif // NASOSEG_NASOSEG_HPP

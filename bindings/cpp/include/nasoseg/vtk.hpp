@@ -1,11 +1,13 @@
-// nasoseg on VTK data: vtkImageData goes in without a copy of its own (the library makes its one), contours come out as vtkPolyData.
-// Needs VTK 9 and links to VTK::CommonCore and VTK::CommonDataModel.
+// nasoseg on VTK data: vtkImageData goes in without a copy of its own (the library makes its one),
+// contours come out as vtkPolyData. Needs VTK 9 and links to VTK::CommonCore and
+// VTK::CommonDataModel.
 //
 //     study.set_volume(nasoseg::Sequence::T1C, nasoseg::view(*image));
 //     vtkSmartPointer<vtkPolyData> lines = nasoseg::poly_data(contours);
 //
-// VTK does not say which patient axes its coordinates mean. Readers of medical images in LPS (vtkDICOM, what comes from ITK) are the default;
-// name Axes::RAS for data in 3D Slicer's coordinates.
+// VTK does not say which patient axes its coordinates mean. Readers of medical images in LPS
+// (vtkDICOM, what comes from ITK) are the default; name Axes::RAS for data in 3D Slicer's
+// coordinates.
 
 #ifndef NASOSEG_VTK_HPP
 #define NASOSEG_VTK_HPP
@@ -30,27 +32,41 @@ namespace detail {
 
 inline std::uint32_t vtk_element(int type, int bytes) {
     switch (type) {
-        case VTK_CHAR: return element<char>();
-        case VTK_SIGNED_CHAR: return NASOSEG_ELEMENT_INT8;
-        case VTK_UNSIGNED_CHAR: return NASOSEG_ELEMENT_UINT8;
-        case VTK_SHORT: return NASOSEG_ELEMENT_INT16;
-        case VTK_UNSIGNED_SHORT: return NASOSEG_ELEMENT_UINT16;
-        case VTK_INT: return NASOSEG_ELEMENT_INT32;
-        case VTK_UNSIGNED_INT: return NASOSEG_ELEMENT_UINT32;
-        case VTK_FLOAT: return NASOSEG_ELEMENT_FLOAT32;
-        case VTK_DOUBLE: return NASOSEG_ELEMENT_FLOAT64;
-        default: break;
+    case VTK_CHAR:
+        return element<char>();
+    case VTK_SIGNED_CHAR:
+        return NASOSEG_ELEMENT_INT8;
+    case VTK_UNSIGNED_CHAR:
+        return NASOSEG_ELEMENT_UINT8;
+    case VTK_SHORT:
+        return NASOSEG_ELEMENT_INT16;
+    case VTK_UNSIGNED_SHORT:
+        return NASOSEG_ELEMENT_UINT16;
+    case VTK_INT:
+        return NASOSEG_ELEMENT_INT32;
+    case VTK_UNSIGNED_INT:
+        return NASOSEG_ELEMENT_UINT32;
+    case VTK_FLOAT:
+        return NASOSEG_ELEMENT_FLOAT32;
+    case VTK_DOUBLE:
+        return NASOSEG_ELEMENT_FLOAT64;
+    default:
+        break;
     }
-    throw Error(Status::Unsupported, "vtkImageData: scalars of type " + std::to_string(type) + " (" + std::to_string(bytes) +
-                                         " bytes); integers of at most 32 bits, float or double were expected");
+    throw Error(Status::Unsupported,
+                "vtkImageData: scalars of type " + std::to_string(type) + " (" +
+                    std::to_string(bytes) +
+                    " bytes); integers of at most 32 bits, float or double were expected");
 }
 
-}  // namespace detail
+} // namespace detail
 
-// A view of an image's scalars: borrowed, so the image must live, unchanged, for the call that takes it. One component; origin, spacing,
-// direction and extent count. Throws Error (Argument, Unsupported) for scalars that are no MR volume.
+// A view of an image's scalars: borrowed, so the image must live, unchanged, for the call that
+// takes it. One component; origin, spacing, direction and extent count. Throws Error (Argument,
+// Unsupported) for scalars that are no MR volume.
 [[nodiscard]] inline VolumeView view(vtkImageData &image, Axes axes = Axes::LPS) {
-    vtkDataArray *scalars = image.GetPointData() == nullptr ? nullptr : image.GetPointData()->GetScalars();
+    vtkDataArray *scalars =
+        image.GetPointData() == nullptr ? nullptr : image.GetPointData()->GetScalars();
     if (scalars == nullptr || scalars->GetNumberOfComponents() != 1) {
         throw Error(Status::Argument, "vtkImageData: scalars with one component were expected");
     }
@@ -69,7 +85,8 @@ inline std::uint32_t vtk_element(int type, int bytes) {
         view.stride[axis] = stride;
         stride *= dimensions[axis];
         for (int column = 0; column < 3; ++column) {
-            view.affine[4 * axis + column] = image.GetDirectionMatrix()->GetElement(axis, column) * image.GetSpacing()[column];
+            view.affine[4 * axis + column] =
+                image.GetDirectionMatrix()->GetElement(axis, column) * image.GetSpacing()[column];
         }
         view.affine[4 * axis + 3] = first[axis];
     }
@@ -77,9 +94,11 @@ inline std::uint32_t vtk_element(int type, int bytes) {
     return view;
 }
 
-// The outlines as closed lines, a copy: double points in LPS mm (or RAS), one polyline per line that ends in its first point. Cell data:
-// "slice" (T1C's storage slice), "hole" (0 or 1), "parent" (line around a hole, -1 otherwise), "area_mm2".
-[[nodiscard]] inline vtkSmartPointer<vtkPolyData> poly_data(const Contours &contours, Axes axes = Axes::LPS) {
+// The outlines as closed lines, a copy: double points in LPS mm (or RAS), one polyline per line
+// that ends in its first point. Cell data: "slice" (T1C's storage slice), "hole" (0 or 1), "parent"
+// (line around a hole, -1 otherwise), "area_mm2".
+[[nodiscard]] inline vtkSmartPointer<vtkPolyData> poly_data(const Contours &contours,
+                                                            Axes axes = Axes::LPS) {
     const double sign = axes == Axes::RAS ? -1.0 : 1.0;
     auto points = vtkSmartPointer<vtkPoints>::New();
     points->SetDataTypeToDouble();
@@ -116,6 +135,6 @@ inline std::uint32_t vtk_element(int type, int bytes) {
     return data;
 }
 
-}  // namespace nasoseg
+} // namespace nasoseg
 
-#endif  // NASOSEG_VTK_HPP
+#endif // NASOSEG_VTK_HPP

@@ -9,13 +9,14 @@
     contours = nasoseg.contour(segmentation)
     contours.write_rtstruct("rtstruct.dcm")
 
-This is not a medical device. Show `engine.intended_use` beside every result, and never call the result of a demo model (`engine.is_demo`) a
-target.
+This is not a medical device. Show `engine.intended_use` beside every result, and never call the
+result of a demo model (`engine.is_demo`) a target.
 
-Patient coordinates are LPS, mm (x to the patient's left, y to the back, z to the head); arrays are [k, j, i]; boxes are pixel edges on the
-model's square grid; slices count from 0, from inferior to superior. Errors are `nasoseg.Error`. Objects may be closed, or left to the
-collector, in any order. Engines, studies and results may be used by many threads at once; a detection wants no other call on it while its
-boxes are edited.
+Patient coordinates are LPS, mm (x to the patient's left, y to the back, z to the head); arrays are
+[k, j, i]; boxes are pixel edges on the model's square grid; slices count from 0, from inferior to
+superior. Errors are `nasoseg.Error`. Objects may be closed, or left to the collector, in any order.
+Engines, studies and results may be used by many threads at once; a detection wants no other call on
+it while its boxes are edited.
 """
 
 from __future__ import annotations
@@ -74,14 +75,23 @@ def detect(
 
 
 def segment(
-    engine: Engine, study: Study, detection: Detection, *, progress: ProgressCallback | None = None, cancel: Cancel | None = None
+    engine: Engine,
+    study: Study,
+    detection: Detection,
+    *,
+    progress: ProgressCallback | None = None,
+    cancel: Cancel | None = None,
 ) -> Segmentation:
     """Stage two: the mask in every box. See `Engine.segment`."""
     return engine.segment(study, detection, progress=progress, cancel=cancel)
 
 
 def contour(
-    segmentation: Segmentation, kind: ContourKind | str = "level", *, progress: ProgressCallback | None = None, cancel: Cancel | None = None
+    segmentation: Segmentation,
+    kind: ContourKind | str = "level",
+    *,
+    progress: ProgressCallback | None = None,
+    cancel: Cancel | None = None,
 ) -> Contours:
     """Closed outlines of a segmentation. See `Segmentation.contour`."""
     return segmentation.contour(kind, progress=progress, cancel=cancel)

@@ -1,4 +1,6 @@
-"""`python -m nasoseg`: the program that comes with the package, with this Python's ONNX Runtime; its arguments, output and exit codes."""
+"""`python -m nasoseg`: the program that comes with the package, with this Python's ONNX Runtime;
+its arguments, output and exit codes.
+"""
 
 import os
 import subprocess

@@ -1,6 +1,7 @@
 """A segmentation as a DICOM Segmentation object, through highdicom.
 
-In: a `Segmentation` and the images that T1C came from. Out: a binary SEG on these images' planes, frame of reference and study.
+In: a `Segmentation` and the images that T1C came from. Out: a binary SEG on these images' planes,
+frame of reference and study.
 """
 
 from __future__ import annotations
@@ -33,11 +34,13 @@ def to_dicom_seg(
     series_number: int = 1000,
     omit_empty_frames: bool = False,
 ) -> Any:
-    """The mask as a DICOM Segmentation (highdicom.seg.Segmentation, which is a pydicom dataset); written to `file` too where one is given.
+    """The mask as a DICOM Segmentation (highdicom.seg.Segmentation, which is a pydicom dataset);
+    written to `file` too where one is given.
 
-    `source`: the images that T1C came from: the folder or the files of one series, or pydicom datasets (single-frame, or one multi-frame).
-    `label`: of the segment; a demo model's result is always called DEMO_NOT_CLIN, and never a neoplasm.
-    `omit_empty_frames`: leave slices without any mask out; by default all are kept, so that readers give T1C's own grid back.
+    `source`: the images that T1C came from: the folder or the files of one series, or pydicom
+    datasets (single-frame, or one multi-frame). `label`: of the segment; a demo model's result is
+    always called DEMO_NOT_CLIN, and never a neoplasm. `omit_empty_frames`: leave slices without any
+    mask out; by default all are kept, so that readers give T1C's own grid back.
 
     Needs highdicom (`pip install nasoseg[seg]`).
     """
@@ -53,7 +56,10 @@ def to_dicom_seg(
     else:
         images = [images[at] for at in np.argsort(order)]
     model, version = segmentation.model, text(lib.nasoseg_version())
-    neoplasm = CodedConcept("86049000", "SCT", "Neoplasm, Primary"), CodedConcept("49755003", "SCT", "Morphologically Abnormal Structure")
+    neoplasm = (
+        CodedConcept("86049000", "SCT", "Neoplasm, Primary"),
+        CodedConcept("49755003", "SCT", "Morphologically Abnormal Structure"),
+    )
     tissue = CodedConcept("85756007", "SCT", "Tissue"), CodedConcept("85756007", "SCT", "Tissue")
     kind, category = tissue if model.is_demo else neoplasm
     automatic = not segmentation.edited
@@ -73,7 +79,9 @@ def to_dicom_seg(
         anatomic_regions=[CodedConcept("360955006", "SCT", "Nasopharynx")],
     )
     warning = "DEMO MODEL, NOT FOR CLINICAL USE. " if model.is_demo else ""
-    description.SegmentDescription = f"{warning}{model.intended_use} Model {model.name} {model.version} {model.hash[:12]}"[:1024]
+    description.SegmentDescription = (
+        f"{warning}{model.intended_use} Model {model.name} {model.version} {model.hash[:12]}"[:1024]
+    )
     made = highdicom.seg.Segmentation(
         source_images=images,
         pixel_array=np.ascontiguousarray(mask),
@@ -103,7 +111,11 @@ def _images(source: object) -> list[Any]:
 
     if isinstance(source, pydicom.Dataset):
         return [source]
-    if isinstance(source, (list, tuple)) and source and all(isinstance(item, pydicom.Dataset) for item in source):
+    if (
+        isinstance(source, (list, tuple))
+        and source
+        and all(isinstance(item, pydicom.Dataset) for item in source)
+    ):
         return list(source)
     paths = [Path(path) for path in files_of(source, "source").paths]
     if len(paths) == 1 and paths[0].is_dir():
@@ -114,10 +126,16 @@ def _images(source: object) -> list[Any]:
             images.append(pydicom.dcmread(path, stop_before_pixels=True))
         except pydicom.errors.InvalidDicomError:
             continue
-    images = [image for image in images if "ImagePositionPatient" in image or "PerFrameFunctionalGroupsSequence" in image]
+    images = [
+        image
+        for image in images
+        if "ImagePositionPatient" in image or "PerFrameFunctionalGroupsSequence" in image
+    ]
     series = {str(image.SeriesInstanceUID) for image in images}
     if len(series) != 1:
-        raise wrong(f"source: the DICOM images of one series were expected; {len(series)} series were found. Give the files of one")
+        raise wrong(
+            f"source: the DICOM images of one series were expected; {len(series)} series were found. Give the files of one"
+        )
     return images
 
 
@@ -136,15 +154,26 @@ def _planes(images: list[Any], segmentation: Segmentation) -> np.ndarray:
             )
             row, column = np.reshape(np.array(orientation.ImageOrientationPatient, float), (2, 3))
             down, right = (float(step) for step in measures.PixelSpacing)
-            found.append((np.array(position.ImagePositionPatient, float), row * right, column * down))
+            found.append(
+                (np.array(position.ImagePositionPatient, float), row * right, column * down)
+            )
     nk, nj, ni = segmentation.shape
     positions = np.array([position for position, _, _ in found])
     distance = np.linalg.norm(positions[:, None] - segmentation.origins[None], axis=2)
     order = distance.argmin(1)
     sizes = {(int(image.Rows), int(image.Columns)) for image in images}
     # At the far corner, where a turned or scaled plane is farthest off.
-    off = [np.abs((i - segmentation.axis_i) * (ni - 1)).max() + np.abs((j - segmentation.axis_j) * (nj - 1)).max() for _, i, j in found]
-    fits = sizes == {(nj, ni)} and sorted(order) == list(range(nk)) and distance.min(1).max() < SAME_PLACE_MM and max(off) < SAME_PLACE_MM
+    off = [
+        np.abs((i - segmentation.axis_i) * (ni - 1)).max()
+        + np.abs((j - segmentation.axis_j) * (nj - 1)).max()
+        for _, i, j in found
+    ]
+    fits = (
+        sizes == {(nj, ni)}
+        and sorted(order) == list(range(nk))
+        and distance.min(1).max() < SAME_PLACE_MM
+        and max(off) < SAME_PLACE_MM
+    )
     if not fits:
         raise Error(
             _abi.Status.ERROR_UNSUPPORTED,

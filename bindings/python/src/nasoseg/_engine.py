@@ -39,7 +39,9 @@ class RuntimeInfo(NamedTuple):
 
 
 def demo_bundle() -> Path:
-    """The folder of the demo model that comes with this package: trained on synthetic images only, to try things out, never for a patient."""
+    """The folder of the demo model that comes with this package: trained on synthetic images only,
+    to try things out, never for a patient.
+    """
     return FOLDER.parent / "demo"
 
 
@@ -60,7 +62,9 @@ _loaded = False
 
 
 def runtime_for(onnxruntime: StrPath | None) -> StrPath | None:
-    """The runtime to name: the caller's; else, where neither the environment variable nor an earlier engine decides, this Python's package."""
+    """The runtime to name: the caller's; else, where neither the environment variable nor an
+    earlier engine decides, this Python's package.
+    """
     if onnxruntime is not None or _loaded or os.environ.get("NASOSEG_ORT_DYLIB"):
         return onnxruntime
     if any("onnxruntime" in name for name in os.listdir(FOLDER)):
@@ -78,16 +82,17 @@ def runtime_info(onnxruntime: StrPath | None = None) -> RuntimeInfo:
 
 
 class Engine(Owner):
-    """A model bundle, opened on a device. Any number of threads may share one; results do not depend on that.
+    """A model bundle, opened on a device. Any number of threads may share one; results do not
+    depend on that.
 
-    `bundle`: folder of the bundle, for example `demo_bundle()`.
-    `device`: "cpu", "cuda", "cuda:N" or "auto". A device that is named and cannot start is an error; "auto" falls back to the CPU and says why
-    in `device_fallback`.
-    `onnxruntime`: path of ONNX Runtime's shared library, or its folder. By default the variable NASOSEG_ORT_DYLIB, then this Python's
-    `onnxruntime` package. A process can use one ONNX Runtime only.
-    `threads`: inside one model run; 0 is all cores.
-    `concurrent_runs`: how many model runs may go at once, 1 to 64; each costs another copy of the weights.
-    `progress`, `cancel`: as in `detect`; a cancel takes effect between checking the files and loading the graphs.
+    `bundle`: folder of the bundle, for example `demo_bundle()`. `device`: "cpu", "cuda", "cuda:N"
+    or "auto". A device that is named and cannot start is an error; "auto" falls back to the CPU and
+    says why in `device_fallback`. `onnxruntime`: path of ONNX Runtime's shared library, or its
+    folder. By default the variable NASOSEG_ORT_DYLIB, then this Python's `onnxruntime` package. A
+    process can use one ONNX Runtime only. `threads`: inside one model run; 0 is all cores.
+    `concurrent_runs`: how many model runs may go at once, 1 to 64; each costs another copy of the
+    weights. `progress`, `cancel`: as in `detect`; a cancel takes effect between checking the files
+    and loading the graphs.
     """
 
     def __init__(
@@ -103,9 +108,17 @@ class Engine(Owner):
     ) -> None:
         global _loaded
         runtime = runtime_for(onnxruntime)
-        chosen = options(device=device, onnxruntime=runtime, threads=threads, concurrent_runs=concurrent_runs)
+        chosen = options(
+            device=device, onnxruntime=runtime, threads=threads, concurrent_runs=concurrent_runs
+        )
         arguments = (encoded(bundle, "bundle"), given(chosen))
-        self._handle = run(lib.nasoseg_engine_new, *arguments, result=_abi.nasoseg_engine, progress=progress, cancel=cancel)
+        self._handle = run(
+            lib.nasoseg_engine_new,
+            *arguments,
+            result=_abi.nasoseg_engine,
+            progress=progress,
+            cancel=cancel,
+        )
         _loaded = True
 
     @property
@@ -149,7 +162,10 @@ class Engine(Owner):
     def actions(self) -> tuple[str, ...]:
         """Names of the agent's actions, by their number in a trajectory."""
         engine = self._pointer()
-        return tuple(text(lib.nasoseg_engine_action_name(engine, at)) for at in range(lib.nasoseg_engine_action_count(engine)))
+        return tuple(
+            text(lib.nasoseg_engine_action_name(engine, at))
+            for at in range(lib.nasoseg_engine_action_count(engine))
+        )
 
     @property
     def work(self) -> Work:
@@ -172,23 +188,40 @@ class Engine(Owner):
     ) -> Detection:
         """Stage one: a box on every slice.
 
-        `slices`: canonical slice numbers, from inferior to superior, half open. `slices_mm`: the slices whose centre has z (LPS, mm) from low up
-        to, but not including, high. By default all slices, which a model trained without tumour-free slices refuses.
-        `force_geometry`: go on where the sequences' frames of reference differ (recorded as a warning; another patient is never forced).
-        `force_coverage`: take slices that T1 or T2 covers incompletely too.
-        `reslice="axial"`: what the model sees of a T1C whose own slices are not axial is T1C resampled to axial slices, `reslice_step_mm` (0.5 to
-        10, by default 3) apart; slice numbers, positions and boxes are then those of the axial slices, mask and contours lie on T1C's own.
-        `progress`: called with a `Progress`, on this thread; returning False cancels. `cancel`: a `CancelToken`, or a callable that returns True
-        to cancel. Ctrl-C stops the call within one model run, as KeyboardInterrupt.
+        `slices`: canonical slice numbers, from inferior to superior, half open. `slices_mm`: the
+        slices whose centre has z (LPS, mm) from low up to, but not including, high. By default all
+        slices, which a model trained without tumour-free slices refuses. `force_geometry`: go on
+        where the sequences' frames of reference differ (recorded as a warning; another patient is
+        never forced). `force_coverage`: take slices that T1 or T2 covers incompletely too.
+        `reslice="axial"`: what the model sees of a T1C whose own slices are not axial is T1C
+        resampled to axial slices, `reslice_step_mm` (0.5 to 10, by default 3) apart; slice numbers,
+        positions and boxes are then those of the axial slices, mask and contours lie on T1C's own.
+        `progress`: called with a `Progress`, on this thread; returning False cancels. `cancel`: a
+        `CancelToken`, or a callable that returns True to cancel. Ctrl-C stops the call within one
+        model run, as KeyboardInterrupt.
         """
         if slices is not None and slices_mm is not None:
             raise wrong("slices and slices_mm: give one of them")
         mm = None if slices_mm is None else tuple(float(z) for z in slices_mm)
-        forced = {"force_geometry": force_geometry or None, "force_coverage": force_coverage or None}
-        chosen = options(slices=_range(slices), slices_mm=mm, reslice=_reslice(reslice, reslice_step_mm), **forced)
+        forced = {
+            "force_geometry": force_geometry or None,
+            "force_coverage": force_coverage or None,
+        }
+        chosen = options(
+            slices=_range(slices),
+            slices_mm=mm,
+            reslice=_reslice(reslice, reslice_step_mm),
+            **forced,
+        )
         arguments = (self._pointer(), study._pointer(), given(chosen))
         handle = run(
-            lib.nasoseg_detect, *arguments, result=_abi.nasoseg_detection, study=study._held(), keep=study._keep(), progress=progress, cancel=cancel
+            lib.nasoseg_detect,
+            *arguments,
+            result=_abi.nasoseg_detection,
+            study=study._held(),
+            keep=study._keep(),
+            progress=progress,
+            cancel=cancel,
         )
         return Detection(handle, self)
 
@@ -203,24 +236,46 @@ class Engine(Owner):
         progress: ProgressCallback | None = None,
         cancel: Cancel | None = None,
     ) -> Detection:
-        """A (possibly edited) detection of the same study and model, from `Detection.write` or the program's detection.json; `reslice` as it was
-        detected with."""
-        chosen = options(force_geometry=force_geometry or None, reslice=_reslice(reslice, reslice_step_mm))
+        """A (possibly edited) detection of the same study and model, from `Detection.write` or the
+        program's detection.json; `reslice` as it was detected with.
+        """
+        chosen = options(
+            force_geometry=force_geometry or None, reslice=_reslice(reslice, reslice_step_mm)
+        )
         arguments = (self._pointer(), study._pointer(), encoded(file, "file"), given(chosen))
         study_handle, keep = study._held(), study._keep()
         handle = run(
-            lib.nasoseg_detection_read, *arguments, result=_abi.nasoseg_detection, study=study_handle, keep=keep, progress=progress, cancel=cancel
+            lib.nasoseg_detection_read,
+            *arguments,
+            result=_abi.nasoseg_detection,
+            study=study_handle,
+            keep=keep,
+            progress=progress,
+            cancel=cancel,
         )
         return Detection(handle, self)
 
     def segment(
-        self, study: Study, detection: Detection, *, progress: ProgressCallback | None = None, cancel: Cancel | None = None
+        self,
+        study: Study,
+        detection: Detection,
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: Cancel | None = None,
     ) -> Segmentation:
-        """Stage two: the mask in every box of the detection, which may have been edited. Study and engine must be those that made it."""
+        """Stage two: the mask in every box of the detection, which may have been edited. Study and
+        engine must be those that made it.
+        """
         arguments = (self._pointer(), study._pointer(), detection._pointer(), None)
         study_handle, keep = study._held(), detection._held().keep
         handle = run(
-            lib.nasoseg_segment, *arguments, result=_abi.nasoseg_segmentation, study=study_handle, keep=keep, progress=progress, cancel=cancel
+            lib.nasoseg_segment,
+            *arguments,
+            result=_abi.nasoseg_segmentation,
+            study=study_handle,
+            keep=keep,
+            progress=progress,
+            cancel=cancel,
         )
         return Segmentation(handle, self.model)
 
@@ -237,7 +292,9 @@ def _reslice(reslice: _abi.Reslice | str, step_mm: float | None) -> tuple[int, f
 def _range(slices: Slices | None) -> tuple[int, int] | None:
     if isinstance(slices, (range, slice)):
         if slices.step not in (None, 1) or slices.start is None or slices.stop is None:
-            raise wrong(f"slices: {slices} has a step or an open end; the first slice and the end were expected, for example (8, 20)")
+            raise wrong(
+                f"slices: {slices} has a step or an open end; the first slice and the end were expected, for example (8, 20)"
+            )
         return slices.start, slices.stop
     if slices is None:
         return None

@@ -1,7 +1,8 @@
 """Images in, in whatever form they come.
 
-In: numpy arrays with an affine, SimpleITK or nibabel images, pydicom datasets, paths. Out: a `Volume`, whose `view` the library reads in place,
-or paths that it reads itself. Packages are only looked at where the caller has imported them.
+In: numpy arrays with an affine, SimpleITK or nibabel images, pydicom datasets, paths. Out: a
+`Volume`, whose `view` the library reads in place, or paths that it reads itself. Packages are only
+looked at where the caller has imported them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 StrPath = Union[str, "os.PathLike[str]"]
-# What a sequence may be given as; Any stands for SimpleITK.Image, nibabel images, pydicom.Dataset and lists of these.
+# What a sequence may be given as; Any stands for SimpleITK.Image, nibabel images, pydicom.Dataset
+# and lists of these.
 Image = Union["Volume", StrPath, SequenceOf[StrPath], Any]
 AxesName = Union[Literal["LPS", "RAS"], _abi.Axes]
 
@@ -30,15 +32,15 @@ AxesName = Union[Literal["LPS", "RAS"], _abi.Axes]
 class Volume:
     """Voxels in memory, and where they lie.
 
-    `voxels`: 3D array of any strides and any integer or floating-point type, indexed [k, j, i] (`order="kji"`, as SimpleITK's and 3D Slicer's
-    arrays) or [i, j, k] (`order="ijk"`, as nibabel's).
-    `affine`: 4 x 4, (i, j, k, 1) to mm for voxel centres, whatever the order of the array, in the patient's axes `axes`: "LPS" (DICOM, ITK) or
-    "RAS" (NIfTI, 3D Slicer).
-    `origins`: for slices that are unevenly spaced: [nk, 3], the centre of voxel (0, 0, k) for every k, mm, in the same axes. Then only the
-    first two columns of `affine` count.
+    `voxels`: 3D array of any strides and any integer or floating-point type, indexed [k, j, i]
+    (`order="kji"`, as SimpleITK's and 3D Slicer's arrays) or [i, j, k] (`order="ijk"`, as
+    nibabel's). `affine`: 4 x 4, (i, j, k, 1) to mm for voxel centres, whatever the order of the
+    array, in the patient's axes `axes`: "LPS" (DICOM, ITK) or "RAS" (NIfTI, 3D Slicer). `origins`:
+    for slices that are unevenly spaced: [nk, 3], the centre of voxel (0, 0, k) for every k, mm, in
+    the same axes. Then only the first two columns of `affine` count.
 
-    Nothing is copied here: the library copies the voxels when a study takes the volume. (Types that it does not know, such as 64-bit integers
-    or another byte order, are converted first.)
+    Nothing is copied here: the library copies the voxels when a study takes the volume. (Types that
+    it does not know, such as 64-bit integers or another byte order, are converted first.)
     """
 
     def __init__(
@@ -56,20 +58,28 @@ class Volume:
             raise wrong("voxels: the array is masked; fill it first (array.filled(0))")
         array = np.asarray(voxels)
         if array.ndim != 3:
-            raise wrong(f"voxels: a 3D array was expected, not one of shape {array.shape}; choose one volume of it")
+            raise wrong(
+                f"voxels: a 3D array was expected, not one of shape {array.shape}; choose one volume of it"
+            )
         if order not in ("kji", "ijk"):
             raise wrong(f'order: "kji" or "ijk" was expected, not {order!r}')
         self.affine = np.asarray(affine, np.float64)
         if self.affine.shape != (4, 4):
-            raise wrong(f"affine: a 4 x 4 matrix was expected, not one of shape {self.affine.shape}")
+            raise wrong(
+                f"affine: a 4 x 4 matrix was expected, not one of shape {self.affine.shape}"
+            )
         if not np.array_equal(self.affine[3], [0, 0, 0, 1]):
-            raise wrong(f"affine: its last row is {self.affine[3].tolist()}; [0, 0, 0, 1] was expected. Is the matrix transposed?")
+            raise wrong(
+                f"affine: its last row is {self.affine[3].tolist()}; [0, 0, 0, 1] was expected. Is the matrix transposed?"
+            )
         self.axes = _axes(axes)
         # [i, j, k], whatever the caller's order: only the strides change.
         self.voxels = array if order == "ijk" else array.transpose(2, 1, 0)
         self.origins = None if origins is None else np.ascontiguousarray(origins, np.float64)
         if self.origins is not None and self.origins.shape != (self.voxels.shape[2], 3):
-            raise wrong(f"origins: shape ({self.voxels.shape[2]}, 3) was expected, one point for every k, not {self.origins.shape}")
+            raise wrong(
+                f"origins: shape ({self.voxels.shape[2]}, 3) was expected, one point for every k, not {self.origins.shape}"
+            )
 
     def view(self) -> tuple[Any, list[object]]:
         """The struct that the library reads, and what must live until it has."""
@@ -99,7 +109,9 @@ def _known_type(voxels: np.ndarray) -> np.ndarray:
     import numpy as np
 
     kind = voxels.dtype
-    if not (np.issubdtype(kind, np.integer) or np.issubdtype(kind, np.floating) or kind == np.bool_):
+    if not (
+        np.issubdtype(kind, np.integer) or np.issubdtype(kind, np.floating) or kind == np.bool_
+    ):
         raise wrong(f"voxels: integers or floating-point numbers were expected, not {kind}")
     wanted = kind.newbyteorder("=")
     if kind == np.bool_:
@@ -135,7 +147,9 @@ def _from_simpleitk(image: Any) -> Volume:
     import SimpleITK
 
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise wrong(f"SimpleITK image: a scalar 3D image was expected, not {image.GetDimension()}D of {image.GetPixelIDTypeAsString()}")
+        raise wrong(
+            f"SimpleITK image: a scalar 3D image was expected, not {image.GetDimension()}D of {image.GetPixelIDTypeAsString()}"
+        )
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     affine[:3, 3] = image.GetOrigin()
@@ -147,7 +161,9 @@ def _from_nibabel(image: Any) -> Volume:
 
     if image.affine is None:
         raise wrong("nibabel image: it has no affine, so nobody knows where it lies in the patient")
-    unit = image.header.get_xyzt_units()[0] if hasattr(image.header, "get_xyzt_units") else "unknown"
+    unit = (
+        image.header.get_xyzt_units()[0] if hasattr(image.header, "get_xyzt_units") else "unknown"
+    )
     if unit not in ("mm", "unknown"):
         raise wrong(f"nibabel image: its unit is {unit}; mm was expected")
     return Volume(np.asanyarray(image.dataobj), image.affine, axes="RAS", order="ijk")
@@ -156,7 +172,9 @@ def _from_nibabel(image: Any) -> Volume:
 class Files:
     """Paths that the library reads, and the folder that holds them where they were made here."""
 
-    def __init__(self, paths: list[StrPath], folder: tempfile.TemporaryDirectory[str] | None = None) -> None:
+    def __init__(
+        self, paths: list[StrPath], folder: tempfile.TemporaryDirectory[str] | None = None
+    ) -> None:
         self.paths = paths
         self.folder = folder
 
@@ -164,10 +182,15 @@ class Files:
 def files_of(source: object, what: str) -> Files:
     """Paths, or the files of pydicom datasets.
 
-    Datasets are written to a temporary folder and read by the library: so one reader alone decides on order, rescaling and identity. The
-    folder lives as long as what was made from it, since an RT Structure Set copies the patient from there.
+    Datasets are written to a temporary folder and read by the library: so one reader alone decides
+    on order, rescaling and identity. The folder lives as long as what was made from it, since an RT
+    Structure Set copies the patient from there.
     """
-    items = [source] if isinstance(source, (str, os.PathLike)) or _instance(source, "pydicom", "Dataset") else source
+    items = (
+        [source]
+        if isinstance(source, (str, os.PathLike)) or _instance(source, "pydicom", "Dataset")
+        else source
+    )
     if isinstance(items, (bytes, bytearray)) or not isinstance(items, SequenceOf) or not items:
         raise TypeError(
             f"{what}: a path, paths of DICOM files, pydicom datasets, a SimpleITK or nibabel image, or nasoseg.Volume(array, affine) was "
@@ -183,5 +206,7 @@ def files_of(source: object, what: str) -> Files:
         try:
             dataset.save_as(path, enforce_file_format=True)
         except (ValueError, AttributeError) as error:
-            raise wrong(f"{what}: dataset {number} cannot be written as a DICOM file: {error}") from error
+            raise wrong(
+                f"{what}: dataset {number} cannot be written as a DICOM file: {error}"
+            ) from error
     return Files([folder.name], folder)

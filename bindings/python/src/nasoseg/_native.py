@@ -1,7 +1,8 @@
 """The shared library: loaded, called, its handles owned.
 
-In: nothing but the files of this package. Out: `lib` (every function of nasoseg.h, typed), `call`, `Handle`, `lend` and `Error`.
-ctypes releases the GIL during every call, and takes it back for callbacks.
+In: nothing but the files of this package. Out: `lib` (every function of nasoseg.h, typed), `call`,
+`Handle`, `lend` and `Error`. ctypes releases the GIL during every call, and takes it back for
+callbacks.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ FOLDER = Path(__file__).parent / "_native"
 class Error(Exception):
     """A call that failed: one paragraph that names the input, what was expected and what to do.
 
-    `code` is the number of nasoseg.h, stable between versions; `status` is the same as a `Status` (or the plain number, from a library
-    newer than this package).
+    `code` is the number of nasoseg.h, stable between versions; `status` is the same as a `Status`
+    (or the plain number, from a library newer than this package).
     """
 
     def __init__(self, code: int, message: str) -> None:
@@ -42,7 +43,9 @@ class Error(Exception):
 
 
 class Cancelled(Error):
-    """A call that was cancelled, by a token, a callable or a progress callback that returned False. Every object stays usable."""
+    """A call that was cancelled, by a token, a callable or a progress callback that returned False.
+    Every object stays usable.
+    """
 
 
 def wrong(message: str) -> Error:
@@ -56,11 +59,15 @@ def _load() -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:
-        raise ImportError(f"{path}: nasoseg's library cannot be loaded ({error}). Install the wheel for this system again") from error
+        raise ImportError(
+            f"{path}: nasoseg's library cannot be loaded ({error}). Install the wheel for this system again"
+        ) from error
     library.nasoseg_abi_version.restype = ctypes.c_uint32
     found = library.nasoseg_abi_version()
     if found < _abi.ABI_VERSION or found // 100 != _abi.ABI_VERSION // 100:
-        raise ImportError(f"{path}: has ABI {found}, this package was made for {_abi.ABI_VERSION}. Install the wheel again")
+        raise ImportError(
+            f"{path}: has ABI {found}, this package was made for {_abi.ABI_VERSION}. Install the wheel again"
+        )
     _abi.declare(library)
     return library
 
@@ -111,24 +118,31 @@ def filled(struct: type[ctypes.Structure], function: Any, *arguments: Any) -> An
 
 
 class Handle:
-    """Owns one handle of the library: freed when the last object or array that needs it is gone, and never while a call uses it."""
+    """Owns one handle of the library: freed when the last object or array that needs it is gone,
+    and never while a call uses it.
+    """
 
     def __init__(self, pointer: Any, keep: tuple[object, ...] = ()) -> None:
         self.pointer = pointer
         # What must live as long: files that the library reads again, say.
         self.keep = keep
         free = getattr(lib, pointer._type_.__name__ + "_free")
-        # Not at exit: a thread may be inside a call then, and the process gives the memory back anyway.
+        # Not at exit: a thread may be inside a call then, and the process gives the memory back
+        # anyway.
         weakref.finalize(self, free, pointer).atexit = False
 
 
 class Owner:
-    """What owns a handle: closed explicitly, by `with`, or when nobody refers to it. Arrays that it lent stay valid for as long as they live."""
+    """What owns a handle: closed explicitly, by `with`, or when nobody refers to it. Arrays that it
+    lent stay valid for as long as they live.
+    """
 
     _handle: Handle | None
 
     def close(self) -> None:
-        """Gives the handle up; the memory is free once no array that was lent refers to it. Closing twice is legal."""
+        """Gives the handle up; the memory is free once no array that was lent refers to it. Closing
+        twice is legal.
+        """
         self._handle = None
 
     @property
@@ -156,7 +170,12 @@ class _Lent:
 
     def __init__(self, handle: Handle, address: int, shape: tuple[int, ...], kind: str) -> None:
         self.handle = handle
-        self.__array_interface__ = {"version": 3, "data": (address, True), "shape": shape, "typestr": kind}
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (address, True),
+            "shape": shape,
+            "typestr": kind,
+        }
 
 
 def lend(handle: Handle, pointer: Any, shape: tuple[int, ...], dtype: str) -> np.ndarray:
@@ -193,7 +212,9 @@ def _in_range(kind: Any, value: Any) -> Any:
     if kind in (ctypes.c_uint32, ctypes.c_size_t):
         number = operator.index(value)
         if not 0 <= number < 1 << (8 * ctypes.sizeof(kind)):
-            raise wrong(f"{number}: a number from 0 to {(1 << (8 * ctypes.sizeof(kind))) - 1} was expected")
+            raise wrong(
+                f"{number}: a number from 0 to {(1 << (8 * ctypes.sizeof(kind))) - 1} was expected"
+            )
         return number
     return value
 

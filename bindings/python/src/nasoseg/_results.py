@@ -1,7 +1,8 @@
 """What the stages give: boxes, masks, contours.
 
-In: handles that the stages made. Out: `Detection`, `Segmentation`, `Contours`. Arrays are views of the library's memory, read-only, and keep it
-alive. Patient coordinates are LPS, mm; arrays are [k, j, i]; boxes are pixel edges x0, y0, x1, y1 on the model's grid.
+In: handles that the stages made. Out: `Detection`, `Segmentation`, `Contours`. Arrays are views of
+the library's memory, read-only, and keep it alive. Patient coordinates are LPS, mm; arrays are [k,
+j, i]; boxes are pixel edges x0, y0, x1, y1 on the model's grid.
 """
 
 from __future__ import annotations
@@ -13,7 +14,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _abi
 from ._inputs import StrPath
-from ._native import Error, Handle, Owner, call, encoded, filled, given, lend, lib, options, text, wrong
+from ._native import (
+    Error,
+    Handle,
+    Owner,
+    call,
+    encoded,
+    filled,
+    given,
+    lend,
+    lib,
+    options,
+    text,
+    wrong,
+)
 from ._run import Cancel, ProgressCallback, run
 
 if TYPE_CHECKING:
@@ -41,8 +55,9 @@ class ModelInfo(NamedTuple):
 
 
 class Box(NamedTuple):
-    """Pixel edges on the model's grid: index i is the centre of pixel i, its edges are i and i + 1. x runs along columns (patient right to
-    left), y along rows (anterior to posterior)."""
+    """Pixel edges on the model's grid: index i is the centre of pixel i, its edges are i and i + 1.
+    x runs along columns (patient right to left), y along rows (anterior to posterior).
+    """
 
     x0: float
     y0: float
@@ -56,7 +71,9 @@ class DetectionSlice(NamedTuple):
     slice: int
     """Canonical number: from 0, from inferior to superior."""
     storage_slice: int | None
-    """Index along the storage axis that runs from head to foot: k for DICOM and for any image stored axially. None where T1C was resliced."""
+    """Index along the storage axis that runs from head to foot: k for DICOM and for any image
+    stored axially. None where T1C was resliced.
+    """
     position_mm: float
     """z (LPS, mm) of the slice's centre."""
     sop_instance_uid: str
@@ -78,9 +95,13 @@ class Trajectory(NamedTuple):
     """The agent's walk on one slice."""
 
     actions: np.ndarray
-    """[steps] uint32: the actions taken, the terminal one included; `Engine.actions` has their names."""
+    """[steps] uint32: the actions taken, the terminal one included; `Engine.actions` has their
+    names.
+    """
     boxes: np.ndarray
-    """[steps + 1, 4] float64: x0, y0, x1, y1 of the initial box, then of the box after every action. [0, 4] where the agent did not look."""
+    """[steps + 1, 4] float64: x0, y0, x1, y1 of the initial box, then of the box after every
+    action. [0, 4] where the agent did not look.
+    """
     q: np.ndarray
     """[steps, actions] float32: the Q value of every action at every step."""
     stopped: bool
@@ -104,7 +125,9 @@ class ContourLine(NamedTuple):
     """One closed line on one slice; the last point joins the first and is not repeated."""
 
     storage_slice: int
-    """Index along T1C's storage slice axis (of the canonical axial slices, where T1C's storage is not axial)."""
+    """Index along T1C's storage slice axis (of the canonical axial slices, where T1C's storage is
+    not axial).
+    """
     points_mm: np.ndarray
     """[points, 3] float64: x, y, z, LPS mm, on the slice's plane."""
     points_index: np.ndarray
@@ -121,7 +144,9 @@ def _storage(number: int) -> int | None:
 
 
 def words(statuses: _abi.SliceStatus | int) -> str:
-    """The statuses of a slice in words, for example "no lesion, step limit reached"; "ok" where there is none."""
+    """The statuses of a slice in words, for example "no lesion, step limit reached"; "ok" where
+    there is none.
+    """
     value = int(statuses)
     names = [str(flag.name).lower().replace("_", " ") for flag in _abi.SliceStatus if value & flag]
     unknown = value & ~sum(_abi.SliceStatus)
@@ -129,9 +154,11 @@ def words(statuses: _abi.SliceStatus | int) -> str:
 
 
 class Detection(Owner, SequenceOf[DetectionSlice]):
-    """A box per slice, editable, with the agent's walks: a sequence of `DetectionSlice` in canonical order.
+    """A box per slice, editable, with the agent's walks: a sequence of `DetectionSlice` in
+    canonical order.
 
-    Positions in this sequence ("index") count from 0; a slice's canonical number is `detection[index].slice`.
+    Positions in this sequence ("index") count from 0; a slice's canonical number is
+    `detection[index].slice`.
     """
 
     def __init__(self, handle: Handle, engine: Engine) -> None:
@@ -154,7 +181,12 @@ class Detection(Owner, SequenceOf[DetectionSlice]):
             return [self[at] for at in range(*index.indices(len(self)))]
         import numpy as np
 
-        s = filled(_abi.nasoseg_detection_slice, lib.nasoseg_detection_get_slice, self._pointer(), self._index(index))
+        s = filled(
+            _abi.nasoseg_detection_slice,
+            lib.nasoseg_detection_get_slice,
+            self._pointer(),
+            self._index(index),
+        )
         b = s.bounding_box
         return DetectionSlice(
             s.slice,
@@ -177,7 +209,12 @@ class Detection(Owner, SequenceOf[DetectionSlice]):
 
     def trajectory(self, index: int) -> Trajectory:
         """The agent's walk on a slice; arrays are views."""
-        t = filled(_abi.nasoseg_trajectory, lib.nasoseg_detection_get_trajectory, self._pointer(), self._index(index))
+        t = filled(
+            _abi.nasoseg_trajectory,
+            lib.nasoseg_detection_get_trajectory,
+            self._pointer(),
+            self._index(index),
+        )
         held, steps = self._held(), t.steps
         return Trajectory(
             lend(held, t.actions, (steps,), "uint32"),
@@ -187,22 +224,34 @@ class Detection(Owner, SequenceOf[DetectionSlice]):
         )
 
     def image(self, index: int) -> np.ndarray:
-        """[3, grid, grid] float32 in 0 .. 1: T1, T1C and T2 of a slice as the model sees them, rows from anterior to posterior; a view."""
-        image = filled(_abi.nasoseg_slice_image, lib.nasoseg_detection_get_image, self._pointer(), self._index(index))
+        """[3, grid, grid] float32 in 0 .. 1: T1, T1C and T2 of a slice as the model sees them, rows
+        from anterior to posterior; a view.
+        """
+        image = filled(
+            _abi.nasoseg_slice_image,
+            lib.nasoseg_detection_get_image,
+            self._pointer(),
+            self._index(index),
+        )
         return lend(self._held(), image.pixels, (3, image.grid, image.grid), "float32")
 
     def set_box(self, index: int, box: SequenceOf[float]) -> None:
-        """Replaces the box of a slice: x0, y0, x1, y1 inside 0 .. grid. Segment again to see the effect."""
+        """Replaces the box of a slice: x0, y0, x1, y1 inside 0 .. grid. Segment again to see the
+        effect.
+        """
         x0, y0, x1, y1 = (float(edge) for edge in box)
         raw = _abi.nasoseg_box(x0, y0, x1, y1)
         call(lib.nasoseg_detection_set_box, self._pointer(), self._index(index), ctypes.byref(raw))
 
     def set_box_mm(self, index: int, points_mm: ArrayLike) -> None:
-        """Replaces the box of a slice by the smallest one around points of the patient: [n, 3], LPS mm, n at least 2. Points beyond the model's
-        grid are cut off at its edge."""
+        """Replaces the box of a slice by the smallest one around points of the patient: [n, 3], LPS
+        mm, n at least 2. Points beyond the model's grid are cut off at its edge.
+        """
         points = self.to_grid(index, points_mm)
         if points.ndim != 2 or len(points) < 2:
-            raise wrong(f"points_mm: at least two points, [n, 3], were expected, not shape {(*points.shape[:-1], 3)}")
+            raise wrong(
+                f"points_mm: at least two points, [n, 3], were expected, not shape {(*points.shape[:-1], 3)}"
+            )
         self.set_box(index, (*points.min(0).clip(0, self.grid), *points.max(0).clip(0, self.grid)))
 
     def clear_box(self, index: int) -> None:
@@ -210,15 +259,18 @@ class Detection(Owner, SequenceOf[DetectionSlice]):
         call(lib.nasoseg_detection_clear_box, self._pointer(), self._index(index))
 
     def to_mm(self, index: int, points: ArrayLike) -> np.ndarray:
-        """Where points of the model's grid, [..., 2] (x, y, pixel edges), lie in the patient on a slice: [..., 3], LPS mm."""
+        """Where points of the model's grid, [..., 2] (x, y, pixel edges), lie in the patient on a
+        slice: [..., 3], LPS mm.
+        """
         import numpy as np
 
         origin, x, y = self._axes(index)
         return origin + np.asarray(points, np.float64) @ np.stack([x, y])
 
     def to_grid(self, index: int, points_mm: ArrayLike) -> np.ndarray:
-        """Which points of the model's grid, [..., 2], are nearest to points of the patient, [..., 3] (LPS mm): these are moved to the slice's
-        plane along its normal."""
+        """Which points of the model's grid, [..., 2], are nearest to points of the patient, [...,
+        3] (LPS mm): these are moved to the slice's plane along its normal.
+        """
         import numpy as np
 
         origin, x, y = self._axes(index)
@@ -226,11 +278,28 @@ class Detection(Owner, SequenceOf[DetectionSlice]):
 
     def _axes(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         corners = self[index].grid_corners_mm
-        return corners[0], (corners[1] - corners[0]) / self.grid, (corners[3] - corners[0]) / self.grid
+        return (
+            corners[0],
+            (corners[1] - corners[0]) / self.grid,
+            (corners[3] - corners[0]) / self.grid,
+        )
 
-    def write(self, file: StrPath, *, progress: ProgressCallback | None = None, cancel: Cancel | None = None) -> None:
+    def write(
+        self,
+        file: StrPath,
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: Cancel | None = None,
+    ) -> None:
         """Writes JSON that `Engine.read_detection` and `nasoseg segment` take back."""
-        run(lib.nasoseg_detection_write, self._pointer(), encoded(file, "file"), None, progress=progress, cancel=cancel)
+        run(
+            lib.nasoseg_detection_write,
+            self._pointer(),
+            encoded(file, "file"),
+            None,
+            progress=progress,
+            cancel=cancel,
+        )
 
     def write_preview(
         self,
@@ -241,13 +310,23 @@ class Detection(Owner, SequenceOf[DetectionSlice]):
         progress: ProgressCallback | None = None,
         cancel: Cancel | None = None,
     ) -> None:
-        """Writes a PNG with the three sequences, the agent's walk, the final box and the contour of every slice."""
-        arguments = (self._pointer(), segmentation._pointer(), contours._pointer(), encoded(file, "file"), None)
+        """Writes a PNG with the three sequences, the agent's walk, the final box and the contour of
+        every slice.
+        """
+        arguments = (
+            self._pointer(),
+            segmentation._pointer(),
+            contours._pointer(),
+            encoded(file, "file"),
+            None,
+        )
         run(lib.nasoseg_write_preview, *arguments, progress=progress, cancel=cancel)
 
 
 class Segmentation(Owner):
-    """Mask and probability on T1C's own grid, in its storage order, with statistics. It never changes."""
+    """Mask and probability on T1C's own grid, in its storage order, with statistics. It never
+    changes.
+    """
 
     def __init__(self, handle: Handle, model: ModelInfo) -> None:
         import numpy as np
@@ -255,7 +334,9 @@ class Segmentation(Owner):
         self._handle = handle
         self.model = model
         """The model that made it."""
-        v = filled(_abi.nasoseg_segmentation_view, lib.nasoseg_segmentation_get_view, handle.pointer)
+        v = filled(
+            _abi.nasoseg_segmentation_view, lib.nasoseg_segmentation_get_view, handle.pointer
+        )
         ni, nj, nk = v.size
         self._mask, self._probability, self._origins = v.mask, v.probability, v.origins
         self.shape: tuple[int, int, int] = (nk, nj, ni)
@@ -267,7 +348,9 @@ class Segmentation(Owner):
         """Whether a box was replaced or cleared by the caller."""
         affine = np.reshape(v.affine, (4, 4))
         self.affine: np.ndarray | None = affine if affine[3, 3] == 1.0 else None
-        """[4, 4]: (i, j, k, 1) to LPS mm, for voxel centres. None for unevenly spaced slices, which have `origins` only."""
+        """[4, 4]: (i, j, k, 1) to LPS mm, for voxel centres. None for unevenly spaced slices, which
+        have `origins` only.
+        """
         self.axis_i: np.ndarray = np.array(v.axis_i)
         """[3]: step from voxel to voxel along i, LPS mm."""
         self.axis_j: np.ndarray = np.array(v.axis_j)
@@ -300,18 +383,44 @@ class Segmentation(Owner):
         """The slices of the detection, in canonical order."""
         pointer, function = self._pointer(), lib.nasoseg_segmentation_get_slice
         count = lib.nasoseg_segmentation_slice_count(pointer)
-        found = [filled(_abi.nasoseg_segmentation_slice, function, pointer, index) for index in range(count)]
+        found = [
+            filled(_abi.nasoseg_segmentation_slice, function, pointer, index)
+            for index in range(count)
+        ]
         kind = _abi.SliceStatus
-        return tuple(SegmentationSlice(s.slice, _storage(s.storage_slice), s.position_mm, kind(s.statuses), s.pixels, s.area_mm2) for s in found)
+        return tuple(
+            SegmentationSlice(
+                s.slice,
+                _storage(s.storage_slice),
+                s.position_mm,
+                kind(s.statuses),
+                s.pixels,
+                s.area_mm2,
+            )
+            for s in found
+        )
 
     def contour(
-        self, kind: _abi.ContourKind | str = "level", *, progress: ProgressCallback | None = None, cancel: Cancel | None = None
+        self,
+        kind: _abi.ContourKind | str = "level",
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: Cancel | None = None,
     ) -> Contours:
-        """Outlines: "level" follows the probability at the threshold, between voxel centres; "voxel" follows the mask's voxel edges."""
+        """Outlines: "level" follows the probability at the threshold, between voxel centres;
+        "voxel" follows the mask's voxel edges.
+        """
         chosen = options(contour_kind=member(_abi.ContourKind, kind, "kind"))
         arguments = (self._pointer(), given(chosen))
         keep = self._held().keep
-        handle = run(lib.nasoseg_contour, *arguments, result=_abi.nasoseg_contours, keep=keep, progress=progress, cancel=cancel)
+        handle = run(
+            lib.nasoseg_contour,
+            *arguments,
+            result=_abi.nasoseg_contours,
+            keep=keep,
+            progress=progress,
+            cancel=cancel,
+        )
         return Contours(handle, self.model)
 
     def to_simpleitk(self, probability: bool = False) -> Any:
@@ -336,7 +445,9 @@ class Segmentation(Owner):
         image = nibabel.Nifti1Image(array.transpose(2, 1, 0), self.affine_ras)
         image.header.set_xyzt_units("mm")
         # At most 80 characters, of which the warning is what matters.
-        image.header["descrip"] = (("DEMO, NOT FOR CLINICAL USE. " if self.model.is_demo else "") + self.model.intended_use)[:79].encode()
+        image.header["descrip"] = (
+            ("DEMO, NOT FOR CLINICAL USE. " if self.model.is_demo else "") + self.model.intended_use
+        )[:79].encode()
         return image
 
     def _uniform(self, what: str) -> np.ndarray:
@@ -345,21 +456,64 @@ class Segmentation(Owner):
             raise Error(_abi.Status.ERROR_UNSUPPORTED, message)
         return self.affine
 
-    def write_mask(self, file: StrPath, *, progress: ProgressCallback | None = None, cancel: Cancel | None = None) -> None:
+    def write_mask(
+        self,
+        file: StrPath,
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: Cancel | None = None,
+    ) -> None:
         """Writes the mask as NIfTI-1 (.nii.gz)."""
-        run(lib.nasoseg_segmentation_write_mask, self._pointer(), encoded(file, "file"), None, progress=progress, cancel=cancel)
+        run(
+            lib.nasoseg_segmentation_write_mask,
+            self._pointer(),
+            encoded(file, "file"),
+            None,
+            progress=progress,
+            cancel=cancel,
+        )
 
-    def write_probability(self, file: StrPath, *, progress: ProgressCallback | None = None, cancel: Cancel | None = None) -> None:
+    def write_probability(
+        self,
+        file: StrPath,
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: Cancel | None = None,
+    ) -> None:
         """Writes the probability as NIfTI-1 (.nii.gz, float32)."""
-        run(lib.nasoseg_segmentation_write_probability, self._pointer(), encoded(file, "file"), None, progress=progress, cancel=cancel)
+        run(
+            lib.nasoseg_segmentation_write_probability,
+            self._pointer(),
+            encoded(file, "file"),
+            None,
+            progress=progress,
+            cancel=cancel,
+        )
 
-    def write_record(self, file: StrPath, *, progress: ProgressCallback | None = None, cancel: Cancel | None = None) -> None:
-        """Writes the run record (JSON): versions, model, device, seconds, warnings, statuses, identity of the inputs."""
-        run(lib.nasoseg_segmentation_write_record, self._pointer(), encoded(file, "file"), None, progress=progress, cancel=cancel)
+    def write_record(
+        self,
+        file: StrPath,
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: Cancel | None = None,
+    ) -> None:
+        """Writes the run record (JSON): versions, model, device, seconds, warnings, statuses,
+        identity of the inputs.
+        """
+        run(
+            lib.nasoseg_segmentation_write_record,
+            self._pointer(),
+            encoded(file, "file"),
+            None,
+            progress=progress,
+            cancel=cancel,
+        )
 
 
 class Contours(Owner, SequenceOf[ContourLine]):
-    """The outlines of a segmentation: a sequence of `ContourLine`, ordered by storage slice, every outer line followed by its holes."""
+    """The outlines of a segmentation: a sequence of `ContourLine`, ordered by storage slice, every
+    outer line followed by its holes.
+    """
 
     def __init__(self, handle: Handle, model: ModelInfo) -> None:
         self._handle = handle
@@ -378,7 +532,15 @@ class Contours(Owner, SequenceOf[ContourLine]):
         at = operator.index(index)
         if not -count <= at < count:
             raise IndexError(f"line {index}: there are {count}")
-        line, held = filled(_abi.nasoseg_contour_line, lib.nasoseg_contours_get_line, self._pointer(), at % count), self._held()
+        line, held = (
+            filled(
+                _abi.nasoseg_contour_line,
+                lib.nasoseg_contours_get_line,
+                self._pointer(),
+                at % count,
+            ),
+            self._held(),
+        )
         return ContourLine(
             line.storage_slice,
             lend(held, line.points_mm, (line.point_count, 3), "float64"),
@@ -401,9 +563,10 @@ class Contours(Owner, SequenceOf[ContourLine]):
     ) -> None:
         """Writes an RT Structure Set on the DICOM images that T1C came from; whole, or not at all.
 
-        `holes`: "keyhole" (every planning system imports it), "xor", "plain" or "fill". `simplify_mm`: how far the line may be moved to spare
-        points. `roi_name` (default GTVp_SeqSeg) and `structure_set_label` (default nasoseg): at most 16 characters; a demo model's result is
-        always called DEMO_NOT_CLIN.
+        `holes`: "keyhole" (every planning system imports it), "xor", "plain" or "fill".
+        `simplify_mm`: how far the line may be moved to spare points. `roi_name` (default
+        GTVp_SeqSeg) and `structure_set_label` (default nasoseg): at most 16 characters; a demo
+        model's result is always called DEMO_NOT_CLIN.
         """
         chosen = options(
             holes=member(_abi.Holes, holes, "holes"),
@@ -421,6 +584,7 @@ def member(kind: Any, value: Any, what: str) -> int:
         return value
     found = kind.__members__.get(value.upper()) if isinstance(value, str) else None
     if found is None:
-        raise wrong(f"{what}: {' or '.join(repr(name.lower()) for name in kind.__members__)} was expected, not {value!r}")
+        raise wrong(
+            f"{what}: {' or '.join(repr(name.lower()) for name in kind.__members__)} was expected, not {value!r}"
+        )
     return found
-

@@ -1,7 +1,8 @@
 """Progress and cancel of a long call.
 
-In: a progress callable, a cancel token or callable. Out: the call's result, or what stopped it: `Cancelled`, an exception of the callable, or
-KeyboardInterrupt. The callables come on the calling thread, between two model runs.
+In: a progress callable, a cancel token or callable. Out: the call's result, or what stopped it:
+`Cancelled`, an exception of the callable, or KeyboardInterrupt. The callables come on the calling
+thread, between two model runs.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from ._native import Handle, Owner, call, check, lib, text, wrong
 
 
 class Progress(NamedTuple):
-    """How far a stage is: `done` of `total` units (sequences, slices or files), never decreasing within a stage of one call."""
+    """How far a stage is: `done` of `total` units (sequences, slices or files), never decreasing
+    within a stage of one call.
+    """
 
     stage: _abi.Stage | int
     done: int
@@ -31,7 +34,9 @@ class Progress(NamedTuple):
 
 
 class CancelToken(Owner):
-    """A flag that any thread may set: calls that were given it end with `Cancelled` within one model run. It stays set until it is reset."""
+    """A flag that any thread may set: calls that were given it end with `Cancelled` within one
+    model run. It stays set until it is reset.
+    """
 
     def __init__(self) -> None:
         pointer = ctypes.POINTER(_abi.nasoseg_cancel_token)()
@@ -58,9 +63,13 @@ _busy = threading.local()
 
 
 def not_from_a_callback(study: Handle) -> None:
-    """The library holds the study's lock while it reports: a call on it from the callback would wait for ever."""
+    """The library holds the study's lock while it reports: a call on it from the callback would
+    wait for ever.
+    """
     if study in getattr(_busy, "studies", ()):
-        raise wrong("this study is in use by the call that reports progress; use it after that call has returned")
+        raise wrong(
+            "this study is in use by the call that reports progress; use it after that call has returned"
+        )
 
 
 class _Ticks:
@@ -73,7 +82,8 @@ class _Ticks:
         self.raised: BaseException | None = None
 
     def __call__(self, progress: Any, _user_data: Any) -> bool:
-        # Python's own signal handlers run here, on the first bytecode: `interrupted` may change on any line.
+        # Python's own signal handlers run here, on the first bytecode: `interrupted` may change on
+        # any line.
         try:
             if self.interrupted:
                 return False
@@ -89,7 +99,9 @@ class _Ticks:
             if self.asked is not None and self.asked():
                 return False
             return not self.interrupted
-        except BaseException as exception:  # Nothing may unwind into the library; it is raised again after the call.
+        except (
+            BaseException
+        ) as exception:  # Nothing may unwind into the library; it is raised again after the call.
             self.raised = exception
             return False
 
@@ -101,8 +113,8 @@ class _Ticks:
 def _interruptible(ticks: _Ticks) -> Iterator[None]:
     """Ctrl-C stops the call at its next tick.
 
-    Python's default handler would raise at the callback's first bytecode, before any `except` of ours, and ctypes would drop that. A handler
-    that the program itself has set is left alone.
+    Python's default handler would raise at the callback's first bytecode, before any `except` of
+    ours, and ctypes would drop that. A handler that the program itself has set is left alone.
     """
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -124,11 +136,15 @@ def run(
     study: Handle | None = None,
     keep: tuple[object, ...] = (),
 ) -> Any:
-    """Calls a long function with `before`, the run, a place for a `result` where it has one, and the error. Returns the result's handle."""
+    """Calls a long function with `before`, the run, a place for a `result` where it has one, and
+    the error. Returns the result's handle.
+    """
     if progress is not None and not callable(progress):
         raise TypeError(f"progress: a callable was expected, not {type(progress).__name__}")
     if cancel is not None and not callable(cancel) and not isinstance(cancel, CancelToken):
-        raise TypeError(f"cancel: a CancelToken or a callable was expected, not {type(cancel).__name__}")
+        raise TypeError(
+            f"cancel: a CancelToken or a callable was expected, not {type(cancel).__name__}"
+        )
     if study is not None:
         not_from_a_callback(study)
     pointer = ctypes.POINTER(_abi.nasoseg_run)()

@@ -1,7 +1,7 @@
 """A picture of what was found, with matplotlib: for notebooks.
 
-In: a detection, perhaps its contours. Out: a figure with one panel per slice: the image that the model saw, the agent's walk, the final box, the
-outline; the model's statement beneath.
+In: a detection, perhaps its contours. Out: a figure with one panel per slice: the image that the
+model saw, the agent's walk, the final box, the outline; the model's statement beneath.
 """
 
 from __future__ import annotations
@@ -35,10 +35,12 @@ def show(
     step: int | None = None,
     columns: int = 6,
 ) -> Figure:
-    """A figure of the agent's walk (blue, from faint to strong), the final boxes (yellow) and the contours (red), patient's right on the left.
+    """A figure of the agent's walk (blue, from faint to strong), the final boxes (yellow) and the
+    contours (red), patient's right on the left.
 
-    `index`: which slices of the detection, by their position in it; by default all. `sequence`: "t1", "t1c" or "t2". `step`: shows the walk up
-    to this many actions only, for stepping through it (0 is the initial box). Needs matplotlib (`pip install nasoseg[show]`).
+    `index`: which slices of the detection, by their position in it; by default all. `sequence`:
+    "t1", "t1c" or "t2". `step`: shows the walk up to this many actions only, for stepping through
+    it (0 is the initial box). Needs matplotlib (`pip install nasoseg[show]`).
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -51,7 +53,13 @@ def show(
             self.savefig(png, format="png", facecolor=self.get_facecolor())
             return png.getvalue()
 
-    chosen = range(len(detection)) if index is None else [index] if isinstance(index, int) else list(index)
+    chosen = (
+        range(len(detection))
+        if index is None
+        else [index]
+        if isinstance(index, int)
+        else list(index)
+    )
     if not chosen:
         raise wrong("index: at least one slice was expected")
     columns = min(columns, len(chosen))
@@ -65,7 +73,14 @@ def show(
     figure = Picture(figsize=(width, height), dpi=110, facecolor=BACKGROUND)
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False)
-    figure.subplots_adjust(left=0.01, right=0.99, top=1 - title / height, bottom=foot / height, wspace=0.03, hspace=title / side)
+    figure.subplots_adjust(
+        left=0.01,
+        right=0.99,
+        top=1 - title / height,
+        bottom=foot / height,
+        wspace=0.03,
+        hspace=title / side,
+    )
     outlines = _outlines(detection, contours)
     for panel in axes.flat:
         panel.set_axis_off()
@@ -73,7 +88,14 @@ def show(
         _panel(panel, detection, at, sequence_of(sequence), step)
         for outline in outlines.get(at % len(detection), []):
             panel.fill(*outline.T, fill=False, edgecolor=OUTLINE, linewidth=1.2, joinstyle="round")
-    figure.text(0.01, 0.05 / height, notes, color="#ff963c" if detection.model.is_demo else INK, fontsize=7, va="bottom")
+    figure.text(
+        0.01,
+        0.05 / height,
+        notes,
+        color="#ff963c" if detection.model.is_demo else INK,
+        fontsize=7,
+        va="bottom",
+    )
     return figure
 
 
@@ -82,18 +104,31 @@ def _notes(detection: Detection, width: int) -> str:
 
     model = detection.model
     mark = "DEMO MODEL, NOT FOR CLINICAL USE. " if model.is_demo else ""
-    return textwrap.fill(f"{mark}{model.intended_use} {model.name} {model.version}. Not a medical device.", width)
+    return textwrap.fill(
+        f"{mark}{model.intended_use} {model.name} {model.version}. Not a medical device.", width
+    )
 
 
-def _panel(panel: Any, detection: Detection, at: int, sequence: _abi.Sequence, step: int | None) -> None:
+def _panel(
+    panel: Any, detection: Detection, at: int, sequence: _abi.Sequence, step: int | None
+) -> None:
     from matplotlib.patches import Rectangle
 
     slice_, walk, grid = detection[at], detection.trajectory(at), detection.grid
-    panel.imshow(detection.image(at)[sequence], cmap="gray", vmin=0, vmax=1, extent=(0, grid, grid, 0), interpolation="bilinear")
+    panel.imshow(
+        detection.image(at)[sequence],
+        cmap="gray",
+        vmin=0,
+        vmax=1,
+        extent=(0, grid, grid, 0),
+        interpolation="bilinear",
+    )
 
     def draw(box: Any, colour: str, **style: Any) -> None:
         x0, y0, x1, y1 = box
-        panel.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, **style))
+        panel.add_patch(
+            Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, **style)
+        )
 
     last = len(walk.boxes) if step is None else min(max(step, 0) + 1, len(walk.boxes))
     for number, box in enumerate(walk.boxes[:last]):
@@ -103,7 +138,9 @@ def _panel(panel: Any, detection: Detection, at: int, sequence: _abi.Sequence, s
         draw(slice_.box, FINAL_BOX, linewidth=1.5)
     title = f"{slice_.slice}: z {slice_.position_mm:.1f} mm"
     if step is not None and 0 < last - 1 <= len(walk.actions):
-        title += f", step {last - 1} of {len(walk.actions)}: {detection.actions[walk.actions[last - 2]]}"
+        title += (
+            f", step {last - 1} of {len(walk.actions)}: {detection.actions[walk.actions[last - 2]]}"
+        )
     elif slice_.statuses or slice_.edited:
         title += f", {words(slice_.statuses)}" if slice_.statuses else ""
         title += ", edited" if slice_.edited else ""
@@ -121,7 +158,9 @@ def _outlines(detection: Detection, contours: Contours | None) -> dict[int, list
     normals = [normal / np.linalg.norm(normal) for normal in normals]
     found: dict[int, list[Any]] = {}
     for line in contours:
-        away = [abs(float((line.points_mm[0] - c[0]) @ normal)) for c, normal in zip(corners, normals)]
+        away = [
+            abs(float((line.points_mm[0] - c[0]) @ normal)) for c, normal in zip(corners, normals)
+        ]
         at = int(np.argmin(away))
         if away[at] < SAME_PLANE_MM:
             found.setdefault(at, []).append(detection.to_grid(at, line.points_mm))

@@ -23,14 +23,17 @@ def sequence_of(sequence: SequenceName) -> _abi.Sequence:
 
 
 class Study(Owner):
-    """T1, contrast-enhanced T1 (T1C) and T2 of one patient, each on its own grid. All results lie on T1C's.
+    """T1, contrast-enhanced T1 (T1C) and T2 of one patient, each on its own grid. All results lie
+    on T1C's.
 
-    Each sequence is one of: a path (DICOM folder, NIfTI-1 or NRRD file), a list of the DICOM files of one series, a pydicom dataset or a list
-    of them, a SimpleITK or nibabel image, `Volume(array, affine)`. Voxels are copied: later changes of an array do not matter.
+    Each sequence is one of: a path (DICOM folder, NIfTI-1 or NRRD file), a list of the DICOM files
+    of one series, a pydicom dataset or a list of them, a SimpleITK or nibabel image, `Volume(array,
+    affine)`. Voxels are copied: later changes of an array do not matter.
 
         study = Study("patient/T1", "patient/T1C", "patient/T2")
 
-    The sequences are brought together (checked, aligned, prepared) by the first `detect`, and kept. A study may be used by many threads.
+    The sequences are brought together (checked, aligned, prepared) by the first `detect`, and kept.
+    A study may be used by many threads.
     """
 
     def __init__(
@@ -64,9 +67,10 @@ class Study(Owner):
     ) -> None:
         """Sets or replaces a sequence ("t1", "t1c", "t2").
 
-        Of DICOM files alone: `series_uid` chooses a series where they hold several. `pick` chooses images where a series holds several echoes,
-        b-values, time points or stacks: "NAME=VALUE" as the refusal lists them, several parted by semicolons ("Echo Time=80"). `allow_gaps`
-        takes a series in which slices are missing: their distances are kept, and a warning says where.
+        Of DICOM files alone: `series_uid` chooses a series where they hold several. `pick` chooses
+        images where a series holds several echoes, b-values, time points or stacks: "NAME=VALUE" as
+        the refusal lists them, several parted by semicolons ("Echo Time=80"). `allow_gaps` takes a
+        series in which slices are missing: their distances are kept, and a warning says where.
         """
         sequence, handle = sequence_of(sequence), self._held()
         chosen = {"series_uid": series_uid, "pick": pick, "allow_gaps": allow_gaps or None}
@@ -74,11 +78,19 @@ class Study(Owner):
         if volume is not None:
             given_for_files = [name for name, value in chosen.items() if value is not None]
             if given_for_files:
-                raise wrong(f"{sequence.name}: {' and '.join(given_for_files)} can be chosen for DICOM files only, and this is an image in memory")
+                raise wrong(
+                    f"{sequence.name}: {' and '.join(given_for_files)} can be chosen for DICOM files only, and this is an image in memory"
+                )
             view, alive = volume.view()
             try:
                 arguments = (handle.pointer, sequence, ctypes.byref(view), None)
-                run(lib.nasoseg_study_set_volume, *arguments, study=handle, progress=progress, cancel=cancel)
+                run(
+                    lib.nasoseg_study_set_volume,
+                    *arguments,
+                    study=handle,
+                    progress=progress,
+                    cancel=cancel,
+                )
             finally:
                 del alive
             self._files.pop(sequence, None)
@@ -96,13 +108,22 @@ class Study(Owner):
         progress: ProgressCallback | None = None,
         cancel: Cancel | None = None,
     ) -> None:
-        """Says which DICOM files (or pydicom datasets) a sequence in memory came from, so that it too yields an RT Structure Set.
+        """Says which DICOM files (or pydicom datasets) a sequence in memory came from, so that it
+        too yields an RT Structure Set.
 
-        Sizes must be equal and every slice must lie within 0.01 mm of the files' (the slices may run the other way); otherwise `Error`, and the
-        sequence stays as it was. `series_uid`, `pick`, `allow_gaps`: as in `set`.
+        Sizes must be equal and every slice must lie within 0.01 mm of the files' (the slices may
+        run the other way); otherwise `Error`, and the sequence stays as it was. `series_uid`,
+        `pick`, `allow_gaps`: as in `set`.
         """
         chosen = options(series_uid=series_uid, pick=pick, allow_gaps=allow_gaps or None)
-        self._read(lib.nasoseg_study_set_dicom_source, sequence_of(sequence), files, chosen, progress, cancel)
+        self._read(
+            lib.nasoseg_study_set_dicom_source,
+            sequence_of(sequence),
+            files,
+            chosen,
+            progress,
+            cancel,
+        )
 
     def _read(
         self,
@@ -116,12 +137,24 @@ class Study(Owner):
         handle, files = self._held(), files_of(source, sequence.name)
         paths = [encoded(path, sequence.name) for path in files.paths]
         array = (ctypes.c_char_p * len(paths))(*paths)
-        run(function, handle.pointer, sequence, array, len(paths), given(chosen), study=handle, progress=progress, cancel=cancel)
+        run(
+            function,
+            handle.pointer,
+            sequence,
+            array,
+            len(paths),
+            given(chosen),
+            study=handle,
+            progress=progress,
+            cancel=cancel,
+        )
         self._files[sequence] = files.folder
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the user should see (sequences that look swapped, incomplete coverage, forced geometry); known after `detect`."""
+        """What the user should see (sequences that look swapped, incomplete coverage, forced
+        geometry); known after `detect`.
+        """
         handle = self._held()
         not_from_a_callback(handle)
         count = lib.nasoseg_study_warning_count(handle.pointer)

@@ -1,7 +1,8 @@
 """The boxes of a detection, and what the user made of them.
 
-In: the document that a run made (all plain JSON, so that it lives in the scene) and the user's edits. Out: boxes and the agent's walks, on the
-model's grid and in the patient; the edited detection as the library takes it back. No MRML, no Qt.
+In: the document that a run made (all plain JSON, so that it lives in the scene) and the user's
+edits. Out: boxes and the agent's walks, on the model's grid and in the patient; the edited
+detection as the library takes it back. No MRML, no Qt.
 """
 
 import json
@@ -11,7 +12,14 @@ import numpy as np
 from slicer.i18n import tr as _
 
 # Bits of nasoseg_slice_status in nasoseg.h; the numbers are stable.
-NO_LESION, BOX_AT_IMAGE_EDGE, MASK_AT_CROP_EDGE, STEP_LIMIT, INCOMPLETE_COVERAGE, SPACING = 1, 2, 4, 8, 16, 32
+NO_LESION, BOX_AT_IMAGE_EDGE, MASK_AT_CROP_EDGE, STEP_LIMIT, INCOMPLETE_COVERAGE, SPACING = (
+    1,
+    2,
+    4,
+    8,
+    16,
+    32,
+)
 
 
 class Walk(NamedTuple):
@@ -30,7 +38,9 @@ class Boxes:
         self.document = document
         self.slices = document["detection"]["slices"]
         self.grid = float(document["detection"]["grid"])
-        self.edits = {int(index): box for index, box in (edits or {}).items() if int(index) < len(self.slices)}
+        self.edits = {
+            int(index): box for index, box in (edits or {}).items() if int(index) < len(self.slices)
+        }
         self._corners = np.array(document["grid_corners_mm"], float).reshape(-1, 4, 3)
 
     def __len__(self) -> int:
@@ -98,7 +108,9 @@ class Boxes:
 
     def to_grid(self, index: int, points_mm) -> np.ndarray:
         """[..., 3] -> [..., 2], moved to the slice's plane along its normal."""
-        return (np.asarray(points_mm, float) - self.origin(index)) @ np.linalg.pinv(self.axes(index))
+        return (np.asarray(points_mm, float) - self.origin(index)) @ np.linalg.pinv(
+            self.axes(index)
+        )
 
     def corners_mm(self, index: int, box: Optional[Sequence[float]] = None) -> Optional[np.ndarray]:
         """[4, 3]: (x0, y0), (x1, y0), (x1, y1), (x0, y1)."""
@@ -110,7 +122,10 @@ class Boxes:
 
     def nearest(self, point_mm) -> Optional[int]:
         """The slice on whose slab a point lies."""
-        distances = [abs((np.asarray(point_mm) - self.origin(index)) @ self.normal(index)) for index in range(len(self))]
+        distances = [
+            abs((np.asarray(point_mm) - self.origin(index)) @ self.normal(index))
+            for index in range(len(self))
+        ]
         index = int(np.argmin(distances))
         return index if distances[index] <= self.thickness() / 2 * 1.001 else None
 
@@ -121,7 +136,11 @@ class Boxes:
         if not found:
             return None
         names = self.document["detection"]["actions"]
-        return Walk(np.array(found["boxes"], float).reshape(-1, 4), [names[action] for action in found["actions"]], np.array(found["q"], float))
+        return Walk(
+            np.array(found["boxes"], float).reshape(-1, 4),
+            [names[action] for action in found["actions"]],
+            np.array(found["q"], float),
+        )
 
     # What the user should know.
 
@@ -147,7 +166,9 @@ class Boxes:
         if bits & INCOMPLETE_COVERAGE:
             words.append(_("incomplete coverage: T1 or T2 does not reach this slice"))
         if box is None and not bits & INCOMPLETE_COVERAGE:
-            words.append(_("no lesion (box cleared)") if index in self.edits else _("no lesion found"))
+            words.append(
+                _("no lesion (box cleared)") if index in self.edits else _("no lesion found")
+            )
         elif result and not self.stale(index) and box is not None and result["pixels"] == 0:
             words.append(_("no lesion found: the box is empty"))
         for bit, text in (

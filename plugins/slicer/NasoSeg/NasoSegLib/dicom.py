@@ -1,6 +1,7 @@
 """The DICOM files that a volume was loaded from.
 
-In: a volume node with the attribute DICOM.instanceUIDs. Out: paths of its files, from Slicer's DICOM database.
+In: a volume node with the attribute DICOM.instanceUIDs. Out: paths of its files, from Slicer's
+DICOM database.
 """
 
 from slicer.i18n import tr as _

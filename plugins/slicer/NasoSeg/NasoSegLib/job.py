@@ -1,7 +1,8 @@
 """A run on a worker thread, watched from the main thread.
 
-In: a function that takes the job. Out: events that it posts (partial results), its progress, and in the end its outcome. Only the main thread's
-`poll` reads them, so nothing of MRML or Qt is touched elsewhere.
+In: a function that takes the job. Out: events that it posts (partial results), its progress, and in
+the end its outcome. Only the main thread's `poll` reads them, so nothing of MRML or Qt is touched
+elsewhere.
 """
 
 import queue

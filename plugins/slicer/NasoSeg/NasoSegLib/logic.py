@@ -1,6 +1,7 @@
 """The module's logic: what its buttons do, without the panel.
 
-In: a parameter node. Out: nodes in the scene. Work goes to a thread (`job`); its results come back in short pieces for the main thread.
+In: a parameter node. Out: nodes in the scene. Work goes to a thread (`job`); its results come back
+in short pieces for the main thread.
 """
 
 import json
@@ -19,7 +20,9 @@ from .session import CONTOUR, SEGMENT, Found, Outlined, Request, Segmented, Sess
 
 
 class NasoSegLogic(ScriptedLoadableModuleLogic):
-    """Usable without the widget: set `parameters`, `start`; then do what `nextPiece` gives until the job has ended, and `finish`."""
+    """Usable without the widget: set `parameters`, `start`; then do what `nextPiece` gives until
+    the job has ended, and `finish`.
+    """
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
@@ -42,18 +45,36 @@ class NasoSegLogic(ScriptedLoadableModuleLogic):
 
     def request(self) -> Request:
         node = self.parameters
-        inputs = {name: volumes.read(getattr(node, name), name.upper(), dicom.files(getattr(node, name), self.fileOf)) for name in ("t1", "t1c", "t2")}
+        inputs = {
+            name: volumes.read(
+                getattr(node, name), name.upper(), dicom.files(getattr(node, name), self.fileOf)
+            )
+            for name in ("t1", "t1c", "t2")
+        }
         if len({getattr(node, name).GetID() for name in inputs}) < 3:
-            raise UserError(_("T1, T1C and T2 must be three different volumes. Check the selection under Inputs."))
+            raise UserError(
+                _(
+                    "T1, T1C and T2 must be three different volumes. Check the selection under Inputs."
+                )
+            )
         volumes.one_patient([node.t1, node.t1c, node.t2])
         slices = None
         if node.firstSlice or node.endSlice:
             # The slices run along T1C's own axis that is nearest to the patient's.
-            axis = int(abs(inputs["t1c"].affine_ras[2, :3] / (inputs["t1c"].affine_ras[:3, :3] ** 2).sum(0) ** 0.5).argmax())
+            axis = int(
+                abs(
+                    inputs["t1c"].affine_ras[2, :3]
+                    / (inputs["t1c"].affine_ras[:3, :3] ** 2).sum(0) ** 0.5
+                ).argmax()
+            )
             count = inputs["t1c"].voxels.shape[::-1][axis]
             slices = (node.firstSlice, node.endSlice or count)
             if not 0 <= slices[0] < slices[1] <= count:
-                raise UserError(_("Slices {first} to {end}: T1C has slices 0 to {last}. The first must lie before the end.").format(first=slices[0], end=slices[1], last=count - 1))
+                raise UserError(
+                    _(
+                        "Slices {first} to {end}: T1C has slices 0 to {last}. The first must lie before the end."
+                    ).format(first=slices[0], end=slices[1], last=count - 1)
+                )
         return Request(
             **inputs,
             slices=slices,
@@ -62,14 +83,18 @@ class NasoSegLogic(ScriptedLoadableModuleLogic):
             folder=node.folder,
             force_geometry=node.forceGeometry,
             force_coverage=node.forceCoverage,
-            boxes=None if self.boxes is None else Boxes(self.boxes.document, dict(self.boxes.edits)),
+            boxes=None
+            if self.boxes is None
+            else Boxes(self.boxes.document, dict(self.boxes.edits)),
         )
 
     def start(self, stages: tuple) -> None:
         """Begins a run on a worker thread."""
         request = self.request()
         if CONTOUR in stages and SEGMENT not in stages and self._stamps != self._stampsNow():
-            raise UserError(_("A volume was changed or moved since Segment. Press Segment again, then Contour."))
+            raise UserError(
+                _("A volume was changed or moved since Segment. Press Segment again, then Contour.")
+            )
         package.ensure(request.folder, request.device)
         self._t1c, self._stamps = self.parameters.t1c, self._stampsNow()
         self._begin(lambda job: self.session.run(job, stages, request))
@@ -77,7 +102,11 @@ class NasoSegLogic(ScriptedLoadableModuleLogic):
     def startExport(self, file: str) -> None:
         dicom.refuse(self.parameters.t1c, self.fileOf)
         if self._stamps != self._stampsNow():
-            raise UserError(_("A volume was changed or moved since the outline was made. Press Segment NPC again, then export."))
+            raise UserError(
+                _(
+                    "A volume was changed or moved since the outline was made. Press Segment NPC again, then export."
+                )
+            )
         self._begin(lambda job: self.session.write_structure_set(job, file))
 
     def _stampsNow(self) -> tuple:
@@ -123,7 +152,13 @@ class NasoSegLogic(ScriptedLoadableModuleLogic):
             node = self.parameters
             return [
                 lambda: self._keep(event.document, event.text),
-                lambda: setattr(node, "segmentation", scene.show_mask(node.segmentation, self.t1c(), event.mask, event.document["demo"])),
+                lambda: setattr(
+                    node,
+                    "segmentation",
+                    scene.show_mask(
+                        node.segmentation, self.t1c(), event.mask, event.document["demo"]
+                    ),
+                ),
                 lambda: scene.show_3d(node.segmentation, node.show3D),
             ]
         if isinstance(event, Outlined):
@@ -147,18 +182,26 @@ class NasoSegLogic(ScriptedLoadableModuleLogic):
 
     def takeOutline(self, event: Outlined) -> None:
         node = self.parameters
-        node.outline = scene.show_outline(node.outline, self.t1c(), event.lines, self.boxes, self.boxes.document["demo"])
+        node.outline = scene.show_outline(
+            node.outline, self.t1c(), event.lines, self.boxes, self.boxes.document["demo"]
+        )
 
     def t1c(self):
         """T1C of the run."""
         if self._t1c is None or self._t1c.GetScene() is None:
-            raise UserError(_("T1C was removed from the scene while the run lasted. Load it again, and press Segment NPC."))
+            raise UserError(
+                _(
+                    "T1C was removed from the scene while the run lasted. Load it again, and press Segment NPC."
+                )
+            )
         return self._t1c
 
     def _keep(self, document: dict, text: str) -> None:
         node = self.parameters
         if node.detection is None:
-            node.detection = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", "NasoSeg detection")
+            node.detection = slicer.mrmlScene.AddNewNodeByClass(
+                "vtkMRMLTextNode", "NasoSeg detection"
+            )
             # In the scene file itself: no file beside it can be lost.
             node.detection.SetForceCreateStorageNode(slicer.vtkMRMLTextNode.CreateStorageNodeNever)
             node.detection.SetHideFromEditors(True)
@@ -187,4 +230,6 @@ class NasoSegLogic(ScriptedLoadableModuleLogic):
 
     def changed(self) -> bool:
         """Whether a box was changed since Segment."""
-        return self.boxes is None or any(self.boxes.stale(index) for index in range(len(self.boxes)))
+        return self.boxes is None or any(
+            self.boxes.stale(index) for index in range(len(self.boxes))
+        )

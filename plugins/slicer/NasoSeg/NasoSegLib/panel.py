@@ -29,7 +29,9 @@ def demo(boxes: Boxes) -> str:
     """What must be read beside a demo model's result; "" for other models."""
     if boxes is None or not boxes.document["demo"]:
         return ""
-    return _("DEMO MODEL, NOT FOR CLINICAL USE. It was trained on synthetic images only. {use}").format(use=boxes.document["intended_use"])
+    return _(
+        "DEMO MODEL, NOT FOR CLINICAL USE. It was trained on synthetic images only. {use}"
+    ).format(use=boxes.document["intended_use"])
 
 
 def status(boxes: Boxes) -> list:
@@ -37,11 +39,15 @@ def status(boxes: Boxes) -> list:
     if boxes is None:
         return []
     document = boxes.document
-    lines = [_("Model {model} on {device}.").format(model=document["model"], device=document["device"])]
+    lines = [
+        _("Model {model} on {device}.").format(model=document["model"], device=document["device"])
+    ]
     if not document["demo"]:
         lines.append(document["intended_use"])
     if document["device_fallback"]:
-        lines.append(_("The run fell back to the CPU: {reason}").format(reason=document["device_fallback"]))
+        lines.append(
+            _("The run fell back to the CPU: {reason}").format(reason=document["device_fallback"])
+        )
     return [*lines, *document["warnings"], summary(boxes)]
 
 
@@ -51,14 +57,20 @@ def summary(boxes: Boxes) -> str:
         return _("Boxes found. Check them, then press Segment.")
     slices = sum(1 for one in results if one["pixels"])
     if slices == 0:
-        return _("No lesion found: the segmentation is empty. Step through the boxes, or give a slice a box by hand, and press Segment.")
+        return _(
+            "No lesion found: the segmentation is empty. Step through the boxes, or give a slice a box by hand, and press Segment."
+        )
     volume = sum(one["area_mm2"] for one in results) * boxes.thickness() / 1000
-    return _("Segmented on {slices} of {count} slices, {volume:.1f} ml.").format(slices=slices, count=len(results), volume=volume)
+    return _("Segmented on {slices} of {count} slices, {volume:.1f} ml.").format(
+        slices=slices, count=len(results), volume=volume
+    )
 
 
 def one_slice(boxes: Boxes, index: int) -> str:
     one = boxes.slices[index]
-    return _("slice {slice}, z {position:.1f} mm: {words}").format(slice=one["slice"], position=one["position_mm"], words=boxes.words(index))
+    return _("slice {slice}, z {position:.1f} mm: {words}").format(
+        slice=one["slice"], position=one["position_mm"], words=boxes.words(index)
+    )
 
 
 def fill(table, boxes: Boxes) -> None:
@@ -67,7 +79,9 @@ def fill(table, boxes: Boxes) -> None:
     for row in range(table.rowCount):
         one, result = boxes.slices[row], boxes.segmented(row)
         area = "" if result is None or boxes.stale(row) else f"{result['area_mm2']:.0f}"
-        for column, text in enumerate((str(one["slice"]), f"{one['position_mm']:.1f}", area, boxes.words(row))):
+        for column, text in enumerate(
+            (str(one["slice"]), f"{one['position_mm']:.1f}", area, boxes.words(row))
+        ):
             item = table.item(row, column)
             if item is None:
                 item = qt.QTableWidgetItem()

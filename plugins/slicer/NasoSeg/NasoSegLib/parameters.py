@@ -27,7 +27,8 @@ class NasoSegParameterNode:
     folder: str = ""
     forceGeometry: bool = False
     forceCoverage: bool = False
-    # What came out. The detection's document, and the user's boxes by position ({position: box or null}, JSON).
+    # What came out. The detection's document, and the user's boxes by position ({position: box or
+    # null}, JSON).
     detection: vtkMRMLTextNode
     edits: str = ""
     currentSlice: Annotated[int, WithinRange(0, 100000)] = 0

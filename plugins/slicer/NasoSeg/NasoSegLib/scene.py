@@ -1,6 +1,8 @@
-"""What is shown: the box of the current slice, the segmentation, the outline, the agent's walk. Main thread.
+"""What is shown: the box of the current slice, the segmentation, the outline, the agent's walk.
+Main thread.
 
-In: boxes and results, LPS mm. Out: nodes of the scene, beside T1C in the subject hierarchy. This is the one room that turns LPS into RAS.
+In: boxes and results, LPS mm. Out: nodes of the scene, beside T1C in the subject hierarchy. This is
+the one room that turns LPS into RAS.
 """
 
 from typing import Optional
@@ -19,11 +21,14 @@ LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 DEMO = "DEMO_NOT_CLIN"
 # The step of the walk that is shown, and the ones before it.
 WALK, WALKED = (110, 220, 255), (50, 120, 215)
-# SNOMED CT, in Slicer's serialization: category, type, modifier, then region. A demo's result is tissue, never a neoplasm.
+# SNOMED CT, in Slicer's serialization: category, type, modifier, then region. A demo's result is
+# tissue, never a neoplasm.
 _REGION = "Anatomic codes - DICOM master list~SCT^360955006^Nasopharynx~^^"
 TERMINOLOGY = {
-    False: "Segmentation category and type - DICOM master list~SCT^49755003^Morphologically Altered Structure~SCT^86049000^Neoplasm, Primary~^^~" + _REGION,
-    True: "Segmentation category and type - DICOM master list~SCT^85756007^Tissue~SCT^85756007^Tissue~^^~" + _REGION,
+    False: "Segmentation category and type - DICOM master list~SCT^49755003^Morphologically Altered Structure~SCT^86049000^Neoplasm, Primary~^^~"
+    + _REGION,
+    True: "Segmentation category and type - DICOM master list~SCT^85756007^Tissue~SCT^85756007^Tissue~^^~"
+    + _REGION,
 }
 
 
@@ -70,7 +75,9 @@ def show_box(roi, boxes: Boxes, index: int) -> None:
 
 
 def read_box(roi, boxes: Boxes, index: int) -> tuple:
-    """The box (x0, y0, x1, y1) that the ROI now says for a slice: around its corners, moved to the slice's plane."""
+    """The box (x0, y0, x1, y1) that the ROI now says for a slice: around its corners, moved to the
+    slice's plane.
+    """
     matrix = vtk.vtkMatrix4x4()
     matrix.DeepCopy(roi.GetObjectToWorldMatrix())
     world, half = volumes.to_numpy(matrix), np.array(roi.GetSize()) / 2
@@ -99,7 +106,9 @@ def place_beside(node, t1c) -> None:
 
 
 def show_mask(node, t1c, mask: np.ndarray, demo: bool):
-    """The segmentation node with the mask on T1C's own grid; `node` None makes one. It follows T1C's transform."""
+    """The segmentation node with the mask on T1C's own grid; `node` None makes one. It follows
+    T1C's transform.
+    """
     if node is None:
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     if node.GetDisplayNode() is None:
@@ -137,7 +146,11 @@ def _labelmap(t1c, mask: np.ndarray):
 def has_voxels(node) -> bool:
     segment = node.GetSegmentation().GetSegment(SEGMENT_ID) if node is not None else None
     labelmap = segment.GetRepresentation("Binary labelmap") if segment is not None else None
-    return labelmap is not None and labelmap.GetNumberOfPoints() > 0 and labelmap.GetScalarRange()[1] > 0
+    return (
+        labelmap is not None
+        and labelmap.GetNumberOfPoints() > 0
+        and labelmap.GetScalarRange()[1] > 0
+    )
 
 
 def show_3d(node, shown: bool) -> None:
@@ -203,7 +216,9 @@ def _line_model(node, name: str, color: tuple, width: int):
 
 
 def _ribbons(lines: list, normal: np.ndarray, thickness: float) -> vtk.vtkPolyData:
-    """Closed lines as walls as high as a slice is thick: a slice view anywhere within the slice cuts them, and sees the line."""
+    """Closed lines as walls as high as a slice is thick: a slice view anywhere within the slice
+    cuts them, and sees the line.
+    """
     points, cells = [], vtk.vtkCellArray()
     # A little less than the slice, so that a plane on the border of two cuts one.
     up = normal * thickness / 2 * 0.999
@@ -220,7 +235,9 @@ def _ribbons(lines: list, normal: np.ndarray, thickness: float) -> vtk.vtkPolyDa
     where = vtk.vtkPoints()
     where.SetDataTypeToDouble()
     if points:
-        where.SetData(numpy_support.numpy_to_vtk(np.concatenate(points), deep=True, array_type=vtk.VTK_DOUBLE))
+        where.SetData(
+            numpy_support.numpy_to_vtk(np.concatenate(points), deep=True, array_type=vtk.VTK_DOUBLE)
+        )
     poly.SetPoints(where)
     poly.SetPolys(cells)
     return poly
@@ -233,16 +250,25 @@ def across(boxes: Boxes) -> list:
     """The slice nodes that look along the slices' normal, at most about 45 degrees off."""
     nodes = slicer.util.getNodesByClass("vtkMRMLSliceNode")
     normal = boxes.normal(0) * LPS_TO_RAS
-    return [node for node in nodes if abs(volumes.to_numpy(node.GetSliceToRAS())[:3, 2] @ normal) > 0.75]
+    return [
+        node for node in nodes if abs(volumes.to_numpy(node.GetSliceToRAS())[:3, 2] @ normal) > 0.75
+    ]
 
 
 def jump(boxes: Boxes, index: int, t1c) -> None:
-    """Axial slice views go to a slice, on T1C's own plane (an oblique T1C's boxes are boxes only there)."""
+    """Axial slice views go to a slice, on T1C's own plane (an oblique T1C's boxes are boxes only
+    there).
+    """
     corners = boxes.corners_mm(index)
-    corners = boxes.corners_mm(index, (0, 0, boxes.grid, boxes.grid)) if corners is None else corners
+    corners = (
+        boxes.corners_mm(index, (0, 0, boxes.grid, boxes.grid)) if corners is None else corners
+    )
     point = corners.mean(0) * LPS_TO_RAS
     for node in across(boxes):
-        if abs(volumes.to_numpy(node.GetSliceToRAS())[:3, 2] @ (boxes.normal(index) * LPS_TO_RAS)) < 1 - 1e-9:
+        if (
+            abs(volumes.to_numpy(node.GetSliceToRAS())[:3, 2] @ (boxes.normal(index) * LPS_TO_RAS))
+            < 1 - 1e-9
+        ):
             node.RotateToVolumePlane(t1c)
         node.JumpSliceByOffsetting(*point)
 

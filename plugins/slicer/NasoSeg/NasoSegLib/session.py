@@ -1,9 +1,12 @@
 """Detect, segment and contour on a worker thread; engine and study are kept between runs.
 
-In: a `Request`, made on the main thread. Out: events posted to the job: `Found`, `Segmented`, `Outlined`, `Written`. Neither MRML nor Qt.
+In: a `Request`, made on the main thread. Out: events posted to the job: `Found`, `Segmented`,
+`Outlined`, `Written`. Neither MRML nor Qt.
 
-The document of a run is plain JSON, so that the scene can keep it: the library's own detection (`detection`), the corners of the model's grid on
-every slice (`grid_corners_mm`), the volumes' affines (`affines_ras`), statuses, what the model is, and per slice what Segment found (`segmented`).
+The document of a run is plain JSON, so that the scene can keep it: the library's own detection
+(`detection`), the corners of the model's grid on every slice (`grid_corners_mm`), the volumes'
+affines (`affines_ras`), statuses, what the model is, and per slice what Segment found
+(`segmented`).
 """
 
 import json
@@ -99,19 +102,28 @@ class Session:
         job.report("start", 0, 0)
         ready = package.load(request.folder, request.bundle)
         nasoseg = ready.module
-        calls = {"progress": lambda p: job.report(p.stage_name, p.done, p.total), "cancel": lambda: job.cancelled}
+        calls = {
+            "progress": lambda p: job.report(p.stage_name, p.done, p.total),
+            "cancel": lambda: job.cancelled,
+        }
         _stop_if_cancelled(job, nasoseg)
         engine = self._open(ready, request)
         _stop_if_cancelled(job, nasoseg)
         inputs = {"t1": request.t1, "t1c": request.t1c, "t2": request.t2}
         if DETECT not in stages and request.boxes is not None:
-            inputs = {name: _as_detected(one, request.boxes.document["affines_ras"][name]) for name, one in inputs.items()}
+            inputs = {
+                name: _as_detected(one, request.boxes.document["affines_ras"][name])
+                for name, one in inputs.items()
+            }
         study = self._bring(nasoseg, inputs, calls)
         _stop_if_cancelled(job, nasoseg)
         detection = document = None
         if DETECT in stages:
             self.forget_results()
-            forced = {"force_geometry": request.force_geometry, "force_coverage": request.force_coverage}
+            forced = {
+                "force_geometry": request.force_geometry,
+                "force_coverage": request.force_coverage,
+            }
             detection = engine.detect(study, slices=request.slices, **forced, **calls)
             document = self._document(engine, study, detection, inputs)
             job.post(Found(document, json.dumps(document)))
@@ -124,23 +136,33 @@ class Session:
             job.post(Segmented(document, json.dumps(document), self._segmentation.mask))
         if CONTOUR in stages:
             if self._segmentation is None:
-                raise UserError(_("There is no segmentation of these boxes yet. Press Segment first."))
+                raise UserError(
+                    _("There is no segmentation of these boxes yet. Press Segment first.")
+                )
             self._contours = self._segmentation.contour(**calls)
             job.post(Outlined([np.array(line.points_mm) for line in self._contours]))
 
     def write_structure_set(self, job: Job, file: str) -> None:
         if self._contours is None:
-            raise UserError(_("There is no outline of these boxes yet. Press Segment, then Contour."))
+            raise UserError(
+                _("There is no outline of these boxes yet. Press Segment, then Contour.")
+            )
         if self.no_structure_set:
             raise UserError(self.no_structure_set)
-        self._contours.write_rtstruct(file, progress=lambda p: job.report(p.stage_name, p.done, p.total), cancel=lambda: job.cancelled)
+        self._contours.write_rtstruct(
+            file,
+            progress=lambda p: job.report(p.stage_name, p.done, p.total),
+            cancel=lambda: job.cancelled,
+        )
         job.post(Written(file))
 
     def _open(self, ready: package.Package, request: Request) -> Any:
         key = (str(ready.bundle), request.device, str(ready.runtime))
         if self._engine_key != key:
             self._engine = self._engine_key = None
-            self._engine = ready.module.Engine(ready.bundle, device=request.device, onnxruntime=ready.runtime, threads=THREADS)
+            self._engine = ready.module.Engine(
+                ready.bundle, device=request.device, onnxruntime=ready.runtime, threads=THREADS
+            )
             self._engine_key = key
         return self._engine
 
@@ -161,10 +183,17 @@ class Session:
             except nasoseg.Cancelled:
                 raise
             except nasoseg.Error as error:
-                why = _("{name} ({volume}) is not what its DICOM files hold: {error}").format(name=name.upper(), volume=one.name, error=error)
+                why = _("{name} ({volume}) is not what its DICOM files hold: {error}").format(
+                    name=name.upper(), volume=one.name, error=error
+                )
                 notes.append(why)
                 refused = why if name == "t1c" else refused
-        self._study, self._study_key, self._notes, self.no_structure_set = study, key, notes, refused
+        self._study, self._study_key, self._notes, self.no_structure_set = (
+            study,
+            key,
+            notes,
+            refused,
+        )
         return study
 
     def _document(self, engine: Any, study: Any, detection: Any, inputs: dict) -> dict:
@@ -195,8 +224,14 @@ class Session:
         with tempfile.TemporaryDirectory(prefix="nasoseg-") as folder:
             file = Path(folder) / "detection.json"
             file.write_text(request.boxes.detection_text(), encoding="utf-8")
-            detection = engine.read_detection(study, file, force_geometry=request.force_geometry, **calls)
-        return detection, {**request.boxes.document, "device": engine.device, "device_fallback": engine.device_fallback}
+            detection = engine.read_detection(
+                study, file, force_geometry=request.force_geometry, **calls
+            )
+        return detection, {
+            **request.boxes.document,
+            "device": engine.device,
+            "device_fallback": engine.device_fallback,
+        }
 
 
 def _stop_if_cancelled(job: Job, nasoseg: Any) -> None:
@@ -206,13 +241,20 @@ def _stop_if_cancelled(job: Job, nasoseg: Any) -> None:
 
 def _segmented(detection: Any, segmentation: Any) -> list:
     return [
-        {"box": None if one.box is None else list(one.box), "statuses": int(made.statuses), "pixels": int(made.pixels), "area_mm2": float(made.area_mm2)}
+        {
+            "box": None if one.box is None else list(one.box),
+            "statuses": int(made.statuses),
+            "pixels": int(made.pixels),
+            "area_mm2": float(made.area_mm2),
+        }
         for one, made in zip(detection, segmentation.slices)
     ]
 
 
 def _as_detected(one: Input, affine: list) -> Input:
-    """A volume whose affine only went through a file since the boxes were found (saving a scene rounds it) is the same volume to the bit."""
+    """A volume whose affine only went through a file since the boxes were found (saving a scene
+    rounds it) is the same volume to the bit.
+    """
     affine = np.array(affine)
     nk, nj, ni = one.voxels.shape
     corners = np.array([(i, j, k, 1) for i in (0, ni) for j in (0, nj) for k in (0, nk)]).T

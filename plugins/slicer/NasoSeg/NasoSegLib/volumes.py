@@ -1,6 +1,7 @@
 """Volumes of the scene as the library takes them.
 
-In: volume nodes. Out: `Input`: voxels [k, j, i] as a view, and their affine into the patient (RAS, mm), parent transforms composed. Main thread.
+In: volume nodes. Out: `Input`: voxels [k, j, i] as a view, and their affine into the patient (RAS,
+mm), parent transforms composed. Main thread.
 """
 
 from typing import NamedTuple, Optional
@@ -54,9 +55,9 @@ def to_world(node, what: str) -> np.ndarray:
         return np.eye(4)
     if not parent.IsTransformToWorldLinear():
         raise UserError(
-            _("{what} ({name}) is under the transform {transform}, which is not linear. Harden it (Data module, right click on {name}, Harden transform) and try again.").format(
-                what=what, name=node.GetName(), transform=parent.GetName()
-            )
+            _(
+                "{what} ({name}) is under the transform {transform}, which is not linear. Harden it (Data module, right click on {name}, Harden transform) and try again."
+            ).format(what=what, name=node.GetName(), transform=parent.GetName())
         )
     matrix = vtk.vtkMatrix4x4()
     parent.GetMatrixTransformToWorld(matrix)
@@ -66,20 +67,35 @@ def to_world(node, what: str) -> np.ndarray:
 def read(node, what: str, files: tuple = ()) -> Input:
     """A sequence of the scene; `what` is its name for the user, such as T1C."""
     if node is None:
-        raise UserError(_("{what}: no volume is selected. Load the three sequences and select them under Inputs.").format(what=what))
+        raise UserError(
+            _(
+                "{what}: no volume is selected. Load the three sequences and select them under Inputs."
+            ).format(what=what)
+        )
     image = node.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None:
-        raise UserError(_("{what} ({name}) has no voxels. Load it again, or select another volume.").format(what=what, name=node.GetName()))
+        raise UserError(
+            _("{what} ({name}) has no voxels. Load it again, or select another volume.").format(
+                what=what, name=node.GetName()
+            )
+        )
     if image.GetNumberOfScalarComponents() != 1:
         raise UserError(
-            _("{what} ({name}) has {count} values per voxel; a scalar volume was expected. Select another one.").format(
-                what=what, name=node.GetName(), count=image.GetNumberOfScalarComponents()
-            )
+            _(
+                "{what} ({name}) has {count} values per voxel; a scalar volume was expected. Select another one."
+            ).format(what=what, name=node.GetName(), count=image.GetNumberOfScalarComponents())
         )
     moved = to_world(node, what)
     affine = moved @ ijk_to_ras(node)
     moves = not np.allclose(moved, np.eye(4), atol=1e-9)
-    return Input(node.GetName(), slicer.util.arrayFromVolume(node), affine, moves, files, (*stamp(node), files))
+    return Input(
+        node.GetName(),
+        slicer.util.arrayFromVolume(node),
+        affine,
+        moves,
+        files,
+        (*stamp(node), files),
+    )
 
 
 def stamp(node) -> tuple:
@@ -89,7 +105,11 @@ def stamp(node) -> tuple:
     parent, matrix = node.GetParentTransformNode(), vtk.vtkMatrix4x4()
     if parent is not None and parent.IsTransformToWorldLinear():
         parent.GetMatrixTransformToWorld(matrix)
-    return node.GetID(), node.GetImageData().GetMTime(), (to_numpy(matrix) @ ijk_to_ras(node)).tobytes()
+    return (
+        node.GetID(),
+        node.GetImageData().GetMTime(),
+        (to_numpy(matrix) @ ijk_to_ras(node)).tobytes(),
+    )
 
 
 def one_patient(nodes) -> None:
@@ -97,19 +117,23 @@ def one_patient(nodes) -> None:
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     patients = {}
     for node in nodes:
-        item = ancestor(hierarchy, node, slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMLevelPatient())
+        item = ancestor(
+            hierarchy, node, slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMLevelPatient()
+        )
         if item is not None:
             patients[item] = node.GetName()
     if len(patients) > 1:
         raise UserError(
-            _("{names} belong to different patients, as the subject hierarchy (Data module) says. Select the sequences of one patient.").format(
-                names=", ".join(patients.values())
-            )
+            _(
+                "{names} belong to different patients, as the subject hierarchy (Data module) says. Select the sequences of one patient."
+            ).format(names=", ".join(patients.values()))
         )
 
 
 def ancestor(hierarchy, node, level: str) -> Optional[int]:
-    """The subject hierarchy's item of a level ("Patient", "Study") above a node; None where there is none."""
+    """The subject hierarchy's item of a level ("Patient", "Study") above a node; None where there
+    is none.
+    """
     nothing = hierarchy.GetInvalidItemID()
     own = hierarchy.GetItemByDataNode(node) if node is not None else nothing
     item = hierarchy.GetItemAncestorAtLevel(own, level) if own != nothing else nothing

@@ -1,4 +1,5 @@
-"""`slicer` as a scripted module finds it in the desktop program: the real core, and around it the scene, the base classes and translation.
+"""`slicer` as a scripted module finds it in the desktop program: the real core, and around it the
+scene, the base classes and translation.
 
 `install()` puts all of it in place; `errors` collects what the user was shown.
 """
@@ -79,18 +80,30 @@ def install():
     logic.SetModuleLogic("Colors", logic.GetColorLogic())
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
     kept = [logic]
-    for kind, name in (("vtkSlicerVolumesLogic", "Volumes"), ("vtkSlicerSegmentationsModuleLogic", "Segmentations"), ("vtkSlicerMarkupsLogic", "Markups"), ("vtkSlicerSubjectHierarchyModuleLogic", "SubjectHierarchy")):
+    for kind, name in (
+        ("vtkSlicerVolumesLogic", "Volumes"),
+        ("vtkSlicerSegmentationsModuleLogic", "Segmentations"),
+        ("vtkSlicerMarkupsLogic", "Markups"),
+        ("vtkSlicerSubjectHierarchyModuleLogic", "SubjectHierarchy"),
+    ):
         one = getattr(slicer, kind)()
         one.SetMRMLApplicationLogic(logic)
         one.SetMRMLScene(scene)
         logic.SetModuleLogic(name, one)
         kept.append(one)
-    slicer.app = types.SimpleNamespace(applicationLogic=lambda: logic, applicationName="Slicer", testingEnabled=lambda: False, kept=kept)
+    slicer.app = types.SimpleNamespace(
+        applicationLogic=lambda: logic,
+        applicationName="Slicer",
+        testingEnabled=lambda: False,
+        kept=kept,
+    )
     slicer.util.loadUI = pythonqt.load_ui
     slicer.util.mainWindow = lambda verbose=True: None
     slicer.util.errorDisplay = lambda text, windowTitle=None, **_options: errors.append(text)
     sys.modules["qt"], sys.modules["ctk"] = pythonqt.qt, pythonqt.ctk
-    slicer.i18n = _module("slicer.i18n", tr=lambda text: text, translate=lambda _context, text: text)
+    slicer.i18n = _module(
+        "slicer.i18n", tr=lambda text: text, translate=lambda _context, text: text
+    )
     slicer.ScriptedLoadableModule = _module(
         "slicer.ScriptedLoadableModule",
         ScriptedLoadableModule=ScriptedLoadableModule,

@@ -1,4 +1,6 @@
-"""parameterNodeWrapper for the types and widgets that the module uses: kept in the node under the same names and in the same form as Slicer's."""
+"""parameterNodeWrapper for the types and widgets that the module uses: kept in the node under the
+same names and in the same form as Slicer's.
+"""
 
 import types
 import typing
@@ -29,14 +31,20 @@ class WithinRange:
 class _Parameter:
     def __init__(self, name, hint, default):
         self.name = name
-        self.type, self.validators = (typing.get_args(hint)[0], typing.get_args(hint)[1:]) if typing.get_origin(hint) is typing.Annotated else (hint, ())
+        self.type, self.validators = (
+            (typing.get_args(hint)[0], typing.get_args(hint)[1:])
+            if typing.get_origin(hint) is typing.Annotated
+            else (hint, ())
+        )
         self.is_node = isinstance(self.type, type) and issubclass(self.type, slicer.vtkMRMLNode)
         if not self.is_node and self.type not in (int, str, bool):
             raise Exception(f"Unable to create serializer for type: {self.type}")
         self.default = default if default is not None or self.is_node else self.type()
 
     def write(self, node, value):
-        if not (value is None and self.is_node) and not (isinstance(value, self.type) and (self.type is not int or not isinstance(value, bool))):
+        if not (value is None and self.is_node) and not (
+            isinstance(value, self.type) and (self.type is not int or not isinstance(value, bool))
+        ):
             raise TypeError(f"{self.name}: {value!r} is no {self.type.__name__}")
         for validator in self.validators:
             validator.validate(value)
@@ -60,23 +68,40 @@ class _Connector:
         kind = widget.className()
         self.widget, self.parameter = widget, parameter
         if kind == "qMRMLNodeComboBox" and parameter.is_node:
-            self.signal, self.read, self.write = widget.currentNodeChanged, widget.currentNode, widget.setCurrentNode
+            self.signal, self.read, self.write = (
+                widget.currentNodeChanged,
+                widget.currentNode,
+                widget.setCurrentNode,
+            )
             widget.nodeTypes = [parameter.type.__name__]
         elif kind == "QSpinBox" and parameter.type is int:
-            self.signal, self.read, self.write = widget.valueChanged, lambda: widget.value, lambda value: setattr(widget, "value", value)
+            self.signal, self.read, self.write = (
+                widget.valueChanged,
+                lambda: widget.value,
+                lambda value: setattr(widget, "value", value),
+            )
             for one in parameter.validators:
                 widget.setRange(one.minimum, one.maximum)
         elif kind == "QCheckBox" and parameter.type is bool:
-            self.signal, self.read, self.write = widget.stateChanged, lambda: widget.checked, lambda value: setattr(widget, "checked", value)
+            self.signal, self.read, self.write = (
+                widget.stateChanged,
+                lambda: widget.checked,
+                lambda value: setattr(widget, "checked", value),
+            )
         elif kind == "QComboBox" and parameter.type is str:
             (choice,) = [one for one in parameter.validators if isinstance(one, Choice)]
             widget.clear()
             for one in choice.choices:
                 widget.addItem(str(one))
-            self.signal, self.read = widget.currentIndexChanged, lambda: choice.choices[widget.currentIndex]
+            self.signal, self.read = (
+                widget.currentIndexChanged,
+                lambda: choice.choices[widget.currentIndex],
+            )
             self.write = lambda value: setattr(widget, "currentIndex", choice.choices.index(value))
         else:
-            raise RuntimeError(f"Unable to create GUI connector from datatype '{parameter.type}' to widget type '{kind}'")
+            raise RuntimeError(
+                f"Unable to create GUI connector from datatype '{parameter.type}' to widget type '{kind}'"
+            )
         self.slot = None
 
     def connect(self, slot):
@@ -110,7 +135,9 @@ class _Wrapper:
         for connector in connectors:
             connector.connect(self._slot(connector))
         tag = len(self._guis)
-        observer = self.parameterNode.AddObserver("ModifiedEvent", lambda *_arguments: self._show(connectors))
+        observer = self.parameterNode.AddObserver(
+            "ModifiedEvent", lambda *_arguments: self._show(connectors)
+        )
         self._guis[tag] = (connectors, observer)
         return tag
 
@@ -140,7 +167,9 @@ class _Wrapper:
 
 def parameterNodeWrapper(described):
     hints = typing.get_type_hints(described, include_extras=True)
-    parameters = {name: _Parameter(name, hint, getattr(described, name, None)) for name, hint in hints.items()}
+    parameters = {
+        name: _Parameter(name, hint, getattr(described, name, None)) for name, hint in hints.items()
+    }
     body = {"allParameters": parameters, "__doc__": described.__doc__}
     for name, parameter in parameters.items():
         if hasattr(_Wrapper, name):
@@ -153,5 +182,9 @@ def parameterNodeWrapper(described):
 
 
 module = types.ModuleType("slicer.parameterNodeWrapper")
-module.Choice, module.WithinRange, module.parameterNodeWrapper = Choice, WithinRange, parameterNodeWrapper
+module.Choice, module.WithinRange, module.parameterNodeWrapper = (
+    Choice,
+    WithinRange,
+    parameterNodeWrapper,
+)
 del pythonqt

@@ -1,6 +1,8 @@
-"""`qt` and `ctk` as PythonQt shows them, on PySide6: properties are attributes, signals are connected by their C++ signature.
+"""`qt` and `ctk` as PythonQt shows them, on PySide6: properties are attributes, signals are
+connected by their C++ signature.
 
-What a wrapped object does not have raises AttributeError, on reading and on setting; a signature that the class does not have raises ValueError.
+What a wrapped object does not have raises AttributeError, on reading and on setting; a signature
+that the class does not have raises ValueError.
 """
 
 import types
@@ -78,12 +80,18 @@ class Wrapped:
             return q.objectName()
         if self._property(name) is not None:
             value = q.property(name)
-            return value.value if hasattr(value, "value") and not isinstance(value, QtCore.QObject) else wrap(value)
+            return (
+                value.value
+                if hasattr(value, "value") and not isinstance(value, QtCore.QObject)
+                else wrap(value)
+            )
         value = getattr(q, name)
         if isinstance(value, QtCore.SignalInstance):
             return Signal(value)
         if callable(value):
-            return lambda *a, **k: wrap(value(*map(unwrap, a), **{key: unwrap(one) for key, one in k.items()}))
+            return lambda *a, **k: wrap(
+                value(*map(unwrap, a), **{key: unwrap(one) for key, one in k.items()})
+            )
         return wrap(value)
 
     def __setattr__(self, name, value):
@@ -107,7 +115,15 @@ class Wrapped:
         if not real and "(" in signature:
             kinds = signature[signature.index("(") + 1 : -1]
             try:
-                signal = signal[tuple({"int": int, "bool": bool, "QString": str}[k] for k in kinds.split(","))] if "," in kinds else signal
+                signal = (
+                    signal[
+                        tuple(
+                            {"int": int, "bool": bool, "QString": str}[k] for k in kinds.split(",")
+                        )
+                    ]
+                    if "," in kinds
+                    else signal
+                )
             except (KeyError, IndexError):
                 pass
         signal.connect(_tolerant(slot))
@@ -125,7 +141,11 @@ class Class:
 
     def __getattr__(self, name):
         value = getattr(self._class, name)
-        return (lambda *a: wrap(value(*map(unwrap, a)))) if callable(value) and not isinstance(value, type) else value
+        return (
+            (lambda *a: wrap(value(*map(unwrap, a))))
+            if callable(value) and not isinstance(value, type)
+            else value
+        )
 
 
 class Module(types.ModuleType):
@@ -213,7 +233,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         layout.addWidget(self._combo)
         self._scene, self._types, self._flags = None, [], {}
         self._nodes = [None]
-        self._combo.currentIndexChanged.connect(lambda _index: self.currentNodeChanged.emit(self.currentNode()))
+        self._combo.currentIndexChanged.connect(
+            lambda _index: self.currentNodeChanged.emit(self.currentNode())
+        )
 
     def getTypes(self):
         return self._types
@@ -225,14 +247,25 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     nodeTypes = QtCore.Property("QStringList", getTypes, setTypes)
 
     def _flag(name):
-        return QtCore.Property(bool, lambda self: self._flags.get(name, True), lambda self, value: self._flags.__setitem__(name, value))
+        return QtCore.Property(
+            bool,
+            lambda self: self._flags.get(name, True),
+            lambda self, value: self._flags.__setitem__(name, value),
+        )
 
-    showChildNodeTypes, addEnabled, removeEnabled, noneEnabled = map(_flag, ("showChildNodeTypes", "addEnabled", "removeEnabled", "noneEnabled"))
+    showChildNodeTypes, addEnabled, removeEnabled, noneEnabled = map(
+        _flag, ("showChildNodeTypes", "addEnabled", "removeEnabled", "noneEnabled")
+    )
     del _flag
 
     def setMRMLScene(self, scene):
         self._scene = scene
-        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent, scene.EndImportEvent):
+        for event in (
+            scene.NodeAddedEvent,
+            scene.NodeRemovedEvent,
+            scene.EndCloseEvent,
+            scene.EndImportEvent,
+        ):
             scene.AddObserver(event, lambda *_arguments: self._fill())
         self._fill()
 
@@ -240,8 +273,16 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         if self._scene is None:
             return
         before = self.currentNode()
-        nodes = [self._scene.GetNthNodeByClass(at, kind) for kind in self._types for at in range(self._scene.GetNumberOfNodesByClass(kind))]
-        exact = [n for n in nodes if self._flags.get("showChildNodeTypes", True) or n.GetClassName() in self._types]
+        nodes = [
+            self._scene.GetNthNodeByClass(at, kind)
+            for kind in self._types
+            for at in range(self._scene.GetNumberOfNodesByClass(kind))
+        ]
+        exact = [
+            n
+            for n in nodes
+            if self._flags.get("showChildNodeTypes", True) or n.GetClassName() in self._types
+        ]
         self._combo.blockSignals(True)
         self._nodes = [None, *exact]
         self._combo.clear()
@@ -261,11 +302,16 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._combo.setCurrentIndex(self._nodes.index(node) if node in self._nodes else 0)
 
 
-CUSTOM = {one.__name__: one for one in (ctkCollapsibleButton, ctkPathLineEdit, qMRMLWidget, qMRMLNodeComboBox)}
+CUSTOM = {
+    one.__name__: one
+    for one in (ctkCollapsibleButton, ctkPathLineEdit, qMRMLWidget, qMRMLNodeComboBox)
+}
 
 
 def load_ui(path):
-    """slicer.util.loadUI: QUiLoader, with the stand-ins, and the file's own connections made by their C++ signatures."""
+    """slicer.util.loadUI: QUiLoader, with the stand-ins, and the file's own connections made by
+    their C++ signatures.
+    """
     import xml.etree.ElementTree
 
     root = xml.etree.ElementTree.parse(path).getroot()
@@ -273,7 +319,10 @@ def load_ui(path):
     declared = {one.findtext("class") for one in root.iter("customwidget")}
     if not (used & set(CUSTOM)) <= declared or not declared <= set(CUSTOM):
         raise RuntimeError(f"{path}: custom widgets {declared} declared, {used & set(CUSTOM)} used")
-    connections = [{end: one.findtext(end) for end in ("sender", "signal", "receiver", "slot")} for one in root.iter("connection")]
+    connections = [
+        {end: one.findtext(end) for end in ("sender", "signal", "receiver", "slot")}
+        for one in root.iter("connection")
+    ]
     for one in root.findall("connections"):
         root.remove(one)
     for holder in root.iter("widget"):
@@ -300,7 +349,9 @@ def load_ui(path):
         sender, receiver = named(one["sender"]), named(one["receiver"])
         if one["slot"] not in type(receiver).SLOTS:
             raise RuntimeError(f"{path}: {type(receiver).__name__} has no slot {one['slot']}")
-        getattr(sender, type(sender).SIGNATURES[one["signal"]]).connect(getattr(receiver, one["slot"].split("(")[0]))
+        getattr(sender, type(sender).SIGNATURES[one["signal"]]).connect(
+            getattr(receiver, one["slot"].split("(")[0])
+        )
     return wrap(made)
 
 
@@ -311,4 +362,6 @@ def _save_file_name(*_arguments):
 application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["slicer"])
 QFileDialog = types.SimpleNamespace(getSaveFileName=_save_file_name)
 qt = Module("qt", [QtWidgets, QtCore, QtGui], {"QFileDialog": QFileDialog})
-ctk = Module("ctk", [], {name: Class(one) for name, one in CUSTOM.items() if name.startswith("ctk")})
+ctk = Module(
+    "ctk", [], {name: Class(one) for name, one in CUSTOM.items() if name.startswith("ctk")}
+)
