@@ -6,9 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::bundle::{Bundle, Manifest};
-use crate::contour::{ContourKind, Contours, contours_of_level, contours_of_mask};
 use crate::detect::{self, DetectOptions, Detection};
 use crate::error::Result;
+use crate::provenance::Provenance;
 use crate::run::{Run, Stage};
 use crate::runtime::networks::{NetworkOptions, Work};
 use crate::runtime::{Device, DeviceUsed, Networks, Runtime, Watch};
@@ -52,44 +52,6 @@ pub struct Engine {
     bundle: Bundle,
     networks: Networks,
     runtime: &'static Runtime,
-}
-
-/// Who made a result: carried by every output.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Provenance {
-    /// Version of nasoseg.
-    pub library_version: String,
-    pub model_name: String,
-    pub model_version: String,
-    /// SHA-256 of the bundle's manifest.
-    pub model_hash: String,
-    /// A demo model: no result is ever called a target.
-    pub demo: bool,
-    /// The bundle's statement of intended use.
-    pub statement: String,
-}
-
-/// How the description of everything that a demo model made begins, so that it is still known for
-/// one when it comes back.
-pub const DEMO_MARK: &str = "DEMO NOT CLINICAL";
-
-impl Provenance {
-    /// What people must read beside a demo model's result; `None` for other models.
-    pub fn warning(&self) -> Option<String> {
-        self.demo.then(|| {
-            format!("DEMO MODEL, NOT FOR CLINICAL USE. {}", self.statement).trim_end().to_owned()
-        })
-    }
-
-    /// One line of at most 79 bytes for file headers; a demo says so first.
-    pub fn short(&self) -> String {
-        let hash = self.model_hash.get(..12).unwrap_or_default();
-        match self.demo {
-            true => format!("{DEMO_MARK} {hash} {}", self.statement),
-            false => format!("nasoseg {} {} {hash}", self.model_name, self.model_version),
-        }
-    }
 }
 
 impl Engine {
@@ -189,53 +151,4 @@ impl Engine {
             )
         })
     }
-}
-
-/// How contours are drawn.
-#[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
-pub struct ContourOptions {
-    pub kind: ContourKind,
-}
-
-impl ContourOptions {
-    pub fn with_kind(mut self, kind: ContourKind) -> Self {
-        self.kind = kind;
-        self
-    }
-}
-
-/// Outlines a segmentation: on T1C's own slices where these are axial or T1C was resliced (one of
-/// both holds for DICOM), else on its canonical axial slices.
-///
-/// # Errors
-/// [`crate::Error::Cancelled`].
-pub fn contour(
-    study: &Study,
-    segmentation: &Segmentation,
-    options: &ContourOptions,
-    run: &Run<'_>,
-) -> Result<Contours> {
-    run.tick(Stage::Contour, 0, 1)?;
-    let orientation = study.orientation();
-    // Canonical, and so axial, where T1C was resliced: the result lies on T1C's own grid then.
-    let axial = orientation.slices_are_axial();
-    let grid = if axial { study.reference().grid() } else { study.grid() };
-    let contours = match options.kind {
-        ContourKind::Level => {
-            let p = segmentation.probability.view();
-            contours_of_level(
-                if axial { p } else { orientation.canonical(p) },
-                grid,
-                segmentation.threshold,
-                None,
-            )?
-        }
-        ContourKind::Voxel => {
-            let m = segmentation.mask.view();
-            contours_of_mask(if axial { m } else { orientation.canonical(m) }, grid)?
-        }
-    };
-    run.tick(Stage::Contour, 1, 1)?;
-    Ok(contours.of_model(segmentation.provenance.clone(), segmentation.edited))
 }

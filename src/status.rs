@@ -6,7 +6,7 @@
 )]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Status {
+pub enum SliceStatus {
     /// Nothing to report.
     Ok,
     /// No pixel over the threshold, or no box: the detector found none, or the caller cleared it.
@@ -23,23 +23,23 @@ pub enum Status {
     SpacingOutsideTraining,
 }
 
-impl Status {
+impl SliceStatus {
     pub fn words(self) -> &'static str {
         match self {
-            Status::Ok => "ok",
-            Status::NoLesion => "no lesion",
-            Status::BoxAtImageEdge => "box at the image edge",
-            Status::MaskAtCropEdge => "mask at the crop edge (possibly cut)",
-            Status::StepLimitReached => "step limit reached",
-            Status::IncompleteCoverage => "incomplete coverage",
-            Status::SpacingOutsideTraining => "spacing outside the training range",
+            SliceStatus::Ok => "ok",
+            SliceStatus::NoLesion => "no lesion",
+            SliceStatus::BoxAtImageEdge => "box at the image edge",
+            SliceStatus::MaskAtCropEdge => "mask at the crop edge (possibly cut)",
+            SliceStatus::StepLimitReached => "step limit reached",
+            SliceStatus::IncompleteCoverage => "incomplete coverage",
+            SliceStatus::SpacingOutsideTraining => "spacing outside the training range",
         }
     }
 
     /// The words of several statuses; `ok` where there is none.
-    pub fn list(statuses: &[Status]) -> String {
+    pub fn list(statuses: &[SliceStatus]) -> String {
         if statuses.is_empty() {
-            return Status::Ok.words().into();
+            return SliceStatus::Ok.words().into();
         }
         statuses.iter().map(|s| s.words()).collect::<Vec<_>>().join(", ")
     }

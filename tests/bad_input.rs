@@ -8,8 +8,8 @@ use std::path::Path;
 use common::{SIZE, Trio, nasoseg, put, text};
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
-use nasoseg::export::nifti::write_nifti;
-use nasoseg::study::Grid;
+use nasoseg::formats::nifti::write_nifti;
+use nasoseg::geometry::Grid;
 use ndarray::Array3;
 
 /// The run fails with `code`, its message has every one of `words`, and no result is left.

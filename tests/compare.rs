@@ -12,10 +12,12 @@ use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use nasoseg::Error;
-use nasoseg::compare::{RegionMask, SliceBy, StructureSet, compare};
+use nasoseg::compare::compare;
 use nasoseg::contour::{contours_of_level, contours_of_mask};
-use nasoseg::export::{HoleMode, RtStructOptions, write_rtstruct};
-use nasoseg::study::{Grid, Source, Volume};
+use nasoseg::formats::rtstruct::{HoleMode, RtStructOptions, write_rtstruct};
+use nasoseg::formats::rtstruct::{RegionMask, SliceBy, StructureSet};
+use nasoseg::geometry::Grid;
+use nasoseg::volume::{Source, Volume};
 use ndarray::Array3;
 use rtstruct_series::{Layout, mask_of, probability, read_multiframe, read_series, write_series};
 
@@ -444,7 +446,7 @@ fn a_large_mask_moved_by_a_voxel_agrees_within_it() {
     let Some(folder) = shared("tumour_masks") else { return };
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
-        let volume = nasoseg::study::read(&[path], &Default::default()).unwrap();
+        let volume = nasoseg::formats::read(&[path], &Default::default()).unwrap();
         let mask = volume.voxels().mapv(|v| u8::from(v != 0.0));
         let mut moved = Array3::zeros(mask.dim());
         let columns = mask.dim().2;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use nasoseg::contour::{Contour, Contours, contours_of_level, contours_of_mask, keyhole};
-use nasoseg::study::Grid;
+use nasoseg::geometry::Grid;
 use ndarray::{Array2, Array3, Axis};
 use nifti::{NiftiObject, NiftiVolume, ReaderOptions};
 

@@ -6,9 +6,9 @@ mod common;
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-use nasoseg::bundle::golden::Golden;
 use nasoseg::bundle::manifest::Agent;
 use nasoseg::detect::agent::{best, encode_history, run_agent};
+use nasoseg::golden::Golden;
 use nasoseg::runtime::Watch;
 use nasoseg::runtime::networks::Graphs;
 use nasoseg::{
@@ -229,7 +229,7 @@ fn the_golden_case_comes_out() {
     let agreement =
         Golden::read(engine.bundle()).unwrap().check(engine.bundle(), engine.networks()).unwrap();
     assert_eq!(agreement.slices, 2);
-    let tolerance = nasoseg::bundle::golden::TOLERANCE;
+    let tolerance = nasoseg::golden::TOLERANCE;
     assert!(
         agreement.features <= tolerance
             && agreement.q <= tolerance

@@ -21,7 +21,7 @@ use dicom_encoding::TransferSyntaxIndex;
 use nasoseg::fault::{Fault, Faults, MODEL_RUN_FAILURE};
 use nasoseg::ffi::nasoseg_status::*;
 use nasoseg::ffi::*;
-use nasoseg::study::{ReadOptions, read};
+use nasoseg::formats::{ReadOptions, read};
 
 /// What the system says of a failed read, and of a full disk.
 fn system(code: i32) -> String {
@@ -454,7 +454,7 @@ fn formats(folder: &Path) -> Vec<(&'static str, Vec<PathBuf>)> {
     };
 
     let packed = folder.join("a.nii.gz");
-    nasoseg::export::nifti::write_nifti(&packed, voxels.view(), &grid, "test").unwrap();
+    nasoseg::formats::nifti::write_nifti(&packed, voxels.view(), &grid, "test").unwrap();
     let mut plain = Vec::new();
     std::io::copy(
         &mut flate2::read::GzDecoder::new(std::fs::File::open(&packed).unwrap()),

@@ -11,8 +11,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use common::golden::{self, POINTS};
-use nasoseg::engine::{ContourOptions, contour};
-use nasoseg::study::{Grid, Source};
+use nasoseg::contour::{ContourOptions, contour};
+use nasoseg::geometry::Grid;
+use nasoseg::volume::Source;
 use nasoseg::{DetectOptions, Device, Engine, EngineOptions, Run, Study, StudyOptions, Volume};
 
 fn pipeline() -> String {

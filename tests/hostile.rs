@@ -13,8 +13,9 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use nasoseg::bundle::Manifest;
-use nasoseg::export::nifti::write_nifti;
-use nasoseg::study::{Grid, dicom, nifti, nrrd};
+use nasoseg::formats::nifti::write_nifti;
+use nasoseg::formats::{dicom, nifti, nrrd};
+use nasoseg::geometry::Grid;
 
 #[global_allocator]
 static COUNTING: bound::Counting = bound::Counting;

@@ -8,14 +8,15 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nasoseg::bundle::golden::Golden;
 use nasoseg::bundle::manifest::{Detector, FitKind};
 use nasoseg::detect::file::{from_json, to_json};
-use nasoseg::export::nifti::write_nifti;
-use nasoseg::study::{Grid, Reslice, Source};
+use nasoseg::formats::nifti::write_nifti;
+use nasoseg::geometry::{Grid, Reslice};
+use nasoseg::golden::Golden;
+use nasoseg::volume::Source;
 use nasoseg::{
     BoundingBox, CancelToken, DetectOptions, Detection, Device, Engine, EngineOptions, Error, Run,
-    Stage, Status, Study, StudyOptions, Volume,
+    SliceStatus, Stage, Study, StudyOptions, Volume,
 };
 use ndarray::{Array1, Array2, Array3, Array4, Axis};
 use ndarray_npy::{NpzReader, ReadableElement};
@@ -92,7 +93,7 @@ fn boxes_and_masks_are_those_of_the_plain_reading() {
                 }),
             }
             assert_eq!(
-                slice.statuses.contains(&Status::NoLesion),
+                slice.statuses.contains(&SliceStatus::NoLesion),
                 slice.bounding_box.is_none(),
                 "{kind}"
             );
@@ -444,7 +445,7 @@ fn slices_outside_the_range_stay_empty() {
     let found = engine.segment(&study, &detection, &Run::default()).unwrap();
     let sums: Vec<f32> = found.probability.axis_iter(Axis(0)).map(|p| p.sum()).collect();
     assert!(sums[4] == 0.0 && sums[3] > 1.0 && sums[5] > 1.0, "{sums:?}");
-    assert_eq!(found.slices[4].statuses, [Status::NoLesion]);
+    assert_eq!(found.slices[4].statuses, [SliceStatus::NoLesion]);
 }
 
 #[test]
@@ -454,7 +455,9 @@ fn statuses_tell_of_edges() {
         let engine = open(&data(kind)).unwrap();
         let mut detection = detect(&engine, &study);
         let own = detection.slices()[4].bounding_box.unwrap().0;
-        assert!(detection.slices().iter().all(|s| !s.statuses.contains(&Status::BoxAtImageEdge)));
+        assert!(
+            detection.slices().iter().all(|s| !s.statuses.contains(&SliceStatus::BoxAtImageEdge))
+        );
         let of = |detection: &Detection| {
             engine.segment(&study, detection, &Run::default()).unwrap().slices[4].statuses.clone()
         };
@@ -463,9 +466,9 @@ fn statuses_tell_of_edges() {
         detection
             .set_box(4, BoundingBox([own[0], own[1], (own[0] + own[2]) / 2.0 - 5.0, own[3]]))
             .unwrap();
-        assert_eq!(of(&detection), [Status::MaskAtCropEdge], "{kind}");
+        assert_eq!(of(&detection), [SliceStatus::MaskAtCropEdge], "{kind}");
         detection.set_box(4, BoundingBox([0.0, 0.0, 8.0, 8.0])).unwrap();
-        assert_eq!(of(&detection), [Status::BoxAtImageEdge, Status::NoLesion], "{kind}");
+        assert_eq!(of(&detection), [SliceStatus::BoxAtImageEdge, SliceStatus::NoLesion], "{kind}");
     }
     // An atlas box that had to be pushed back inside.
     let dir = tempfile::tempdir().unwrap();
@@ -476,7 +479,7 @@ fn statuses_tell_of_edges() {
     for slice in detect(&engine, &study).slices() {
         assert_eq!(
             (slice.bounding_box, slice.statuses.as_slice()),
-            (Some(BoundingBox([66.0, 38.0, 96.0, 58.0])), [Status::BoxAtImageEdge].as_slice())
+            (Some(BoundingBox([66.0, 38.0, 96.0, 58.0])), [SliceStatus::BoxAtImageEdge].as_slice())
         );
     }
 }

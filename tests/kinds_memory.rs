@@ -7,7 +7,8 @@ mod bound;
 use std::path::Path;
 use std::sync::Arc;
 
-use nasoseg::study::{Grid, Source};
+use nasoseg::geometry::Grid;
+use nasoseg::volume::Source;
 use nasoseg::{DetectOptions, Device, Engine, EngineOptions, Run, Study, StudyOptions, Volume};
 use ndarray::Array3;
 use serde_json::{Value, json};

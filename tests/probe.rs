@@ -8,8 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nasoseg::bundle::manifest::FitKind;
-use nasoseg::engine::{ContourOptions, contour};
-use nasoseg::study::{Grid, Reslice, Source};
+use nasoseg::contour::{ContourOptions, contour};
+use nasoseg::geometry::{Grid, Reslice};
+use nasoseg::volume::Source;
 use nasoseg::{
     BoundingBox, DetectOptions, Detection, Device, Engine, EngineOptions, Run, Segmentation, Study,
     StudyOptions, Volume,

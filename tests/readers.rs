@@ -7,7 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nasoseg::study::{ReadOptions, Volume, read};
+use nasoseg::formats::{ReadOptions, read};
+use nasoseg::volume::Volume;
 
 fn data(path: &str) -> Option<PathBuf> {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")).join(path);
@@ -219,10 +220,10 @@ fn bytes_of_a_multi_frame_file_equal_the_file() {
         return;
     };
     let bytes = std::fs::read(&path).unwrap();
-    let volume = nasoseg::study::dicom::read_bytes(&bytes, &path).unwrap();
+    let volume = nasoseg::formats::dicom::read_bytes(&bytes, &path).unwrap();
     assert_eq!(volume.voxels(), load(&path).unwrap().voxels());
     for length in [bytes.len() - 1, bytes.len() / 2, 3000, 200] {
-        let error = nasoseg::study::dicom::read_bytes(&bytes[..length], &path).unwrap_err();
+        let error = nasoseg::formats::dicom::read_bytes(&bytes[..length], &path).unwrap_err();
         assert!(error.to_string().contains("IM-0001-0170-0001.dcm"), "{error}");
     }
 }

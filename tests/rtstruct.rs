@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nasoseg::contour::{Contours, contours_of_level, contours_of_mask};
-use nasoseg::export::{HoleMode, RtStructOptions, write_rtstruct};
-use nasoseg::study::{Source, Volume};
+use nasoseg::formats::rtstruct::{HoleMode, RtStructOptions, write_rtstruct};
+use nasoseg::volume::{Source, Volume};
 use ndarray::Array3;
 use rtstruct_series::{Layout, mask_of, probability, read_multiframe, read_series, write_series};
 use serde_json::json;
@@ -371,7 +371,7 @@ fn a_reference_that_cannot_carry_contours_is_refused() {
         "{error}"
     );
     let small =
-        nasoseg::study::Grid::new([3, 3, 1], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], vec![[0.0; 3]])
+        nasoseg::geometry::Grid::new([3, 3, 1], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], vec![[0.0; 3]])
             .unwrap();
     let other = contours_of_mask(Array3::ones((1, 3, 3)).view(), &small).unwrap();
     let error = write_rtstruct(&path, &other, &volume, &options()).unwrap_err();

@@ -253,7 +253,7 @@ fn contour_of_a_run_s_probability_is_the_run_s_own() {
 #[test]
 fn contour_of_a_foreign_mask_in_another_storage_order() {
     let trio = Trio::dicom(|_, _, _| ());
-    let series = nasoseg::study::read(&[trio.path("t1c").into()], &Default::default()).unwrap();
+    let series = nasoseg::formats::read(&[trio.path("t1c").into()], &Default::default()).unwrap();
     let [ni, nj, nk] = common::SIZE;
     let voxels = ndarray::Array3::from_shape_fn((nk, nj, ni), |(k, j, i)| {
         u8::from(k == 2 && (20..30).contains(&j) && (40..45).contains(&i))
@@ -265,10 +265,10 @@ fn contour_of_a_foreign_mask_in_another_storage_order() {
         row[3] += row[1] * (nj - 1) as f64;
         row[1] = -row[1];
     }
-    let grid = nasoseg::study::Grid::from_affine(common::SIZE, &affine).unwrap();
-    let write = |name: &str, voxels: &ndarray::Array3<u8>, grid: &nasoseg::study::Grid| {
+    let grid = nasoseg::geometry::Grid::from_affine(common::SIZE, &affine).unwrap();
+    let write = |name: &str, voxels: &ndarray::Array3<u8>, grid: &nasoseg::geometry::Grid| {
         let path = trio.dir.path().join(name);
-        nasoseg::export::nifti::write_nifti(&path, voxels.view(), grid, "drawn by hand").unwrap();
+        nasoseg::formats::nifti::write_nifti(&path, voxels.view(), grid, "drawn by hand").unwrap();
         let out = trio.dir.path().join(format!("{name}.out"));
         succeeded(&nasoseg(&[
             "contour",
@@ -384,20 +384,20 @@ fn prepare_info_and_doctor() {
 fn prepare_writes_volumes_and_mask() {
     let trio = Trio::nifti();
     let (mask, turned) = (trio.path("mask.nii.gz"), trio.path("turned.nii.gz"));
-    let grid = nasoseg::study::read(&[trio.path("t1c.nii.gz").into()], &Default::default())
+    let grid = nasoseg::formats::read(&[trio.path("t1c.nii.gz").into()], &Default::default())
         .unwrap()
         .grid()
         .clone();
     let drawn = ndarray::Array3::from_shape_fn(grid.shape(), |(k, j, i)| {
         u8::from(k > 0 && j > 20 && i > 30 && i < 50) * 3
     });
-    nasoseg::export::nifti::write_nifti(Path::new(&mask), drawn.view(), &grid, "").unwrap();
+    nasoseg::formats::nifti::write_nifti(Path::new(&mask), drawn.view(), &grid, "").unwrap();
     // The same, slices stored from the other end.
     let mut origins = grid.origins().to_vec();
     origins.reverse();
     let reversed =
-        nasoseg::study::Grid::new(grid.size(), grid.axis_i(), grid.axis_j(), origins).unwrap();
-    nasoseg::export::nifti::write_nifti(
+        nasoseg::geometry::Grid::new(grid.size(), grid.axis_i(), grid.axis_j(), origins).unwrap();
+    nasoseg::formats::nifti::write_nifti(
         Path::new(&turned),
         drawn.slice(ndarray::s![..;-1, .., ..]),
         &reversed,
@@ -412,7 +412,8 @@ fn prepare_writes_volumes_and_mask() {
         arguments.extend(more.iter().map(|a| (*a).to_owned()));
         nasoseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     };
-    let volume = |path: String| nasoseg::study::read(&[path.into()], &Default::default()).unwrap();
+    let volume =
+        |path: String| nasoseg::formats::read(&[path.into()], &Default::default()).unwrap();
     succeeded(&prepare("a", &["--mask", &mask]));
     succeeded(&prepare("b", &["--mask", &turned, "--label", "3", "--t1-mask", &mask]));
     let read = |name: &str| volume(trio.path(name));
@@ -436,10 +437,14 @@ fn prepare_writes_volumes_and_mask() {
     let back = |a: [f64; 3]| a.map(|v| -v);
     let origins =
         (0..grid.size()[2]).map(|k| grid.point((ni - 1) as f64, (nj - 1) as f64, k)).collect();
-    let other =
-        nasoseg::study::Grid::new(grid.size(), back(grid.axis_i()), back(grid.axis_j()), origins)
-            .unwrap();
-    nasoseg::export::nifti::write_nifti(
+    let other = nasoseg::geometry::Grid::new(
+        grid.size(),
+        back(grid.axis_i()),
+        back(grid.axis_j()),
+        origins,
+    )
+    .unwrap();
+    nasoseg::formats::nifti::write_nifti(
         Path::new(&trio.path("t1c.nii.gz")),
         flipped.view(),
         &other,

@@ -4,4 +4,4 @@
 #[macro_use]
 mod bound;
 
-fuzz_volumes!(nasoseg::study::dicom::read_bytes);
+fuzz_volumes!(nasoseg::formats::dicom::read_bytes);

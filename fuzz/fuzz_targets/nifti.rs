@@ -4,4 +4,4 @@
 #[macro_use]
 mod bound;
 
-fuzz_volumes!(nasoseg::study::nifti::read_bytes);
+fuzz_volumes!(nasoseg::formats::nifti::read_bytes);

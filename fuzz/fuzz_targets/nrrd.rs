@@ -4,4 +4,4 @@
 #[macro_use]
 mod bound;
 
-fuzz_volumes!(nasoseg::study::nrrd::read_bytes);
+fuzz_volumes!(nasoseg::formats::nrrd::read_bytes);

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::action::Action;
+use crate::bundle::Action;
 use crate::error::{Error, Result};
-use crate::study::volume::Sequence;
+use crate::sequence::Sequence;
 
 /// The format version that this library reads.
 pub const FORMAT_VERSION: u32 = 1;

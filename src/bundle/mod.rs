@@ -3,7 +3,7 @@
 //! In: a directory. Out: a [`Bundle`] whose files are those that the manifest's SHA-256 sums
 //! promise; each is read once, and what was checked is what runs.
 
-pub mod golden;
+mod action;
 pub mod manifest;
 
 use std::io::Read;
@@ -13,6 +13,8 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::fault;
+use crate::hash::hex;
+pub use action::Action;
 pub use manifest::Manifest;
 
 /// No file of a bundle is larger than this (bytes): a manifest cannot make the library read without
@@ -123,9 +125,4 @@ impl Bundle {
     fn place(&self, name: &str) -> String {
         self.dir.join(name).display().to_string()
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -18,24 +18,18 @@
 //!   tolerance. In millimetres: times the pixel's size (the square root of its area). An outline's
 //!   pixels are those inside with a neighbour outside, across an edge.
 
-mod drawing;
-mod object;
-mod raster;
-mod structure_set;
 mod surface;
 
 use std::ops::Range;
 
-use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis, s};
+use ndarray::{Array2, ArrayView2, ArrayView3, Axis, s};
 use rayon::prelude::*;
 
-pub use drawing::PLANE_TOLERANCE_MM;
-pub use structure_set::{Region, RegionMask, SliceBy, StructureSet};
-
 use crate::error::{Error, Result};
-use crate::study::grid::{Grid, dot};
-use crate::study::orient::Orientation;
-use crate::study::{SliceInfo, Volume};
+use crate::geometry::grid::{Grid, dot};
+use crate::geometry::orientation::Orientation;
+use crate::study::SliceInfo;
+use crate::volume::Volume;
 use surface::Agreement;
 
 /// Outlines this close (mm) count as the same unless the caller says otherwise: within what experts
@@ -196,29 +190,6 @@ fn crop(grid: &Grid, rows: &Range<usize>, columns: &Range<usize>) -> Result<Grid
     Grid::new([columns.len(), rows.len(), nk], grid.axis_i(), grid.axis_j(), origins)
 }
 
-/// The mask that rings of continuous indices (i, j) enclose by the even-odd rule; each ring comes
-/// with its slice k.
-///
-/// # Errors
-/// [`Error::Argument`] where a ring lies on a slice that the grid does not have, or an index is not
-/// finite.
-pub fn rings_mask<'a>(
-    rings: impl IntoIterator<Item = (usize, &'a [[f64; 2]])>,
-    grid: &Grid,
-) -> Result<Array3<u8>> {
-    let [ni, nj, nk] = grid.size();
-    let mut mask = Array3::zeros(grid.shape());
-    for (k, ring) in rings {
-        if k >= nk || !ring.iter().flatten().all(|v| v.is_finite()) {
-            return Err(Error::Argument(format!(
-                "a ring on slice k {k} of {nk} slices, or without finite indices, cannot be drawn"
-            )));
-        }
-        raster::toggle(&raster::spans(ring, ni, nj), &mut mask.index_axis_mut(Axis(0), k));
-    }
-    Ok(mask)
-}
-
 /// The counts of one slice.
 struct Slice {
     k: usize,
@@ -305,8 +276,10 @@ fn slice_infos(reference: &Volume) -> Vec<(usize, SliceInfo)> {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array3;
+
     use super::*;
-    use crate::study::Source;
+    use crate::volume::Source;
 
     fn volume(size: [usize; 3], mm: f64, heights: &[f64]) -> Volume {
         let origins = heights.iter().map(|z| [0.0, 0.0, *z]).collect();

@@ -13,7 +13,7 @@ use ndarray::{ArrayView2, ArrayView3};
 use rayon::prelude::*;
 use rstar::RTree;
 
-use crate::study::grid::{Grid, Point, add, cross, norm, scale, sub};
+use crate::geometry::grid::{Grid, Point, add, cross, norm, scale, sub};
 
 /// Pieces of a boundary: where they are (mm) and how large.
 #[derive(Debug, Clone, Default)]

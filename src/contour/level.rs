@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use super::patch::{Patch, Step, Walk};
 use super::{ContourKind, Contours, Ring, check_shape};
 use crate::error::{Error, Result};
-use crate::study::grid::Grid;
+use crate::geometry::grid::Grid;
 
 /// How near (mm) a contour's point may come to a voxel's centre along a grid line; a quarter of the
 /// voxel if that is less.
@@ -115,7 +115,8 @@ mod tests {
 
     use super::*;
     use crate::contour::testing::{Random, assert_simple, rasterise, unit_grid};
-    use crate::contour::{keyhole, signed_area};
+    use crate::geometry::keyhole::keyhole;
+    use crate::geometry::ring::signed_area;
 
     fn contours(probability: &Array3<f32>, threshold: f32) -> Contours {
         let (_, nj, ni) = probability.dim();

@@ -4,8 +4,8 @@
 use ndarray::{Array2, Axis};
 
 use super::Contour;
-use crate::compare::rings_mask;
-use crate::study::grid::Grid;
+use crate::geometry::grid::Grid;
+use crate::geometry::raster::rings_mask;
 
 /// xorshift64*: the same numbers everywhere.
 pub(super) struct Random(pub u64);

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::patch::{Patch, Walk};
 use super::{ContourKind, Contours, Ring, check_shape};
 use crate::error::Result;
-use crate::study::grid::Grid;
+use crate::geometry::grid::Grid;
 
 /// Contours along the voxel edges of `mask` ([k, j, i], storage order of `grid`; any non-zero value
 /// is inside).
@@ -57,7 +57,8 @@ mod tests {
 
     use super::*;
     use crate::contour::testing::{Random, assert_simple, rasterise, unit_grid};
-    use crate::contour::{keyhole, signed_area};
+    use crate::geometry::keyhole::keyhole;
+    use crate::geometry::ring::signed_area;
 
     /// Rows of the text are j = 0, 1, ...; `#` is inside.
     fn draw(rows: &[&str]) -> Array3<u8> {

@@ -9,12 +9,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::bundle::Manifest;
 use crate::bundle::manifest::Detector;
 use crate::detect::{BoundingBox, Detection, Proposal, Search, SliceDetection, Trajectory};
-use crate::engine::Provenance;
 use crate::error::{Error, Result};
+use crate::geometry::{Point, ReslicedAs};
+use crate::provenance::Provenance;
 use crate::runtime::DeviceUsed;
-use crate::status::Status;
+use crate::sequence::Sequence;
+use crate::status::SliceStatus;
+use crate::study::Study;
 use crate::study::prepare::Fit;
-use crate::study::{Point, ReslicedAs, Sequence, Study};
 
 const FORMAT: &str = "nasoseg-detection";
 const VERSION: u32 = 1;
@@ -93,7 +95,7 @@ pub fn to_json(
             position_mm: s.info.position_mm,
             sop_instance_uid: s.info.sop_instance_uid.clone(),
             frame: s.info.frame,
-            status: Status::list(&s.statuses),
+            status: SliceStatus::list(&s.statuses),
             bounding_box: s.bounding_box,
             edited: s.edited,
             corners_mm: s.bounding_box.map(|b| corners(&b, detection.fit(), study, s.info.slice)),

@@ -3,7 +3,6 @@
 //! In: a study, a bundle's networks. Out: a [`Detection`]: per slice a box, what the detector did
 //! to find it, and statuses. The caller may replace or clear any box before segmentation.
 
-pub mod action;
 pub mod agent;
 pub mod bounding_box;
 pub mod file;
@@ -16,7 +15,7 @@ use crate::bundle::manifest::{Detector, Manifest};
 use crate::error::{Error, Result};
 use crate::run::{Run, Stage};
 use crate::runtime::networks::Graphs;
-use crate::status::Status;
+use crate::status::SliceStatus;
 use crate::study::prepare::Fit;
 use crate::study::{SliceInfo, Study};
 pub use bounding_box::BoundingBox;
@@ -49,7 +48,7 @@ pub struct Detection {
 pub struct SliceDetection {
     pub info: SliceInfo,
     /// Statuses of detection; segmentation adds its own.
-    pub statuses: Vec<Status>,
+    pub statuses: Vec<SliceStatus>,
     /// Pixel edges on the model's grid; `None` where the slice is not to be segmented.
     pub bounding_box: Option<BoundingBox>,
     /// Whether the caller replaced or cleared the box.
@@ -94,13 +93,16 @@ impl SliceDetection {
         // The whole grid ends at its edges and tells nothing by it.
         let whole = matches!(manifest.detector, Detector::Whole {});
         let statuses = [
-            (manifest.input.slice_spacing_mm.is_some_and(outside), Status::SpacingOutsideTraining),
-            (!study.is_covered(slice), Status::IncompleteCoverage),
-            (looked_at && bounding_box.is_none(), Status::NoLesion),
-            (trajectory.as_ref().is_some_and(|t| !t.stopped), Status::StepLimitReached),
+            (
+                manifest.input.slice_spacing_mm.is_some_and(outside),
+                SliceStatus::SpacingOutsideTraining,
+            ),
+            (!study.is_covered(slice), SliceStatus::IncompleteCoverage),
+            (looked_at && bounding_box.is_none(), SliceStatus::NoLesion),
+            (trajectory.as_ref().is_some_and(|t| !t.stopped), SliceStatus::StepLimitReached),
             (
                 !whole && bounding_box.is_some_and(|b| b.touches_edge(fit.grid)),
-                Status::BoxAtImageEdge,
+                SliceStatus::BoxAtImageEdge,
             ),
         ];
         let statuses =
@@ -163,11 +165,11 @@ impl Detection {
         let entry = self.entry(slice)?;
         entry.bounding_box = Some(bounding_box);
         entry.edited = true;
-        entry
-            .statuses
-            .retain(|s| *s == Status::SpacingOutsideTraining || *s == Status::IncompleteCoverage);
+        entry.statuses.retain(|s| {
+            *s == SliceStatus::SpacingOutsideTraining || *s == SliceStatus::IncompleteCoverage
+        });
         if bounding_box.touches_edge(grid) {
-            entry.statuses.push(Status::BoxAtImageEdge);
+            entry.statuses.push(SliceStatus::BoxAtImageEdge);
         }
         Ok(())
     }
@@ -180,10 +182,10 @@ impl Detection {
         let entry = self.entry(slice)?;
         entry.bounding_box = None;
         entry.edited = true;
-        entry
-            .statuses
-            .retain(|s| *s == Status::SpacingOutsideTraining || *s == Status::IncompleteCoverage);
-        entry.statuses.push(Status::NoLesion);
+        entry.statuses.retain(|s| {
+            *s == SliceStatus::SpacingOutsideTraining || *s == SliceStatus::IncompleteCoverage
+        });
+        entry.statuses.push(SliceStatus::NoLesion);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::contour::Contours;
-use crate::engine::{ContourOptions, contour};
+use crate::contour::{ContourOptions, contour};
 use crate::error::Error;
 use crate::ffi::boundary::{Handle, borrow, call, clear, fill, guarded, place, quiet};
 use crate::ffi::error::nasoseg_error;

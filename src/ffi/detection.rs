@@ -20,7 +20,7 @@ use crate::ffi::options::{Options, nasoseg_options};
 use crate::ffi::run::{nasoseg_run, with};
 use crate::ffi::study::{self, nasoseg_study};
 use crate::run::Run;
-use crate::status::Status;
+use crate::status::SliceStatus;
 use crate::study::{Prepared, Study};
 
 /// What a user should know about a slice: bits of `statuses`; 0 is ok.
@@ -43,17 +43,17 @@ pub enum nasoseg_slice_status {
 }
 
 /// The bits of a list of statuses.
-pub(crate) fn bits(statuses: &[Status]) -> u32 {
+pub(crate) fn bits(statuses: &[SliceStatus]) -> u32 {
     use nasoseg_slice_status::*;
     statuses.iter().fold(0, |bits, status| {
         bits | match status {
-            Status::Ok => 0,
-            Status::NoLesion => NASOSEG_SLICE_NO_LESION as u32,
-            Status::BoxAtImageEdge => NASOSEG_SLICE_BOX_AT_IMAGE_EDGE as u32,
-            Status::MaskAtCropEdge => NASOSEG_SLICE_MASK_AT_CROP_EDGE as u32,
-            Status::StepLimitReached => NASOSEG_SLICE_STEP_LIMIT_REACHED as u32,
-            Status::IncompleteCoverage => NASOSEG_SLICE_INCOMPLETE_COVERAGE as u32,
-            Status::SpacingOutsideTraining => NASOSEG_SLICE_SPACING_OUTSIDE_TRAINING as u32,
+            SliceStatus::Ok => 0,
+            SliceStatus::NoLesion => NASOSEG_SLICE_NO_LESION as u32,
+            SliceStatus::BoxAtImageEdge => NASOSEG_SLICE_BOX_AT_IMAGE_EDGE as u32,
+            SliceStatus::MaskAtCropEdge => NASOSEG_SLICE_MASK_AT_CROP_EDGE as u32,
+            SliceStatus::StepLimitReached => NASOSEG_SLICE_STEP_LIMIT_REACHED as u32,
+            SliceStatus::IncompleteCoverage => NASOSEG_SLICE_INCOMPLETE_COVERAGE as u32,
+            SliceStatus::SpacingOutsideTraining => NASOSEG_SLICE_SPACING_OUTSIDE_TRAINING as u32,
         }
     })
 }
@@ -487,7 +487,7 @@ pub unsafe extern "C" fn nasoseg_detection_write(
                     &provenance,
                     engine.device(),
                 )?;
-                crate::export::write_atomically(&file, |f| {
+                crate::formats::write::write_atomically(&file, |f| {
                     std::io::Write::write_all(f, text.as_bytes())
                 })?;
                 run.tick(crate::run::Stage::Export, 1, 1)

@@ -2,10 +2,6 @@
 
 use std::ffi::c_char;
 
-use crate::export::nifti::write_nifti;
-use crate::export::preview::{Preview, write_preview};
-use crate::export::record::{Record, Timing};
-use crate::export::{RtStructOptions, write_rtstruct};
 use crate::ffi::boundary::{borrow, call, guarded, path};
 use crate::ffi::contours::nasoseg_contours;
 use crate::ffi::detection::nasoseg_detection;
@@ -13,6 +9,10 @@ use crate::ffi::error::nasoseg_error;
 use crate::ffi::options::{Options, nasoseg_options};
 use crate::ffi::run::{nasoseg_run, with};
 use crate::ffi::segmentation::nasoseg_segmentation;
+use crate::formats::nifti::write_nifti;
+use crate::formats::rtstruct::{RtStructOptions, write_rtstruct};
+use crate::outputs::preview::{Preview, write_preview};
+use crate::outputs::record::{Record, Timing};
 use crate::run::Stage;
 
 /// Writes an RT Structure Set on the images that T1C came from: DICOM files, or a volume in memory

@@ -7,11 +7,13 @@ use std::sync::Mutex;
 
 use crate::contour::ContourKind;
 use crate::error::{Error, Result};
-use crate::export::HoleMode;
 use crate::ffi::boundary::{Handle, borrow, call, guarded, path, place, text};
 use crate::ffi::error::nasoseg_error;
+use crate::formats::ReadOptions;
+use crate::formats::rtstruct::HoleMode;
+use crate::geometry::Reslice;
 use crate::runtime::Device;
-use crate::study::{ReadOptions, Reslice, Study};
+use crate::study::Study;
 
 /// Options of any call; each call reads those that concern it. Everywhere NULL stands for the
 /// defaults. An options object may be used by many threads at once; a setter changes it for the

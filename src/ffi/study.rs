@@ -10,8 +10,12 @@ use crate::ffi::error::nasoseg_error;
 use crate::ffi::options::{Options, nasoseg_options};
 use crate::ffi::run::{nasoseg_run, with};
 use crate::ffi::volume::{copy, nasoseg_volume_view};
+use crate::formats::read;
+use crate::geometry::Reslice;
 use crate::run::{Run, Stage};
-use crate::study::{Reslice, Sequence, Study, StudyOptions, Volume, read};
+use crate::sequence::Sequence;
+use crate::study::{Study, StudyOptions};
+use crate::volume::Volume;
 
 /// A sequence of the study.
 #[repr(C)]

@@ -6,9 +6,10 @@ use ndarray::Array3;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::formats::nifti::{ras_point_to_lps, ras_to_lps};
+use crate::geometry::Grid;
 use crate::memory;
-use crate::study::nifti::{ras_point_to_lps, ras_to_lps};
-use crate::study::{Grid, Source, Volume};
+use crate::volume::{Source, Volume};
 
 /// Type of a voxel, in the machine's own byte order.
 #[repr(C)]

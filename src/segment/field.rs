@@ -12,9 +12,9 @@ use ndarray::parallel::prelude::*;
 use ndarray::{Array2, Array3, ArrayViewMut2, Axis};
 
 use crate::detect::BoundingBox;
+use crate::geometry::Grid;
+use crate::geometry::interpolate::{Tap, Taps, mix, sample_plane};
 use crate::memory;
-use crate::study::Grid;
-use crate::study::interpolate::{Tap, Taps, mix, sample_plane};
 use crate::study::prepare::Fit;
 
 /// What the segmenter gave on one canonical slice. Coordinates are pixel edges of the model's grid.

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::study::interpolate::Tap;
+use crate::geometry::interpolate::Tap;
 
 /// A millionth of a voxel is rounding, not another voxel.
 const ROUNDING: f64 = 1e-6;

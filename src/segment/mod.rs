@@ -11,14 +11,14 @@ use ndarray::{Array3, Axis, Dimension, s};
 
 use crate::bundle::manifest::{Manifest, SegmenterKind};
 use crate::detect::{BoundingBox, Detection};
-use crate::engine::Provenance;
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::provenance::Provenance;
 use crate::run::{Run, Stage};
 use crate::runtime::networks::Graphs;
 use crate::segment::field::Crop;
 use crate::segment::volume::{Region, Stack, miscalculated_shape};
-use crate::status::Status;
+use crate::status::SliceStatus;
 use crate::study::{Prepared, SliceInfo, Study};
 
 /// Mask and probability on T1C's grid.
@@ -49,7 +49,7 @@ pub struct SliceSegmentation {
     #[serde(flatten)]
     pub info: SliceInfo,
     /// Statuses of detection and segmentation; empty is ok.
-    pub statuses: Vec<Status>,
+    pub statuses: Vec<SliceStatus>,
     /// Mask pixels of T1C; of the axial slice, where T1C was resliced.
     pub pixels: usize,
     pub area_mm2: f64,
@@ -114,9 +114,9 @@ pub fn segment(
                 pixels += usize::from(*inside);
             }
             if pixels == 0 {
-                statuses.push(Status::NoLesion);
+                statuses.push(SliceStatus::NoLesion);
             } else if crop.reaches_border(threshold) {
-                statuses.push(Status::MaskAtCropEdge);
+                statuses.push(SliceStatus::MaskAtCropEdge);
             }
             if resliced.is_some() {
                 crops.push(crop);

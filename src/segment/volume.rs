@@ -11,14 +11,14 @@ use ndarray::{Array3, Array5, ArrayView2, ArrayView4, ArrayViewMut2, Axis, Dimen
 use crate::bundle::manifest::Window;
 use crate::detect::BoundingBox;
 use crate::error::{Error, Result};
+use crate::geometry::grid::MAX_VOXELS;
+use crate::geometry::interpolate::{Tap, mix, mix_rows};
 use crate::memory;
 use crate::run::{Run, Stage};
 use crate::runtime::networks::Graphs;
 use crate::segment::field::Crop;
 use crate::segment::lines::{Line, between, overlap, starts, sums, weights};
 use crate::segment::miscalculated;
-use crate::study::interpolate::{Tap, mix, mix_rows};
-use crate::study::samples::MAX_VOXELS;
 
 /// Prepared slices, one over the other: where T1C is sheared, they are taken as if it were not.
 pub struct Stack<'a> {

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::study::volume::{DicomSeries, Sequence, Volume};
+use crate::sequence::Sequence;
+use crate::volume::{DicomSeries, Volume};
 
 /// Checks identity, frames of reference, duplicates and swapped sequences.
 ///
@@ -162,8 +163,8 @@ fn swapped(volumes: &[Arc<Volume>; 3]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::study::grid::Grid;
-    use crate::study::volume::Source;
+    use crate::geometry::grid::Grid;
+    use crate::volume::Source;
     use ndarray::Array3;
 
     fn series(uid: &str) -> DicomSeries {

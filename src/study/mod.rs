@@ -3,21 +3,8 @@
 //! In: three [`Volume`]s, each on its own grid. Out: a [`Study`]: T1 and T2 aligned on T1C's
 //! canonical axial grid, which slices they cover, and slices prepared for a bundle's networks.
 
-pub mod align;
 pub mod checks;
-pub mod dicom;
-pub mod grid;
-pub(crate) mod interpolate;
-pub mod nifti;
-pub mod nrrd;
-pub mod orient;
-mod percentile;
 pub mod prepare;
-pub mod read;
-pub mod reslice;
-pub(crate) mod samples;
-pub mod transfer;
-pub mod volume;
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -27,13 +14,14 @@ use ndarray::{Array3, Array4, ArrayView2, ArrayView3, Axis};
 
 use crate::bundle::manifest::Input;
 use crate::error::{Error, Result};
+use crate::geometry::Grid;
+use crate::geometry::orientation::Orientation;
+use crate::geometry::resample::resample;
+use crate::geometry::reslice::{self, Reslice, Resliced};
 use crate::run::{Run, Stage};
-pub use grid::{Grid, Point};
-use orient::Orientation;
+use crate::sequence::Sequence;
+use crate::volume::Volume;
 use prepare::Fit;
-pub use read::{ReadOptions, read};
-pub use reslice::{Reslice, Resliced, ReslicedAs};
-pub use volume::{DicomSeries, DicomSlice, SAME_PLACE_MM, Sequence, Source, Volume};
 
 /// A sequence must cover this share of T1C's foreground on a slice.
 pub const LEAST_COVERAGE: f64 = 0.95;
@@ -130,7 +118,7 @@ impl Study {
     pub fn new(volumes: [Arc<Volume>; 3], options: &StudyOptions, run: &Run<'_>) -> Result<Self> {
         let mut warnings = checks::together(&volumes, options.force_geometry)?;
         let reference = &volumes[1];
-        let resliced = Resliced::of(reference, options.reslice)?;
+        let resliced = Resliced::of(&reference.view(), options.reslice)?;
         let (orientation, grid) = match &resliced {
             Some(resliced) => (Orientation::CANONICAL, resliced.grid.clone()),
             None => own_axes(reference)?,
@@ -152,7 +140,7 @@ impl Study {
         for (done, (sequence, volume)) in
             [(Sequence::T1, &volumes[0]), (Sequence::T2, &volumes[2])].into_iter().enumerate()
         {
-            let resampled = align::resample(volume, &grid);
+            let resampled = resample(&volume.view(), &grid);
             let shares = covered(&resampled.covered, t1c, foreground, reached);
             if shares.iter().all(|s| *s == 0.0) {
                 return Err(Error::Geometry(format!(

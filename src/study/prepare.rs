@@ -9,10 +9,11 @@ use ndarray::{Array4, ArrayView2, Axis};
 
 use crate::bundle::manifest::{FitKind, Scaling};
 use crate::error::{Error, Result};
+use crate::geometry::grid::Grid;
+use crate::geometry::interpolate::{Taps, sample_plane};
 use crate::memory;
-use crate::study::grid::Grid;
-use crate::study::interpolate::{Taps, sample_plane};
-use crate::study::volume::{Sequence, Volume};
+use crate::sequence::Sequence;
+use crate::volume::Volume;
 
 /// Map between the bundle's grid and a slice of T1C, both in pixel-edge coordinates: slice = (grid
 /// - G / 2) * scale + size / 2.

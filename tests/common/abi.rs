@@ -7,7 +7,7 @@ use std::ptr::{null, null_mut};
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
 use nasoseg::ffi::*;
-use nasoseg::study::Grid;
+use nasoseg::geometry::Grid;
 
 use super::{SIZE, Trio};
 

@@ -10,8 +10,8 @@ use std::process::{Command, Output};
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-use nasoseg::export::nifti::write_nifti;
-use nasoseg::study::Grid;
+use nasoseg::formats::nifti::write_nifti;
+use nasoseg::geometry::Grid;
 use ndarray::Array3;
 
 pub fn micro() -> PathBuf {

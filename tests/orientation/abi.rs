@@ -5,7 +5,7 @@ use std::path::Path;
 use std::ptr::{null, null_mut};
 
 use nasoseg::ffi::*;
-use nasoseg::study::Grid;
+use nasoseg::geometry::Grid;
 
 use crate::layouts::{Layout, Stored};
 use crate::outcome::Outcome;

@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use nasoseg::study::{ReadOptions, Volume, read};
+use nasoseg::formats::{ReadOptions, read};
+use nasoseg::volume::Volume;
 use serde_json::{Value, json};
 
 use crate::abi::{Engine, Input, View};

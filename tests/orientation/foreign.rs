@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use nasoseg::study::Grid;
+use nasoseg::geometry::Grid;
 use serde_json::Value;
 
 use crate::common::{nasoseg, text};

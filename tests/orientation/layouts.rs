@@ -1,6 +1,6 @@
 //! The patient and the ways in which it can be stored.
 
-use nasoseg::study::Grid;
+use nasoseg::geometry::Grid;
 use ndarray::Array3;
 
 pub type Affine = [[f64; 4]; 4];

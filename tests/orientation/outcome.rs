@@ -1,6 +1,6 @@
 //! What a run found, and where two of them differ in the patient.
 
-use nasoseg::study::{Grid, Point};
+use nasoseg::geometry::{Grid, Point};
 
 /// A result, by patient coordinates (LPS mm).
 pub struct Outcome {

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use nasoseg::study::{ReadOptions, read};
+use nasoseg::formats::{ReadOptions, read};
 use serde_json::Value;
 
 use crate::abi::{Engine, Input};

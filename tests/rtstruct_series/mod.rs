@@ -8,7 +8,8 @@ use dicom_core::value::PrimitiveValue;
 use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject, OpenFileOptions};
-use nasoseg::study::{DicomSeries, DicomSlice, Grid, Source, Volume};
+use nasoseg::geometry::Grid;
+use nasoseg::volume::{DicomSeries, DicomSlice, Source, Volume};
 use ndarray::Array3;
 
 /// A series to write.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use nasoseg::Device;
 use nasoseg::contour::ContourKind;
-use nasoseg::study::Reslice;
+use nasoseg::geometry::Reslice;
 
 /// Finds and outlines nasopharyngeal carcinoma on T1, contrast-enhanced T1 and T2 MR. Not a medical
 /// device.

@@ -4,14 +4,19 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use nasoseg::EngineOptions;
 use nasoseg::contour::{ContourKind, contours_of_level, contours_of_mask};
-use nasoseg::engine::{ContourOptions, DEMO_MARK, EngineOptions, contour};
-use nasoseg::export::record::{Record, Timing};
-use nasoseg::export::{RtStructOptions, write_rtstruct};
-use nasoseg::study::transfer::{Sampling, onto};
-use nasoseg::study::{Grid, ReadOptions, Reslice, Source, read};
+use nasoseg::contour::{ContourOptions, contour};
+use nasoseg::formats::rtstruct::{RtStructOptions, write_rtstruct};
+use nasoseg::formats::{ReadOptions, read};
+use nasoseg::geometry::transfer::{Sampling, onto};
+use nasoseg::geometry::{Grid, Reslice};
+use nasoseg::outputs::record::{Record, Timing};
+use nasoseg::provenance::DEMO_MARK;
+use nasoseg::volume::Source;
 use nasoseg::{
-    Bundle, DetectOptions, Detection, Engine, Error, Result, Run, Status, Study, Trajectory, Volume,
+    Bundle, DetectOptions, Detection, Engine, Error, Result, Run, SliceStatus, Study, Trajectory,
+    Volume,
 };
 
 use crate::args::{Arguments, Command, Detecting, Model, Sequences};
@@ -246,7 +251,7 @@ fn detect(sequences: &Sequences, model: &Model, detecting: &Detecting, out: &Pat
                 "{:>5}  {:>8.1}  {steps:>5}  {}",
                 s.info.slice,
                 s.info.position_mm,
-                Status::list(&s.statuses)
+                SliceStatus::list(&s.statuses)
             );
         }
     }
@@ -270,7 +275,7 @@ fn outline(
     out: &Path,
 ) -> Result<()> {
     let outputs = Outputs::new(out)?;
-    let moved = onto(region, series, sampling)?;
+    let moved = onto(&region.view(), &series.view(), sampling)?;
     let inside = |v: &f32| *v >= threshold.unwrap_or(1.0);
     let resampled = moved.sampled.then(|| {
         let (before, after) = (

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use nasoseg::bundle::golden::Golden;
 use nasoseg::bundle::manifest::Detector;
 use nasoseg::engine::EngineOptions;
+use nasoseg::golden::Golden;
 use nasoseg::runtime::search;
 use nasoseg::{Engine, Result, Run, Runtime};
 

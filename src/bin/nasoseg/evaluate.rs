@@ -2,14 +2,18 @@
 
 use std::path::Path;
 
-use nasoseg::compare::{Comparison, Region, SliceBy, StructureSet, compare, rings_mask};
-use nasoseg::engine::DEMO_MARK;
-use nasoseg::export::rtstruct::{DEMO_NAME, DEMO_WARNING};
-use nasoseg::export::write_atomically;
-use nasoseg::study::orient::Orientation;
-use nasoseg::study::read::is_dicom;
-use nasoseg::study::transfer::{Sampling, onto};
-use nasoseg::study::{Grid, ReadOptions, Source, read};
+use nasoseg::compare::{Comparison, compare};
+use nasoseg::formats::read::is_dicom;
+use nasoseg::formats::rtstruct::{DEMO_NAME, DEMO_WARNING};
+use nasoseg::formats::rtstruct::{Region, SliceBy, StructureSet};
+use nasoseg::formats::write::write_atomically;
+use nasoseg::formats::{ReadOptions, read};
+use nasoseg::geometry::Grid;
+use nasoseg::geometry::orientation::Orientation;
+use nasoseg::geometry::raster::rings_mask;
+use nasoseg::geometry::transfer::{Sampling, onto};
+use nasoseg::provenance::DEMO_MARK;
+use nasoseg::volume::Source;
 use nasoseg::{Error, Result, Volume};
 use ndarray::Array3;
 use serde_json::{Value, json};
@@ -117,7 +121,7 @@ fn ours(path: &Path, choice: Option<&str>, reference: &Volume, by: SliceBy) -> R
 
 fn of_mask(path: &Path, reference: &Volume) -> Result<Drawn> {
     let region = read(&[path.to_owned()], &ReadOptions::default())?;
-    let voxels = onto(&region, reference, Sampling::Refused)?.voxels;
+    let voxels = onto(&region.view(), &reference.view(), Sampling::Refused)?.voxels;
     if let Some(value) = voxels.iter().find(|v| **v != 0.0 && **v != 1.0) {
         return Err(Error::Argument(format!(
             "{}: holds the value {value}; a mask of 0 and 1 was expected",

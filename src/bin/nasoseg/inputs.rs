@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use nasoseg::study::read::{ReadOptions, read};
+use nasoseg::formats::read::{ReadOptions, read};
 use nasoseg::{Error, Result, Run, Sequence, Stage, Study, StudyOptions, Volume};
 
 use crate::args::{Sequences, Slices};

@@ -5,7 +5,6 @@ mod commands;
 mod doctor;
 mod evaluate;
 mod inputs;
-mod npz;
 mod outputs;
 mod prepare;
 mod progress;

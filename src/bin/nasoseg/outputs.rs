@@ -5,9 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use nasoseg::contour::Contours;
-use nasoseg::export::nifti::write_nifti;
-use nasoseg::export::preview::{Preview, write_preview};
-use nasoseg::export::{RtStructOptions, write_atomically, write_rtstruct};
+use nasoseg::formats::nifti::write_nifti;
+use nasoseg::formats::rtstruct::{RtStructOptions, write_rtstruct};
+use nasoseg::formats::write::write_atomically;
+use nasoseg::outputs::preview::{Preview, write_preview};
 use nasoseg::{Detection, Engine, Error, Result, Run, Segmentation, Stage, Study};
 
 /// Every file that nasoseg writes into an output folder; run.json appears last.

@@ -1,0 +1,23 @@
+//! Grids, orientation, resampling, and closed rings on slices.
+//!
+//! Patient axes are LPS, millimetres. Arrays are [k, j, i]; voxel index (i, j, k) is the voxel's
+//! centre.
+
+pub mod contours;
+pub mod grid;
+pub(crate) mod interpolate;
+pub mod keyhole;
+pub mod orientation;
+pub mod raster;
+pub mod resample;
+pub mod reslice;
+pub(crate) mod ring;
+
+pub mod transfer;
+mod view;
+
+pub use contours::{Contour, ContourKind, Contours};
+pub use grid::{Grid, Point};
+pub use orientation::Orientation;
+pub use reslice::{Reslice, Resliced, ReslicedAs};
+pub use view::VoxelView;

@@ -1,0 +1,6 @@
+//! Hexadecimal digits of hashes.
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
