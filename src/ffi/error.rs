@@ -83,7 +83,7 @@ pub unsafe extern "C" fn nasoseg_error_free(error: *mut nasoseg_error) {
 #[cfg(test)]
 mod tests {
     use super::nasoseg_status::*;
-    use crate::Error;
+    use crate::error::Error;
 
     #[test]
     fn the_codes_of_c_are_the_codes_of_rust() {
