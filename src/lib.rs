@@ -1,21 +1,56 @@
-//! nasoseg: nasopharyngeal carcinoma in MR, found and outlined in the caller's own process.
-//!
-//! The way of the data:
+//! nasoseg finds and outlines head-and-neck tumours in MR inside the caller's own process.
 //!
 //! ```text
 //! T1, T1C, T2 (DICOM folder | NIfTI | NRRD | memory, each on its own grid)
-//!   -> study     volumes with affines; T1 and T2 on T1C's grid; canonical axial slices; channels scaled; the model's square grid
-//!   -> detect    the Q-learning agent, all slices in step: one box and one trajectory per slice, editable by the caller
-//!   -> segment   RANet on the enlarged box: probability and mask on T1C's own grid
-//!   -> contour   closed polygons with holes, LPS mm, on the slice planes
-//!   -> export    RT Structure Set, NIfTI, preview, run record
+//!   -> study     volumes with affines; T1 and T2 resampled onto T1C's grid; canonical slices;
+//!                channels normalised; the model's square grid
+//!   -> detect    one box and one trajectory per slice, by the Q-learning agent; editable
+//!   -> segment   RANet inside the enlarged box: probability and mask on T1C's own grid
+//!   -> contour   closed contours with holes, LPS mm, on the slice planes
+//!   -> outputs   RT Structure Set, NIfTI, preview, run record
 //! ```
 //!
-//! Each arrow is a module and nothing flows back; [`engine`] strings them together. [`compare`]
-//! reads a structure set that a person edited and measures how far it lies from ours. Everything
-//! that a trained model depends on is in its [`bundle`]; [`runtime`] finds ONNX Runtime and runs
-//! the graphs. Patient coordinates are LPS, millimetres; arrays are [k, j, i]; boxes are pixel
-//! edges on the model's grid.
+//! The same in Rust:
+//!
+//! ```no_run
+//! use std::path::{Path, PathBuf};
+//! use std::sync::Arc;
+//!
+//! use nasoseg::formats::rtstruct::{RtStructOptions, write_rtstruct};
+//! use nasoseg::{
+//!     ContourOptions, DetectOptions, Engine, EngineOptions, ReadOptions, Run, Study, StudyOptions,
+//!     contour, read,
+//! };
+//!
+//! # fn main() -> nasoseg::Result<()> {
+//! let run = Run::default(); // progress and cancel
+//! let engine = Engine::open(Path::new("models/demo"), &EngineOptions::default(), &run)?;
+//!
+//! let load = |path: &str| read(&[PathBuf::from(path)], &ReadOptions::default()).map(Arc::new);
+//! let volumes = [load("patient/T1")?, load("patient/T1C")?, load("patient/T2")?];
+//! let study = Study::new(volumes, &StudyOptions::default(), &run)?;
+//!
+//! let detection = engine.detect(&study, &DetectOptions::default(), &run)?;
+//! let segmentation = engine.segment(&study, &detection, &run)?;
+//! let contours = contour(&study, &segmentation, &ContourOptions::default(), &run)?;
+//!
+//! let options = RtStructOptions::default();
+//! write_rtstruct(Path::new("rtstruct.dcm"), &contours, study.reference(), &options)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Each stage is a module that imports only from the modules below it. [`engine`] runs the stages;
+//! [`bundle`] holds everything that a trained model depends on; [`runtime`] finds ONNX Runtime and
+//! runs the graphs; [`formats`] reads and writes files; [`geometry`] knows grids and rings;
+//! [`compare`] measures how far an edited structure set lies from the automatic one; [`golden`]
+//! proves that an installation reproduces its model. [`ffi`] is the C interface.
+//!
+//! Patient coordinates are LPS, millimetres. Arrays are [k, j, i]. Boxes are pixel edges on the
+//! model's grid: pixel n reaches from n to n + 1 and its centre is n + 0.5.
+//!
+//! A model whose [`Provenance`] says `demo` was trained on synthetic images and must not be used on
+//! patients. nasoseg is not a medical device.
 
 pub mod bundle;
 pub mod compare;
