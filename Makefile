@@ -32,6 +32,7 @@ VENV_TRAIN  = $(CURDIR)/training/.venv
 VENV_PYTHON = $(CURDIR)/bindings/python/.venv
 VENV_WHEEL  = $(CURDIR)/bindings/python/.venv-wheel
 VENV_SLICER = $(CURDIR)/plugins/slicer/.venv
+VENV_LINT   = $(CURDIR)/.venv-lint
 PIP         = -m pip install --quiet --disable-pip-version-check
 
 export PATH := $(VENV)/bin:$(PATH)
@@ -52,7 +53,7 @@ WHEELS   = --quiet --no-deps --no-build-isolation
 
 .PHONY: demo test test-rust test-demo build-ctest test-ctest test-memory test-asan test-cancel test-training abi-check abi-baseline \
     lint setup build install clean bench bench-paper test-wheel test-python wheel footprint judges test-slicer fuzz \
-    test-orientation
+    test-orientation format
 
 setup: $(VENV)/.done
 build: setup
@@ -82,6 +83,9 @@ $(VENV_PYTHON)/.done: bindings/python/requirements.txt
 	$(call environment,$(PYTHON))
 
 $(VENV_WHEEL)/.done: bindings/python/requirements-wheel.txt
+	$(call environment,$(PYTHON))
+
+$(VENV_LINT)/.done: tests/lint/requirements.txt
 	$(call environment,$(PYTHON))
 
 $(VENV_TRAIN)/.done: training/pyproject.toml
@@ -220,9 +224,28 @@ fuzz: setup $(VENV_JUDGES)/.done
 	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer $(SANITIZER) $(TARGET) fuzz/corpus/$(TARGET) fuzz/seeds/$(TARGET) -- \
 	    -max_total_time=$(SECONDS) -timeout=5 -rss_limit_mb=2048 -malloc_limit_mb=512 -max_len=131072
 
-lint:
+# The C and C++ sources that clang-format lays out.
+C_SOURCES = $(shell git ls-files 'bindings/cpp/include/*.hpp' 'tests/ctest/*.[ch]' \
+    'tests/ctest/*.cpp' 'examples/*.[ch]' 'examples/*.cpp' plugins/planning/main.cpp)
+LINT = $(VENV_LINT)/bin
+
+lint: setup $(VENV_LINT)/.done
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets --features fault-injection -- --deny warnings
+	$(CARGO) clippy --locked --no-default-features --lib --bins -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --locked --no-deps --lib
+	$(PYTHON) tests/lint/msrv.py
+	$(PYTHON) tests/lint/width.py
+	$(LINT)/ruff check --quiet
+	$(LINT)/ruff format --quiet --check
+	$(LINT)/mypy --config-file bindings/python/pyproject.toml bindings/python/src
+	$(LINT)/clang-format --dry-run --Werror $(C_SOURCES)
+
+format: $(VENV_LINT)/.done
+	$(CARGO) fmt
+	$(LINT)/ruff check --quiet --fix-only --select I
+	$(LINT)/ruff format --quiet
+	$(LINT)/clang-format -i $(C_SOURCES)
 
 clean:
-	rm -rf target out dist $(VENV) $(VENV_JUDGES) $(VENV_TRAIN) $(VENV_PYTHON) $(VENV_WHEEL) $(VENV_SLICER)
+	rm -rf target out dist $(VENV) $(VENV_JUDGES) $(VENV_TRAIN) $(VENV_PYTHON) $(VENV_WHEEL) $(VENV_SLICER) $(VENV_LINT)
