@@ -1,18 +1,28 @@
-# make demo    one synthetic study through the whole pipeline, into out/demo (Rust, Python 3.11+, a
-# C++ compiler and make are enough) make test    every test, with its own set-up make
-# test-orientation    one patient in every storage order, form and tilt (minutes) make test-memory
-# C and C++ under valgrind, the C ABI's Rust tests under AddressSanitizer (minutes) make test-cancel
-# BUNDLE=DIR    how long a cancel takes with that model make abi-check    the header against the
-# baseline of the last release; make abi-baseline writes that make judges  structure sets before
-# more of other people's software than the tests ask (an archive, dcmjs, dcmrtstruct2nii) make
-# test-slicer    the 3D Slicer extension on Slicer's core (1.4 GB, Python 3.11 on x86-64 Linux) make
-# lint    formatting and lints make bench   what the library costs beside the model [BUNDLE=
-# REPEATS= THREADS=] make bench-paper    the same with networks of the paper's size (untrained;
-# PyTorch makes them) make wheel   the Python package, into dist (manylinux_2_28: linked with zig)
-# make footprint    what an installation of the wheel takes, beside others' download sizes make fuzz
-# TARGET=dicom SECONDS=60    one reader against forged files; needs cargo-fuzz (fuzz/README.md) make
-# install PREFIX=/usr/local [DESTDIR=] [LIBDIR=lib]    the library, its headers, CMake and
-# pkg-config files, the program
+# make demo            one synthetic study through the whole pipeline, into out/demo
+# make test            every test, with its own set-up
+#
+# Both need Rust, Python 3.11 or later, a C++ compiler and make.
+#
+# make lint            formatting, lints, documentation links, minimum versions
+# make format          lay out the Rust, Python, C and C++ sources
+# make docs            the documentation site, into out/site
+# make build           the library and the program
+# make install         PREFIX=/usr/local [DESTDIR=] [LIBDIR=lib]: library, headers, CMake and
+#                      pkg-config files, program
+# make wheel           the Python package, into dist (manylinux_2_28: linked with zig)
+#
+# Tests that take longer, or that need more than is installed by default:
+# make test-orientation    one patient in every storage order, form and tilt (minutes)
+# make test-memory     C and C++ under valgrind, the C ABI's Rust tests under AddressSanitizer
+# make test-slicer     the 3D Slicer extension on Slicer's core (1.4 GB, Python 3.11, x86-64 Linux)
+# make test-cancel     BUNDLE=DIR: how long a cancel takes with that model
+# make judges          structure sets before more third-party software (an archive, dcmjs,
+#                      dcmrtstruct2nii)
+# make fuzz            TARGET=dicom SECONDS=60: one reader against forged files (fuzz/README.md)
+# make abi-check       the header against the committed baseline; make abi-baseline writes it
+# make bench           what the library costs beside the model [BUNDLE= REPEATS= THREADS=]
+# make bench-paper     the same with networks of the paper's size (untrained; made by PyTorch)
+# make footprint       the size of an installed wheel, beside other packages' download sizes
 
 CARGO   ?= cargo
 PYTHON  ?= python3
@@ -51,9 +61,10 @@ TRIPLE   = $(shell uname -m)-unknown-linux-gnu
 GLIBC    = 2.28
 WHEELS   = --quiet --no-deps --no-build-isolation
 
-.PHONY: demo test test-rust test-demo build-ctest test-ctest test-memory test-asan test-cancel test-training abi-check abi-baseline \
-    lint setup build install clean bench bench-paper test-wheel test-python wheel footprint judges test-slicer fuzz \
-    test-orientation format
+.PHONY: demo test lint format docs setup build install clean \
+    test-rust test-demo build-ctest test-ctest test-wheel test-python test-training \
+    test-orientation test-memory test-asan test-cancel test-slicer judges fuzz \
+    abi-check abi-baseline bench bench-paper wheel footprint
 
 setup: $(VENV)/.done
 build: setup
@@ -62,8 +73,9 @@ build: setup
 install: build
 	BUILT='$(BUILT)' PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' LIBDIR='$(LIBDIR)' bindings/cpp/install.sh
 
+TOO_OLD = "$(PYTHON) is too old: Python 3.11 or later is required; set PYTHON="
 $(VENV)/.done: training/pyproject.toml Makefile
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and $(TOO_OLD))'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python $(PIP) onnxruntime==1.32.0 cmake==4.1.2
 	$(VENV)/bin/python $(PIP) --editable training
@@ -102,7 +114,8 @@ test-slicer: setup $(VENV_SLICER)/.done $(if $(WHEEL),,test-wheel)
 	$(VENV_SLICER)/bin/python $(PIP) --no-deps --force-reinstall $(or $(WHEEL),out/python/wheel/*.whl)
 	rm -rf out/slicer && mkdir -p out/slicer
 	$(VENV)/bin/python -m nasoseg_train.phantom --seed 7 --out out/slicer/phantom
-	NASOSEG_PHANTOM=$(CURDIR)/out/slicer/phantom $(VENV_SLICER)/bin/python -m pytest --quiet -rs plugins/slicer/Testing
+	NASOSEG_PHANTOM=$(CURDIR)/out/slicer/phantom \
+	    $(VENV_SLICER)/bin/python -m pytest --quiet -rs plugins/slicer/Testing
 
 demo: build
 	mkdir -p $(DEMO)
@@ -133,7 +146,8 @@ test-ctest: build-ctest
 	ctest --test-dir $(CTEST)/build --output-on-failure --label-regex '$(LABELS)'
 
 test-orientation: setup $(VENV_JUDGES)/.done
-	NASOSEG_TEST_PYTHON=$(VENV_JUDGES)/bin/python $(CARGO) test --locked --test orientation -- --include-ignored --nocapture
+	NASOSEG_TEST_PYTHON=$(VENV_JUDGES)/bin/python \
+	    $(CARGO) test --locked --test orientation -- --include-ignored --nocapture
 
 # The Python package as it is installed: WHEEL, or one of the tests' build without its debug
 # information.
@@ -144,16 +158,20 @@ test-python: $(VENV_PYTHON)/.done $(if $(WHEEL),,test-wheel)
 test-wheel: $(VENV_PYTHON)/.done
 	$(MAKE) --no-print-directory build PROFILE=dev
 	rm -rf out/python/wheel && mkdir -p out/python/built
-	for name in libnasoseg.so nasoseg; do strip -o out/python/built/$$name target/debug/$$name || exit 1; done
-	NASOSEG_BUILT=$(CURDIR)/out/python/built $(VENV_PYTHON)/bin/python -m pip wheel $(WHEELS) --wheel-dir out/python/wheel bindings/python
+	for name in libnasoseg.so nasoseg; do \
+	    strip -o out/python/built/$$name target/debug/$$name || exit 1; \
+	done
+	NASOSEG_BUILT=$(CURDIR)/out/python/built \
+	    $(VENV_PYTHON)/bin/python -m pip wheel $(WHEELS) --wheel-dir out/python/wheel bindings/python
 
 test-memory: test-asan
 	$(MAKE) --no-print-directory test-ctest LABELS=memory
 
 # What touches raw pointers, under AddressSanitizer. Its flag is not stable. A target is named so
 # that build scripts and macros go without it.
+HOST      = $(shell rustc -vV | sed -n 's/^host: //p')
 ASAN_TEST = RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address $(CARGO) test --locked \
-    --target $(shell rustc -vV | sed -n 's/^host: //p') --target-dir target/asan --features fault-injection
+    --target $(HOST) --target-dir target/asan --features fault-injection
 test-asan: setup
 	$(ASAN_TEST) --test ffi --test faults
 	$(ASAN_TEST) --lib ffi::
@@ -172,17 +190,21 @@ abi-baseline:
 # Patients are prepared by the program of the tests' build.
 test-training: setup $(VENV_TRAIN)/.done
 	$(CARGO) build --locked --bin nasoseg
-	cd training && NASOSEG_PROGRAM=$(CURDIR)/target/debug/nasoseg $(VENV_TRAIN)/bin/python -m pytest --quiet
+	cd training && NASOSEG_PROGRAM=$(CURDIR)/target/debug/nasoseg \
+	    $(VENV_TRAIN)/bin/python -m pytest --quiet
 
 # Orthanc, dcmtk and node come with the system (Debian: orthanc, orthanc-dicomweb, dcmtk, npm); what
 # is missing is named and left out.
 JUDGED = out/judges
 judges: setup $(VENV_JUDGES)/.done $(JUDGED)/dcmrtstruct2nii/.done
-	NASOSEG_TEST_PYTHON=$(VENV_JUDGES)/bin/python NASOSEG_DCMRTSTRUCT2NII=$(CURDIR)/$(JUDGED)/dcmrtstruct2nii/bin/dcmrtstruct2nii \
+	NASOSEG_TEST_PYTHON=$(VENV_JUDGES)/bin/python \
+	    NASOSEG_DCMRTSTRUCT2NII=$(CURDIR)/$(JUDGED)/dcmrtstruct2nii/bin/dcmrtstruct2nii \
 	    $(CARGO) test --locked --test rtstruct --test compare -- --nocapture
 	$(MAKE) --no-print-directory demo DEMO=$(JUDGED)/demo
-	$(VENV_JUDGES)/bin/python tests/judges/orthanc_check.py --images $(JUDGED)/demo/study/T1C --rtstruct $(JUDGED)/demo/rtstruct.dcm
-	@if command -v npm >/dev/null; then mkdir -p $(JUDGED)/node && cp tests/judges/node/* $(JUDGED)/node && \
+	$(VENV_JUDGES)/bin/python tests/judges/orthanc_check.py \
+	    --images $(JUDGED)/demo/study/T1C --rtstruct $(JUDGED)/demo/rtstruct.dcm
+	@if command -v npm >/dev/null; then \
+	    mkdir -p $(JUDGED)/node && cp tests/judges/node/* $(JUDGED)/node && \
 	    (cd $(JUDGED)/node && npm install --silent --no-audit --no-fund) && \
 	    node $(JUDGED)/node/dcmjs_check.mjs $(JUDGED)/demo/study/T1C $(JUDGED)/demo/rtstruct.dcm; \
 	else echo 'SKIPPED: dcmjs: npm is not installed'; fi
@@ -199,20 +221,25 @@ bench: setup
 	$(CARGO) bench --locked --bench overhead -- $(BUNDLE) $(REPEATS) $(THREADS)
 
 bench-paper: $(VENV_TRAIN)/.done
-	cd training && $(VENV_TRAIN)/bin/python -m nasoseg_train.export --preset paper --untrained --out $(CURDIR)/out/paper
+	cd training && $(VENV_TRAIN)/bin/python -m nasoseg_train.export --preset paper --untrained \
+	    --out $(CURDIR)/out/paper
 	$(MAKE) --no-print-directory bench BUNDLE=out/paper REPEATS=3
 
 # auditwheel fails where the files need more than the tag says.
 wheel: setup $(VENV_WHEEL)/.done
-	PATH=$(VENV_WHEEL)/bin:$$PATH $(CARGO) zigbuild --locked --release --target $(TRIPLE).$(GLIBC) --lib --bin nasoseg
+	PATH=$(VENV_WHEEL)/bin:$$PATH $(CARGO) zigbuild --locked --release \
+	    --target $(TRIPLE).$(GLIBC) --lib --bin nasoseg
 	rm -rf out/wheel dist
-	NASOSEG_BUILT=$(CURDIR)/target/$(TRIPLE)/release $(VENV_WHEEL)/bin/python -m pip wheel $(WHEELS) --wheel-dir out/wheel bindings/python
-	PATH=$(VENV_WHEEL)/bin:$$PATH auditwheel repair --only-plat --plat manylinux_$(subst .,_,$(GLIBC))_$(shell uname -m) --wheel-dir dist out/wheel/*.whl
+	NASOSEG_BUILT=$(CURDIR)/target/$(TRIPLE)/release \
+	    $(VENV_WHEEL)/bin/python -m pip wheel $(WHEELS) --wheel-dir out/wheel bindings/python
+	PATH=$(VENV_WHEEL)/bin:$$PATH auditwheel repair --only-plat \
+	    --plat manylinux_$(subst .,_,$(GLIBC))_$(shell uname -m) --wheel-dir dist out/wheel/*.whl
 	ls -l dist
 
 footprint: $(VENV_WHEEL)/.done
 	test -n "$(wildcard dist/*.whl)" || $(MAKE) --no-print-directory wheel
-	PATH=$(VENV_WHEEL)/bin:$$PATH python bindings/python/tools/footprint.py dist/*.whl --other nnunetv2 --other TotalSegmentator
+	PATH=$(VENV_WHEEL)/bin:$$PATH python bindings/python/tools/footprint.py dist/*.whl \
+	    --other nnunetv2 --other TotalSegmentator
 
 # The limits: 5 seconds and 512 MB at once for an input; fuzz/bound.rs counts every byte besides.
 TARGET    ?= dicom
@@ -221,7 +248,8 @@ SANITIZER ?= address
 fuzz: setup $(VENV_JUDGES)/.done
 	$(VENV_JUDGES)/bin/python fuzz/seeds.py
 	mkdir -p fuzz/corpus/$(TARGET)
-	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer $(SANITIZER) $(TARGET) fuzz/corpus/$(TARGET) fuzz/seeds/$(TARGET) -- \
+	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer $(SANITIZER) $(TARGET) \
+	    fuzz/corpus/$(TARGET) fuzz/seeds/$(TARGET) -- \
 	    -max_total_time=$(SECONDS) -timeout=5 -rss_limit_mb=2048 -malloc_limit_mb=512 -max_len=131072
 
 # The C and C++ sources that clang-format lays out.
@@ -248,4 +276,5 @@ format: $(VENV_LINT)/.done
 	$(LINT)/clang-format -i $(C_SOURCES)
 
 clean:
-	rm -rf target out dist $(VENV) $(VENV_JUDGES) $(VENV_TRAIN) $(VENV_PYTHON) $(VENV_WHEEL) $(VENV_SLICER) $(VENV_LINT)
+	rm -rf target out dist $(VENV) $(VENV_JUDGES) $(VENV_TRAIN) $(VENV_PYTHON) $(VENV_WHEEL) \
+	    $(VENV_SLICER) $(VENV_LINT)
