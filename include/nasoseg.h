@@ -750,6 +750,10 @@ uint32_t nasoseg_runtime_info_get(const struct nasoseg_options *options,
                                   struct nasoseg_runtime_info *info,
                                   struct nasoseg_error **error);
 
+// The words of one bit of nasoseg_slice_status, for example "no lesion"; "ok" for 0. Static. ""
+// for a number that is not a single known bit.
+const char *nasoseg_slice_status_words(uint32_t status);
+
 // Stage one (3.1 of the paper): brings the study together, where it is not yet, and finds a box on
 // every slice. Free the detection with nasoseg_detection_free. Options: slices, force_geometry,
 // force_coverage, reslice. Progress: align, prepare, detect.

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char};
 use std::mem::offset_of;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, LazyLock, RwLock};
 use std::time::Instant;
 
 use ndarray::Axis;
@@ -55,6 +55,27 @@ pub(crate) fn bits(statuses: &[SliceStatus]) -> u32 {
             SliceStatus::IncompleteCoverage => NASOSEG_SLICE_INCOMPLETE_COVERAGE as u32,
             SliceStatus::SpacingOutsideTraining => NASOSEG_SLICE_SPACING_OUTSIDE_TRAINING as u32,
         }
+    })
+}
+
+/// The words of one bit of nasoseg_slice_status, for example "no lesion"; "ok" for 0. Static. ""
+/// for a number that is not a single known bit.
+#[unsafe(no_mangle)]
+pub extern "C" fn nasoseg_slice_status_words(status: u32) -> *const c_char {
+    static WORDS: LazyLock<[(u32, CString); 7]> = LazyLock::new(|| {
+        [
+            SliceStatus::Ok,
+            SliceStatus::NoLesion,
+            SliceStatus::BoxAtImageEdge,
+            SliceStatus::MaskAtCropEdge,
+            SliceStatus::StepLimitReached,
+            SliceStatus::IncompleteCoverage,
+            SliceStatus::SpacingOutsideTraining,
+        ]
+        .map(|one| (bits(&[one]), CString::new(one.words()).unwrap_or_default()))
+    });
+    quiet(c"".as_ptr(), || {
+        WORDS.iter().find(|(bit, _)| *bit == status).map(|(_, words)| words.as_ptr())
     })
 }
 

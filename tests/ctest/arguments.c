@@ -64,6 +64,13 @@ static void nothing_for_null(void) {
           strcmp(nasoseg_stage_name(NASOSEG_STAGE_EXPORT), "export") == 0);
     CHECK(nasoseg_stage_name(NASOSEG_STAGE_EXPORT + 1)[0] == '\0' &&
           nasoseg_stage_name(UINT32_MAX)[0] == '\0');
+    CHECK(strcmp(nasoseg_slice_status_words(0), "ok") == 0 &&
+          strcmp(nasoseg_slice_status_words(NASOSEG_SLICE_NO_LESION), "no lesion") == 0);
+    for (uint32_t bit = 1; bit <= NASOSEG_SLICE_SPACING_OUTSIDE_TRAINING; bit *= 2) {
+        CHECK(nasoseg_slice_status_words(bit)[0] != '\0');
+    }
+    CHECK(nasoseg_slice_status_words(3)[0] == '\0' &&
+          nasoseg_slice_status_words(UINT32_MAX)[0] == '\0');
     CHECK(nasoseg_version()[0] != '\0' && nasoseg_abi_version() >= NASOSEG_ABI_VERSION);
 }
 

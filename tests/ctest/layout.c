@@ -96,6 +96,7 @@ uint32_t nasoseg_detect(const nasoseg_engine *engine, const nasoseg_study *study
                         const nasoseg_options *options, const nasoseg_run *run,
                         nasoseg_detection **detection, nasoseg_error **error);
 void nasoseg_detection_free(nasoseg_detection *detection);
+const char *nasoseg_slice_status_words(uint32_t status);
 size_t nasoseg_detection_slice_count(const nasoseg_detection *detection);
 uint32_t nasoseg_detection_get_slice(const nasoseg_detection *detection, size_t index,
                                      nasoseg_detection_slice *slice, nasoseg_error **error);
@@ -208,6 +209,7 @@ static void (*const FUNCTIONS[])(void) = {
     (void (*)(void))nasoseg_runtime_info_get,
     (void (*)(void))nasoseg_detect,
     (void (*)(void))nasoseg_detection_free,
+    (void (*)(void))nasoseg_slice_status_words,
     (void (*)(void))nasoseg_detection_slice_count,
     (void (*)(void))nasoseg_detection_get_slice,
     (void (*)(void))nasoseg_detection_get_trajectory,
