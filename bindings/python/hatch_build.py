@@ -1,9 +1,9 @@
-"""What the wheel gets besides the Python files.
+"""Adds to the wheel what is not a Python source file.
 
 In: NASOSEG_BUILT, the folder with the built library and program (by default target/release);
 include/nasoseg.h; models/demo; Cargo.toml. Out: a wheel for this platform that holds the library,
-the program, the declarations made from the header, and the demo bundle. auditwheel gives it a wider
-tag afterwards, where the files allow it (`make wheel`).
+the program, the declarations generated from the header, and the demo bundle. auditwheel widens the
+wheel's platform tag afterwards, if the files allow it (`make wheel`).
 """
 
 import importlib.util
@@ -11,9 +11,9 @@ import os
 import sys
 import sysconfig
 import tempfile
-import tomllib
 from pathlib import Path
 
+import tomllib
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
@@ -37,7 +37,8 @@ class Build(BuildHookInterface):
     def initialize(self, version: str, build_data: dict) -> None:
         if self.target_name != "wheel" or version == "editable":
             raise SystemExit(
-                "nasoseg: only wheels are built; `make wheel` in the repository builds one"
+                "nasoseg: found a request for another target, expected a wheel. "
+                "Run `make wheel` in the repository"
             )
         repository = root(self.root)
         built = Path(os.environ.get("NASOSEG_BUILT") or repository / "target" / "release")
@@ -48,7 +49,8 @@ class Build(BuildHookInterface):
         for name in (library, program):
             if not (built / name).is_file():
                 raise SystemExit(
-                    f"{built / name} is missing; `make wheel` builds it, or set NASOSEG_BUILT to the folder that holds it"
+                    f"{built / name}: found nothing, expected a built file. Run `make wheel`, or "
+                    "set NASOSEG_BUILT to the folder that holds it"
                 )
         self.folder = tempfile.TemporaryDirectory()
         declarations = Path(self.folder.name) / "_abi.py"
@@ -64,7 +66,7 @@ class Build(BuildHookInterface):
         }
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
-        # No Python ABI is used: ctypes loads the library.
+        # ctypes loads the library, so the wheel does not depend on a Python ABI.
         build_data["tag"] = f"py3-none-{platform}"
 
     def finalize(self, version: str, build_data: dict, artifact_path: str) -> None:

@@ -1,5 +1,5 @@
-"""What several tests need: the study of tests/golden.rs in memory and as DICOM, the micro bundle,
-the golden numbers, the judges.
+"""Shared by several tests: the study of tests/golden.rs in memory and as DICOM, the micro bundle,
+the golden numbers, third-party validators.
 
 The tests run against the installed wheel: `make test-python` builds it and installs it into
 bindings/python/.venv.
@@ -11,10 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nasoseg
 import numpy as np
 import pytest
-
-import nasoseg
 
 ROOT = Path(__file__).parents[3]
 MICRO = ROOT / "tests" / "data" / "micro"
@@ -78,10 +77,10 @@ def check_golden(detection, segmentation, contours) -> None:
     """
     found = [("slices", len(detection))]
     for index, s in enumerate(detection):
-        walk = detection.trajectory(index)
-        assert not s.edited and tuple(walk.boxes[-1]) == s.box
-        assert (walk.q.argmax(1) == walk.actions).all()
-        found.append(("box", s.slice, len(walk.actions), *s.box))
+        trajectory = detection.trajectory(index)
+        assert not s.edited and tuple(trajectory.boxes[-1]) == s.box
+        assert (trajectory.q.argmax(1) == trajectory.actions).all()
+        found.append(("box", s.slice, len(trajectory.actions), *s.box))
     found.append(("volume_mm3", segmentation.volume_mm3))
     found += [("area", s.slice, s.pixels, s.area_mm2) for s in segmentation.slices]
     found.append(("lines", len(contours)))
@@ -189,7 +188,7 @@ def series(tmp_path_factory) -> dict[str, list]:
 
 
 def program(name: str) -> str:
-    """A judge beside this Python, or on the path."""
+    """A validator beside this Python, or on the path."""
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)
     assert found, f"{name} is missing; make test-python installs it"

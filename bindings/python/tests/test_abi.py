@@ -6,10 +6,8 @@ import shutil
 import subprocess
 
 import pytest
-
-from nasoseg import _abi, _native
-
 from conftest import ROOT
+from nasoseg import _abi, _native
 
 INCLUDE = ROOT / "include"
 SCALARS = {
@@ -43,7 +41,7 @@ def from_c(text: str):
     if name[0] == "void":
         return ctypes.c_void_p if stars else None
     kind = ctypes.c_char if name[0] == "char" else SCALARS.get(name[0]) or getattr(_abi, name[0])
-    for depth in range(stars):
+    for _depth in range(stars):
         kind = ctypes.c_char_p if kind is ctypes.c_char else ctypes.POINTER(kind)
     return kind
 
@@ -76,7 +74,8 @@ def test_structs_and_constants(compiler, tmp_path):
         lines.append(f'printf("{name} %zu\\n", sizeof({name}));')
         for field, _ in struct._fields_:
             lines.append(
-                f'printf("{name}.{field} %zu %zu\\n", offsetof({name}, {field}), sizeof((({name} *)0)->{field}));'
+                f'printf("{name}.{field} %zu %zu\\n", offsetof({name}, {field}), '
+                f"sizeof((({name} *)0)->{field}));"
             )
     constants = sorted(
         set(re.findall(r"\bNASOSEG_[A-Z0-9_]+(?= =)", (INCLUDE / "nasoseg.h").read_text()))

@@ -6,15 +6,13 @@ import subprocess
 from pathlib import Path
 
 import matplotlib.image
+import nasoseg
 import nibabel
 import numpy as np
 import pydicom
 import pytest
-
-import nasoseg
-from nasoseg import Status, Volume
-
 from conftest import NAMES, ROOT, affine, dicom_errors, pipeline, program, volumes, voxels
+from nasoseg import Status, Volume
 
 
 @pytest.fixture(scope="module")

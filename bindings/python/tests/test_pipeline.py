@@ -5,12 +5,9 @@ import json
 import pickle
 import weakref
 
+import nasoseg
 import numpy as np
 import pytest
-
-import nasoseg
-from nasoseg import Status
-
 from conftest import (
     MICRO,
     PIXEL_MM,
@@ -20,9 +17,10 @@ from conftest import (
     check_golden,
     close,
     pipeline,
-    voxels,
     volumes,
+    voxels,
 )
+from nasoseg import Status
 
 
 def test_golden(results):
@@ -100,9 +98,9 @@ def test_context_managers_and_use_after_close():
     with (
         nasoseg.Engine(MICRO, device="cpu", threads=1) as engine,
         nasoseg.Study(*volumes()) as study,
+        nasoseg.detect(engine, study) as detection,
     ):
-        with nasoseg.detect(engine, study) as detection:
-            assert len(detection) == SIZE[2]
+        assert len(detection) == SIZE[2]
     for use in (
         lambda: engine.device,
         lambda: study.warnings,
@@ -134,7 +132,8 @@ def test_edited_boxes_change_their_own_slices_only(engine, study):
         and after.slices[3].pixels == 0
     )
     assert nasoseg.words(after.slices[3].statuses) == "no lesion" and nasoseg.words(0) == "ok"
-    assert nasoseg.words(3 | 64) == "no lesion, box at image edge, status 64"
+    assert after.slices[3].statuses.words == "no lesion"
+    assert nasoseg.words(3 | 64) == "no lesion, box at the image edge, status 64"
     for box in (
         (60, 25, 30, 70),
         (-1, 0, 10, 10),
@@ -179,7 +178,7 @@ def test_the_image_that_the_model_sees(results, engine):
     assert (
         image.shape == (3, 96, 96)
         and image.dtype == np.float32
-        and 0 <= image.min()
+        and image.min() >= 0
         and 0.9 < image.max() <= 1
     )
     # The lesion's middle is brighter than muscle on T1C, and where the grid says it is.
@@ -323,3 +322,19 @@ def test_the_demo_bundle_is_inside():
         assert engine.device.startswith("cuda") or (
             engine.device == "cpu" and engine.device_fallback
         )
+
+
+def test_results_are_sequences(results):
+    """By index from either end, by slice, by iteration; IndexError beyond."""
+    for sequence, kind in zip(
+        results, (nasoseg.DetectionSlice, nasoseg.SegmentationSlice, nasoseg.Contour)
+    ):
+        items = list(sequence)
+        assert len(items) == len(sequence) > 2 and all(type(item) is kind for item in items)
+        assert sequence[-1][0] == items[-1][0] and sequence[np.int64(1)][0] == items[1][0]
+        assert [item[0] for item in sequence[-3:]] == [item[0] for item in items[-3:]]
+        for beyond in (len(items), -len(items) - 1):
+            with pytest.raises(IndexError):
+                sequence[beyond]
+        with pytest.raises(TypeError):
+            sequence["first"]

@@ -9,11 +9,9 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import nasoseg
 import numpy as np
 import pytest
-
-import nasoseg
-
 from conftest import MICRO, NAMES, ROOT, check_golden, pipeline, python, volumes
 
 
@@ -75,13 +73,18 @@ import nasoseg
 from conftest import MICRO, check_golden, pipeline, volumes
 
 def ours():
-    check_golden(*pipeline(nasoseg.Engine(MICRO, device="cpu", threads=1), nasoseg.Study(*volumes())))
+    engine = nasoseg.Engine(MICRO, device="cpu", threads=1)
+    check_golden(*pipeline(engine, nasoseg.Study(*volumes())))
 
 def theirs():
     import onnxruntime
-    session = onnxruntime.InferenceSession(MICRO / "q_head.onnx", providers=["CPUExecutionProvider"])
+    providers = ["CPUExecutionProvider"]
+    session = onnxruntime.InferenceSession(MICRO / "q_head.onnx", providers=providers)
     rng = np.random.default_rng(1)
-    feed = {i.name: rng.standard_normal([2 if isinstance(n, str) else n for n in i.shape], np.float32) for i in session.get_inputs()}
+    feed = {}
+    for i in session.get_inputs():
+        shape = [2 if isinstance(n, str) else n for n in i.shape]
+        feed[i.name] = rng.standard_normal(shape, np.float32)
     return session.run(None, feed)[0]
 
 def both():
@@ -107,7 +110,8 @@ def test_an_onnxruntime_that_is_named(tmp_path):
     copy = tmp_path / os.path.basename(info.path)
     copy.symlink_to(info.path)
     run = python(
-        "import nasoseg, sys; print(nasoseg.runtime_info(sys.argv[1] or None).path); nasoseg.Engine(sys.argv[2], device='cpu')\n"
+        "import nasoseg, sys; print(nasoseg.runtime_info(sys.argv[1] or None).path)\n"
+        "nasoseg.Engine(sys.argv[2], device='cpu')\n"
         "try: nasoseg.Engine(sys.argv[2], onnxruntime='/nowhere')\n"
         "except nasoseg.Error as e: print(e.status.name)",
         tmp_path,
@@ -120,7 +124,14 @@ def test_the_import_is_quick():
     """Under 150 ms, numpy not yet imported: median of fresh processes, by the CPU's clock, since
     other programs may be busy.
     """
-    script = "import time; a = time.process_time(); import nasoseg; b = time.process_time(); import sys; print(b - a, 'numpy' in sys.modules)"
+    script = """
+import time
+begun = time.process_time()
+import nasoseg
+ended = time.process_time()
+import sys
+print(ended - begun, "numpy" in sys.modules)
+"""
     found = [python(script).stdout.split() for _ in range(7)]
     assert {numpy for _, numpy in found} == {"False"}
     assert statistics.median(float(seconds) for seconds, _ in found) < 0.150, found

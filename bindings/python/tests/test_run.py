@@ -3,12 +3,10 @@
 import threading
 import time
 
-import pytest
-
 import nasoseg
-from nasoseg import Stage, Status
-
+import pytest
 from conftest import check_golden, pipeline, python, volumes
+from nasoseg import Stage, Status
 
 
 def calls(engine, folder):
@@ -50,7 +48,7 @@ def by_false(stop):
 
 
 def by_callable(stop):
-    """The cancel callable is asked at every tick too; it sees what the progress callback counted."""
+    """The cancel callable is called at every tick too; it sees the progress callback's count."""
     wanted = []
     return {"progress": lambda p: wanted.append(stop(p)), "cancel": lambda: wanted[-1] is False}
 
@@ -73,7 +71,7 @@ def test_cancel_at_every_tick(engine, tmp_path, how):
         while True:
             seen = []
 
-            def stop(p):
+            def stop(p, seen=seen, at=at):
                 seen.append(p)
                 return False if len(seen) == at else None
 

@@ -1,11 +1,11 @@
-"""What an installation takes, measured: nasoseg's wheel, ONNX Runtime and numpy; beside it what
-other packages would download.
+"""Measures an installation: nasoseg's wheel, ONNX Runtime and numpy; beside it what other packages
+would download.
 
     python tools/footprint.py dist/nasoseg-*.whl [--other TotalSegmentator --other nnunetv2]
 
 In: a wheel. Out: a Markdown table. nasoseg is installed into a temporary folder and imported in
 fresh processes; for the others uv resolves the set for this Python and system, and the package
-index tells the size of every file: nothing large is downloaded. MB are 10^6 bytes.
+index gives the size of every file: nothing large is downloaded. MB are 10^6 bytes.
 """
 
 import argparse
@@ -14,9 +14,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import tomllib
 from importlib.metadata import Distribution
 from pathlib import Path
+
+import tomllib
 
 RUNS = 15
 
@@ -56,7 +57,12 @@ def of(distribution: Distribution, folder: Path) -> int:
 
 def import_times(folder: Path) -> tuple[float, float]:
     """Median seconds of `import nasoseg` in a fresh process: by the wall's clock, by the CPU's."""
-    script = "import time; w, c = time.perf_counter(), time.process_time(); import nasoseg; print(time.perf_counter() - w, time.process_time() - c)"
+    script = """
+import time
+w, c = time.perf_counter(), time.process_time()
+import nasoseg
+print(time.perf_counter() - w, time.process_time() - c)
+"""
     environment = os.environ | {"PYTHONPATH": str(folder)}
     found = []
     for _ in range(RUNS):
@@ -74,7 +80,7 @@ def import_times(folder: Path) -> tuple[float, float]:
 
 def downloads(*requirements: str) -> dict[str, int]:
     """Bytes of every file that an installer would download for this Python and system: uv resolves
-    the set, the index tells the sizes.
+    the set, the index gives the sizes.
     """
     with tempfile.TemporaryDirectory() as folder:
         wanted, lock = Path(folder) / "requirements.in", Path(folder) / "pylock.toml"
@@ -125,25 +131,25 @@ def main() -> None:
         import_times(folder)  # The first one writes bytecode and warms the disk's cache.
         wall, cpu = import_times(folder)
     ours = downloads("numpy", "onnxruntime") | {"nasoseg": wheel.stat().st_size}
-    print(
-        f"Python {sys.version_info.major}.{sys.version_info.minor}, {sys.platform}; {wheel.name}\n"
-    )
+    python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+    print(f"{python}, {sys.platform}; {wheel.name}\n")
     print("| package | download, MB | installed, MB |\n|---|---|---|")
     for package, installed in sorted(sizes.items(), key=lambda item: -item[1]):
         print(f"| {package} | {mb(ours[package])} | {mb(installed)} |")
-    numpy = sizes["numpy"]
     print(f"| all | {mb(sum(ours.values()))} | {mb(total)} |")
-    print(
-        f"| beyond Python and numpy | {mb(sum(ours.values()) - ours['numpy'])} | {mb(total - numpy)} |\n"
-    )
-    print(
-        f"`import nasoseg`: {wall * 1e3:.0f} ms, {cpu * 1e3:.0f} ms of CPU (median of {RUNS} fresh processes)\n"
-    )
+    download = sum(ours.values()) - ours["numpy"]
+    print(f"| beyond Python and numpy | {mb(download)} | {mb(total - sizes['numpy'])} |\n")
+    times = f"{wall * 1e3:.0f} ms, {cpu * 1e3:.0f} ms of CPU (median of {RUNS} fresh processes)"
+    print(f"`import nasoseg`: {times}\n")
     if arguments.other:
-        print(
-            "| package | files | download, MB | of that torch, triton and CUDA, MB | beyond numpy, MB |\n|---|---|---|---|---|"
-        )
-    for requirement in arguments.other:
+        compare(arguments.other)
+
+
+def compare(requirements: list[str]) -> None:
+    """The table of other packages' downloads."""
+    print("| package | files | download, MB | of that torch, triton and CUDA, MB |", end="")
+    print(" beyond numpy, MB |\n|---|---|---|---|---|")
+    for requirement in requirements:
         found = downloads(requirement)
         torch = sum(
             size
@@ -151,9 +157,8 @@ def main() -> None:
             if key.lower().startswith(("torch", "triton", "nvidia", "cuda"))
         )
         rest = sum(size for key, size in found.items() if key.lower() != "numpy")
-        print(
-            f"| {requirement} | {len(found)} | {mb(sum(found.values()))} | {mb(torch)} | {mb(rest)} |"
-        )
+        megabytes = " | ".join(map(mb, (sum(found.values()), torch, rest)))
+        print(f"| {requirement} | {len(found)} | {megabytes} |")
 
 
 main()

@@ -1,4 +1,4 @@
-"""nasoseg: nasopharyngeal carcinoma in MR, found and outlined in your own process.
+"""nasoseg: finds and contours nasopharyngeal carcinoma in MR, in process.
 
     import nasoseg
 
@@ -15,36 +15,30 @@ result of a demo model (`engine.is_demo`) a target.
 Patient coordinates are LPS, mm (x to the patient's left, y to the back, z to the head); arrays are
 [k, j, i]; boxes are pixel edges on the model's square grid; slices count from 0, from inferior to
 superior. Errors are `nasoseg.Error`. Objects may be closed, or left to the collector, in any order.
-Engines, studies and results may be used by many threads at once; a detection wants no other call on
-it while its boxes are edited.
+Many threads may use engines, studies and results at once; editing a detection's boxes requires
+exclusive access to it.
 """
 
 from __future__ import annotations
 
 from ._abi import Axes, ContourKind, Holes, Reslice, Sequence, SliceStatus, Stage, Status
+from ._contours import Contour, Contours
+from ._detection import BoundingBox, Detection, DetectionSlice, Trajectory
 from ._dicom_seg import to_dicom_seg
 from ._engine import Engine, RuntimeInfo, Slices, Work, demo_bundle, runtime_info
 from ._inputs import Image, Volume
-from ._native import Cancelled, Error, lib as _lib
-from ._results import (
-    Box,
-    ContourLine,
-    Contours,
-    Detection,
-    DetectionSlice,
-    ModelInfo,
-    Segmentation,
-    SegmentationSlice,
-    Trajectory,
-    words,
-)
+from ._model import ModelInfo
+from ._native import Cancelled, Error
+from ._native import lib as _lib
 from ._run import Cancel, CancelToken, Progress, ProgressCallback
+from ._segmentation import Segmentation, SegmentationSlice
 from ._show import show
+from ._status import words
 from ._study import Study
 
 __version__: str = _lib.nasoseg_version().decode()
 abi_version: int = _lib.nasoseg_abi_version()
-"""Of the library."""
+"""The ABI version of the library."""
 
 
 def detect(
@@ -93,18 +87,18 @@ def contour(
     progress: ProgressCallback | None = None,
     cancel: Cancel | None = None,
 ) -> Contours:
-    """Closed outlines of a segmentation. See `Segmentation.contour`."""
+    """Closed contours of a segmentation. See `Segmentation.contour`."""
     return segmentation.contour(kind, progress=progress, cancel=cancel)
 
 
 __all__ = [
     "Axes",
-    "Box",
+    "BoundingBox",
     "Cancel",
     "CancelToken",
     "Cancelled",
+    "Contour",
     "ContourKind",
-    "ContourLine",
     "Contours",
     "Detection",
     "DetectionSlice",

@@ -1,5 +1,5 @@
-"""`python -m nasoseg`: the program that comes with the package, with this Python's ONNX Runtime;
-its arguments, output and exit codes.
+"""`python -m nasoseg`: runs the program that comes with the package, with this Python's ONNX
+Runtime. Arguments, output and exit codes are the program's.
 """
 
 import os
@@ -19,7 +19,7 @@ def main() -> None:
     sys.stdout.flush()
     if sys.platform == "win32":
         sys.exit(subprocess.call(arguments))
-    # In this process's place: signals and exit codes are the program's own.
+    # Replaces this process, so that signals and exit codes are the program's own.
     os.execv(program, arguments)
 
 

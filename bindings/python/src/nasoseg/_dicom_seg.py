@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _abi
+from ._extras import require
 from ._inputs import StrPath, files_of
 from ._native import Error, encoded, lib, text, wrong
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
-    from ._results import Segmentation
+    from ._segmentation import Segmentation
 
-# As the library's own outputs call a demo model's result.
+# The name of a demo model's result in the library's own outputs.
 DEMO = "DEMO_NOT_CLIN"
 SAME_PLACE_MM = 0.01
 
@@ -35,15 +37,16 @@ def to_dicom_seg(
     omit_empty_frames: bool = False,
 ) -> Any:
     """The mask as a DICOM Segmentation (highdicom.seg.Segmentation, which is a pydicom dataset);
-    written to `file` too where one is given.
+    also written to `file`, if one is given.
 
     `source`: the images that T1C came from: the folder or the files of one series, or pydicom
     datasets (single-frame, or one multi-frame). `label`: of the segment; a demo model's result is
-    always called DEMO_NOT_CLIN, and never a neoplasm. `omit_empty_frames`: leave slices without any
-    mask out; by default all are kept, so that readers give T1C's own grid back.
+    always called DEMO_NOT_CLIN, and never a neoplasm. `omit_empty_frames`: leave out slices without
+    any mask; by default all are kept, so that readers restore T1C's own grid.
 
-    Needs highdicom (`pip install nasoseg[seg]`).
+    Requires the extra `seg` (highdicom).
     """
+    require("highdicom", "to_dicom_seg", extra="seg")
     import highdicom
     import numpy as np
     from highdicom.sr.coding import CodedConcept
@@ -134,13 +137,14 @@ def _images(source: object) -> list[Any]:
     series = {str(image.SeriesInstanceUID) for image in images}
     if len(series) != 1:
         raise wrong(
-            f"source: the DICOM images of one series were expected; {len(series)} series were found. Give the files of one"
+            f"source: found {len(series)} series, expected the DICOM images of one. "
+            "Give the files of one"
         )
     return images
 
 
-def _planes(images: list[Any], segmentation: Segmentation) -> np.ndarray:
-    """For every image (or frame), which k of the segmentation lies on it; every k must have one."""
+def _planes(images: list[Any], segmentation: Segmentation) -> NDArray[np.intp]:
+    """The k of the segmentation that lies on each image (or frame); every k must have one."""
     import numpy as np
 
     found = []
@@ -160,9 +164,9 @@ def _planes(images: list[Any], segmentation: Segmentation) -> np.ndarray:
     nk, nj, ni = segmentation.shape
     positions = np.array([position for position, _, _ in found])
     distance = np.linalg.norm(positions[:, None] - segmentation.origins[None], axis=2)
-    order = distance.argmin(1)
+    order: NDArray[np.intp] = distance.argmin(1)
     sizes = {(int(image.Rows), int(image.Columns)) for image in images}
-    # At the far corner, where a turned or scaled plane is farthest off.
+    # At the far corner, where a rotated or scaled plane is farthest away.
     off = [
         np.abs((i - segmentation.axis_i) * (ni - 1)).max()
         + np.abs((j - segmentation.axis_j) * (nj - 1)).max()
@@ -177,8 +181,9 @@ def _planes(images: list[Any], segmentation: Segmentation) -> np.ndarray:
     if not fits:
         raise Error(
             _abi.Status.ERROR_UNSUPPORTED,
-            f"source: {len(found)} planes of {sorted(sizes)} pixels were found; the {nk} planes of {nj} x {ni} pixels that T1C was read from were "
-            "expected, each at its own place. Give T1C's own DICOM images",
+            f"source: found {len(found)} planes of {sorted(sizes)} pixels, expected the {nk} "
+            f"planes of {nj} x {ni} pixels that T1C was read from, each at its own place. "
+            "Give T1C's own DICOM images",
         )
     return order
 
@@ -191,7 +196,7 @@ def _write(dataset: Any, file: StrPath) -> None:
         os.close(handle)
         try:
             dataset.save_as(name)
-            # As a newly made file, not as mkstemp's.
+            # The mode of a new file, not that of mkstemp.
             mask = os.umask(0)
             os.umask(mask)
             os.chmod(name, 0o666 & ~mask)

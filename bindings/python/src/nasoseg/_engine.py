@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Union
 
 from . import _abi
+from ._detection import Detection
 from ._inputs import StrPath
-from ._native import FOLDER, Owner, encoded, filled, given, lib, options, text, wrong
-from ._results import Detection, ModelInfo, Segmentation, member
+from ._model import ModelInfo
+from ._native import (
+    FOLDER,
+    Error,
+    Owner,
+    encoded,
+    filled,
+    given,
+    lib,
+    member,
+    options,
+    text,
+    wrong,
+)
 from ._run import Cancel, ProgressCallback, run
+from ._segmentation import Segmentation
 from ._study import Study
 
 # Canonical slice numbers, half open: (8, 20), range(8, 20) or slice(8, 20).
@@ -22,9 +38,9 @@ class Work(NamedTuple):
     """What an engine has run since it was made."""
 
     trunk_rows: int
-    """Boxes that the agent's trunk saw: once for each distinct slice and box."""
+    """Boxes that the agent's trunk has evaluated: once for each distinct slice and box."""
     segmenter_rows: int
-    """Slices that the segmenter saw."""
+    """Slices that the segmenter has evaluated."""
     seconds: float
     """Seconds inside ONNX Runtime."""
 
@@ -35,12 +51,12 @@ class RuntimeInfo(NamedTuple):
     version: str
     path: str
     has_cuda: bool
-    """Whether this build knows CUDA, which says nothing of a device."""
+    """Whether this build supports CUDA; it says nothing about a device."""
 
 
 def demo_bundle() -> Path:
     """The folder of the demo model that comes with this package: trained on synthetic images only,
-    to try things out, never for a patient.
+    for trying things out, never for a patient.
     """
     return FOLDER.parent / "demo"
 
@@ -62,8 +78,8 @@ _loaded = False
 
 
 def runtime_for(onnxruntime: StrPath | None) -> StrPath | None:
-    """The runtime to name: the caller's; else, where neither the environment variable nor an
-    earlier engine decides, this Python's package.
+    """The runtime to name: the caller's; else this Python's package, unless the environment
+    variable or an earlier engine decides.
     """
     if onnxruntime is not None or _loaded or os.environ.get("NASOSEG_ORT_DYLIB"):
         return onnxruntime
@@ -72,11 +88,29 @@ def runtime_for(onnxruntime: StrPath | None) -> StrPath | None:
     return _wheel_folder()
 
 
+@contextlib.contextmanager
+def _names_the_extra(runtime: StrPath | None) -> Iterator[None]:
+    """Adds the extra that brings ONNX Runtime to the library's error, if none was found."""
+    missing = runtime is None and not _loaded and not os.environ.get("NASOSEG_ORT_DYLIB")
+    try:
+        yield
+    except Error as error:
+        if not missing or error.code != _abi.Status.ERROR_RUNTIME:
+            raise
+        raise Error(
+            error.code,
+            f"{str(error).rstrip('.')}. The package onnxruntime comes with the extra `cpu`, "
+            "onnxruntime-gpu with `cuda`. Run: pip install 'nasoseg[cpu]'",
+        ) from None
+
+
 def runtime_info(onnxruntime: StrPath | None = None) -> RuntimeInfo:
-    """Loads ONNX Runtime, where it is not loaded yet, and tells which it is."""
+    """Loads ONNX Runtime if necessary, and reports its version and path."""
     global _loaded
-    chosen = options(onnxruntime=runtime_for(onnxruntime))
-    info = filled(_abi.nasoseg_runtime_info, lib.nasoseg_runtime_info_get, given(chosen))
+    runtime = runtime_for(onnxruntime)
+    chosen = options(onnxruntime=runtime)
+    with _names_the_extra(runtime):
+        info = filled(_abi.nasoseg_runtime_info, lib.nasoseg_runtime_info_get, given(chosen))
     _loaded = True
     return RuntimeInfo(text(info.version), text(info.path), bool(info.has_cuda))
 
@@ -86,13 +120,13 @@ class Engine(Owner):
     depend on that.
 
     `bundle`: folder of the bundle, for example `demo_bundle()`. `device`: "cpu", "cuda", "cuda:N"
-    or "auto". A device that is named and cannot start is an error; "auto" falls back to the CPU and
-    says why in `device_fallback`. `onnxruntime`: path of ONNX Runtime's shared library, or its
-    folder. By default the variable NASOSEG_ORT_DYLIB, then this Python's `onnxruntime` package. A
-    process can use one ONNX Runtime only. `threads`: inside one model run; 0 is all cores.
-    `concurrent_runs`: how many model runs may go at once, 1 to 64; each costs another copy of the
-    weights. `progress`, `cancel`: as in `detect`; a cancel takes effect between checking the files
-    and loading the graphs.
+    or "auto". An explicitly requested device that fails to start is an error; "auto" falls back to
+    the CPU and says why in `device_fallback`. `onnxruntime`: path of ONNX Runtime's shared library,
+    or its folder. By default the variable NASOSEG_ORT_DYLIB, then this Python's `onnxruntime`
+    package. A process can use one ONNX Runtime only. `threads`: inside one model run; 0 is all
+    cores. `concurrent_runs`: how many model runs may proceed at once, 1 to 64; each costs another
+    copy of the weights. `progress`, `cancel`: as in `detect`; a cancel takes effect between
+    checking the files and loading the graphs.
     """
 
     def __init__(
@@ -112,18 +146,19 @@ class Engine(Owner):
             device=device, onnxruntime=runtime, threads=threads, concurrent_runs=concurrent_runs
         )
         arguments = (encoded(bundle, "bundle"), given(chosen))
-        self._handle = run(
-            lib.nasoseg_engine_new,
-            *arguments,
-            result=_abi.nasoseg_engine,
-            progress=progress,
-            cancel=cancel,
-        )
+        with _names_the_extra(runtime):
+            self._handle = run(
+                lib.nasoseg_engine_new,
+                *arguments,
+                result=_abi.nasoseg_engine,
+                progress=progress,
+                cancel=cancel,
+            )
         _loaded = True
 
     @property
     def model(self) -> ModelInfo:
-        """What the model is, and may be used for."""
+        """The model's name, version, hash and intended use."""
         engine = self._pointer()
         return ModelInfo(
             text(lib.nasoseg_engine_model_name(engine)),
@@ -140,23 +175,23 @@ class Engine(Owner):
 
     @property
     def is_demo(self) -> bool:
-        """A demonstration: no result of it may be called a target."""
+        """Whether this is a demonstration: none of its results may be called a target."""
         return self.model.is_demo
 
     @property
     def device(self) -> str:
-        """The device really used: "cpu" or "cuda:N"."""
+        """The device in use: "cpu" or "cuda:N"."""
         return text(lib.nasoseg_engine_device(self._pointer()))
 
     @property
     def device_fallback(self) -> str:
-        """Why device "auto" did not take CUDA; "" where it did, or was not asked to."""
+        """Why device "auto" did not take CUDA; "" if it did, or was not requested."""
         return text(lib.nasoseg_engine_device_fallback(self._pointer()))
 
     @property
     def grid(self) -> int:
-        """Side of the model's square grid, pixels: boxes lie in 0 .. grid."""
-        return lib.nasoseg_engine_grid(self._pointer())
+        """Side of the model's square grid, pixels: boxes lie within 0 .. grid."""
+        return int(lib.nasoseg_engine_grid(self._pointer()))
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -169,7 +204,7 @@ class Engine(Owner):
 
     @property
     def work(self) -> Work:
-        """What the engine has run, for measuring."""
+        """What the engine has run since it was made."""
         w = filled(_abi.nasoseg_work, lib.nasoseg_engine_get_work, self._pointer())
         return Work(w.trunk_rows, w.segmenter_rows, w.seconds)
 
@@ -190,18 +225,18 @@ class Engine(Owner):
 
         `slices`: canonical slice numbers, from inferior to superior, half open. `slices_mm`: the
         slices whose centre has z (LPS, mm) from low up to, but not including, high. By default all
-        slices, which a model trained without tumour-free slices refuses. `force_geometry`: go on
-        where the sequences' frames of reference differ (recorded as a warning; another patient is
-        never forced). `force_coverage`: take slices that T1 or T2 covers incompletely too.
-        `reslice="axial"`: what the model sees of a T1C whose own slices are not axial is T1C
-        resampled to axial slices, `reslice_step_mm` (0.5 to 10, by default 3) apart; slice numbers,
-        positions and boxes are then those of the axial slices, mask and contours lie on T1C's own.
+        slices, which a model trained without tumour-free slices refuses. `force_geometry`: continue
+        if the sequences' frames of reference differ (recorded as a warning; another patient is
+        never accepted). `force_coverage`: also process slices that T1 or T2 covers incompletely.
+        `reslice="axial"`: if T1C's own slices are not axial, the model sees T1C resampled to axial
+        slices, `reslice_step_mm` (0.5 to 10, by default 3) apart. Slice numbers, positions and
+        boxes are then those of the axial slices; mask and contours lie on T1C's own.
         `progress`: called with a `Progress`, on this thread; returning False cancels. `cancel`: a
         `CancelToken`, or a callable that returns True to cancel. Ctrl-C stops the call within one
         model run, as KeyboardInterrupt.
         """
         if slices is not None and slices_mm is not None:
-            raise wrong("slices and slices_mm: give one of them")
+            raise wrong("slices and slices_mm: found both, expected one of them")
         mm = None if slices_mm is None else tuple(float(z) for z in slices_mm)
         forced = {
             "force_geometry": force_geometry or None,
@@ -236,8 +271,8 @@ class Engine(Owner):
         progress: ProgressCallback | None = None,
         cancel: Cancel | None = None,
     ) -> Detection:
-        """A (possibly edited) detection of the same study and model, from `Detection.write` or the
-        program's detection.json; `reslice` as it was detected with.
+        """Reads a (possibly edited) detection of the same study and model, from `Detection.write`
+        or the program's detection.json. `reslice` must be as in that detection.
         """
         chosen = options(
             force_geometry=force_geometry or None, reslice=_reslice(reslice, reslice_step_mm)
@@ -284,7 +319,10 @@ def _reslice(reslice: _abi.Reslice | str, step_mm: float | None) -> tuple[int, f
     kind = member(_abi.Reslice, reslice, "reslice")
     if kind == _abi.Reslice.NEVER:
         if step_mm is not None:
-            raise wrong(f'reslice_step_mm: {step_mm} was given, but reslice is "never"')
+            raise wrong(
+                f'reslice_step_mm: found {step_mm}, expected none if reslice is "never". '
+                'Set reslice="axial"'
+            )
         return None
     return kind, 0.0 if step_mm is None else float(step_mm)
 
@@ -293,7 +331,8 @@ def _range(slices: Slices | None) -> tuple[int, int] | None:
     if isinstance(slices, (range, slice)):
         if slices.step not in (None, 1) or slices.start is None or slices.stop is None:
             raise wrong(
-                f"slices: {slices} has a step or an open end; the first slice and the end were expected, for example (8, 20)"
+                f"slices: found {slices} with a step or an open end, expected the first slice and "
+                "the end. Give, for example, (8, 20)"
             )
         return slices.start, slices.stop
     if slices is None:

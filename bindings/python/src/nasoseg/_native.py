@@ -1,30 +1,34 @@
 """The shared library: loaded, called, its handles owned.
 
 In: nothing but the files of this package. Out: `lib` (every function of nasoseg.h, typed), `call`,
-`Handle`, `lend` and `Error`. ctypes releases the GIL during every call, and takes it back for
+`Handle`, `view` and `Error`. ctypes releases the GIL during every call, and takes it back for
 callbacks.
 """
 
 from __future__ import annotations
 
 import ctypes
+import enum
 import operator
 import os
 import sys
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _abi
 
 if TYPE_CHECKING:
-    import numpy as np
+    from numpy.typing import NDArray
 
+_Self = TypeVar("_Self", bound="Owner")
+_Member = TypeVar("_Member", bound=enum.IntEnum)
 FOLDER = Path(__file__).parent / "_native"
 
 
 class Error(Exception):
-    """A call that failed: one paragraph that names the input, what was expected and what to do.
+    """A call that failed: one paragraph that names what was found, what was expected and what to
+    do.
 
     `code` is the number of nasoseg.h, stable between versions; `status` is the same as a `Status`
     (or the plain number, from a library newer than this package).
@@ -49,7 +53,7 @@ class Cancelled(Error):
 
 
 def wrong(message: str) -> Error:
-    """An argument that makes no sense."""
+    """The error of an invalid argument."""
     return Error(_abi.Status.ERROR_ARGUMENT, message)
 
 
@@ -60,13 +64,14 @@ def _load() -> ctypes.CDLL:
         library = ctypes.CDLL(str(path))
     except OSError as error:
         raise ImportError(
-            f"{path}: nasoseg's library cannot be loaded ({error}). Install the wheel for this system again"
+            f"{path}: nasoseg's library cannot be loaded ({error}). "
+            "Install the wheel for this system again"
         ) from error
     library.nasoseg_abi_version.restype = ctypes.c_uint32
     found = library.nasoseg_abi_version()
     if found < _abi.ABI_VERSION or found // 100 != _abi.ABI_VERSION // 100:
         raise ImportError(
-            f"{path}: has ABI {found}, this package was made for {_abi.ABI_VERSION}. Install the wheel again"
+            f"{path}: found ABI {found}, expected {_abi.ABI_VERSION}. Install the wheel again"
         )
     _abi.declare(library)
     return library
@@ -76,7 +81,7 @@ lib = _load()
 
 
 def text(raw: bytes | None) -> str:
-    """A string that the library lent."""
+    """A string of the library's memory, copied."""
     return (raw or b"").decode("utf-8")
 
 
@@ -84,18 +89,18 @@ def encoded(value: str | os.PathLike[str], what: str) -> bytes:
     """A string or path for the library. ctypes would cut it at a NUL."""
     value = os.fspath(value)
     if not isinstance(value, str):
-        raise TypeError(f"{what}: a str or a path was expected, not {type(value).__name__}")
+        raise TypeError(f"{what}: found {type(value).__name__}, expected a str or a path")
     try:
         raw = value.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise wrong(f"{what}: {value!r} cannot be written in UTF-8; rename it") from error
+        raise wrong(f"{what}: {value!r} cannot be encoded in UTF-8. Rename it") from error
     if b"\0" in raw:
         raise wrong(f"{what}: {value!r} contains a NUL character")
     return raw
 
 
 def check(code: int, error: Any) -> None:
-    """Raises the library's error, and frees it."""
+    """Raises the library's error, if there is one, and frees it."""
     if not code:
         return
     message = text(lib.nasoseg_error_message(error))
@@ -133,16 +138,14 @@ class Handle:
 
 
 class Owner:
-    """What owns a handle: closed explicitly, by `with`, or when nobody refers to it. Arrays that it
-    lent stay valid for as long as they live.
+    """An object that owns a handle: closed explicitly, by `with`, or when nothing refers to it.
+    Arrays that view its memory stay valid for as long as they live.
     """
 
     _handle: Handle | None
 
     def close(self) -> None:
-        """Gives the handle up; the memory is free once no array that was lent refers to it. Closing
-        twice is legal.
-        """
+        """Gives up the handle: its memory is freed once no array views it. May be called twice."""
         self._handle = None
 
     @property
@@ -154,10 +157,10 @@ class Owner:
 
     def _held(self) -> Handle:
         if self._handle is None:
-            raise wrong(f"this {type(self).__name__} was closed; make a new one")
+            raise wrong(f"this {type(self).__name__} was closed. Make a new one")
         return self._handle
 
-    def __enter__(self) -> Any:
+    def __enter__(self: _Self) -> _Self:
         self._held()
         return self
 
@@ -165,7 +168,7 @@ class Owner:
         self.close()
 
 
-class _Lent:
+class _Memory:
     """Memory of a handle, as numpy sees it."""
 
     def __init__(self, handle: Handle, address: int, shape: tuple[int, ...], kind: str) -> None:
@@ -178,18 +181,18 @@ class _Lent:
         }
 
 
-def lend(handle: Handle, pointer: Any, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """A read-only array of the handle's memory, without a copy; it keeps the handle alive."""
+def view(handle: Handle, pointer: Any, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+    """A read-only view of the handle's memory, which it keeps alive."""
     import numpy as np
 
     if 0 in shape:
         return np.zeros(shape, dtype)
     address = ctypes.cast(pointer, ctypes.c_void_p).value or 0
-    return np.asarray(_Lent(handle, address, shape, np.dtype(dtype).str))
+    return np.asarray(_Memory(handle, address, shape, np.dtype(dtype).str))
 
 
 def options(**settings: Any) -> Handle | None:
-    """An options object; what is None stays at its default, and all defaults are no object at all."""
+    """An options object. A setting of None keeps its default; if all are None, there is none."""
     settings = {name: value for name, value in settings.items() if value is not None}
     if not settings:
         return None
@@ -203,7 +206,9 @@ def options(**settings: Any) -> Handle | None:
         try:
             call(function, pointer, *map(_in_range, function.argtypes[1:], values))
         except ctypes.ArgumentError as error:
-            raise TypeError(f"{name}: {value!r} is of the wrong type") from error
+            raise TypeError(
+                f"{name}: found {value!r} of type {type(value).__name__}. Give another type"
+            ) from error
     return handle
 
 
@@ -212,9 +217,8 @@ def _in_range(kind: Any, value: Any) -> Any:
     if kind in (ctypes.c_uint32, ctypes.c_size_t):
         number = operator.index(value)
         if not 0 <= number < 1 << (8 * ctypes.sizeof(kind)):
-            raise wrong(
-                f"{number}: a number from 0 to {(1 << (8 * ctypes.sizeof(kind))) - 1} was expected"
-            )
+            largest = (1 << (8 * ctypes.sizeof(kind))) - 1
+            raise wrong(f"found {number}, expected a number from 0 to {largest}")
         return number
     return value
 
@@ -222,3 +226,23 @@ def _in_range(kind: Any, value: Any) -> Any:
 def given(handle: Handle | None) -> Any:
     """The pointer of an optional handle."""
     return None if handle is None else handle.pointer
+
+
+_NO_SLICE = ctypes.c_size_t(-1).value
+"""The library's number for "no such slice"."""
+
+
+def storage_slice(number: int) -> int | None:
+    """A storage slice of a getter; None if there is none."""
+    return None if number == _NO_SLICE else number
+
+
+def member(kind: type[_Member], value: _Member | str, what: str) -> _Member:
+    """A member of an enumeration by itself or by its name in lower case."""
+    if isinstance(value, kind):
+        return value
+    found = kind.__members__.get(value.upper()) if isinstance(value, str) else None
+    if found is None:
+        names = " or ".join(repr(name.lower()) for name in kind.__members__)
+        raise wrong(f"{what}: found {value!r}, expected {names}")
+    return found

@@ -1,7 +1,7 @@
 """Progress and cancel of a long call.
 
 In: a progress callable, a cancel token or callable. Out: the call's result, or what stopped it:
-`Cancelled`, an exception of the callable, or KeyboardInterrupt. The callables come on the calling
+`Cancelled`, an exception of the callable, or KeyboardInterrupt. The callables run on the calling
 thread, between two model runs.
 """
 
@@ -19,8 +19,8 @@ from ._native import Handle, Owner, call, check, lib, text, wrong
 
 
 class Progress(NamedTuple):
-    """How far a stage is: `done` of `total` units (sequences, slices or files), never decreasing
-    within a stage of one call.
+    """How far a stage is: `done` of `total` units (sequences, slices or files). `done` never
+    decreases within a stage of one call.
     """
 
     stage: _abi.Stage | int
@@ -34,8 +34,8 @@ class Progress(NamedTuple):
 
 
 class CancelToken(Owner):
-    """A flag that any thread may set: calls that were given it end with `Cancelled` within one
-    model run. It stays set until it is reset.
+    """A flag that any thread may set: calls that use it end with `Cancelled` within one model run.
+    It stays set until it is reset.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class CancelToken(Owner):
 
     @property
     def cancelled(self) -> bool:
-        return lib.nasoseg_cancel_token_is_cancelled(self._pointer())
+        return bool(lib.nasoseg_cancel_token_is_cancelled(self._pointer()))
 
 
 ProgressCallback = Callable[[Progress], Union[bool, None]]
@@ -64,16 +64,17 @@ _busy = threading.local()
 
 def not_from_a_callback(study: Handle) -> None:
     """The library holds the study's lock while it reports: a call on it from the callback would
-    wait for ever.
+    never return.
     """
     if study in getattr(_busy, "studies", ()):
         raise wrong(
-            "this study is in use by the call that reports progress; use it after that call has returned"
+            "this study is in use by the call that reports progress. "
+            "Use it after that call has returned"
         )
 
 
 class _Ticks:
-    """What the library calls, and what came of it."""
+    """The callback of one call, and how it ended."""
 
     def __init__(self, progress: ProgressCallback | None, cancel: Cancel | None) -> None:
         self.progress = progress
@@ -99,9 +100,8 @@ class _Ticks:
             if self.asked is not None and self.asked():
                 return False
             return not self.interrupted
-        except (
-            BaseException
-        ) as exception:  # Nothing may unwind into the library; it is raised again after the call.
+        except BaseException as exception:
+            # Nothing may unwind into the library: it is raised again after the call.
             self.raised = exception
             return False
 
@@ -136,14 +136,14 @@ def run(
     study: Handle | None = None,
     keep: tuple[object, ...] = (),
 ) -> Any:
-    """Calls a long function with `before`, the run, a place for a `result` where it has one, and
+    """Calls a long function with `before`, the run, a place for the `result` if it has one, and
     the error. Returns the result's handle.
     """
     if progress is not None and not callable(progress):
-        raise TypeError(f"progress: a callable was expected, not {type(progress).__name__}")
+        raise TypeError(f"progress: found {type(progress).__name__}, expected a callable")
     if cancel is not None and not callable(cancel) and not isinstance(cancel, CancelToken):
         raise TypeError(
-            f"cancel: a CancelToken or a callable was expected, not {type(cancel).__name__}"
+            f"cancel: found {type(cancel).__name__}, expected a CancelToken or a callable"
         )
     if study is not None:
         not_from_a_callback(study)
@@ -164,7 +164,7 @@ def run(
             code = function(*before, handle.pointer, *map(ctypes.byref, out), ctypes.byref(error))
     finally:
         _busy.studies = outer
-    # Owned first: what a call made before it was interrupted is freed.
+    # Owned first: the result of a call that was interrupted is freed too.
     made = Handle(out[0], keep) if out and not code else None
     if ticks.raised is not None or ticks.interrupted:
         lib.nasoseg_error_free(error)

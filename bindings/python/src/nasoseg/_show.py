@@ -1,7 +1,7 @@
-"""A picture of what was found, with matplotlib: for notebooks.
+"""A picture of a result, with matplotlib: for notebooks.
 
-In: a detection, perhaps its contours. Out: a figure with one panel per slice: the image that the
-model saw, the agent's walk, the final box, the outline; the model's statement beneath.
+In: a detection, optionally its contours. Out: a figure with one panel per slice: the image that the
+model saw, the agent's trajectory, the final box, the contours; the model's statement beneath.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from . import _abi
+from ._extras import require
 from ._native import wrong
-from ._results import words
 from ._study import SequenceName, sequence_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ._results import Contours, Detection
+    from ._contours import Contours
+    from ._detection import Detection
 
-WALK, FINAL_BOX, OUTLINE = "#5aaaff", "#ffd60a", "#ff465a"
+TRAJECTORY, FINAL_BOX, CONTOUR = "#5aaaff", "#ffd60a", "#ff465a"
 BACKGROUND, INK = "#101216", "#e1e4e8"
 SAME_PLANE_MM = 0.01
 
@@ -35,18 +36,19 @@ def show(
     step: int | None = None,
     columns: int = 6,
 ) -> Figure:
-    """A figure of the agent's walk (blue, from faint to strong), the final boxes (yellow) and the
-    contours (red), patient's right on the left.
+    """A figure of the agent's trajectory (blue, from faint to strong), the final boxes (yellow) and
+    the contours (red); the patient's right is on the left.
 
     `index`: which slices of the detection, by their position in it; by default all. `sequence`:
-    "t1", "t1c" or "t2". `step`: shows the walk up to this many actions only, for stepping through
-    it (0 is the initial box). Needs matplotlib (`pip install nasoseg[show]`).
+    "t1", "t1c" or "t2". `step`: shows only this many actions of the trajectory, for stepping
+    through it (0 is the initial box). Requires the extra `show` (matplotlib).
     """
+    require("matplotlib", "show", extra="show")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     class Picture(Figure):
-        """Shows itself in a notebook, whatever backend is active."""
+        """Displays itself in a notebook, with any backend."""
 
         def _repr_png_(self) -> bytes:
             png = io.BytesIO()
@@ -61,7 +63,7 @@ def show(
         else list(index)
     )
     if not chosen:
-        raise wrong("index: at least one slice was expected")
+        raise wrong("index: found no slice, expected at least one")
     columns = min(columns, len(chosen))
     rows = math.ceil(len(chosen) / columns)
     # Inches.
@@ -81,13 +83,13 @@ def show(
         wspace=0.03,
         hspace=title / side,
     )
-    outlines = _outlines(detection, contours)
+    rings = _contours(detection, contours)
     for panel in axes.flat:
         panel.set_axis_off()
     for panel, at in zip(axes.flat, chosen):
         _panel(panel, detection, at, sequence_of(sequence), step)
-        for outline in outlines.get(at % len(detection), []):
-            panel.fill(*outline.T, fill=False, edgecolor=OUTLINE, linewidth=1.2, joinstyle="round")
+        for ring in rings.get(at % len(detection), []):
+            panel.fill(*ring.T, fill=False, edgecolor=CONTOUR, linewidth=1.2, joinstyle="round")
     figure.text(
         0.01,
         0.05 / height,
@@ -114,7 +116,7 @@ def _panel(
 ) -> None:
     from matplotlib.patches import Rectangle
 
-    slice_, walk, grid = detection[at], detection.trajectory(at), detection.grid
+    slice_, trajectory, grid = detection[at], detection.trajectory(at), detection.grid
     panel.imshow(
         detection.image(at)[sequence],
         cmap="gray",
@@ -130,25 +132,29 @@ def _panel(
             Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, **style)
         )
 
-    last = len(walk.boxes) if step is None else min(max(step, 0) + 1, len(walk.boxes))
-    for number, box in enumerate(walk.boxes[:last]):
+    last = len(trajectory.boxes) if step is None else min(max(step, 0) + 1, len(trajectory.boxes))
+    for number, box in enumerate(trajectory.boxes[:last]):
         newest = step is not None and number == last - 1
-        draw(box, WALK, alpha=0.25 + 0.65 * (number + 1) / last, linewidth=2.0 if newest else 0.9)
-    if slice_.box is not None and (step is None or last == len(walk.boxes)):
+        draw(
+            box,
+            TRAJECTORY,
+            alpha=0.25 + 0.65 * (number + 1) / last,
+            linewidth=2.0 if newest else 0.9,
+        )
+    if slice_.box is not None and (step is None or last == len(trajectory.boxes)):
         draw(slice_.box, FINAL_BOX, linewidth=1.5)
     title = f"{slice_.slice}: z {slice_.position_mm:.1f} mm"
-    if step is not None and 0 < last - 1 <= len(walk.actions):
-        title += (
-            f", step {last - 1} of {len(walk.actions)}: {detection.actions[walk.actions[last - 2]]}"
-        )
+    if step is not None and 0 < last - 1 <= len(trajectory.actions):
+        action = detection.actions[trajectory.actions[last - 2]]
+        title += f", step {last - 1} of {len(trajectory.actions)}: {action}"
     elif slice_.statuses or slice_.edited:
-        title += f", {words(slice_.statuses)}" if slice_.statuses else ""
+        title += f", {slice_.statuses.words}" if slice_.statuses else ""
         title += ", edited" if slice_.edited else ""
     panel.set_title(title, color=INK, fontsize=7, pad=3)
 
 
-def _outlines(detection: Detection, contours: Contours | None) -> dict[int, list[Any]]:
-    """The lines of every slice of the detection, on the model's grid."""
+def _contours(detection: Detection, contours: Contours | None) -> dict[int, list[Any]]:
+    """The contours on every slice of the detection, in edge coordinates of the model's grid."""
     import numpy as np
 
     if not contours:
@@ -157,11 +163,11 @@ def _outlines(detection: Detection, contours: Contours | None) -> dict[int, list
     normals = [np.cross(c[1] - c[0], c[3] - c[0]) for c in corners]
     normals = [normal / np.linalg.norm(normal) for normal in normals]
     found: dict[int, list[Any]] = {}
-    for line in contours:
+    for ring in contours:
         away = [
-            abs(float((line.points_mm[0] - c[0]) @ normal)) for c, normal in zip(corners, normals)
+            abs(float((ring.points_mm[0] - c[0]) @ normal)) for c, normal in zip(corners, normals)
         ]
         at = int(np.argmin(away))
         if away[at] < SAME_PLANE_MM:
-            found.setdefault(at, []).append(detection.to_grid(at, line.points_mm))
+            found.setdefault(at, []).append(detection.to_grid(at, ring.points_mm))
     return found

@@ -19,7 +19,7 @@ def sequence_of(sequence: SequenceName) -> _abi.Sequence:
     try:
         return _abi.Sequence[sequence.upper()]
     except (KeyError, AttributeError):
-        raise wrong(f'sequence: "t1", "t1c" or "t2" was expected, not {sequence!r}') from None
+        raise wrong(f'sequence: found {sequence!r}, expected "t1", "t1c" or "t2"') from None
 
 
 class Study(Owner):
@@ -32,8 +32,8 @@ class Study(Owner):
 
         study = Study("patient/T1", "patient/T1C", "patient/T2")
 
-    The sequences are brought together (checked, aligned, prepared) by the first `detect`, and kept.
-    A study may be used by many threads.
+    The sequences are validated and aligned by the first `detect`, and kept. Many threads may use a
+    study.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Study(Owner):
         pointer = ctypes.POINTER(_abi.nasoseg_study)()
         call(lib.nasoseg_study_new, ctypes.byref(pointer))
         self._handle = Handle(pointer)
-        # Temporary files of the sequences, which results may need too.
+        # Temporary files of the sequences. Results may read them again.
         self._files: dict[_abi.Sequence, object] = {}
         for sequence, image in zip(_abi.Sequence, (t1, t1c, t2)):
             if image is not None:
@@ -67,10 +67,11 @@ class Study(Owner):
     ) -> None:
         """Sets or replaces a sequence ("t1", "t1c", "t2").
 
-        Of DICOM files alone: `series_uid` chooses a series where they hold several. `pick` chooses
-        images where a series holds several echoes, b-values, time points or stacks: "NAME=VALUE" as
-        the refusal lists them, several parted by semicolons ("Echo Time=80"). `allow_gaps` takes a
-        series in which slices are missing: their distances are kept, and a warning says where.
+        For DICOM files only: `series_uid` chooses a series if they hold several. `pick` chooses
+        images if a series holds several echoes, b-values, time points or stacks: "NAME=VALUE" as
+        listed in the error message, several separated by semicolons ("Echo Time=80"). `allow_gaps`
+        accepts a series in which slices are missing: the distances are kept, and a warning says
+        where.
         """
         sequence, handle = sequence_of(sequence), self._held()
         chosen = {"series_uid": series_uid, "pick": pick, "allow_gaps": allow_gaps or None}
@@ -79,7 +80,8 @@ class Study(Owner):
             given_for_files = [name for name, value in chosen.items() if value is not None]
             if given_for_files:
                 raise wrong(
-                    f"{sequence.name}: {' and '.join(given_for_files)} can be chosen for DICOM files only, and this is an image in memory"
+                    f"{sequence.name}: found {' and '.join(given_for_files)} for an image in "
+                    "memory, expected them for DICOM files only. Leave them out"
                 )
             view, alive = volume.view()
             try:
@@ -108,12 +110,12 @@ class Study(Owner):
         progress: ProgressCallback | None = None,
         cancel: Cancel | None = None,
     ) -> None:
-        """Says which DICOM files (or pydicom datasets) a sequence in memory came from, so that it
-        too yields an RT Structure Set.
+        """Sets the DICOM files (or pydicom datasets) that a sequence in memory came from, so that
+        it too yields an RT Structure Set.
 
         Sizes must be equal and every slice must lie within 0.01 mm of the files' (the slices may
-        run the other way); otherwise `Error`, and the sequence stays as it was. `series_uid`,
-        `pick`, `allow_gaps`: as in `set`.
+        run the other way); otherwise this raises `Error`, and the sequence stays as it was.
+        `series_uid`, `pick`, `allow_gaps`: as in `set`.
         """
         chosen = options(series_uid=series_uid, pick=pick, allow_gaps=allow_gaps or None)
         self._read(
@@ -153,7 +155,7 @@ class Study(Owner):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should see (sequences that look swapped, incomplete coverage, forced
-        geometry); known after `detect`.
+        geometry); complete after `detect`.
         """
         handle = self._held()
         not_from_a_callback(handle)
