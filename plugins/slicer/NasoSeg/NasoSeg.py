@@ -4,6 +4,13 @@ from typing import Optional
 import qt
 import slicer
 import vtk
+from NasoSegLib import dicom, panel, scene
+from NasoSegLib.boxes import Boxes
+from NasoSegLib.editing import BoxEditing
+from NasoSegLib.errors import UserError
+from NasoSegLib.logic import NasoSegLogic
+from NasoSegLib.parameters import NasoSegParameterNode
+from NasoSegLib.session import CONTOUR, DETECT, SEGMENT
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
@@ -12,13 +19,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
-
-from NasoSegLib import dicom, panel, scene
-from NasoSegLib.boxes import Boxes
-from NasoSegLib.errors import UserError
-from NasoSegLib.logic import NasoSegLogic
-from NasoSegLib.parameters import NasoSegParameterNode
-from NasoSegLib.session import CONTOUR, DETECT, SEGMENT
 
 #
 # NasoSeg
@@ -33,11 +33,13 @@ class NasoSeg(ScriptedLoadableModule):
         self.parent.dependencies = ["Segmentations", "Markups", "SubjectHierarchy"]
         self.parent.contributors = ["The nasoseg authors"]
         self.parent.helpText = _(
-            "Finds nasopharyngeal carcinoma in MR (T1, contrast-enhanced T1, T2) and outlines it: an editable box per slice, a segmentation, an RT Structure Set. "
-            "This is not a medical device. The demo model was trained on synthetic images only."
+            "Finds nasopharyngeal carcinoma in MR (T1, contrast-enhanced T1, T2) and contours it: "
+            "an editable box per slice, a segmentation, an RT Structure Set. This is not a medical "
+            "device. The demo model was trained on synthetic images only."
         )
         self.parent.acknowledgementText = _(
-            "The method is SeqSeg: Tao et al., Medical Image Analysis 78, 2022, doi 10.1016/j.media.2022.102381. Please cite it."
+            "The method is SeqSeg: Tao et al., Medical Image Analysis 78, 2022, doi "
+            "10.1016/j.media.2022.102381. Please cite it."
         )
 
 
@@ -46,7 +48,7 @@ class NasoSeg(ScriptedLoadableModule):
 #
 
 
-class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin, BoxEditing):
     POLL_MS = 30
 
     def __init__(self, parent=None) -> None:
@@ -55,9 +57,7 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = None
         self._parameterNode = None
         self._parameterNodeGuiTag = None
-        self._boxObserved = None
-        # Set while the module itself moves the ROI, the views or the sliders.
-        self._updating = False
+        BoxEditing.__init__(self)
         self._message = ""
 
     def setup(self) -> None:
@@ -84,8 +84,10 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         )
         ui.newBoxButton.connect("clicked(bool)", lambda _checked=False: self.onBoxButton("borrow"))
         ui.sliceSlider.connect("valueChanged(int)", self.onSlice)
-        ui.walkCheckBox.connect("toggled(bool)", lambda _checked=False: self.showWalk(last=True))
-        ui.walkSlider.connect("valueChanged(int)", lambda _value=0: self.showWalk())
+        ui.trajectoryCheckBox.connect(
+            "toggled(bool)", lambda _checked=False: self.showTrajectory(last=True)
+        )
+        ui.trajectorySlider.connect("valueChanged(int)", lambda _value=0: self.showTrajectory())
         ui.slicesTable.connect(
             "cellClicked(int,int)", lambda row, _column: ui.sliceSlider.setValue(row)
         )
@@ -144,25 +146,6 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic.readBoxes()
         self.refresh()
 
-    def observeBox(self, box) -> None:
-        if self._boxObserved is not None:
-            self.removeObserver(self._boxObserved, vtk.vtkCommand.ModifiedEvent, self.onBox)
-            self.removeObserver(
-                self._boxObserved, slicer.vtkMRMLMarkupsNode.PointModifiedEvent, self.onBox
-            )
-            self.removeObserver(
-                self._boxObserved,
-                slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent,
-                self.onBoxLetGo,
-            )
-        self._boxObserved = box
-        if box is not None:
-            self.addObserver(box, vtk.vtkCommand.ModifiedEvent, self.onBox)
-            self.addObserver(box, slicer.vtkMRMLMarkupsNode.PointModifiedEvent, self.onBox)
-            self.addObserver(
-                box, slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent, self.onBoxLetGo
-            )
-
     def onParameters(self, _caller=None, _event=None) -> None:
         self.refreshButtons()
 
@@ -208,8 +191,8 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.refreshButtons()
 
     def onTick(self) -> None:
-        """Every 30 ms while a run lasts. At most one piece of a result per tick: the window stays
-        live in between.
+        """Called every 30 ms during a run. Handles at most one piece of a result per tick, so that
+        the window stays live in between.
         """
         job = self.logic.job
         if job is None:
@@ -241,7 +224,7 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # Messages.
 
     def guarded(self, action) -> bool:
-        """Does it; shows its error. False where it failed."""
+        """Runs an action and shows its error; False if it failed."""
         try:
             action()
             return True
@@ -250,9 +233,9 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return False
 
     def complain(self, error: BaseException) -> None:
-        """An error as the user should read it. Its traceback goes to the log alone."""
+        """Shows an error in words. A traceback goes to the log only."""
         if type(error).__name__ == "Cancelled":
-            self.say(_("Cancelled. Nothing was changed by the step that was running."))
+            self.say(_("Cancelled. The step that was running changed nothing."))
             return
         known = isinstance(error, UserError) or (
             type(error).__module__.startswith("nasoseg") and type(error).__name__ == "Error"
@@ -270,106 +253,6 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def say(self, text: str) -> None:
         self._message = text
         self.refreshStatus()
-
-    # Boxes.
-
-    def onSlice(self, index: int) -> None:
-        if self._updating or self._parameterNode is None:
-            return
-        self._parameterNode.currentSlice = index
-        self.showSlice(jump=True)
-
-    def onView(self, view, _event) -> None:
-        """The user scrolls an axial slice view: its slice's box is shown."""
-        boxes = self.logic.boxes
-        if self._updating or boxes is None or view not in scene.across(boxes):
-            return
-        index = scene.looked_at(view, boxes)
-        if index is not None and index != self._parameterNode.currentSlice:
-            self._parameterNode.currentSlice = index
-            self.showSlice(jump=False)
-
-    def onBox(self, roi, _event) -> None:
-        """The user drags the box."""
-        boxes = self.logic.boxes
-        if (
-            self._updating
-            or boxes is None
-            or not roi.GetDisplayVisibility()
-            or self.logic.job is not None
-        ):
-            return
-        if self.logic.takeBox(roi):
-            self.refreshTable()
-            self.refreshButtons()
-
-    def onBoxLetGo(self, roi, _event) -> None:
-        """Back onto the slice, and inside the image."""
-        self.onBox(roi, _event)
-        self.showSlice(jump=False)
-
-    def onBoxButton(self, what: str) -> None:
-        boxes, index = self.logic.boxes, self._parameterNode.currentSlice
-        if what == "borrow" and not boxes.borrow(index):
-            half, quarter = boxes.grid / 2, boxes.grid / 8
-            boxes.set(index, (half - quarter, half - quarter, half + quarter, half + quarter))
-        elif what == "clear":
-            boxes.clear(index)
-        elif what == "restore":
-            boxes.restore(index)
-        self.logic.keepEdits()
-        self.showSlice(jump=False)
-
-    def showSlice(self, jump: bool) -> None:
-        boxes, node = self.logic.boxes, self._parameterNode
-        if boxes is None or node is None or not len(boxes):
-            return
-        index = min(node.currentSlice, len(boxes) - 1)
-        self._updating = True
-        try:
-            self.ui.sliceSlider.setValue(index)
-            if node.box is not None:
-                scene.show_box(node.box, boxes, index)
-            if jump and node.t1c is not None:
-                scene.jump(boxes, index, node.t1c)
-        finally:
-            self._updating = False
-        self.showWalk(last=True)
-        self.refreshTable()
-        self.refreshButtons()
-
-    def showWalk(self, last: bool = False) -> None:
-        boxes, node = self.logic.boxes, self._parameterNode
-        if self._updating or boxes is None or node is None:
-            return
-        shown = bool(self.ui.walkCheckBox.checked)
-        walk = boxes.walk(node.currentSlice) if shown and node.currentSlice < len(boxes) else None
-        self.ui.walkSlider.enabled = walk is not None
-        if not shown:
-            self.ui.walkLabel.text = ""
-            if node.walk is not None:
-                node.walk.SetDisplayVisibility(False)
-            return
-        steps = 0 if walk is None else len(walk.boxes) - 1
-        self._updating = True
-        try:
-            self.ui.walkSlider.setRange(0, steps)
-            if last:
-                self.ui.walkSlider.setValue(steps)
-        finally:
-            self._updating = False
-        step = self.ui.walkSlider.value
-        node.walk = scene.show_walk(node.walk, node.t1c, boxes, node.currentSlice, step)
-        node.walk.SetDisplayVisibility(True)
-        if walk is None:
-            self.ui.walkLabel.text = _("The agent did not look at this slice.")
-        elif step == 0:
-            self.ui.walkLabel.text = _("start, {steps} steps to come").format(steps=steps)
-        else:
-            q = float(walk.q[step - 1].max())
-            self.ui.walkLabel.text = _("step {step} of {steps}: {action} (Q {q:.2f})").format(
-                step=step, steps=steps, action=walk.actions[step - 1], q=q
-            )
 
     # The panel.
 
@@ -411,13 +294,15 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.contourButton.enabled = (
             ready and self.logic.session.segmented and not self.logic.changed()
         )
-        ui.exportButton.enabled = ready and self.logic.session.outlined and not self.logic.changed()
+        ui.exportButton.enabled = (
+            ready and self.logic.session.contoured and not self.logic.changed()
+        )
         index = node.currentSlice
         here = not running and boxes is not None and index < len(boxes)
         ui.noLesionButton.enabled = here and boxes.box(index) is not None
         ui.restoreButton.enabled = here and boxes.edited(index)
         ui.newBoxButton.enabled = here and boxes.box(index) is None
-        for widget in (ui.sliceSlider, ui.walkCheckBox, ui.slicesTable):
+        for widget in (ui.sliceSlider, ui.trajectoryCheckBox, ui.slicesTable):
             widget.enabled = boxes is not None
         for widget in (ui.inputsButton, ui.settingsButton):
             widget.enabled = not running
@@ -449,7 +334,7 @@ class NasoSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 class NasoSegTest(ScriptedLoadableModuleTest):
-    """What holds without a model; the whole run is tested in Testing, on Slicer's core."""
+    """Tests that need no model. Testing runs the whole module on Slicer's core."""
 
     def setUp(self) -> None:
         slicer.mrmlScene.Clear()
@@ -476,7 +361,7 @@ class NasoSegTest(ScriptedLoadableModuleTest):
             {
                 "detection": {"grid": 10, "slices": slices, "actions": []},
                 "grid_corners_mm": corners,
-                "statuses": [0, 0],
+                "words": ["ok", "ok"],
                 "segmented": None,
             }
         )

@@ -1,4 +1,4 @@
-"""The panel on a fresh scene of the real core; the studies that the tests run on.
+"""The panel on a fresh scene of the real core, and the studies of the tests.
 
 The package `nasoseg` must be importable: `make test-slicer` installs it. NASOSEG_PHANTOM is the
 folder of a synthetic study (T1, T1C, T2 as DICOM).
@@ -21,8 +21,8 @@ from standins import desktop, pythonqt
 
 LOGIC = desktop.install()
 
-import slicer
-import NasoSeg
+import NasoSeg  # noqa: E402
+import slicer  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
 MICRO = ROOT / "tests" / "data" / "micro"
@@ -31,7 +31,7 @@ SCREENSHOTS = ROOT / "plugins" / "slicer" / "Screenshots"
 
 
 class Panel:
-    """The module's panel, as a user has it before him."""
+    """The module's panel, as a user sees it."""
 
     def __init__(self):
         from PySide6 import QtWidgets
@@ -57,7 +57,7 @@ class Panel:
         return self.logic.job is not None
 
     def pump(self, seconds=0.0):
-        """Lets Qt work, as the desktop program's event loop does."""
+        """Processes Qt's events, as the desktop program's event loop does."""
         until = time.monotonic() + seconds
         pythonqt.application.processEvents()
         while time.monotonic() < until:
@@ -118,7 +118,7 @@ def phantom_folder():
 
 
 class Archive:
-    """What Slicer's DICOM database answers: the file of a SOP instance."""
+    """Answers as Slicer's DICOM database does: with the file of a SOP instance."""
 
     def __init__(self):
         self.files = {}

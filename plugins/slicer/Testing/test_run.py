@@ -5,17 +5,16 @@ library gives for the same files.
 import threading
 import time
 
+import nasoseg
 import numpy as np
 import pytest
-import nasoseg
 import slicer
 import vtk
 from conftest import MICRO, TRIO, phantom_folder
-from standins import desktop, pythonqt
-
 from NasoSegLib import scene
 from NasoSegLib.session import THREADS
 from NasoSegLib.volumes import ijk_to_ras, to_numpy
+from standins import desktop, pythonqt
 
 
 def mask_of(node, reference):
@@ -105,7 +104,7 @@ def test_segment_npc_does_all_three(phantom):
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     study = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(phantom.t1c))
     assert hierarchy.GetItemLevel(study) == "Study"
-    for one in (node.segmentation, node.outline, node.box):
+    for one in (node.segmentation, node.contours, node.box):
         assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(one)) == study, one.GetName()
     # The surface, about as large as the voxels.
     surface = vtk.vtkPolyData()
@@ -127,9 +126,9 @@ def test_segment_npc_does_all_three(phantom):
     assert node.segmentation.GetDisplayNode().GetVisibility3D()
     ui.show3DButton.click()
     assert not node.segmentation.GetDisplayNode().GetVisibility3D() and not node.show3D
-    # The outline runs on the slices, at the level of the probability.
-    ribbon, contours = node.outline.GetPolyData(), segmentation.contour()
-    assert ribbon.GetNumberOfCells() == sum(len(line.points_mm) for line in contours)
+    # The contours lie on the slices, at the level of the probability.
+    ribbon, contours = node.contours.GetPolyData(), segmentation.contour()
+    assert ribbon.GetNumberOfCells() == sum(len(ring.points_mm) for ring in contours)
     np.testing.assert_allclose(
         np.mean([ribbon.GetPoint(0), ribbon.GetPoint(1)], 0),
         contours[0].points_mm[0] * [-1, -1, 1],
@@ -169,7 +168,7 @@ def test_stages_one_by_one_and_an_edited_box_changes_its_slice_alone(phantom):
     assert (
         "box changed" in ui.sliceLabel.text and "box edited" in ui.slicesTable.item(index, 3).text()
     )
-    # What was outlined is no longer what the boxes say.
+    # What was contoured is no longer what the boxes say.
     assert not ui.exportButton.enabled and not ui.contourButton.enabled
     panel.run("segmentButton")
     after = mask_of(panel.node.segmentation, phantom.t1c)
@@ -181,7 +180,7 @@ def test_stages_one_by_one_and_an_edited_box_changes_its_slice_alone(phantom):
     assert not panel.node.box.GetDisplayVisibility()
     panel.run("segmentButton")
     cleared = mask_of(panel.node.segmentation, phantom.t1c)
-    assert not cleared[changed[0]].any() and "no lesion (box cleared)" in ui.sliceLabel.text
+    assert not cleared[changed[0]].any() and "no lesion; box cleared" in ui.sliceLabel.text
     panel.press("newBoxButton")
     assert logic.boxes.box(index) is not None and panel.node.box.GetDisplayVisibility()
     panel.press("restoreButton")
@@ -199,7 +198,7 @@ def test_a_dragged_box_stays_on_its_slice_and_in_the_image(trio):
     # Ten pixels along x, and far out of the plane.
     step = (boxes.axes(index)[0] * 10 + boxes.normal(index) * 30) * scene.LPS_TO_RAS
     roi.SetCenterWorld(*(np.array(roi.GetCenterWorld()) + step))
-    np.testing.assert_allclose(boxes.box(index), before + [10, 0, 10, 0], atol=0.01)
+    np.testing.assert_allclose(boxes.box(index), before + np.array([10, 0, 10, 0]), atol=0.01)
     roi.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent)
     np.testing.assert_allclose(
         np.array(roi.GetCenterWorld()) * scene.LPS_TO_RAS,
@@ -213,33 +212,35 @@ def test_a_dragged_box_stays_on_its_slice_and_in_the_image(trio):
     x0, y0, x1, y1 = boxes.box(index)
     assert 0 <= x0 < x1 <= boxes.grid and 0 <= y0 < y1 <= boxes.grid and x1 == boxes.grid
     panel.run("segmentButton")
-    assert "box touches the edge" in trio.ui.sliceLabel.text
+    assert "box at the image edge" in trio.ui.sliceLabel.text
 
 
-def test_the_agents_walk_steps_through(phantom):
+def test_the_agents_trajectory_steps_through(phantom):
     panel, ui, logic = phantom.panel, phantom.ui, phantom.logic
     choose(phantom, 20, 23)
     panel.run("detectButton")
     index = panel.node.currentSlice
-    walk = logic.boxes.walk(index)
-    ui.walkCheckBox.click()
-    steps = len(walk.boxes) - 1
-    assert ui.walkSlider.maximum == steps == ui.walkSlider.value
-    assert f"step {steps} of {steps}: {walk.actions[-1]}" in ui.walkLabel.text
+    trajectory = logic.boxes.trajectory(index)
+    ui.trajectoryCheckBox.click()
+    steps = len(trajectory.boxes) - 1
+    assert ui.trajectorySlider.maximum == steps == ui.trajectorySlider.value
+    assert f"step {steps} of {steps}: {trajectory.actions[-1]}" in ui.trajectoryLabel.text
     assert (
-        panel.node.walk.GetDisplayVisibility()
-        and panel.node.walk.GetPolyData().GetNumberOfCells() == 4 * (steps + 1)
+        panel.node.trajectory.GetDisplayVisibility()
+        and panel.node.trajectory.GetPolyData().GetNumberOfCells() == 4 * (steps + 1)
     )
-    ui.walkSlider.setValue(0)
-    poly = panel.node.walk.GetPolyData()
-    assert poly.GetNumberOfCells() == 4 and "start" in ui.walkLabel.text
+    ui.trajectorySlider.setValue(0)
+    poly = panel.node.trajectory.GetPolyData()
+    assert poly.GetNumberOfCells() == 4 and "start" in ui.trajectoryLabel.text
     # The first box is drawn where the agent began.
     middle = np.mean([poly.GetPoint(0), poly.GetPoint(1)], 0) * scene.LPS_TO_RAS
-    np.testing.assert_allclose(middle, logic.boxes.corners_mm(index, walk.boxes[0])[0], atol=1e-3)
+    np.testing.assert_allclose(
+        middle, logic.boxes.corners_mm(index, trajectory.boxes[0])[0], atol=1e-3
+    )
     # The last one is the slice's box.
-    np.testing.assert_allclose(walk.boxes[-1], logic.boxes.box(index), atol=1e-9)
-    ui.walkCheckBox.click()
-    assert not panel.node.walk.GetDisplayVisibility()
+    np.testing.assert_allclose(trajectory.boxes[-1], logic.boxes.box(index), atol=1e-9)
+    ui.trajectoryCheckBox.click()
+    assert not panel.node.trajectory.GetDisplayVisibility()
 
 
 def test_cancel_returns_within_one_model_run(phantom):
@@ -322,7 +323,8 @@ def test_the_window_stays_live(phantom):
         measured.append(Silence(panel, "applyButton"))
         one = measured[-1]
         print(
-            f"silence {one.clock:.0f} ms, without waiting for a core {one.blocked:.0f} ms, own work {one.work:.0f} ms; first progress {one.first:.1f} ms"
+            f"silence {one.clock:.0f} ms, without waiting for a core {one.blocked:.0f} ms, "
+            f"own work {one.work:.0f} ms; first progress {one.first:.1f} ms"
         )
     assert min(one.work for one in measured) < 50
     assert min(one.blocked for one in measured) < 50

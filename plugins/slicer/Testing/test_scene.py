@@ -1,5 +1,5 @@
-"""What the scene keeps and what is refused: save and load, transforms, the structure set, messages,
-installation.
+"""What the scene keeps and what the module refuses: saving and loading, transforms, the structure
+set, messages, installation.
 """
 
 import json
@@ -13,12 +13,11 @@ import pydicom
 import pytest
 import slicer
 from conftest import MICRO, phantom_folder
-from standins import desktop
-from test_run import choose, mask_of
-
-from NasoSegLib import dicom, package
+from NasoSegLib import dicom, distribution, package
 from NasoSegLib.errors import UserError
 from NasoSegLib.volumes import ijk_to_ras, to_vtk
+from standins import desktop
+from test_run import choose, mask_of
 
 
 def save_scene(folder):
@@ -50,7 +49,7 @@ def test_the_scene_keeps_everything(phantom, tmp_path):
     panel.run()
     panel.press("show3DButton")
     ui.sliceSlider.setValue(2)
-    logic.boxes.set(2, np.array(logic.boxes.box(2)) + [2, 3, -1, -2])
+    logic.boxes.set(2, np.array(logic.boxes.box(2)) + np.array([2, 3, -1, -2]))
     logic.keepEdits()
     ui.sliceSlider.setValue(1)
     panel.press("noLesionButton")
@@ -139,7 +138,8 @@ def test_a_transform_that_bends_is_refused(phantom):
     phantom.panel.press("applyButton")
     assert not phantom.panel.running
     (message,) = desktop.errors
-    assert "T2 (T2) is under the transform warp, which is not linear. Harden it" in message
+    assert "T2 (T2): found it under the transform warp, which is not linear; " in message
+    assert "Harden it" in message
 
 
 def test_a_moved_t1c_is_segmented_in_place_but_not_exported(phantom):
@@ -205,7 +205,7 @@ def test_the_structure_set_is_on_the_original_images(phantom, tmp_path, monkeypa
     assert series.SeriesInstanceUID == one.SeriesInstanceUID
     assert made.StructureSetROISequence[0].ROIName == "DEMO_NOT_CLIN"
     items = made.ROIContourSequence[0].ContourSequence
-    assert len(items) == len([line for line in phantom.logic.session._contours if not line.is_hole])
+    assert len(items) == len([ring for ring in phantom.logic.session._contours if not ring.is_hole])
     for item in items:
         image = originals[str(item.ContourImageSequence[0].ReferencedSOPInstanceUID)]
         normal = np.cross(image.ImageOrientationPatient[:3], image.ImageOrientationPatient[3:])
@@ -263,7 +263,7 @@ def test_another_patient_is_refused(phantom):
     ("spoil", "wanted"),
     [
         (lambda case: case.panel.select(case.t1, case.t1c, case.t1c), "three different volumes"),
-        (lambda case: choose(case, 30, 99), "T1C has slices 0 to 35"),
+        (lambda case: choose(case, 30, 99), "T1C's slices 0 to 35"),
         (lambda case: setattr(case.ui.bundlePath, "currentPath", "/nowhere"), "/nowhere"),
         (lambda case: case.t2.SetAndObserveImageData(None), "T2 (T2) has no voxels"),
     ],
@@ -289,16 +289,20 @@ def test_a_defect_is_a_message_too(phantom, monkeypatch):
 
 def test_the_package_is_installed_on_the_first_run_only(monkeypatch):
     there, calls = [False], []
-    monkeypatch.setattr(package, "installed", lambda: there[0])
+
+    def inspect():
+        return distribution.State(there[0], True, "nothing")
+
+    monkeypatch.setattr(distribution, "inspect", inspect)
 
     def ensure(requirements, requester=None):
-        calls.append((requirements, requester))
+        calls.append(([str(one) for one in requirements], requester))
         there[0] = True
 
     monkeypatch.setitem(sys.modules, "slicer.packaging", types.SimpleNamespace(pip_ensure=ensure))
     package.ensure("", "auto")
     package.ensure("", "auto")
-    assert calls == [(["nasoseg[cpu]>=0.1,<0.2"], "NasoSeg")]
+    assert calls == [(["nasoseg[cpu]<0.2,>=0.1"], "NasoSeg")]
     # An older Slicer: asked first, then pip_install.
     there[0] = False
     monkeypatch.setitem(sys.modules, "slicer.packaging", None)
@@ -309,7 +313,7 @@ def test_the_package_is_installed_on_the_first_run_only(monkeypatch):
         "pip_install",
         lambda requirement: installed.append(requirement) or there.__setitem__(0, True),
     )
-    with pytest.raises(UserError, match="was not installed"):
+    with pytest.raises(UserError, match="declined to install"):
         package.ensure("", "cuda")
     package.ensure("", "cuda")
     assert installed == ["nasoseg[cuda]>=0.1,<0.2"]
@@ -318,14 +322,15 @@ def test_the_package_is_installed_on_the_first_run_only(monkeypatch):
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_arguments: True)
     monkeypatch.setattr(slicer.util, "pip_install", lambda _requirement: 1 / 0)
     with pytest.raises(
-        UserError, match="could not be installed: division by zero.*--target FOLDER"
+        UserError, match=r"pip could not install .*: division by zero.*--target FOLDER"
     ):
         package.ensure("", "cpu")
 
 
 def test_nothing_is_imported_with_the_module():
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from standins import desktop; desktop.install(); import NasoSeg; "
+        "import sys; sys.path.insert(0, sys.argv[1]); from standins import desktop; "
+        "desktop.install(); import NasoSeg; "
         "sys.exit(any(name.split('.')[0] in ('nasoseg', 'onnxruntime') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)]).returncode == 0
@@ -333,15 +338,15 @@ def test_nothing_is_imported_with_the_module():
 
 def test_an_offline_folder_is_taken_alone(tmp_path):
     """In a process of its own, whose Python cannot find the package."""
-    import onnxruntime
     import nasoseg
+    import onnxruntime
 
     folder = tmp_path / "offline"
     folder.mkdir()
-    with pytest.raises(UserError, match="no folder `nasoseg`"):
+    with pytest.raises(UserError, match="found no folder `nasoseg`"):
         package.ensure(str(folder), "auto")
     (folder / "nasoseg").symlink_to(Path(nasoseg.__file__).parent)
-    with pytest.raises(UserError, match="no folder `onnxruntime`"):
+    with pytest.raises(UserError, match="found no folder `onnxruntime`"):
         package.ensure(str(folder), "auto")
     (folder / "onnxruntime").symlink_to(Path(onnxruntime.__file__).parent)
     (folder / "model").symlink_to(MICRO)

@@ -57,8 +57,8 @@ def test_pictures(phantom, red):
     assert share(image, (230, 50, 40)) > 50, "the segmentation is not seen"
     assert image.std() > 20, "the volume is not seen"
 
-    ui.walkCheckBox.click()
-    file = SCREENSHOTS / "walk.png"
+    ui.trajectoryCheckBox.click()
+    file = SCREENSHOTS / "trajectory.png"
     red.save(file)
     assert share(pixels(file), (50, 120, 215), 40) > share(image, (50, 120, 215), 40) + 300, (
         "the agent's boxes are not seen"
@@ -71,7 +71,7 @@ def test_pictures(phantom, red):
     assert panel.window.grab().save(str(file))
     shown = pixels(file)
     assert share(shown, (176, 0, 32), 20) > 1000, "the demo's warning is not seen"
-    ui.walkCheckBox.click()
+    ui.trajectoryCheckBox.click()
 
     view = ThreeDView(LOGIC)
     node.box.SetDisplayVisibility(False)

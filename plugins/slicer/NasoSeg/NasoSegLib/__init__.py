@@ -1,12 +1,14 @@
-"""What the NasoSeg module is made of: one room per file.
+"""The parts of the NasoSeg module, one file each.
 
-    logic               what the buttons do, without the panel                          (main thread)
-    volumes, dicom      what the user selected: voxels, affines, DICOM files            (main thread, MRML)
-    package             the `nasoseg` package: found, installed, loaded
-    session, job        detect, segment, contour                                        (worker thread, neither MRML nor Qt)
-    boxes               the boxes of a detection, and what the user made of them        (plain Python)
-    panel               the panel's words and tables                                    (main thread, Qt)
-    scene               what is shown: box, segmentation, outline, the agent's walk     (main thread, MRML)
+    logic               the actions of the buttons, without the panel       (main thread)
+    volumes, dicom      the selected volumes: voxels, affines, DICOM files  (main thread, MRML)
+    distribution        which package nasoseg is installed, and whether the extension can use it
+    package             the package nasoseg, installed and loaded
+    session, job        detect, segment, contour                            (worker thread)
+    boxes               the boxes of a detection, and the user's edits      (plain Python)
+    panel, editing      the panel's texts and tables; stepping and editing  (main thread, Qt)
+    scene               box, segmentation, contours, the agent's trajectory (main thread, MRML)
 
-Patient coordinates are LPS, mm, as in nasoseg, except where a name ends in `_ras`.
+The worker thread uses neither MRML nor Qt. Patient coordinates are LPS, mm, as in nasoseg, unless a
+name ends in `_ras`.
 """

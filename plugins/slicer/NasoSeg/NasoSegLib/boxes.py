@@ -1,28 +1,19 @@
-"""The boxes of a detection, and what the user made of them.
+"""The boxes of a detection, and the user's edits of them.
 
-In: the document that a run made (all plain JSON, so that it lives in the scene) and the user's
-edits. Out: boxes and the agent's walks, on the model's grid and in the patient; the edited
-detection as the library takes it back. No MRML, no Qt.
+In: the document of a run (plain JSON, so that the scene can keep it) and the user's edits. Out:
+boxes and the agent's trajectories, on the model's grid and in the patient; the edited detection in
+the library's own format. No MRML, no Qt.
 """
 
 import json
-from typing import NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple, Optional
 
 import numpy as np
 from slicer.i18n import tr as _
 
-# Bits of nasoseg_slice_status in nasoseg.h; the numbers are stable.
-NO_LESION, BOX_AT_IMAGE_EDGE, MASK_AT_CROP_EDGE, STEP_LIMIT, INCOMPLETE_COVERAGE, SPACING = (
-    1,
-    2,
-    4,
-    8,
-    16,
-    32,
-)
 
-
-class Walk(NamedTuple):
+class Trajectory(NamedTuple):
     boxes: np.ndarray
     """[steps + 1, 4]: x0, y0, x1, y1 on the model's grid."""
     actions: list
@@ -55,14 +46,14 @@ class Boxes:
         return index in self.edits
 
     def set(self, index: int, box: Sequence[float]) -> None:
-        """Inside the grid, at least a pixel wide."""
+        """Clips a box to the grid, at least a pixel wide."""
         x0, y0, x1, y1 = (float(edge) for edge in np.clip(box, 0, self.grid))
         x0, x1 = min(x0, self.grid - 1), max(x1, min(x0, self.grid - 1) + 1)
         y0, y1 = min(y0, self.grid - 1), max(y1, min(y0, self.grid - 1) + 1)
         self.edits[index] = [x0, y0, x1, y1]
 
     def clear(self, index: int) -> None:
-        """No lesion on this slice."""
+        """Marks this slice as free of lesions."""
         self.edits[index] = None
 
     def restore(self, index: int) -> None:
@@ -70,7 +61,7 @@ class Boxes:
         self.edits.pop(index, None)
 
     def borrow(self, index: int) -> bool:
-        """Gives a slice the box of the nearest slice that has one; False where none has."""
+        """Gives a slice the box of the nearest slice that has one; False if none has."""
         for distance in range(1, len(self)):
             for other in (index - distance, index + distance):
                 box = self.box(other) if 0 <= other < len(self) else None
@@ -82,7 +73,7 @@ class Boxes:
     # Places.
 
     def origin(self, index: int) -> np.ndarray:
-        """Where the grid's point (0, 0) lies."""
+        """The grid's point (0, 0) in the patient."""
         return self._corners[index, 0]
 
     def axes(self, index: int) -> np.ndarray:
@@ -97,7 +88,7 @@ class Boxes:
         return normal / np.linalg.norm(normal) * (1 if normal[2] >= 0 else -1)
 
     def thickness(self) -> float:
-        """Distance of neighbouring slices, mm."""
+        """Distance between neighbouring slices, mm."""
         if len(self) < 2:
             return 1.0
         return float(np.abs(np.diff(self._corners[:, 0] @ self.normal(0))).min())
@@ -107,7 +98,7 @@ class Boxes:
         return self.origin(index) + np.asarray(points, float) @ self.axes(index)
 
     def to_grid(self, index: int, points_mm) -> np.ndarray:
-        """[..., 3] -> [..., 2], moved to the slice's plane along its normal."""
+        """[..., 3] -> [..., 2], projected onto the slice along its normal."""
         return (np.asarray(points_mm, float) - self.origin(index)) @ np.linalg.pinv(
             self.axes(index)
         )
@@ -121,7 +112,7 @@ class Boxes:
         return self.to_mm(index, [(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
 
     def nearest(self, point_mm) -> Optional[int]:
-        """The slice on whose slab a point lies."""
+        """The slice whose slab contains a point."""
         distances = [
             abs((np.asarray(point_mm) - self.origin(index)) @ self.normal(index))
             for index in range(len(self))
@@ -129,20 +120,20 @@ class Boxes:
         index = int(np.argmin(distances))
         return index if distances[index] <= self.thickness() / 2 * 1.001 else None
 
-    # What the agent did.
+    # The agent.
 
-    def walk(self, index: int) -> Optional[Walk]:
+    def trajectory(self, index: int) -> Optional[Trajectory]:
         found = self.slices[index]["trajectory"]
         if not found:
             return None
         names = self.document["detection"]["actions"]
-        return Walk(
+        return Trajectory(
             np.array(found["boxes"], float).reshape(-1, 4),
             [names[action] for action in found["actions"]],
             np.array(found["q"], float),
         )
 
-    # What the user should know.
+    # Results and statuses.
 
     def segmented(self, index: int) -> Optional[dict]:
         """Statuses and size of the mask; None before Segment."""
@@ -150,38 +141,19 @@ class Boxes:
         return results[index] if results else None
 
     def stale(self, index: int) -> bool:
-        """Whether the mask was made from another box than the one shown."""
-        result = self.segmented(index)
-        return result is not None and result["box"] != self.box(index)
+        """Whether the statuses, and the mask if there is one, belong to another box than the one
+        shown.
+        """
+        made = self.segmented(index) or self.slices[index]
+        return made["box"] != self.box(index)
 
     def words(self, index: int) -> str:
-        """The statuses of a slice."""
-        result = self.segmented(index)
-        bits = result["statuses"] if result else self.document["statuses"][index]
-        box = self.box(index)
-        words = []
-        if self.stale(index):
-            words.append(_("box changed: press Segment"))
-            bits = 0
-        if bits & INCOMPLETE_COVERAGE:
-            words.append(_("incomplete coverage: T1 or T2 does not reach this slice"))
-        if box is None and not bits & INCOMPLETE_COVERAGE:
-            words.append(
-                _("no lesion (box cleared)") if index in self.edits else _("no lesion found")
-            )
-        elif result and not self.stale(index) and box is not None and result["pixels"] == 0:
-            words.append(_("no lesion found: the box is empty"))
-        for bit, text in (
-            (BOX_AT_IMAGE_EDGE, _("box touches the edge of the image")),
-            (MASK_AT_CROP_EDGE, _("tumour reaches the edge of what was looked at: possibly cut")),
-            (STEP_LIMIT, _("the agent did not stop by itself")),
-            (SPACING, _("slice spacing outside the model's training")),
-        ):
-            if bits & bit:
-                words.append(text)
-        if self.edited(index) and box is not None:
-            words.append(_("box edited"))
-        return "; ".join(words) or _("ok")
+        """The statuses of a slice, in the library's words, and whether its box was edited."""
+        statuses = (self.segmented(index) or {"words": self.document["words"][index]})["words"]
+        words = [_("box changed: press Segment") if self.stale(index) else statuses]
+        if self.edited(index):
+            words.append(_("box cleared") if self.box(index) is None else _("box edited"))
+        return "; ".join(words)
 
     # Back to the library.
 

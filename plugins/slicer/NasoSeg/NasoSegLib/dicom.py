@@ -10,7 +10,7 @@ from NasoSegLib.errors import UserError
 
 
 def database_files(uid: str) -> str:
-    """The file of a SOP instance in Slicer's DICOM database; "" where it holds none."""
+    """The file of a SOP instance in Slicer's DICOM database; "" if it has none."""
     import slicer
 
     database = getattr(slicer, "dicomDatabase", None)
@@ -25,26 +25,30 @@ def files(node, file_of=database_files) -> tuple:
 
 
 def why_no_structure_set(node, file_of=database_files) -> str:
-    """What keeps a T1C from carrying an RT Structure Set, and what to do; "" where nothing does."""
+    """Why T1C cannot carry an RT Structure Set, and what to do; "" if it can."""
     if node is None:
         return _("T1C: no volume is selected.")
     name = node.GetName()
     parent = node.GetParentTransformNode()
     if parent is not None:
         return _(
-            "T1C ({name}) is under the transform {transform}, so it does not lie where its DICOM images say, and a structure set on these would be misplaced. "
-            "Take {name} out of the transform; to keep the sequences together, put T1 and T2 under its inverse, or harden that on them. Then press Segment NPC again."
+            "T1C ({name}) is under the transform {transform}, so it is not at the place of its "
+            "DICOM images, and a structure set on these would be misplaced. Take {name} out of the "
+            "transform; to keep the sequences together, put T1 and T2 under its inverse, or harden "
+            "that on them. Then press Segment NPC again."
         ).format(name=name, transform=parent.GetName())
     uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
     if not uids:
         return _(
-            "T1C ({name}) was not loaded from DICOM, so there are no images that an RT Structure Set could refer to. "
-            "Import the DICOM files with Slicer's DICOM module, load T1C from there and press Segment NPC again. The segmentation can be saved in any case."
+            "T1C ({name}) was not loaded from DICOM, so there are no images that an RT Structure "
+            "Set could refer to. Import the DICOM files with Slicer's DICOM module, load T1C from "
+            "there and press Segment NPC again. The segmentation can be saved in any case."
         ).format(name=name)
     missing = sum(1 for uid in uids if not file_of(uid))
     if missing:
         return _(
-            "{missing} of the {count} DICOM files of T1C ({name}) are not in Slicer's DICOM database any more. Import them again with the DICOM module, then press Segment NPC again."
+            "{missing} of the {count} DICOM files of T1C ({name}) are no longer in Slicer's DICOM "
+            "database. Import them again with the DICOM module, then press Segment NPC again."
         ).format(missing=missing, count=len(uids), name=name)
     return ""
 

@@ -1,4 +1,4 @@
-"""Errors that a user is shown as they are: one paragraph that says what is wrong and what to do."""
+"""Errors that are shown to the user: one paragraph that says what is wrong and what to do."""
 
 
 class UserError(Exception):

@@ -1,8 +1,8 @@
-"""A run on a worker thread, watched from the main thread.
+"""A run on a worker thread, polled by the main thread.
 
 In: a function that takes the job. Out: events that it posts (partial results), its progress, and in
-the end its outcome. Only the main thread's `poll` reads them, so nothing of MRML or Qt is touched
-elsewhere.
+the end its outcome. Only the main thread's `poll` reads them, so that MRML and Qt are used
+nowhere else.
 """
 
 import queue
@@ -21,10 +21,10 @@ class Job:
     def __init__(self, work: Callable[["Job"], None]) -> None:
         self._work = work
         self._stop = threading.Event()
-        self._events: "queue.SimpleQueue[Any]" = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._tick: Optional[Tick] = None
         self.error: Optional[BaseException] = None
-        # A daemon: Slicer can always be closed.
+        # A daemon, so that Slicer can always be closed.
         self._thread = threading.Thread(target=self._run, name="NasoSeg", daemon=True)
 
     def start(self) -> None:
@@ -59,7 +59,7 @@ class Job:
         return self._tick
 
     def poll(self) -> Any:
-        """The next event; None where there is none."""
+        """The next event; None if there is none."""
         try:
             return self._events.get_nowait()
         except queue.Empty:
@@ -70,6 +70,6 @@ class Job:
         return self._thread.is_alive()
 
     def wait(self, seconds: Optional[float] = None) -> bool:
-        """Whether it has ended within the time."""
+        """Whether the run ended within the time."""
         self._thread.join(seconds)
         return not self._thread.is_alive()

@@ -1,4 +1,4 @@
-"""The module's logic: what its buttons do, without the panel.
+"""The module's logic: the actions of its buttons, without the panel.
 
 In: a parameter node. Out: nodes in the scene. Work goes to a thread (`job`); its results come back
 in short pieces for the main thread.
@@ -16,12 +16,12 @@ from .boxes import Boxes, from_text, to_text
 from .errors import UserError
 from .job import Job
 from .parameters import NasoSegParameterNode
-from .session import CONTOUR, SEGMENT, Found, Outlined, Request, Segmented, Session, Written
+from .session import CONTOUR, SEGMENT, Contoured, Detected, Request, Segmented, Session, Written
 
 
 class NasoSegLogic(ScriptedLoadableModuleLogic):
-    """Usable without the widget: set `parameters`, `start`; then do what `nextPiece` gives until
-    the job has ended, and `finish`.
+    """Usable without the widget: set `parameters` and call `start`; call what `nextPiece` returns
+    until the job has ended, then `finish`.
     """
 
     def __init__(self) -> None:
@@ -30,11 +30,11 @@ class NasoSegLogic(ScriptedLoadableModuleLogic):
         self.job: Optional[Job] = None
         self.parameters: Optional[NasoSegParameterNode] = None
         self.boxes: Optional[Boxes] = None
-        # The file of a SOP instance; a test, or a site with another archive, may give its own.
+        # The file of a SOP instance; a test, or a site with another archive, may set its own.
         self.fileOf = dicom.database_files
         self._pieces: list = []
         self._abandoned = False
-        # T1C of the run, and what the volumes were then.
+        # T1C of the run, and the state of the volumes then.
         self._t1c = None
         self._stamps: Optional[tuple] = None
 
@@ -54,13 +54,14 @@ class NasoSegLogic(ScriptedLoadableModuleLogic):
         if len({getattr(node, name).GetID() for name in inputs}) < 3:
             raise UserError(
                 _(
-                    "T1, T1C and T2 must be three different volumes. Check the selection under Inputs."
+                    "Found the same volume twice, expected three different volumes as T1, T1C and "
+                    "T2. Check the selection under Inputs."
                 )
             )
         volumes.one_patient([node.t1, node.t1c, node.t2])
         slices = None
         if node.firstSlice or node.endSlice:
-            # The slices run along T1C's own axis that is nearest to the patient's.
+            # Slices are counted along the axis of T1C that is nearest to the patient's.
             axis = int(
                 abs(
                     inputs["t1c"].affine_ras[2, :3]
@@ -72,7 +73,8 @@ class NasoSegLogic(ScriptedLoadableModuleLogic):
             if not 0 <= slices[0] < slices[1] <= count:
                 raise UserError(
                     _(
-                        "Slices {first} to {end}: T1C has slices 0 to {last}. The first must lie before the end."
+                        "Slices: found {first} to {end}, expected a range within T1C's slices 0 to "
+                        "{last}. Set First slice before End slice."
                     ).format(first=slices[0], end=slices[1], last=count - 1)
                 )
         return Request(
@@ -104,7 +106,8 @@ class NasoSegLogic(ScriptedLoadableModuleLogic):
         if self._stamps != self._stampsNow():
             raise UserError(
                 _(
-                    "A volume was changed or moved since the outline was made. Press Segment NPC again, then export."
+                    "A volume was changed or moved since the contours were made. "
+                    "Press Segment NPC again, then export."
                 )
             )
         self._begin(lambda job: self.session.write_structure_set(job, file))
@@ -119,7 +122,7 @@ class NasoSegLogic(ScriptedLoadableModuleLogic):
         self.job.start()
 
     def nextPiece(self):
-        """Something short to do on the main thread; None where there is nothing now."""
+        """A short action for the main thread; None if there is none now."""
         if not self._pieces and self.job is not None:
             event = self.job.poll()
             if event is not None:
@@ -129,25 +132,25 @@ class NasoSegLogic(ScriptedLoadableModuleLogic):
         return self._pieces.pop(0) if self._pieces else None
 
     def abandon(self) -> None:
-        """A piece failed, and the user was told: the rest of the run would only fail after it."""
+        """Drops the rest of a run after one of its pieces failed and the user has seen why."""
         self._abandoned = True
         self.job.cancel()
 
     def finish(self) -> Optional[BaseException]:
-        """Ends a run whose thread has ended and whose pieces are done; gives what stopped it."""
+        """Ends a run whose thread has ended and whose pieces are done; returns its error."""
         error, self.job = self.job.error, None
         return None if self._abandoned else error
 
     def stop(self) -> None:
-        """Cancels a run and waits until it has ended: within one model run."""
+        """Cancels a run and waits until it has ended, within one model run."""
         if self.job is not None:
             self.job.cancel()
             self.job.wait()
             self.job, self._pieces = None, []
 
     def _piecesOf(self, event) -> list:
-        if isinstance(event, Found):
-            return [lambda: self.takeFound(event)]
+        if isinstance(event, Detected):
+            return [lambda: self.takeDetected(event)]
         if isinstance(event, Segmented):
             node = self.parameters
             return [
@@ -161,15 +164,15 @@ class NasoSegLogic(ScriptedLoadableModuleLogic):
                 ),
                 lambda: scene.show_3d(node.segmentation, node.show3D),
             ]
-        if isinstance(event, Outlined):
-            return [lambda: self.takeOutline(event)]
+        if isinstance(event, Contoured):
+            return [lambda: self.takeContours(event)]
         if isinstance(event, Written):
             return []
         raise TypeError(event)
 
     # Results.
 
-    def takeFound(self, event: Found) -> None:
+    def takeDetected(self, event: Detected) -> None:
         node = self.parameters
         node.edits = ""
         self._keep(event.document, event.text)
@@ -180,10 +183,10 @@ class NasoSegLogic(ScriptedLoadableModuleLogic):
         node.currentSlice = found[len(found) // 2] if found else 0
         scene.show_box(node.box, self.boxes, node.currentSlice)
 
-    def takeOutline(self, event: Outlined) -> None:
+    def takeContours(self, event: Contoured) -> None:
         node = self.parameters
-        node.outline = scene.show_outline(
-            node.outline, self.t1c(), event.lines, self.boxes, self.boxes.document["demo"]
+        node.contours = scene.show_contours(
+            node.contours, self.t1c(), event.rings, self.boxes, self.boxes.document["demo"]
         )
 
     def t1c(self):
@@ -191,7 +194,8 @@ class NasoSegLogic(ScriptedLoadableModuleLogic):
         if self._t1c is None or self._t1c.GetScene() is None:
             raise UserError(
                 _(
-                    "T1C was removed from the scene while the run lasted. Load it again, and press Segment NPC."
+                    "T1C was removed from the scene during the run. Load it again and press "
+                    "Segment NPC."
                 )
             )
         return self._t1c
@@ -202,20 +206,20 @@ class NasoSegLogic(ScriptedLoadableModuleLogic):
             node.detection = slicer.mrmlScene.AddNewNodeByClass(
                 "vtkMRMLTextNode", "NasoSeg detection"
             )
-            # In the scene file itself: no file beside it can be lost.
+            # Kept in the scene file itself, so that no separate file can be lost.
             node.detection.SetForceCreateStorageNode(slicer.vtkMRMLTextNode.CreateStorageNodeNever)
             node.detection.SetHideFromEditors(True)
         node.detection.SetText(text)
         self.boxes = Boxes(document, from_text(node.edits))
 
     def readBoxes(self) -> None:
-        """The boxes that the scene keeps: after it was loaded."""
+        """Reads the boxes that the scene keeps, after it was loaded."""
         node = self.parameters
         text = node.detection.GetText() if node is not None and node.detection is not None else ""
         self.boxes = Boxes(json.loads(text), from_text(node.edits)) if text else None
 
     def takeBox(self, roi) -> bool:
-        """The ROI's box becomes that of the current slice; False where it is the same already."""
+        """Sets the current slice's box from the ROI; False if it is unchanged."""
         index = self.parameters.currentSlice
         box = scene.read_box(roi, self.boxes, index)
         before = self.boxes.box(index)

@@ -1,4 +1,4 @@
-"""What the panel says: progress, results, the list of slices. Main thread.
+"""The texts of the panel: progress, results, the list of slices. Main thread.
 
 In: a job's progress, the boxes. Out: texts, and the filled table.
 """
@@ -11,7 +11,7 @@ from NasoSegLib.job import Tick
 
 
 def progress(tick: Tick) -> str:
-    """What the progress bar says, by the library's stage."""
+    """The text of the progress bar, by the library's stage."""
     text = {
         "start": _("starting"),
         "read": _("reading: {done} of {total}"),
@@ -26,7 +26,7 @@ def progress(tick: Tick) -> str:
 
 
 def demo(boxes: Boxes) -> str:
-    """What must be read beside a demo model's result; "" for other models."""
+    """The warning beside a demo model's result; "" for other models."""
     if boxes is None or not boxes.document["demo"]:
         return ""
     return _(
@@ -58,7 +58,8 @@ def summary(boxes: Boxes) -> str:
     slices = sum(1 for one in results if one["pixels"])
     if slices == 0:
         return _(
-            "No lesion found: the segmentation is empty. Step through the boxes, or give a slice a box by hand, and press Segment."
+            "No lesion found: the segmentation is empty. Step through the boxes, or give a slice a "
+            "box by hand, and press Segment."
         )
     volume = sum(one["area_mm2"] for one in results) * boxes.thickness() / 1000
     return _("Segmented on {slices} of {count} slices, {volume:.1f} ml.").format(

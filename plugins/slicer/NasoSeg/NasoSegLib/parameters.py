@@ -27,13 +27,13 @@ class NasoSegParameterNode:
     folder: str = ""
     forceGeometry: bool = False
     forceCoverage: bool = False
-    # What came out. The detection's document, and the user's boxes by position ({position: box or
-    # null}, JSON).
+    # Results: the detection's document, and the user's boxes by position ({position: box or null},
+    # JSON).
     detection: vtkMRMLTextNode
     edits: str = ""
     currentSlice: Annotated[int, WithinRange(0, 100000)] = 0
     box: vtkMRMLMarkupsROINode
     segmentation: vtkMRMLSegmentationNode
-    outline: vtkMRMLModelNode
-    walk: vtkMRMLModelNode
+    contours: vtkMRMLModelNode
+    trajectory: vtkMRMLModelNode
     show3D: bool = True

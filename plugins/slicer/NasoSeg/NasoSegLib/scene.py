@@ -1,8 +1,8 @@
-"""What is shown: the box of the current slice, the segmentation, the outline, the agent's walk.
-Main thread.
+"""What the views show: the box of the current slice, the segmentation, the contours, the agent's
+trajectory. Main thread.
 
-In: boxes and results, LPS mm. Out: nodes of the scene, beside T1C in the subject hierarchy. This is
-the one room that turns LPS into RAS.
+In: boxes and results, LPS mm. Out: nodes of the scene, beside T1C in the subject hierarchy. Only
+this file converts LPS to RAS.
 """
 
 from typing import Optional
@@ -19,16 +19,17 @@ from NasoSegLib.boxes import Boxes
 SEGMENT_ID = "NasoSeg"
 LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 DEMO = "DEMO_NOT_CLIN"
-# The step of the walk that is shown, and the ones before it.
-WALK, WALKED = (110, 220, 255), (50, 120, 215)
+# Colours of the current step of the trajectory, and of the earlier ones.
+CURRENT, EARLIER = (110, 220, 255), (50, 120, 215)
 # SNOMED CT, in Slicer's serialization: category, type, modifier, then region. A demo's result is
 # tissue, never a neoplasm.
 _REGION = "Anatomic codes - DICOM master list~SCT^360955006^Nasopharynx~^^"
+_TYPES = "Segmentation category and type - DICOM master list"
+_NEOPLASM = "SCT^49755003^Morphologically Altered Structure~SCT^86049000^Neoplasm, Primary~^^"
+_TISSUE = "SCT^85756007^Tissue~SCT^85756007^Tissue~^^"
 TERMINOLOGY = {
-    False: "Segmentation category and type - DICOM master list~SCT^49755003^Morphologically Altered Structure~SCT^86049000^Neoplasm, Primary~^^~"
-    + _REGION,
-    True: "Segmentation category and type - DICOM master list~SCT^85756007^Tissue~SCT^85756007^Tissue~^^~"
-    + _REGION,
+    False: "~".join((_TYPES, _NEOPLASM, _REGION)),
+    True: "~".join((_TYPES, _TISSUE, _REGION)),
 }
 
 
@@ -36,7 +37,7 @@ TERMINOLOGY = {
 
 
 def new_box(name: str):
-    """An ROI that can be dragged and resized, not turned: a box stays on the pixels' axes."""
+    """An ROI that can be moved and resized but not rotated: a box keeps to the pixels' axes."""
     roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", name)
     roi.CreateDefaultDisplayNodes()
     display = roi.GetDisplayNode()
@@ -52,7 +53,7 @@ def new_box(name: str):
 
 
 def show_box(roi, boxes: Boxes, index: int) -> None:
-    """Puts the ROI on a slice's box, as thick as the slice; hides it where there is none."""
+    """Puts the ROI on a slice's box, as thick as the slice; hides it if there is none."""
     corners = boxes.corners_mm(index)
     if corners is None:
         roi.SetDisplayVisibility(False)
@@ -75,7 +76,7 @@ def show_box(roi, boxes: Boxes, index: int) -> None:
 
 
 def read_box(roi, boxes: Boxes, index: int) -> tuple:
-    """The box (x0, y0, x1, y1) that the ROI now says for a slice: around its corners, moved to the
+    """The box (x0, y0, x1, y1) of the ROI on a slice: around its corners, projected onto the
     slice's plane.
     """
     matrix = vtk.vtkMatrix4x4()
@@ -91,7 +92,7 @@ def read_box(roi, boxes: Boxes, index: int) -> tuple:
 
 
 def place_beside(node, t1c) -> None:
-    """Under T1C's study (or whatever folder T1C lies in)."""
+    """Moves a node under T1C's study (or the folder of T1C)."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     level = slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMLevelStudy()
     parent = volumes.ancestor(hierarchy, t1c, level)
@@ -125,7 +126,7 @@ def show_mask(node, t1c, mask: np.ndarray, demo: bool):
         segmentation.AddSegment(segment, SEGMENT_ID)
     segment.SetName(DEMO if demo else "GTVp_SeqSeg")
     segment.SetTag(segment.GetTerminologyEntryTagName(), TERMINOLOGY[demo])
-    # Made again by `show_3d`, in a step of its own.
+    # `show_3d` makes it again, in a step of its own.
     segmentation.RemoveRepresentation("Closed surface")
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     logic.SetBinaryLabelmapToSegment(_labelmap(t1c, mask), node, SEGMENT_ID, logic.MODE_REPLACE)
@@ -156,7 +157,7 @@ def has_voxels(node) -> bool:
 def show_3d(node, shown: bool) -> None:
     """The closed surface in the 3D views. An empty segmentation has none."""
     if shown and has_voxels(node):
-        # Surface nets: half the time of the default, so the window stays live.
+        # Surface nets take half the time of the default, so the window stays live.
         rule = slicer.vtkBinaryLabelmapToClosedSurfaceConversionRule
         node.GetSegmentation().SetConversionParameter(rule.GetConversionMethodParameterName(), "1")
         node.CreateClosedSurfaceRepresentation()
@@ -166,30 +167,33 @@ def show_3d(node, shown: bool) -> None:
     display.SetVisibility3D(shown)
 
 
-# Lines on slices.
+# Rings on slices.
 
 
-def show_outline(node, t1c, lines: list, boxes: Boxes, demo: bool):
-    """The contour of every slice, in the slice views; `node` None makes one."""
-    name = t1c.GetName() + " " + _("contour")
-    node = _line_model(node, "DEMO, NOT CLINICAL: " + name if demo else name, (1.0, 0.15, 0.1), 2)
-    node.SetAndObservePolyData(_ribbons(lines, boxes.normal(0), boxes.thickness()))
+def show_contours(node, t1c, rings: list, boxes: Boxes, demo: bool):
+    """The contours of every slice, in the slice views; `node` None makes one."""
+    name = t1c.GetName() + " " + _("contours")
+    node = _ring_model(node, "DEMO, NOT CLINICAL: " + name if demo else name, (1.0, 0.15, 0.1), 2)
+    node.SetAndObservePolyData(_ribbons(rings, boxes.normal(0), boxes.thickness()))
     place_beside(node, t1c)
     return node
 
 
-def show_walk(node, t1c, boxes: Boxes, index: int, step: int):
-    """The agent's boxes on a slice up to a step, the current one strongest; `node` None makes one."""
-    walk = boxes.walk(index)
-    node = _line_model(node, _("NasoSeg agent"), (0.3, 0.65, 1.0), 2)
-    lines = [] if walk is None else [boxes.corners_mm(index, box) for box in walk.boxes[: step + 1]]
-    poly = _ribbons(lines, boxes.normal(index), boxes.thickness())
+def show_trajectory(node, t1c, boxes: Boxes, index: int, step: int):
+    """The agent's boxes on a slice up to a step, the current one brightest; `node` None makes
+    one.
+    """
+    trajectory = boxes.trajectory(index)
+    node = _ring_model(node, _("NasoSeg agent"), (0.3, 0.65, 1.0), 2)
+    shown = [] if trajectory is None else trajectory.boxes[: step + 1]
+    rings = [boxes.corners_mm(index, box) for box in shown]
+    poly = _ribbons(rings, boxes.normal(index), boxes.thickness())
     colors = vtk.vtkUnsignedCharArray()
     colors.SetName("step")
     colors.SetNumberOfComponents(3)
-    for line in range(len(lines)):
-        for _corner in range(2 * (len(lines[line]) + 1)):
-            colors.InsertNextTuple3(*(WALK if line == len(lines) - 1 else WALKED))
+    for at, ring in enumerate(rings):
+        for _corner in range(2 * (len(ring) + 1)):
+            colors.InsertNextTuple3(*(CURRENT if at == len(rings) - 1 else EARLIER))
     poly.GetPointData().SetScalars(colors)
     display = node.GetDisplayNode()
     display.SetActiveScalarName("step")
@@ -200,7 +204,7 @@ def show_walk(node, t1c, boxes: Boxes, index: int, step: int):
     return node
 
 
-def _line_model(node, name: str, color: tuple, width: int):
+def _ring_model(node, name: str, color: tuple, width: int):
     if node is None:
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode")
     node.SetName(name)
@@ -209,24 +213,24 @@ def _line_model(node, name: str, color: tuple, width: int):
         display = node.GetDisplayNode()
         display.SetColor(*color)
         display.SetVisibility2D(True)
-        # The segmentation's surface is what the 3D views show.
+        # The 3D views show the segmentation's surface instead.
         display.SetVisibility3D(False)
         display.SetSliceIntersectionThickness(width)
     return node
 
 
-def _ribbons(lines: list, normal: np.ndarray, thickness: float) -> vtk.vtkPolyData:
-    """Closed lines as walls as high as a slice is thick: a slice view anywhere within the slice
-    cuts them, and sees the line.
+def _ribbons(rings: list, normal: np.ndarray, thickness: float) -> vtk.vtkPolyData:
+    """Rings as walls as high as a slice is thick, so that a slice view anywhere within the slice
+    cuts them.
     """
     points, cells = [], vtk.vtkCellArray()
-    # A little less than the slice, so that a plane on the border of two cuts one.
+    # A little less than the slice, so that a plane on the border of two cuts only one.
     up = normal * thickness / 2 * 0.999
     count = 0
-    for line in lines:
-        closed = np.concatenate([line, line[:1]])
+    for ring in rings:
+        closed = np.concatenate([ring, ring[:1]])
         points.append(np.stack([closed - up, closed + up], 1).reshape(-1, 3) * LPS_TO_RAS)
-        for at in range(len(line)):
+        for at in range(len(ring)):
             cells.InsertNextCell(4)
             for corner in (2 * at, 2 * at + 1, 2 * at + 3, 2 * at + 2):
                 cells.InsertCellPoint(count + corner)
@@ -247,7 +251,7 @@ def _ribbons(lines: list, normal: np.ndarray, thickness: float) -> vtk.vtkPolyDa
 
 
 def across(boxes: Boxes) -> list:
-    """The slice nodes that look along the slices' normal, at most about 45 degrees off."""
+    """The slice nodes whose normal is within about 45 degrees of the slices' normal."""
     nodes = slicer.util.getNodesByClass("vtkMRMLSliceNode")
     normal = boxes.normal(0) * LPS_TO_RAS
     return [
@@ -256,8 +260,8 @@ def across(boxes: Boxes) -> list:
 
 
 def jump(boxes: Boxes, index: int, t1c) -> None:
-    """Axial slice views go to a slice, on T1C's own plane (an oblique T1C's boxes are boxes only
-    there).
+    """Moves axial slice views to a slice, on T1C's own plane (the boxes of an oblique T1C are
+    rectangles only there).
     """
     corners = boxes.corners_mm(index)
     corners = (

@@ -1,12 +1,12 @@
 """Detect, segment and contour on a worker thread; engine and study are kept between runs.
 
-In: a `Request`, made on the main thread. Out: events posted to the job: `Found`, `Segmented`,
-`Outlined`, `Written`. Neither MRML nor Qt.
+In: a `Request`, made on the main thread. Out: events posted to the job: `Detected`, `Segmented`,
+`Contoured`, `Written`. Neither MRML nor Qt.
 
 The document of a run is plain JSON, so that the scene can keep it: the library's own detection
 (`detection`), the corners of the model's grid on every slice (`grid_corners_mm`), the volumes'
-affines (`affines_ras`), statuses, what the model is, and per slice what Segment found
-(`segmented`).
+affines (`affines_ras`), the words of every slice's statuses (`words`), the model, and the result of
+Segment for every slice (`segmented`).
 """
 
 import json
@@ -25,10 +25,10 @@ from NasoSegLib.job import Job
 from NasoSegLib.volumes import Input
 
 DETECT, SEGMENT, CONTOUR = "detect", "segment", "contour"
-# Inside a model run: a core is left to the window, where there are enough. 0 is all.
+# Inside a model run: one core is left to the window if there are more than two. 0 is all.
 CORES = os.cpu_count() or 1
 THREADS = CORES - 1 if CORES > 2 else 0
-# How far saving and loading may move a voxel.
+# How far saving and loading a scene may move a voxel.
 ROUNDED_MM = 1e-4
 
 
@@ -47,7 +47,7 @@ class Request(NamedTuple):
     """Of the earlier detection: what Segment starts from."""
 
 
-class Found(NamedTuple):
+class Detected(NamedTuple):
     document: dict
     text: str
     """The document as JSON."""
@@ -60,8 +60,8 @@ class Segmented(NamedTuple):
     """[k, j, i] uint8, a view of the library's memory that keeps it alive."""
 
 
-class Outlined(NamedTuple):
-    lines: list
+class Contoured(NamedTuple):
+    rings: list
     """Of [n, 3], LPS mm; the last point joins the first."""
 
 
@@ -79,14 +79,14 @@ class Session:
         self._segmentation: Any = None
         self._contours: Any = None
         self.no_structure_set = ""
-        """Why the library does not take T1C's DICOM files; "" where it does, or there are none."""
+        """Why the library rejects T1C's DICOM files; "" if it does not, or if there are none."""
 
     def forget(self) -> None:
-        """Frees the study and its results: another scene."""
+        """Frees the study and its results, when the scene is closed."""
         self._study = self._study_key = self._segmentation = self._contours = None
 
     def forget_results(self) -> None:
-        """The outline no longer fits the boxes."""
+        """Frees results that no longer fit the boxes."""
         self._segmentation = self._contours = None
 
     @property
@@ -94,11 +94,13 @@ class Session:
         return self._segmentation is not None
 
     @property
-    def outlined(self) -> bool:
+    def contoured(self) -> bool:
         return self._contours is not None
 
     def run(self, job: Job, stages: tuple, request: Request) -> None:
-        """The worker's whole work. `stages`: of DETECT, SEGMENT, CONTOUR, in this order."""
+        """Everything that the worker thread does. `stages`: of DETECT, SEGMENT, CONTOUR, in this
+        order.
+        """
         job.report("start", 0, 0)
         ready = package.load(request.folder, request.bundle)
         nasoseg = ready.module
@@ -115,7 +117,7 @@ class Session:
                 name: _as_detected(one, request.boxes.document["affines_ras"][name])
                 for name, one in inputs.items()
             }
-        study = self._bring(nasoseg, inputs, calls)
+        study = self._study_of(nasoseg, inputs, calls)
         _stop_if_cancelled(job, nasoseg)
         detection = document = None
         if DETECT in stages:
@@ -126,7 +128,7 @@ class Session:
             }
             detection = engine.detect(study, slices=request.slices, **forced, **calls)
             document = self._document(engine, study, detection, inputs)
-            job.post(Found(document, json.dumps(document)))
+            job.post(Detected(document, json.dumps(document)))
         if SEGMENT in stages:
             if detection is None:
                 detection, document = self._read_back(engine, study, request, calls)
@@ -140,12 +142,12 @@ class Session:
                     _("There is no segmentation of these boxes yet. Press Segment first.")
                 )
             self._contours = self._segmentation.contour(**calls)
-            job.post(Outlined([np.array(line.points_mm) for line in self._contours]))
+            job.post(Contoured([np.array(ring.points_mm) for ring in self._contours]))
 
     def write_structure_set(self, job: Job, file: str) -> None:
         if self._contours is None:
             raise UserError(
-                _("There is no outline of these boxes yet. Press Segment, then Contour.")
+                _("There are no contours of these boxes yet. Press Segment, then Contour.")
             )
         if self.no_structure_set:
             raise UserError(self.no_structure_set)
@@ -166,8 +168,8 @@ class Session:
             self._engine_key = key
         return self._engine
 
-    def _bring(self, nasoseg: Any, inputs: dict, calls: dict) -> Any:
-        """The study of these volumes, made again only where one of them changed."""
+    def _study_of(self, nasoseg: Any, inputs: dict, calls: dict) -> Any:
+        """The study of these volumes, made again only if one of them changed."""
         key = tuple(one.key for one in inputs.values())
         if self._study_key == key:
             return self._study
@@ -175,7 +177,7 @@ class Session:
         study, notes, refused = nasoseg.Study(), [], ""
         for name, one in inputs.items():
             study.set(name, nasoseg.Volume(one.voxels, one.affine_ras, axes="RAS"), **calls)
-            # A moved volume does not lie where its files say.
+            # A moved volume is not at the place that its files give.
             if not one.files or one.moved:
                 continue
             try:
@@ -208,7 +210,7 @@ class Session:
             "detection": json.loads(text),
             "affines_ras": {name: one.affine_ras.tolist() for name, one in inputs.items()},
             "grid_corners_mm": [one.grid_corners_mm.tolist() for one in slices],
-            "statuses": [int(one.statuses) for one in slices],
+            "words": [one.statuses.words for one in slices],
             "demo": model.is_demo,
             "model": f"{model.name} {model.version}",
             "intended_use": model.intended_use,
@@ -243,7 +245,7 @@ def _segmented(detection: Any, segmentation: Any) -> list:
     return [
         {
             "box": None if one.box is None else list(one.box),
-            "statuses": int(made.statuses),
+            "words": made.statuses.words,
             "pixels": int(made.pixels),
             "area_mm2": float(made.area_mm2),
         }
@@ -252,8 +254,8 @@ def _segmented(detection: Any, segmentation: Any) -> list:
 
 
 def _as_detected(one: Input, affine: list) -> Input:
-    """A volume whose affine only went through a file since the boxes were found (saving a scene
-    rounds it) is the same volume to the bit.
+    """A volume whose affine changed only by rounding since the boxes were found (saving a scene
+    rounds it) gets the earlier affine, so that it is the same volume to the bit.
     """
     affine = np.array(affine)
     nk, nj, ni = one.voxels.shape

@@ -1,4 +1,4 @@
-"""Volumes of the scene as the library takes them.
+"""Volumes of the scene in the form that the library reads.
 
 In: volume nodes. Out: `Input`: voxels [k, j, i] as a view, and their affine into the patient (RAS,
 mm), parent transforms composed. Main thread.
@@ -24,9 +24,9 @@ class Input(NamedTuple):
     moved: bool
     """Whether the volume is under a transform that moves it."""
     files: tuple
-    """DICOM files that the volume was loaded from; () where it was not."""
+    """DICOM files that the volume was loaded from; () if there are none."""
     key: tuple
-    """Changes when the voxels, their place or their files do."""
+    """Changes with the voxels, their place or their files."""
 
 
 def to_numpy(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
@@ -56,7 +56,9 @@ def to_world(node, what: str) -> np.ndarray:
     if not parent.IsTransformToWorldLinear():
         raise UserError(
             _(
-                "{what} ({name}) is under the transform {transform}, which is not linear. Harden it (Data module, right click on {name}, Harden transform) and try again."
+                "{what} ({name}): found it under the transform {transform}, which is not linear; "
+                "expected a linear transform. Harden it (Data module, right click on {name}, "
+                "Harden transform) and try again."
             ).format(what=what, name=node.GetName(), transform=parent.GetName())
         )
     matrix = vtk.vtkMatrix4x4()
@@ -69,7 +71,8 @@ def read(node, what: str, files: tuple = ()) -> Input:
     if node is None:
         raise UserError(
             _(
-                "{what}: no volume is selected. Load the three sequences and select them under Inputs."
+                "{what}: no volume is selected. Load the three sequences and select them under "
+                "Inputs."
             ).format(what=what)
         )
     image = node.GetImageData()
@@ -82,7 +85,8 @@ def read(node, what: str, files: tuple = ()) -> Input:
     if image.GetNumberOfScalarComponents() != 1:
         raise UserError(
             _(
-                "{what} ({name}) has {count} values per voxel; a scalar volume was expected. Select another one."
+                "{what} ({name}): found {count} values per voxel, expected a scalar volume. Select "
+                "another one."
             ).format(what=what, name=node.GetName(), count=image.GetNumberOfScalarComponents())
         )
     moved = to_world(node, what)
@@ -99,7 +103,7 @@ def read(node, what: str, files: tuple = ()) -> Input:
 
 
 def stamp(node) -> tuple:
-    """Changes when the node's voxels or place do. Cheap."""
+    """Changes with the node's voxels or place. Cheap."""
     if node is None or node.GetImageData() is None:
         return ()
     parent, matrix = node.GetParentTransformNode(), vtk.vtkMatrix4x4()
@@ -113,7 +117,7 @@ def stamp(node) -> tuple:
 
 
 def one_patient(nodes) -> None:
-    """Refuses volumes that the subject hierarchy (so the DICOM files) knows as different patients'."""
+    """Refuses volumes that the subject hierarchy (the DICOM files) gives to different patients."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     patients = {}
     for node in nodes:
@@ -125,14 +129,15 @@ def one_patient(nodes) -> None:
     if len(patients) > 1:
         raise UserError(
             _(
-                "{names} belong to different patients, as the subject hierarchy (Data module) says. Select the sequences of one patient."
+                "{names} belong to different patients in the subject hierarchy (Data module). "
+                "Select the sequences of one patient."
             ).format(names=", ".join(patients.values()))
         )
 
 
 def ancestor(hierarchy, node, level: str) -> Optional[int]:
-    """The subject hierarchy's item of a level ("Patient", "Study") above a node; None where there
-    is none.
+    """The subject hierarchy's item of a level ("Patient", "Study") above a node; None if there is
+    none.
     """
     nothing = hierarchy.GetInvalidItemID()
     own = hierarchy.GetItemByDataNode(node) if node is not None else nothing

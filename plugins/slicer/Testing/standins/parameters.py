@@ -100,7 +100,8 @@ class _Connector:
             self.write = lambda value: setattr(widget, "currentIndex", choice.choices.index(value))
         else:
             raise RuntimeError(
-                f"Unable to create GUI connector from datatype '{parameter.type}' to widget type '{kind}'"
+                f"Unable to create GUI connector from datatype '{parameter.type}' to widget type "
+                f"'{kind}'"
             )
         self.slot = None
 

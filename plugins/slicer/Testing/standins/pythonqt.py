@@ -5,7 +5,9 @@ What a wrapped object does not have raises AttributeError, on reading and on set
 that the class does not have raises ValueError.
 """
 
+import contextlib
 import types
+from typing import ClassVar
 
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
@@ -114,24 +116,16 @@ class Wrapped:
         signal = getattr(q, real or name)
         if not real and "(" in signature:
             kinds = signature[signature.index("(") + 1 : -1]
-            try:
-                signal = (
-                    signal[
-                        tuple(
-                            {"int": int, "bool": bool, "QString": str}[k] for k in kinds.split(",")
-                        )
-                    ]
-                    if "," in kinds
-                    else signal
-                )
-            except (KeyError, IndexError):
-                pass
+            if "," in kinds:
+                types_of = {"int": int, "bool": bool, "QString": str}
+                with contextlib.suppress(KeyError, IndexError):
+                    signal = signal[tuple(types_of[kind] for kind in kinds.split(","))]
         signal.connect(_tolerant(slot))
         return True
 
 
 class Class:
-    """A class of `qt`: makes wrapped objects; static functions and enumerators are its attributes."""
+    """A class of `qt`: makes wrapped objects; static functions and enumerators are attributes."""
 
     def __init__(self, made):
         self._class = made
@@ -214,7 +208,7 @@ class ctkPathLineEdit(QtWidgets.QWidget):
 
 class qMRMLWidget(QtWidgets.QWidget):
     mrmlSceneChanged = QtCore.Signal(object)
-    SIGNATURES = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
+    SIGNATURES: ClassVar = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
 
     def setMRMLScene(self, scene):
         self.mrmlSceneChanged.emit(scene)
@@ -222,8 +216,8 @@ class qMRMLWidget(QtWidgets.QWidget):
 
 class qMRMLNodeComboBox(QtWidgets.QWidget):
     currentNodeChanged = QtCore.Signal(object)
-    SIGNATURES = {"currentNodeChanged(vtkMRMLNode*)": "currentNodeChanged"}
-    SLOTS = {"setMRMLScene(vtkMRMLScene*)"}
+    SIGNATURES: ClassVar = {"currentNodeChanged(vtkMRMLNode*)": "currentNodeChanged"}
+    SLOTS: ClassVar = {"setMRMLScene(vtkMRMLScene*)"}
 
     def __init__(self, parent=None):
         super().__init__(parent)
