@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # The name of a demo model's result in the library's own outputs.
 DEMO = "DEMO_NOT_CLIN"
+WARNING = "DEMO MODEL, NOT FOR CLINICAL USE."
 SAME_PLACE_MM = 0.01
 
 
@@ -49,7 +50,6 @@ def to_dicom_seg(
     require("highdicom", "to_dicom_seg", extra="seg")
     import highdicom
     import numpy as np
-    from highdicom.sr.coding import CodedConcept
 
     images = _images(source)
     order = _planes(images, segmentation)
@@ -58,7 +58,36 @@ def to_dicom_seg(
         mask = mask[order]
     else:
         images = [images[at] for at in np.argsort(order)]
-    model, version = segmentation.model, text(lib.nasoseg_version())
+    model = segmentation.model
+    made = highdicom.seg.Segmentation(
+        source_images=images,
+        pixel_array=np.ascontiguousarray(mask),
+        segmentation_type="BINARY",
+        segment_descriptions=[_description(segmentation, label)],
+        series_instance_uid=highdicom.UID(),
+        series_number=series_number,
+        sop_instance_uid=highdicom.UID(),
+        instance_number=1,
+        manufacturer="nasoseg",
+        manufacturer_model_name=f"nasoseg, model {model.name}"[:64],
+        software_versions=f"nasoseg {text(lib.nasoseg_version())}",
+        device_serial_number=model.hash[:12],
+        content_label=DEMO if model.is_demo else "NASOSEG",
+        content_description=WARNING if model.is_demo else "nasoseg segmentation",
+        series_description=f"{DEMO if model.is_demo else label} nasoseg"[:64],
+        omit_empty_frames=omit_empty_frames,
+    )
+    if file is not None:
+        _write(made, file)
+    return made
+
+
+def _description(segmentation: Segmentation, label: str) -> Any:
+    """The segment: what it shows, and the model that made it."""
+    import highdicom
+    from highdicom.sr.coding import CodedConcept
+
+    model = segmentation.model
     neoplasm = (
         CodedConcept("86049000", "SCT", "Neoplasm, Primary"),
         CodedConcept("49755003", "SCT", "Morphologically Abnormal Structure"),
@@ -81,31 +110,11 @@ def to_dicom_seg(
         algorithm_identification=algorithm,
         anatomic_regions=[CodedConcept("360955006", "SCT", "Nasopharynx")],
     )
-    warning = "DEMO MODEL, NOT FOR CLINICAL USE. " if model.is_demo else ""
+    warning = f"{WARNING} " if model.is_demo else ""
     description.SegmentDescription = (
         f"{warning}{model.intended_use} Model {model.name} {model.version} {model.hash[:12]}"[:1024]
     )
-    made = highdicom.seg.Segmentation(
-        source_images=images,
-        pixel_array=np.ascontiguousarray(mask),
-        segmentation_type="BINARY",
-        segment_descriptions=[description],
-        series_instance_uid=highdicom.UID(),
-        series_number=series_number,
-        sop_instance_uid=highdicom.UID(),
-        instance_number=1,
-        manufacturer="nasoseg",
-        manufacturer_model_name=f"nasoseg, model {model.name}"[:64],
-        software_versions=f"nasoseg {version}",
-        device_serial_number=model.hash[:12],
-        content_label=DEMO if model.is_demo else "NASOSEG",
-        content_description=(warning or "nasoseg segmentation")[:64].strip(),
-        series_description=f"{DEMO if model.is_demo else label} nasoseg"[:64],
-        omit_empty_frames=omit_empty_frames,
-    )
-    if file is not None:
-        _write(made, file)
-    return made
+    return description
 
 
 def _images(source: object) -> list[Any]:

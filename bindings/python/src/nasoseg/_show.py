@@ -44,17 +44,6 @@ def show(
     through it (0 is the initial box). Requires the extra `show` (matplotlib).
     """
     require("matplotlib", "show", extra="show")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    class Picture(Figure):
-        """Displays itself in a notebook, with any backend."""
-
-        def _repr_png_(self) -> bytes:
-            png = io.BytesIO()
-            self.savefig(png, format="png", facecolor=self.get_facecolor())
-            return png.getvalue()
-
     chosen = (
         range(len(detection))
         if index is None
@@ -66,6 +55,30 @@ def show(
         raise wrong("index: found no slice, expected at least one")
     columns = min(columns, len(chosen))
     rows = math.ceil(len(chosen) / columns)
+    figure, axes = _figure(rows, columns, detection)
+    rings = _contours(detection, contours)
+    for panel in axes.flat:
+        panel.set_axis_off()
+    for panel, at in zip(axes.flat, chosen):
+        _panel(panel, detection, at, sequence_of(sequence), step)
+        for ring in rings.get(at % len(detection), []):
+            panel.fill(*ring.T, fill=False, edgecolor=CONTOUR, linewidth=1.2, joinstyle="round")
+    return figure
+
+
+def _figure(rows: int, columns: int, detection: Detection) -> tuple[Figure, Any]:
+    """An empty figure with the model's statement beneath, and its [rows, columns] panels."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        """Displays itself in a notebook, with any backend."""
+
+        def _repr_png_(self) -> bytes:
+            png = io.BytesIO()
+            self.savefig(png, format="png", facecolor=self.get_facecolor())
+            return png.getvalue()
+
     # Inches.
     width = max(2.4 * columns, 4.8)
     side, title = 0.99 * width / columns, 0.28
@@ -83,13 +96,6 @@ def show(
         wspace=0.03,
         hspace=title / side,
     )
-    rings = _contours(detection, contours)
-    for panel in axes.flat:
-        panel.set_axis_off()
-    for panel, at in zip(axes.flat, chosen):
-        _panel(panel, detection, at, sequence_of(sequence), step)
-        for ring in rings.get(at % len(detection), []):
-            panel.fill(*ring.T, fill=False, edgecolor=CONTOUR, linewidth=1.2, joinstyle="round")
     figure.text(
         0.01,
         0.05 / height,
@@ -98,7 +104,7 @@ def show(
         fontsize=7,
         va="bottom",
     )
-    return figure
+    return figure, axes
 
 
 def _notes(detection: Detection, width: int) -> str:
