@@ -122,7 +122,7 @@ demo: build
 	$(VENV)/bin/python -m nasoseg_train.phantom --seed $(SEED) --out $(DEMO)/study
 	$(BUILT)/nasoseg run --t1 $(DEMO)/study/T1 --t1c $(DEMO)/study/T1C --t2 $(DEMO)/study/T2 \
 	    --bundle models/demo --device cpu --out $(DEMO)
-	$(VENV)/bin/python -m nasoseg_train.score --run $(DEMO) --truth $(DEMO)/study/truth.nii.gz
+	$(VENV)/bin/python -m nasoseg_train.commands.score --run $(DEMO) --truth $(DEMO)/study/truth.nii.gz
 
 test: test-rust test-demo test-ctest test-python test-training
 
@@ -176,8 +176,8 @@ test-asan: setup
 	$(ASAN_TEST) --test ffi --test faults
 	$(ASAN_TEST) --lib ffi::
 
-# A large model is not in the repository: python -m nasoseg_train.export --preset paper --untrained
-# --out DIR makes one of the paper's size.
+# A large model is not in the repository: python -m
+# nasoseg_train.commands.export_untrained --preset paper --out DIR makes one of the paper's size.
 test-cancel: build-ctest
 	$(CTEST)/build/cancel $(BUNDLE)
 
@@ -221,7 +221,7 @@ bench: setup
 	$(CARGO) bench --locked --bench overhead -- $(BUNDLE) $(REPEATS) $(THREADS)
 
 bench-paper: $(VENV_TRAIN)/.done
-	cd training && $(VENV_TRAIN)/bin/python -m nasoseg_train.export --preset paper --untrained \
+	cd training && $(VENV_TRAIN)/bin/python -m nasoseg_train.commands.export_untrained --preset paper \
 	    --out $(CURDIR)/out/paper
 	$(MAKE) --no-print-directory bench BUNDLE=out/paper REPEATS=3
 

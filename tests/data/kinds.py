@@ -18,13 +18,12 @@ from typing import Any
 
 import numpy as np
 import onnx
+from nasoseg_train.bundle.probe import CROP, GRID
+from nasoseg_train.bundle.probe import graph as crop_graph
+from nasoseg_train.bundle.reference import Bundle, run
+from nasoseg_train.data.slice_grid import SliceGrid
 from onnx import TensorProto, helper
 from onnx import numpy_helper as nh
-
-from nasoseg_train.prepare import SliceGrid
-from nasoseg_train.probe import CROP, GRID
-from nasoseg_train.probe import graph as crop_graph
-from nasoseg_train.reference import Bundle, run
 
 HERE = Path(__file__).resolve().parent
 Array = np.ndarray

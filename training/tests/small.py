@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from nasoseg_train.data import SliceSet, build_cache
-from nasoseg_train.presets import MICRO, Preset
-from nasoseg_train.standin import standin_patient
+from nasoseg_train.data.slice_set import SliceSet, build_cache
+from nasoseg_train.data.standin import standin_patient
+from nasoseg_train.run.presets import MICRO, Preset
 
 SMALL = replace(
     MICRO,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nasoseg_train import boxes as bx
+from nasoseg_train.geometry import boxes as bx
 
 
 def act(box, action, grid=384, min_side=16.0):

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from nasoseg_train import data, metrics
-from nasoseg_train.export import BundleText, untrained_bundle, write_bundle
+from nasoseg_train.bundle.reference import Bundle, run, sample_probability
+from nasoseg_train.bundle.reference_parity import ParityError, check_bundle, check_networks
+from nasoseg_train.bundle.writer import BundleText, untrained_bundle, write_bundle
+from nasoseg_train.data import slice_set as data
+from nasoseg_train.data.slice_grid import SliceGrid, mask_boxes, prepare, scale_volume
+from nasoseg_train.data.standin import StandIn, standin_patient
+from nasoseg_train.geometry import metrics
 from nasoseg_train.networks import QNetwork, Segmenter
-from nasoseg_train.parity import ParityError, check_bundle, check_networks
-from nasoseg_train.prepare import SliceGrid, mask_boxes, prepare, scale_volume
-from nasoseg_train.presets import MICRO, InputConfig
-from nasoseg_train.reference import Bundle, run, sample_probability
-from nasoseg_train.standin import StandIn, standin_patient
+from nasoseg_train.run.presets import MICRO, InputConfig
 
 TEXT = BundleText("nasoseg-micro", "0", "Apache-2.0", True, "test", True, {"seed": 0})
 
@@ -161,7 +162,7 @@ def test_metrics():
 
 
 def test_threshold_rule():
-    from nasoseg_train.threshold import pick
+    from nasoseg_train.bundle.threshold import pick
 
     dice = np.array([0.87, 0.90, 0.89, 0.88, 0.8])
     assert pick(dice, np.array([0.3, 0.1, 0.04, 0.03, 0.0])) == 2

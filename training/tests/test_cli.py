@@ -16,10 +16,11 @@ import pytest
 import torch
 from small import SMALL
 
-from nasoseg_train import cli, runs
-from nasoseg_train.options import RunOptions
-from nasoseg_train.presets import DEMO, MICRO, PAPER
-from nasoseg_train.settings import as_arguments, overlaid, read_file
+from nasoseg_train import cli
+from nasoseg_train.run import training_run as runs
+from nasoseg_train.run.options import RunOptions
+from nasoseg_train.run.presets import DEMO, MICRO, PAPER
+from nasoseg_train.run.settings import as_arguments, overlaid, read_file
 
 
 def test_the_overview_names_every_command_and_imports_no_pytorch():
@@ -127,11 +128,11 @@ def test_a_run_keeps_what_it_was_begun_with(tmp_path):
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     """A data set of stand-in patients, with slices as the real one makes them."""
-    module = pytest.importorskip("nasoseg_train.dataset")
-    pytest.importorskip("nasoseg_train.systems")
+    module = pytest.importorskip("nasoseg_train.data.dataset")
+    pytest.importorskip("nasoseg_train.run.systems")
     import nibabel
 
-    from nasoseg_train.standin import StandIn
+    from nasoseg_train.data.standin import StandIn
 
     folder = tmp_path_factory.mktemp("dataset")
     cases, top = [], np.zeros(3)
@@ -329,9 +330,9 @@ def test_what_cannot_be_trained_is_refused(dataset, tmp_path):
 def test_every_setting_says_what_it_is():
     import ast
 
-    from nasoseg_train import config, exploration, reward
+    from nasoseg_train.run import config, network_config, training_config
 
-    for module in (config, exploration, reward):
+    for module in (config, network_config, training_config):
         body = ast.parse(Path(module.__file__).read_text()).body
         for kind in [node for node in body if isinstance(node, ast.ClassDef)]:
             for field, after in zip(kind.body, [*kind.body[1:], None]):
@@ -348,7 +349,7 @@ def test_the_demos_commands_can_be_said(tmp_path, monkeypatch):
     """Every command that makes the demo bundle is one that the command line takes."""
     import tyro
 
-    from nasoseg_train import demo
+    from nasoseg_train.commands import demo
 
     said = []
 

@@ -23,11 +23,11 @@ import pytest
 import tyro
 
 from nasoseg_train import phantom as phantom_package
-from nasoseg_train.cohort import prepare_case as case_module
+from nasoseg_train.cohort import case as case_module
 from nasoseg_train.cohort.build import Plan, build
+from nasoseg_train.cohort.case import Job, prepare_case
 from nasoseg_train.cohort.fingerprint import fingerprint, outliers
-from nasoseg_train.cohort.prepare_case import Job, prepare_case
-from nasoseg_train.cohort.program import Geometry, reason_of, version, without_identity
+from nasoseg_train.cohort.nasoseg_prepare import Geometry, reason_of, version, without_identity
 from nasoseg_train.cohort.sources import (
     CohortError,
     PatientFiles,
@@ -38,12 +38,12 @@ from nasoseg_train.cohort.sources import (
 )
 from nasoseg_train.cohort.split import assign
 from nasoseg_train.commands.prepare import Prepare
-from nasoseg_train.data import patient_seeds
-from nasoseg_train.dataset import Dataset
+from nasoseg_train.data.dataset import Dataset
+from nasoseg_train.data.slice_grid import prepare
+from nasoseg_train.data.slice_set import patient_seeds
 from nasoseg_train.phantom import Phantom, write_dicom
-from nasoseg_train.prepare import prepare
-from nasoseg_train.presets import InputConfig
-from nasoseg_train.program import find_program
+from nasoseg_train.run.nasoseg_program import find_program
+from nasoseg_train.run.presets import InputConfig
 
 sitk = pytest.importorskip("SimpleITK")
 

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from nasoseg_train import boxes as bx
-from nasoseg_train.crops import Crops
-from nasoseg_train.detector import Learner
-from nasoseg_train.environment import Views
-from nasoseg_train.exploration import Schedule, explore, prior_actions, prior_returns
-from nasoseg_train.presets import DEMO, MICRO, PAPER
-from nasoseg_train.replay import Replay, Transitions
-from nasoseg_train.reward import good_stop, reward
+from nasoseg_train.agent.deep_q_learning import Learner
+from nasoseg_train.agent.environment import Views
+from nasoseg_train.agent.exploration import explore, prior_actions, prior_returns
+from nasoseg_train.agent.observation import Crops
+from nasoseg_train.agent.replay import Replay, Transitions
+from nasoseg_train.agent.reward import good_stop, reward
+from nasoseg_train.geometry import boxes as bx
+from nasoseg_train.run.presets import DEMO, MICRO, PAPER
+from nasoseg_train.run.training_config import Schedule
 
 TARGET = np.array([100.0, 100, 200, 200])
 

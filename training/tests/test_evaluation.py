@@ -12,19 +12,24 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nasoseg_train import demo
-from nasoseg_train import metrics as m
+from nasoseg_train.commands import demo
 from nasoseg_train.commands.evaluate import Evaluate, parse_logs
+from nasoseg_train.data.standin import StandIn
 from nasoseg_train.evaluation import plots
-from nasoseg_train.evaluation.program import Program
-from nasoseg_train.program import find_program
+from nasoseg_train.evaluation.case_figures import (
+    box_figures,
+    box_in_pixels,
+    slice_rows,
+    tumour_range,
+)
+from nasoseg_train.evaluation.nasoseg_run import Program
 from nasoseg_train.evaluation.report import to_markdown
 from nasoseg_train.evaluation.rows import CaseRow, SliceRow, read_csv, write_csv
-from nasoseg_train.evaluation.score import box_figures, box_in_pixels, slice_rows, tumour_range
 from nasoseg_train.evaluation.subgroups import groups, mann_whitney, subgroups, two_by_two
 from nasoseg_train.evaluation.summary import plain, summarise
+from nasoseg_train.geometry import metrics as m
 from nasoseg_train.phantom import Phantom, write_nifti
-from nasoseg_train.standin import StandIn
+from nasoseg_train.run.nasoseg_program import find_program
 
 MICRO = Path(__file__).resolve().parents[2] / "tests/data/micro"
 UP = np.diag([-2.0, -2.0, 6.0, 1.0])  # RAS mm of an axial file in canonical order
@@ -360,7 +365,7 @@ def test_the_program_is_looked_for(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_program() == made
     made.unlink()
-    monkeypatch.setattr("nasoseg_train.program.REPOSITORY", tmp_path)
+    monkeypatch.setattr("nasoseg_train.run.nasoseg_program.REPOSITORY", tmp_path)
     with pytest.raises(
         FileNotFoundError, match="neither on PATH nor in target/release or target/debug"
     ):
@@ -573,7 +578,7 @@ def test_a_program_that_cannot_start_is_the_cases_error(cases, tmp_path):
     broken = tmp_path / "nasoseg"
     broken.write_text("#!/nowhere/sh\n")
     broken.chmod(0o755)
-    from nasoseg_train.evaluation.score import score_case
+    from nasoseg_train.evaluation.case_figures import score_case
 
     manifest = json.loads((MICRO / "bundle.json").read_text())
     result, rows = score_case(cases[0], Program(broken, MICRO), manifest, tmp_path / "run")

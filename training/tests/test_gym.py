@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from nasoseg_train import boxes as bx
-from nasoseg_train import gym
-from nasoseg_train.crops import Looker, whole_boxes
-from nasoseg_train.data import build_cache
-from nasoseg_train.environment import Episodes, Views
+from nasoseg_train.agent import gym
+from nasoseg_train.agent.environment import Episodes, Views
+from nasoseg_train.agent.observation import Looker, whole_boxes
+from nasoseg_train.agent.reward import good_stop
+from nasoseg_train.data.slice_set import build_cache
+from nasoseg_train.data.standin import standin_patient
+from nasoseg_train.geometry import boxes as bx
 from nasoseg_train.networks import QNetwork
-from nasoseg_train.presets import MICRO
-from nasoseg_train.reward import good_stop
-from nasoseg_train.standin import standin_patient
+from nasoseg_train.run.presets import MICRO
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def slices(tmp_path_factory):
 @pytest.mark.parametrize("augment", [False, True])
 def test_gymnasiums_checker_finds_nothing(slices, augment):
     env = gymnasium.make(
-        f"nasoseg_train.gym:{gym.ID}",
+        f"nasoseg_train.agent.gym:{gym.ID}",
         data=slices,
         preset=MICRO,
         augment=augment,
@@ -128,7 +128,7 @@ def test_wrong_requests_are_refused_by_name(slices):
 
 def test_the_prior_earns_its_rewards_here_too(slices):
     """Walking the guarded prior through the environment ends in the terminal reward of 3."""
-    from nasoseg_train.exploration import prior_actions
+    from nasoseg_train.agent.exploration import prior_actions
 
     env, rng = gym.DetectionEnv(slices, MICRO), np.random.default_rng(0)
     for row in np.flatnonzero(slices.tumour)[:4]:

@@ -12,8 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasoseg_train.prepare import SliceGrid
-from nasoseg_train.reference import Bundle, Crop, Line, _between, _starts, run, sample_probability
+from nasoseg_train.bundle.reference import (
+    Bundle,
+    Crop,
+    Line,
+    _between,
+    _starts,
+    run,
+    sample_probability,
+)
+from nasoseg_train.data.slice_grid import SliceGrid
 
 DATA = Path(__file__).resolve().parents[2] / "tests" / "data"
 KINDS = ("fixed", "proposals", "volume")

@@ -15,9 +15,9 @@ import torch
 from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from scipy.ndimage import gaussian_filter
 
-from nasoseg_train import metrics as m
-from nasoseg_train.program import find_program
+from nasoseg_train.geometry import metrics as m
 from nasoseg_train.phantom import write_dicom
+from nasoseg_train.run.nasoseg_program import find_program
 
 SHAPE = (20, 24)
 

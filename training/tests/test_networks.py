@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nasoseg_train.losses import segmentation_loss
 from nasoseg_train.networks import crop_network
 from nasoseg_train.networks.attention import RegionAttention
 from nasoseg_train.networks.da_dsunet import (
@@ -21,7 +20,8 @@ from nasoseg_train.networks.da_dsunet import (
 )
 from nasoseg_train.networks.unet import UNet
 from nasoseg_train.networks.voxresnet import VolumeSegmenter, VoxResNet
-from nasoseg_train.presets import PAPER, TINY, SegmenterConfig
+from nasoseg_train.run.presets import PAPER, TINY, SegmenterConfig
+from nasoseg_train.segmenter.losses import segmentation_loss
 
 PLAIN = {"cram": False, "rram": False}
 NETWORKS = {

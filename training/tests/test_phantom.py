@@ -9,8 +9,7 @@ import pydicom
 import pytest
 from scipy import ndimage
 
-from nasoseg_train.phantom import Phantom, write_dicom, write_nifti
-from nasoseg_train.phantom import anatomy, hardness
+from nasoseg_train.phantom import Phantom, anatomy, hardness, write_dicom, write_nifti
 from nasoseg_train.phantom.__main__ import main as command
 from nasoseg_train.phantom.noise import smooth_noise
 from nasoseg_train.phantom.tissue import CODE, patient_tissues, signals, spin_echo

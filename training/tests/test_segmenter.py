@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from nasoseg_train.losses import border_weights, segmentation_loss
 from nasoseg_train.networks import RANet, RoiCrop
-from nasoseg_train.presets import DEMO, MICRO, PAPER, SegmenterTraining
-from nasoseg_train.segmenter import sample_crops
+from nasoseg_train.run.presets import DEMO, MICRO, PAPER, SegmenterTraining
+from nasoseg_train.segmenter.crop_training import sample_crops
+from nasoseg_train.segmenter.losses import border_weights, segmentation_loss
 
 
 @pytest.mark.parametrize(

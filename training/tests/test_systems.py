@@ -11,21 +11,27 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from nasoseg_train import boxes as bx
-from nasoseg_train.atlas import FixedBox, atlas_box, boxes_in_mm, grid_mm
-from nasoseg_train.data import SliceSet, Stacked, patient_slices
-from nasoseg_train.export import untrained_bundle, write_manifest
-from nasoseg_train.golden import golden_case
-from nasoseg_train.graph_parity import check_golden, check_graphs
-from nasoseg_train.kinds import parts
+from nasoseg_train.bundle.golden import golden_case
+from nasoseg_train.bundle.graph_parity import check_golden, check_graphs
+from nasoseg_train.bundle.reference_parity import ParityError, check_bundle
+from nasoseg_train.bundle.writer import untrained_bundle, write_manifest
+from nasoseg_train.commands.list_systems import weights_of, weights_table
+from nasoseg_train.data.atlas_box import FixedBox, atlas_box, boxes_in_mm, grid_mm
+from nasoseg_train.data.slice_set import SliceSet, Stacked, patient_slices
+from nasoseg_train.data.standin import StandIn, standin_patient
+from nasoseg_train.geometry import boxes as bx
+from nasoseg_train.networks.parts import parts
 from nasoseg_train.networks.rcnn import RCNN
-from nasoseg_train.parity import ParityError, check_bundle
-from nasoseg_train.presets import MICRO, PRESETS, SMALL, TINY, InputConfig, VolumeConfig
-from nasoseg_train.proposals import choose, load_proposals, train_proposals
-from nasoseg_train.standin import StandIn, standin_patient
-from nasoseg_train.systems import SYSTEMS, TABLES, weights_of, weights_table
-from nasoseg_train.volume_training import Patients, load_volume, train_volume, training_patch
-from nasoseg_train.volumes import Line, Lines, Stack, gaussian, predict, starts
+from nasoseg_train.run.presets import MICRO, PRESETS, SMALL, TINY, InputConfig, VolumeConfig
+from nasoseg_train.run.systems import SYSTEMS, TABLES
+from nasoseg_train.segmenter.rcnn_training import choose, load_proposals, train_proposals
+from nasoseg_train.segmenter.sliding_window import Line, Lines, Stack, gaussian, predict, starts
+from nasoseg_train.segmenter.volume_training import (
+    Patients,
+    load_volume,
+    train_volume,
+    training_patch,
+)
 
 
 def every_slice(seeds):

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from nasoseg_train.commands.tables import Tables
-from nasoseg_train.evaluation import orderings, tables
+from nasoseg_train.evaluation import orderings
+from nasoseg_train.evaluation import paper_tables as tables
 from nasoseg_train.evaluation.paper import TABLES
 
 
@@ -288,7 +289,7 @@ def test_orderings(runs):
     text = orderings.to_markdown(found, runs_read)
     assert (
         "Not for clinical use" in text
-        and "| nasoseg > faster_rcnn | box recall mean | 81 ± 1.41 % | 70 % | holds |" in text
+        and "| seqseg > faster_rcnn | box recall mean | 81 ± 1.41 % | 70 % | holds |" in text
     )
 
 

@@ -17,23 +17,23 @@ import torch
 from PIL import Image
 from small import SMALL, slice_sets
 
-from nasoseg_train import boxes as bx
-from nasoseg_train import detector as dqn
-from nasoseg_train import pictures, segmenter
-from nasoseg_train.crops import Looker
-from nasoseg_train.draws import check_sets, draw_slices
-from nasoseg_train.environment import Episodes, Views
-from nasoseg_train.exploration import Schedule
-from nasoseg_train.joint import train_joint
+from nasoseg_train.agent import deep_q_learning as dqn
+from nasoseg_train.agent.environment import Episodes, Views
+from nasoseg_train.agent.observation import Looker
+from nasoseg_train.agent.replay import Replay, Transitions
+from nasoseg_train.agent.trajectories import run_agent
+from nasoseg_train.data.draws import check_sets, draw_slices
+from nasoseg_train.geometry import boxes as bx
 from nasoseg_train.networks import QNetwork
-from nasoseg_train.networks.segmenter import crop_network, last_convolution
-from nasoseg_train.options import RunOptions
-from nasoseg_train.presets import DEMO, MICRO, PAPER, TINY
-from nasoseg_train.replay import Replay, Transitions
-from nasoseg_train.reward import Thresholds
-from nasoseg_train.step_loop import StepLoop
-from nasoseg_train.systems import SYSTEMS
-from nasoseg_train.walks import run_agent
+from nasoseg_train.networks.crop_segmenter import crop_network, last_convolution
+from nasoseg_train.run import pictures
+from nasoseg_train.run.options import RunOptions
+from nasoseg_train.run.presets import DEMO, MICRO, PAPER, TINY
+from nasoseg_train.run.step_loop import StepLoop
+from nasoseg_train.run.systems import SYSTEMS
+from nasoseg_train.run.training_config import Schedule, Thresholds
+from nasoseg_train.segmenter import crop_training as segmenter
+from nasoseg_train.segmenter.joint_training import train_joint
 
 
 @pytest.fixture(scope="module")
@@ -519,7 +519,7 @@ def test_data_of_another_input_or_without_tumour_free_slices_are_refused(sets):
 def test_a_batch_that_processes_cannot_share_is_refused():
     from types import SimpleNamespace
 
-    from nasoseg_train.machine import share_of
+    from nasoseg_train.run.machine import share_of
 
     with pytest.raises(SystemExit, match="detector.batch is 16, which 3 processes do not share"):
         share_of(16, SimpleNamespace(world_size=3), "detector.batch")

@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 from small import SMALL, slice_sets
 
-from nasoseg_train import checkpoint
-from nasoseg_train.joint import train_joint
-from nasoseg_train.segmenter import SegmenterRun, train_segmenter
+from nasoseg_train.run import checkpoint
+from nasoseg_train.segmenter.crop_training import SegmenterRun, train_segmenter
+from nasoseg_train.segmenter.joint_training import train_joint
 
 torch.set_num_threads(1)
 slices, out = Path(sys.argv[1]), Path(sys.argv[2])

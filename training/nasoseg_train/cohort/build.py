@@ -23,12 +23,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..data import SPLITS
-from ..dataset import FORMAT, FORMAT_VERSION, Dataset
-from ..lock import locked
-from . import program as nasoseg
+from ..data.dataset import FORMAT, FORMAT_VERSION, Dataset
+from ..data.slice_set import SPLITS
+from ..run.lock import locked
+from . import nasoseg_prepare as nasoseg
+from .case import Interrupted, Job, prepare_case
 from .fingerprint import fingerprint, outliers, report
-from .prepare_case import Interrupted, Job, prepare_case
 from .sources import SEQUENCES, Cohort, CohortError, Skipped
 from .split import assign
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import metrics as m
-from ..data import SPLITS
+from ..data.slice_set import SPLITS
+from ..geometry import metrics as m
 from .sources import SEQUENCES
 
 Record = dict[str, Any]

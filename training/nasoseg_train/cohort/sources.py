@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..data import SPLITS, patient_seeds
+from ..data.slice_set import SPLITS, patient_seeds
 
 SEQUENCES = ("T1", "T1C", "T2")
 # Columns of a list. Everything else about a patient is a covariate and says so.

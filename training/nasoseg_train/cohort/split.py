@@ -13,8 +13,8 @@ import hashlib
 
 import numpy as np
 
-from ..data import SPLITS
-from ..metrics import terciles
+from ..data.slice_set import SPLITS
+from ..geometry.metrics import terciles
 
 
 def assign(

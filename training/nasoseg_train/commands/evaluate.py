@@ -26,13 +26,13 @@ import numpy as np
 from tqdm import tqdm
 
 from ..evaluation import plots
-from ..evaluation.program import Program, find_runtime
+from ..evaluation.case_figures import Case, score_case
+from ..evaluation.nasoseg_run import Program, find_runtime
 from ..evaluation.report import to_markdown
 from ..evaluation.rows import CaseRow, SliceRow, write_csv
-from ..evaluation.score import Case, score_case
 from ..evaluation.subgroups import subgroups
 from ..evaluation.summary import plain, summarise
-from ..program import find_program
+from ..run.nasoseg_program import find_program
 
 FORMAT = 1
 
@@ -78,7 +78,7 @@ class Evaluate:
 
     def run(self) -> None:
         """As `main`, with exceptions."""
-        from ..dataset import Dataset
+        from ..data.dataset import Dataset
 
         if self.workers < 1 or self.threads < 0 or (self.limit is not None and self.limit < 1):
             raise ValueError("--workers and --limit are at least 1, --threads at least 0")

@@ -12,12 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from ..runs import Run
+from ..run.training_run import Run
 from .train import tumour_free_of
 
 if TYPE_CHECKING:
-    from ..data import SliceSet
-    from ..dataset import Dataset
+    from ..data.dataset import Dataset
+    from ..data.slice_set import SliceSet
 
 SYNTHETIC = (
     "Demonstration. Trained on synthetic images only, for trying the software out. Not for clinical use: its outlines are no gross"
@@ -64,7 +64,7 @@ class Export:
     """Processes that prepare slices."""
 
     def main(self) -> None:
-        from ..dataset import Dataset
+        from ..data.dataset import Dataset
 
         run = Run.open(self.run)
         try:
@@ -93,10 +93,10 @@ class Export:
 
     def write(self, run: Run, data: Dataset, out: Path) -> dict[str, Any]:
         """The bundle; returns the differences between its graphs and the networks."""
-        from ..data import build_cache, patient_seeds, phantom_patient
-        from ..export import write_bundle
-        from ..graph_parity import check_graphs
-        from ..parity import check_bundle
+        from ..bundle.graph_parity import check_graphs
+        from ..bundle.reference_parity import check_bundle
+        from ..bundle.writer import write_bundle
+        from ..data.slice_set import build_cache, patient_seeds, phantom_patient
 
         p = run.settings
         # The golden case of a volume's segmenter is neighbouring slices, so every slice is needed.
@@ -121,7 +121,7 @@ class Export:
         if p.detector_kind in ("agent", "whole") and p.segmenter_kind == "crop":
             figures |= check_bundle(out)
             if self.choose_threshold:
-                from ..threshold import set_threshold
+                from ..bundle.threshold import set_threshold
 
                 cases = data.cases("validation")
                 figures["threshold"] = set_threshold(
@@ -130,7 +130,7 @@ class Export:
         return figures
 
     def text(self, run: Run, data: Dataset) -> Any:
-        from ..export import BundleText
+        from ..bundle.writer import BundleText
 
         p, counts = (
             run.settings,
@@ -176,14 +176,14 @@ def networks_of(
     """
     import numpy as np
 
-    from ..calibration import calibrate
-    from ..detector import load_detector
+    from ..agent.deep_q_learning import load_detector
+    from ..bundle.calibration import calibrate
     from ..networks import Segmenter
-    from ..segmenter import load_segmenter
+    from ..segmenter.crop_training import load_segmenter
 
     p, figures = run.settings, {}
     if p.segmenter_kind == "volume":
-        from ..volume_training import load_volume
+        from ..segmenter.volume_training import load_volume
 
         box, net, figures["segmenter"] = load_volume(best(run, "volume"), p)
         return box, net, {"validation": figures}
@@ -192,7 +192,7 @@ def networks_of(
         detector, figures["detector"] = load_detector(best(run, "detector"), p)
     elif p.detector_kind == "proposals":
         from ..networks.rcnn import MaskSegmenter
-        from ..proposals import load_proposals
+        from ..segmenter.rcnn_training import load_proposals
 
         detector, figures["detector"] = load_proposals(best(run, "proposals"), p)
         if p.ranet.network == "mask_rcnn":
@@ -234,10 +234,10 @@ def golden_images(
     """
     import numpy as np
 
-    from ..atlas import grid_mm
-    from ..micro import golden_slices
+    from ..agent.trajectories import run_agent
+    from ..bundle.golden import golden_slices
+    from ..data.atlas_box import grid_mm
     from ..networks import QNetwork
-    from ..walks import run_agent
 
     rows = np.flatnonzero(validation.tumour)[:2]
     if isinstance(detector, QNetwork):

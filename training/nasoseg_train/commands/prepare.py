@@ -10,10 +10,10 @@ from typing import Annotated
 import tyro
 
 from ..cohort.build import PAPER_SHARES, Plan, build
-from ..cohort.program import Geometry
+from ..cohort.nasoseg_prepare import Geometry
 from ..cohort.sources import Cohort, CohortError, add_covariates, listed, phantoms, public_set
-from ..data import SPLITS
-from ..program import find_program
+from ..data.slice_set import SPLITS
+from ..run.nasoseg_program import find_program
 
 
 @dataclass

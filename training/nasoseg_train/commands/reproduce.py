@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from ..dataset import Dataset
+    from ..data.dataset import Dataset
 
 KEPT = ("config.json", "evaluation/evaluation.json")
 
@@ -74,7 +74,7 @@ class Reproduce:
     """The program nasoseg; else looked for as `prepare` and `evaluate` do."""
 
     def main(self) -> None:
-        from ..dataset import Dataset
+        from ..data.dataset import Dataset
 
         begun = time.time()
         pairs = list(self.pairs())
@@ -96,7 +96,7 @@ class Reproduce:
         """(system, seed), the first seed of every system before the others: an early end still has
         every row.
         """
-        from ..systems import SYSTEMS
+        from ..run.systems import SYSTEMS
 
         names = self.systems or tuple(SYSTEMS)
         unknown = [name for name in names if name not in SYSTEMS]
@@ -114,8 +114,8 @@ class Reproduce:
         """Refuse runs in WORK that were made with other settings or of another data set: their
         figures would be taken for these.
         """
-        from ..runs import Run, difference
-        from ..settings import overlaid, read_file
+        from ..run.settings import overlaid, read_file
+        from ..run.training_run import Run, difference
         from .train import settings_of
 
         for system, seed in pairs:
@@ -147,7 +147,7 @@ class Reproduce:
 
     def prepared(self) -> Path:
         """The phantoms' data set."""
-        from ..settings import preset_named
+        from ..run.settings import preset_named
 
         preset, folder = preset_named(self.preset), self.work / "dataset"
         counts = (preset.patients_train, preset.patients_validation, preset.patients_test)
@@ -245,7 +245,7 @@ class Reproduce:
         self, finished: list[tuple[str, int]], dataset: Path, failed: list[str], total: float
     ) -> None:
         """reproduce.json. Of the data set it holds what names no patient."""
-        from ..runs import versions
+        from ..run.training_run import versions
 
         path = self.out / "reproduce.json"
         before = json.loads(path.read_text()) if path.exists() else {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..evaluation import orderings, plots, tables
+from ..evaluation import orderings, plots
+from ..evaluation import paper_tables as tables
 from .evaluate import write_text
 
 FIG5 = {

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import tyro
 
-from ..options import RunOptions
-from ..presets import Preset
-from ..runs import Run
-from ..settings import overlaid, preset_named, read_file
+from ..run.options import RunOptions
+from ..run.presets import Preset
+from ..run.settings import overlaid, preset_named, read_file
+from ..run.training_run import Run
 
 if TYPE_CHECKING:
-    from ..data import SliceSet
-    from ..dataset import Dataset
+    from ..data.dataset import Dataset
+    from ..data.slice_set import SliceSet
 
 # A flag takes its value as a word, so that a file says it in the same way.
 STYLE = (tyro.conf.FlagConversionOff,)
@@ -28,7 +28,7 @@ STYLE = (tyro.conf.FlagConversionOff,)
 
 def settings_of(preset: str, system: str) -> Preset:
     """A preset with the networks, losses and detector of a system."""
-    from ..systems import SYSTEMS
+    from ..run.systems import SYSTEMS
 
     if system not in SYSTEMS:
         raise SystemExit(f"system {system!r} is not known; there are {', '.join(SYSTEMS)}")
@@ -44,7 +44,7 @@ class Training:
     runs: Path = Path("runs")
     """The run goes to RUNS/SYSTEM/seedK; one that was cut off goes on from its last checkpoint."""
     system: str = "seqseg"
-    """A row of the paper's tables; python -m nasoseg_train.systems lists them."""
+    """A row of the paper's tables; python -m nasoseg_train.commands.list_systems lists them."""
     preset: str = "paper"
     """The preset that the settings below start from."""
     config: Path | None = None
@@ -107,7 +107,7 @@ class Training:
         return run
 
     def data(self) -> Dataset:
-        from ..dataset import Dataset
+        from ..data.dataset import Dataset
 
         try:
             return Dataset.open(self.dataset)
@@ -118,7 +118,7 @@ class Training:
         """Training and validation slices; under torchrun the first process of a machine makes them,
         the others find them made.
         """
-        from ..machine import first_on_this_machine
+        from ..run.machine import first_on_this_machine
 
         data = self.data()
         try:
@@ -132,7 +132,7 @@ class Training:
         return train, validation
 
     def stages(self) -> tuple[str, ...]:
-        from ..systems import SYSTEMS
+        from ..run.systems import SYSTEMS
 
         return SYSTEMS[self.system].stages
 
@@ -150,7 +150,7 @@ def tumour_free_of(settings: Preset) -> int:
 
 def train_agent(command: Training, run: Run) -> None:
     """The agent alone (detector.py)."""
-    from ..detector import train_detector
+    from ..agent.deep_q_learning import train_detector
 
     apart(run, "joint")
     sets = command.slices(run.settings, tumour_free_of(run.settings))
@@ -161,8 +161,8 @@ def train_crops(command: Training, run: Run) -> None:
     """A network on crops (segmenter.py): of the whole slice, or of the exploring policy's boxes and
     then of the agent's.
     """
-    from ..detector import load_detector
-    from ..segmenter import train_segmenter
+    from ..agent.deep_q_learning import load_detector
+    from ..segmenter.crop_training import train_segmenter
 
     apart(run, "joint")
     p, out, shared = run.settings, run.folder, {"weights": run.weights, "options": command.options}
@@ -189,7 +189,7 @@ def explores(settings: Preset) -> bool:
 
 def before_agent(command: Training, run: Run, sets: tuple[SliceSet, SliceSet]) -> Path:
     """These batches."""
-    from ..segmenter import train_segmenter
+    from ..segmenter.crop_training import train_segmenter
 
     shared = {"weights": run.weights, "options": command.options}
     return train_segmenter(run.settings, *sets, run.folder, run.seed, None, "explore", **shared)
@@ -197,7 +197,7 @@ def before_agent(command: Training, run: Run, sets: tuple[SliceSet, SliceSet]) -
 
 def train_proposals(command: Training, run: Run) -> None:
     """Faster R-CNN or Mask R-CNN (proposals.py), in one process."""
-    from .. import proposals
+    from ..segmenter import rcnn_training as proposals
 
     alone("proposals", command.options)
     sets = command.slices(run.settings, tumour_free_of(run.settings))
@@ -209,7 +209,8 @@ def train_proposals(command: Training, run: Run) -> None:
 
 def train_volume(command: Training, run: Run) -> None:
     """The atlas box (atlas.py) and the network on its patches (volume_training.py), in one process."""
-    from .. import atlas, volume_training
+    from ..data import atlas_box as atlas
+    from ..segmenter import volume_training
 
     alone("volume", command.options)
     p, cases = run.settings, command.data().cases()
@@ -253,7 +254,7 @@ def alone(stage: str, options: RunOptions) -> None:
 
 
 def device_of(options: RunOptions) -> str:
-    from ..machine import device_named
+    from ..run.machine import device_named
 
     return device_named(options.device)
 
@@ -313,7 +314,7 @@ class TrainJoint(Training):
             )
         run = self.begin("train joint")
         apart(run, "detector", "segmenter_explore", "segmenter")
-        from ..joint import train_joint
+        from ..segmenter.joint_training import train_joint
 
         sets = self.slices(run.settings, tumour_free_of(run.settings))
         train_joint(run.settings, *sets, run.folder, run.seed, run.weights, self.options)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .paper import TABLES
+from .paper_tables import NOT_RUN, RunFiles, Value, demo_lines, over_seeds, subgroup
 from .plots import read_log
 from .report import table
-from .tables import NOT_RUN, RunFiles, Value, demo_lines, over_seeds, subgroup
 
 Runs = dict[str, list[RunFiles]]
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import metrics as m
+from ..geometry import metrics as m
 from .rows import CaseRow, SliceRow
 
 Array = np.ndarray

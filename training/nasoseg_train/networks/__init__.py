@@ -1,8 +1,8 @@
 """Prepared slices and boxes in, features, Q values and probabilities out: the networks of a bundle."""
 
-from .crop import RoiCrop
+from .crop_segmenter import Segmenter, crop_network
 from .qnet import QHead, QNetwork, Trunk
 from .ranet import RANet
-from .segmenter import Segmenter, crop_network
+from .roi_crop import RoiCrop
 
 __all__ = ["QHead", "QNetwork", "RANet", "RoiCrop", "Segmenter", "Trunk", "crop_network"]

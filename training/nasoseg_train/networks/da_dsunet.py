@@ -6,10 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..presets import SegmenterConfig
+from ..run.presets import SegmenterConfig
 from .densenet import DenseBlock
 from .resnet import conv_bn_relu
-
 
 NEAR = 1e-4
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..presets import SegmenterConfig
+from ..run.presets import SegmenterConfig
 from .resnet import conv_bn_relu
 
 

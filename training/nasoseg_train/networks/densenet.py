@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..presets import SegmenterConfig
+from ..run.presets import SegmenterConfig
 
 
 class DenseLayer(nn.Sequential):

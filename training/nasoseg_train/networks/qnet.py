@@ -9,10 +9,10 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from ..boxes import N_ACTIONS
-from ..presets import Preset, TrunkConfig
-from .crop import RoiCrop
+from ..geometry.boxes import N_ACTIONS
+from ..run.presets import Preset, TrunkConfig
 from .resnet import SmallEncoder
+from .roi_crop import RoiCrop
 
 
 class Trunk(nn.Module):

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..presets import SegmenterConfig
+from ..run.presets import SegmenterConfig
 from .attention import ChannelAttention, RegionAttention
 from .resnet import SmallEncoder, TorchvisionEncoder, conv_bn_relu
 

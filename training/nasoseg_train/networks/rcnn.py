@@ -25,9 +25,9 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign, nms, roi_align
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from ..presets import Preset, ProposalConfig
-from .crop import RoiCrop
+from ..run.presets import Preset, ProposalConfig
 from .resnet import SmallEncoder
+from .roi_crop import RoiCrop
 
 RATIOS = (0.5, 1.0, 2.0)
 MASK_SIDE = 28

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
-from ..presets import SegmenterConfig
+from ..run.presets import SegmenterConfig
 from .attention import ChannelAttention, RegionAttention
 from .resnet import conv_bn_relu
-
 
 # What 64 channels are squeezed to by 16. Narrower networks keep as many: one hidden ReLU that dies
 # would end the block.

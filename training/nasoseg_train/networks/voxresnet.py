@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..presets import VolumeConfig
+from ..run.presets import VolumeConfig
 
 
 class VoxRes(nn.Module):

@@ -1,0 +1,447 @@
+"""A bundle and slices in, boxes, probabilities and masks out: docs/bundle.md in numpy and ONNX
+Runtime.
+
+This is the plain reading of the contract, slow and short, that evaluation uses and other runtimes
+can be compared with. It knows every kind of detector and segmenter, imports nothing of PyTorch and
+takes every number from the manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from ..data.slice_grid import SliceGrid, prepare
+from ..geometry import boxes as bx
+from ..run.presets import InputConfig
+
+Array = np.ndarray
+
+
+ROUNDING = 1e-6  # of a voxel: not another voxel
+
+
+@dataclass
+class Detection:
+    """Boxes of S slices in the arrays of golden.npz; without an agent F, T and A are 0."""
+
+    features: Array  # float32 [S, F], global
+    actions: Array  # int64 [S, T], padded with -1
+    q: Array  # float32 [S, T, A], padded with NaN
+    boxes: Array  # float64 [S, T + 1, 4], padded by repeating; NaN where a slice has no box
+    scores: Array | None = None  # float32 [S], the highest, of detector `proposals`
+
+    @classmethod
+    def without_agent(cls, boxes: Array, scores: Array | None = None) -> Detection:
+        """One box [S, 4] per slice."""
+        s = len(boxes)
+        features, actions, q = (
+            np.zeros((s, 0), np.float32),
+            np.zeros((s, 0), np.int64),
+            np.zeros((s, 0, 0), np.float32),
+        )
+        return cls(features, actions, q, boxes[:, None], scores)
+
+    @property
+    def last(self) -> Array:
+        """The final boxes [S, 4]."""
+        return self.boxes[:, -1]
+
+    @property
+    def found(self) -> Array:
+        """Which slices have a box [S]."""
+        return ~np.isnan(self.last).any(axis=1)
+
+    def stopped(self, terminal: int) -> Array:
+        """Which slices ended by the terminal action [S]."""
+        return (self.actions == terminal).any(axis=1)
+
+    @property
+    def steps(self) -> Array:
+        """Actions taken, the terminal one included [S]."""
+        return (self.actions >= 0).sum(axis=1)
+
+
+@dataclass
+class Crop:
+    """What a segmenter gave around one slice's box. Coordinates are pixel edges of the bundle's
+    grid.
+    """
+
+    probability: Array  # float32 [rows, columns]
+    extent: Array  # float64 [4]: what its pixels fill
+    box: Array  # float64 [4]: outside of it there is nothing
+
+    def sample(self, grid: SliceGrid) -> Array:
+        """At the centres of T1C's pixels: float32 [rows, columns]."""
+        return sample_probability(self.probability, self.extent, grid, self.box)
+
+
+class Bundle:
+    """An opened bundle; checks the digests of its files."""
+
+    def __init__(self, folder: Path, threads: int = 0) -> None:
+        self.folder = Path(folder)
+        self.manifest: dict[str, Any] = json.loads((self.folder / "bundle.json").read_text())
+        for name, digest in self.manifest["files"].items():
+            if hashlib.sha256((self.folder / name).read_bytes()).hexdigest() != digest:
+                raise ValueError(f"{name} is not the file that bundle.json names")
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Waiting threads sleep: spinning costs more than it gains beside other work.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        detector, segmenter = self.manifest["detector"], self.manifest["segmenter"]
+
+        def session(name: str) -> ort.InferenceSession:
+            return ort.InferenceSession(
+                self.folder / name, options, providers=["CPUExecutionProvider"]
+            )
+
+        self.agent = detector["kind"] == "agent"
+        self.kind: str = segmenter["kind"]
+        if detector["kind"] == "proposals":
+            self.detector = session(detector["graph"])
+        if self.agent:
+            self.trunk, self.head = session(detector["trunk"]), session(detector["q_head"])
+            self.table = np.array([a["box"] or [0.0, 0.0, 1.0, 1.0] for a in detector["actions"]])
+        self.segmenter = session(segmenter["graph"])
+        self.grid: int = self.manifest["input"]["grid"]
+        self.threshold: float = segmenter["threshold"]
+
+    @property
+    def input_config(self) -> InputConfig:
+        """The manifest's `input` as training knows it."""
+        i = self.manifest["input"]
+        scalings = [c["scaling"] for c in i["channels"]]
+        return InputConfig(
+            grid=i["grid"],
+            fit=i["fit"]["kind"],
+            pixel_mm=i["fit"].get("pixel_mm", 0.0),
+            scaling=scalings[0]["kind"],
+            percentile=scalings[0].get("percentile", 0.0),
+            dataset_max=tuple(s.get("value", 0.0) for s in scalings),
+        )
+
+    def prepare(self, volumes: Array, spacing_mm: tuple[float, float]) -> tuple[Array, SliceGrid]:
+        """Volumes [3, k, j, i] on T1C's grid -> slices float32 [k, 3, G, G] and the affine."""
+        return prepare(volumes, spacing_mm, self.input_config)
+
+    def _run(
+        self, session: ort.InferenceSession, images: Array, boxes: Array, index: Array, chunk: int
+    ) -> Array:
+        """A graph on N boxes, `chunk` rows at a time."""
+        parts = []
+        for start in range(0, len(boxes), chunk):
+            rows = slice(start, start + chunk)
+            feed = {
+                "images": images,
+                "boxes": boxes[rows].astype(np.float32),
+                "image_index": index[rows].astype(np.int64),
+            }
+            parts.append(session.run(None, feed)[0])
+        return np.concatenate(parts)
+
+    def detect(
+        self, images: Array, chunk: int = 8, pixel_mm: tuple[float, float] | None = None
+    ) -> Detection:
+        """Slices float32 [S, 3, G, G] -> one box each; detector `fixed` wants the size of a grid
+        pixel along x and y in mm.
+        """
+        d = self.manifest["detector"]
+        if d["kind"] == "agent":
+            return self._walk(images, chunk)
+        if d["kind"] == "proposals":
+            return self._propose(images)
+        box = np.array([0.0, 0.0, self.grid, self.grid])
+        if d["kind"] == "fixed":
+            if pixel_mm is None:
+                raise ValueError("a fixed box wants pixel_mm")
+            box = bx.clip_boxes(
+                self.grid / 2 + np.array(d["box_mm"]) / np.tile(pixel_mm, 2), self.grid, 0.0
+            )
+        return Detection.without_agent(np.tile(box, (len(images), 1)))
+
+    def _propose(self, images: Array) -> Detection:
+        """The box of the highest score on every slice, where that is high enough."""
+        d = self.manifest["detector"]
+        boxes, highest = np.full((len(images), 4), np.nan), np.zeros(len(images), dtype=np.float32)
+        for s in range(len(images)):
+            proposed, scores = self.detector.run(["boxes", "scores"], {"images": images[s : s + 1]})
+            if not (
+                scores.size
+                and np.isfinite(proposed).all()
+                and ((scores >= 0) & (scores <= 1)).all()
+            ):
+                raise ValueError(
+                    f"slice {s}: the detector gave no box, a value that is no number, or a score outside 0 .. 1"
+                )
+            at = int(scores[0].argmax())  # ties go to the lowest index
+            highest[s] = scores[0, at]
+            if float(highest[s]) >= d["score_threshold"]:
+                inside = np.clip(proposed[0, at].astype(np.float64), 0, self.grid)
+                if not (inside[:2] < inside[2:]).all():
+                    raise ValueError(
+                        f"slice {s}: the box {proposed[0, at]} has no size inside the grid"
+                    )
+                boxes[s] = bx.clip_boxes(inside, self.grid, d["min_side"])
+        return Detection.without_agent(boxes, highest)
+
+    def _walk(self, images: Array, chunk: int) -> Detection:
+        """One trajectory per slice."""
+        d = self.manifest["detector"]
+        s, steps, n_actions, h = len(images), d["max_steps"], len(d["actions"]), d["history"]
+        index = np.arange(s)
+        whole = np.tile([0.0, 0.0, self.grid, self.grid], (s, 1))
+        features = self._run(self.trunk, images, whole, index, chunk)
+        boxes = np.zeros((s, steps + 1, 4))
+        boxes[:] = d["initial_box"]
+        actions = np.full((s, steps), -1, dtype=np.int64)
+        q = np.full((s, steps, n_actions), np.nan, dtype=np.float32)
+        history = np.zeros((s, h, n_actions), dtype=np.float32)
+        rows = index
+        for t in range(steps):
+            if not len(rows):
+                break
+            local = self._run(self.trunk, images, boxes[rows, t], rows, chunk)
+            feed = {
+                "global": features[rows],
+                "local": local,
+                "history": history[rows].reshape(len(rows), -1),
+            }
+            q[rows, t] = self.head.run(None, feed)[0]
+            chosen = q[rows, t].argmax(axis=1)  # ties go to the lowest index
+            actions[rows, t] = chosen
+            moved = bx.apply_actions(boxes[rows, t], chosen, self.grid, d["min_side"], self.table)
+            boxes[rows, t + 1 :] = moved[:, None]
+            history[rows, 1:] = history[rows, :-1]
+            history[rows, 0] = np.eye(n_actions, dtype=np.float32)[chosen]
+            rows = rows[chosen != d["terminal"]]
+        return Detection(features, actions, q, boxes)
+
+    def segment(self, images: Array, boxes: Array, chunk: int = 2) -> tuple[Array, Array]:
+        """Segmenter `crop`: slices [S, 3, G, G], detection boxes [S, 4] -> probability [S, 1, C,
+        C], enlarged boxes [S, 4].
+        """
+        wide = bx.enlarge(boxes, self.manifest["segmenter"]["context_factor"], self.grid)
+        return self._run(self.segmenter, images, wide, np.arange(len(images)), chunk), wide
+
+    def crops(
+        self,
+        images: Array,
+        boxes: Array,
+        pixel_mm: tuple[float, float] | None = None,
+        places_mm: Array | None = None,
+    ) -> list[Crop | None]:
+        """Slices [S, 3, G, G] and detection boxes [S, 4], NaN where there is none -> what a
+        segmenter of any kind says of each.
+
+        Segmenter `volume` wants the size of a grid pixel along x and y, and where the slices lie
+        along their normal, in mm.
+        """
+        rows = np.flatnonzero(~np.isnan(boxes).any(axis=1))
+        out: list[Crop | None] = [None] * len(images)
+        if not len(rows):
+            return out
+        if self.kind == "volume":
+            if pixel_mm is None or places_mm is None:
+                raise ValueError("a segmenter of volumes wants pixel_mm and places_mm")
+            wide = bx.enlarge(boxes[rows], self.manifest["segmenter"]["context_factor"], self.grid)
+            region = self._region(
+                images, rows, wide, pixel_mm, np.asarray(places_mm, dtype=np.float64)
+            )
+            for row, box in zip(rows, wide):
+                out[row] = region.crop(float(places_mm[row]), box)
+        else:
+            probability, wide = self.segment(images[rows], boxes[rows])
+            for row, p, box in zip(rows, probability, wide):
+                out[row] = Crop(p[0], box, box)
+        return out
+
+    def _region(
+        self, images: Array, rows: Array, wide: Array, pixel_mm: tuple[float, float], places: Array
+    ) -> Region:
+        """The probability around all enlarged boxes, by a sliding window."""
+        m = self.manifest["segmenter"]
+        first, last = rows[0], rows[-1]
+        low, high = wide[:, :2].min(axis=0), wide[:, 2:].max(axis=0)
+        z = Line.reaching(places[first], places[last], m["spacing_mm"][0])
+        y = Line.filling(low[1], high[1], m["spacing_mm"][1] / pixel_mm[1])
+        x = Line.filling(low[0], high[0], m["spacing_mm"][2] / pixel_mm[0])
+        volume = _between(images[first : last + 1], places[first : last + 1], z)
+        volume = np.einsum("yh,zchw->zcyw", _weights_inside(y, self.grid), volume)
+        volume = np.einsum("xw,zcyw->czyx", _weights_inside(x, self.grid), volume)
+        lines, patch = (z, y, x), m["patch"]
+        starts = [_starts(line.count, side, m["overlap"]) for line, side in zip(lines, patch)]
+        weight = np.ones((1, 1, 1))
+        for axis, side in enumerate(patch):
+            v = (np.arange(side) - (side - 1) / 2) / (side / 8)
+            weight = weight * np.exp(-(v**2) / 2).reshape(
+                [-1 if a == axis else 1 for a in range(3)]
+            )
+        total, weights = np.zeros(volume.shape[1:]), np.zeros(volume.shape[1:])
+        for start in itertools.product(*starts):
+            # Where the patch and the region overlap, counted in each.
+            inside = tuple(
+                slice(max(s, 0), min(s + side, n)) for s, side, n in zip(start, patch, total.shape)
+            )
+            within = tuple(slice(i.start - s, i.stop - s) for i, s in zip(inside, start))
+            piece = np.zeros((1, 3, *patch), dtype=np.float32)
+            piece[(0, slice(None), *within)] = volume[(slice(None), *inside)]
+            total[inside] += (weight * self._mirrored(piece, m["mirror"]))[within]
+            weights[inside] += weight[within]
+        return Region((total / weights).astype(np.float32), z, y, x)
+
+    def _mirrored(self, piece: Array, mirror: bool) -> Array:
+        """The probability [D, H, W] of a patch [1, 3, D, H, W], averaged over mirrored ones where
+        these are asked for.
+        """
+        mirrors = [
+            axes for n in range(4 if mirror else 1) for axes in itertools.combinations((2, 3, 4), n)
+        ]
+        parts = []
+        for axes in mirrors:
+            out = self.segmenter.run(
+                ["probability"], {"volume": np.ascontiguousarray(np.flip(piece, axes))}
+            )[0]
+            parts.append(np.flip(out, axes)[0, 0])
+        return np.mean(parts, axis=0)
+
+
+@dataclass
+class Line:
+    """Voxels in a row."""
+
+    first: float  # centre of the first one
+    step: float
+    count: int
+
+    @classmethod
+    def filling(cls, low: float, high: float, step: float) -> Line:
+        """As many as fill low .. high, about its centre."""
+        count = max(1, int(np.ceil((high - low) / step - ROUNDING)))
+        return cls((low + high) / 2 - (count - 1) / 2 * step, step, count)
+
+    @classmethod
+    def reaching(cls, low: float, high: float, step: float) -> Line:
+        """As many as have low and high between the outer ones' centres."""
+        count = max(0, int(np.ceil((high - low) / step - ROUNDING))) + 1
+        return cls((low + high) / 2 - (count - 1) / 2 * step, step, count)
+
+    @property
+    def centres(self) -> Array:
+        return self.first + np.arange(self.count) * self.step
+
+    @property
+    def edges(self) -> tuple[float, float]:
+        return self.first - self.step / 2, self.first + (self.count - 0.5) * self.step
+
+
+@dataclass
+class Region:
+    """The probability around all boxes of a study."""
+
+    probability: Array  # float32 [z, y, x]
+    z: Line
+    y: Line
+    x: Line
+
+    def crop(self, place_mm: float, box: Array) -> Crop:
+        """What it says of the slice at `place_mm`."""
+        at = np.clip((place_mm - self.z.first) / self.z.step, 0, self.z.count - 1)
+        low = int(at)
+        high, share = min(low + 1, self.z.count - 1), np.float32(at - low)
+        plane = self.probability[low] + (self.probability[high] - self.probability[low]) * share
+        (x0, x1), (y0, y1) = self.x.edges, self.y.edges
+        return Crop(plane, np.array([x0, y0, x1, y1]), box)
+
+
+def _starts(count: int, side: int, overlap: float) -> list[int]:
+    """First voxels of the patches along an axis."""
+    if count <= side:
+        return [-((side - count) // 2)]
+    more = max(1, int(np.ceil((count - side) / max(1.0, side * (1 - overlap)) - ROUNDING)))
+    return [int(np.floor(n * (count - side) / more + 0.5)) for n in range(more + 1)]
+
+
+def _between(images: Array, places: Array, z: Line) -> Array:
+    """Slices [S, 3, G, G] at their places -> [z, 3, G, G], linear; the first and last hold beyond
+    themselves.
+    """
+    at = np.interp(z.centres, places, np.arange(len(places)))
+    low = np.minimum(at.astype(int), max(len(places) - 2, 0))
+    high = np.minimum(low + 1, len(places) - 1)
+    share = (at - low).astype(np.float32)[:, None, None, None]
+    return images[low] + (images[high] - images[low]) * share
+
+
+def _weights_inside(line: Line, grid: int) -> Array:
+    """Bilinear weights [n, G] of an axis of the grid at a line's centres; 0 outside the grid."""
+    edge = line.centres
+    index = np.clip(edge - 0.5, 0, grid - 1)
+    low = np.minimum(index.astype(int), grid - 2)
+    out = np.zeros((line.count, grid), dtype=np.float32)
+    n = np.arange(line.count)
+    out[n, low] = 1 - (index - low)
+    out[n, low + 1] += index - low
+    out[(edge < 0) | (edge > grid)] = 0
+    return out
+
+
+def sample_probability(
+    probability: Array, extent: Array, grid: SliceGrid, box: Array | None = None
+) -> Array:
+    """Probability [V, U] whose pixels fill `extent` [4], at the centres of T1C's pixels: float32
+    [rows, columns].
+
+    Bilinear, clamped to the outermost pixels; 0 outside `box` [4], which is the extent unless
+    given.
+    """
+    box = extent if box is None else box
+    axes = []
+    for axis, n in ((0, grid.shape[1]), (1, grid.shape[0])):
+        c = probability.shape[1 - axis]
+        centre = (np.arange(n) + 0.5) * grid.scale[axis] + grid.offset[axis]
+        low, high = extent[axis], extent[axis + 2]
+        u = np.clip((centre - low) * c / (high - low) - 0.5, 0, c - 1)
+        first = np.minimum(u.astype(int), max(c - 2, 0))
+        inside = (centre >= box[axis]) & (centre <= box[axis + 2])
+        axes.append((first, np.minimum(first + 1, c - 1), (u - first).astype(np.float32), inside))
+    (x, x1, fx, in_x), (y, y1, fy, in_y) = axes
+    top = probability[y][:, x] * (1 - fx) + probability[y][:, x1] * fx
+    bottom = probability[y1][:, x] * (1 - fx) + probability[y1][:, x1] * fx
+    return (top * (1 - fy)[:, None] + bottom * fy[:, None]) * (in_y[:, None] & in_x[None])
+
+
+@dataclass
+class Result:
+    """One patient through a bundle."""
+
+    detection: Detection
+    grid: SliceGrid
+    probability: Array  # float32 [k, rows, columns], on T1C's grid; 0 where a slice has no box
+    mask: Array  # bool [k, rows, columns]
+
+
+def run(
+    bundle: Bundle, volumes: Array, spacing_mm: tuple[float, float], places_mm: Array | None = None
+) -> Result:
+    """Volumes [3, k, j, i] on T1C's grid, in-plane spacing (j, i) in mm -> detection, probability
+    and mask.
+
+    Segmenter `volume` also wants `places_mm` [k], where the slices lie along their normal,
+    ascending.
+    """
+    images, grid = bundle.prepare(volumes, spacing_mm)
+    pixel_mm = (spacing_mm[1] / grid.scale[0], spacing_mm[0] / grid.scale[1])
+    detection = bundle.detect(images, pixel_mm=pixel_mm)
+    crops = bundle.crops(images, detection.last, pixel_mm, places_mm)
+    empty = np.zeros(volumes.shape[2:], dtype=np.float32)
+    probability = np.stack([empty if c is None else c.sample(grid) for c in crops])
+    return Result(detection, grid, probability, probability >= bundle.threshold)

@@ -1,0 +1,191 @@
+"""The program `nasoseg` in, the demo bundle and its report out: the steps of `nasoseg-train`, in
+order.
+
+    python -m nasoseg_train.commands.demo --out ../models/demo --work DIR --seed 3
+
+    DIR/dataset           synthetic patients for training and validation (prepare)
+    DIR/runs/seqseg/...   the agent, with RANet's first batches beside it, then RANet on the agent's boxes (train)
+    OUT                   the bundle, its threshold chosen on the validation patients (export)
+    DIR/unseen            patients that nothing of this has seen (prepare); `evaluate` runs the bundle on them by the program
+    OUT/report.md         what it measured, against the goals below; report.json is its evaluation.json
+
+A run that was cut off goes on where it was with the same words.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..bundle.writer import write_manifest
+from ..evaluation.report import to_markdown
+from ..evaluation.rows import SliceRow, read_csv
+from ..run.settings import preset_named
+
+Words = list[str | int | Path]
+
+
+@dataclass
+class Demo:
+    """Train, export, check and evaluate the demo bundle."""
+
+    out: Path = Path("models/demo")
+    """Folder of the bundle and its report."""
+    work: Path = Path("out/demo-training")
+    """Folder of the data sets and the run; about 20 GB."""
+    seed: int = 3
+    """Of the patients, the weights and the exploration."""
+    preset: str = "demo"
+    """Settings and numbers of patients; tiny tries the commands out in minutes."""
+    version: str = "1.2.0"
+    """Version of the bundle."""
+    threads: int = 2
+    """Threads of PyTorch; half of them each where two stages run side by side."""
+    workers: int = 2
+    """Patients that are made, and cases that are evaluated, side by side."""
+    device: str = "auto"
+    """cpu, cuda or auto, for training."""
+    nasoseg: Path | None = None
+    """The program nasoseg; else looked for as `nasoseg-train prepare` does."""
+
+    def main(self) -> None:
+        dataset, runs, preset = self.work / "dataset", self.work / "runs", preset_named(self.preset)
+        self.prepare(dataset, preset.patients_train, preset.patients_validation, 0)
+        common: Words = [
+            "--dataset", dataset, "--runs", runs, "--preset", self.preset, "--seed", self.seed, "--workers", self.workers, "--device", self.device,
+        ]  # fmt: skip
+        half: Words = ["--threads", max(1, self.threads // 2)]
+        # The agent and RANet's first batches do not need each other.
+        wait(
+            start(["train", "detector", *common, *half]),
+            start(["train", "segmenter", *common, *half, "--before-agent", "True"]),
+        )
+        wait(start(["train", "all", *common, "--threads", self.threads]))
+        words: Words = [
+            "export", "--run", runs / "seqseg" / f"seed{self.seed}", "--dataset", dataset, "--out", self.out, "--name", "seqseg-demo",
+            "--version", self.version, "--choose-threshold", "--workers", self.workers,
+        ]  # fmt: skip
+        wait(start(words))
+        unseen, found = self.work / "unseen", self.work / "evaluation"
+        self.prepare(unseen, 0, 0, preset.patients_test)
+        wait(
+            start(
+                self.with_program(
+                    [
+                        "evaluate",
+                        "--bundle",
+                        self.out,
+                        "--dataset",
+                        unseen,
+                        "--out",
+                        found,
+                        "--workers",
+                        self.workers,
+                    ]
+                )
+            )
+        )
+        report(found, self.out)
+
+    def prepare(self, folder: Path, *counts: int) -> None:
+        words: Words = [
+            "prepare",
+            "--out",
+            folder,
+            "--phantoms",
+            *counts,
+            "--phantom-seed",
+            self.seed,
+            "--workers",
+            self.workers,
+        ]
+        wait(start(self.with_program(words)))
+
+    def with_program(self, words: Words) -> Words:
+        return [*words, "--nasoseg", self.nasoseg] if self.nasoseg else words
+
+
+def goals(evaluation: dict[str, Any], rows: list[SliceRow]) -> list[tuple[str, str, float, bool]]:
+    """What is asked of the demo model: the figure, what was asked, what was measured, whether it is
+    reached.
+    """
+    box, missed = evaluation["boxes"], [row.tp == 0 for row in rows if row.tumour]
+    measured = {
+        "box recall, mean": (">=", 0.95, box["recall"]["mean"]),
+        "box recall, smallest": (">=", 0.49, box["recall"]["min"]),
+        "box IoU, mean": (">=", 0.5, box["iou"]["mean"]),
+        "rewarded stops": (">=", 0.9, box["rewarded_stops"]),
+        "Dice per tumour slice, mean": (
+            ">=",
+            0.85,
+            evaluation["segmentation"]["slices"]["dice"]["mean"],
+        ),
+        "tumour slices missed altogether": ("<", 0.01, sum(missed) / len(missed)),
+        "tumour-free slices with any pixel": ("<=", 0.05, evaluation["tumour_free"]["any_pixel"]),
+    }
+    reached = {">=": lambda a, b: a >= b, "<=": lambda a, b: a <= b, "<": lambda a, b: a < b}
+    return [
+        (name, f"{sign} {bar:g}", value, reached[sign](value, bar))
+        for name, (sign, bar, value) in measured.items()
+    ]
+
+
+def report(found: Path, out: Path) -> None:
+    """An evaluation of the bundle in `out` -> its report.md, report.json, and the main figures in
+    its manifest.
+    """
+    evaluation = json.loads((found / "evaluation.json").read_text())
+    table = goals(evaluation, read_csv(found / "slices.csv", SliceRow))
+    shared = "none of its patients is in this one, whose seeds are from a range of their own"
+    head, _, body = to_markdown(evaluation, shared=shared).partition("\n## ")
+    lines = ["| figure | goal | measured | reached |", "|---|---|---|---|"]
+    lines += [
+        f"| {name} | {goal} | {value:.4f} | {'yes' if reached else 'no'} |"
+        for name, goal, value, reached in table
+    ]
+    (out / "report.md").write_text("\n".join([head, "## Goals", "", *lines, "", f"## {body}"]))
+    shutil.copyfile(found / "evaluation.json", out / "report.json")
+    content = json.loads((out / "bundle.json").read_text())
+    content["metrics"]["test"] = {name: value for name, _, value, _ in table} | {
+        "patients": evaluation["cases"]["evaluated"]
+    }
+    write_manifest(out, content)
+    print("\n".join(lines))
+
+
+def start(words: Words) -> subprocess.Popen[bytes]:
+    """One command of nasoseg-train."""
+    print("$ nasoseg-train", *words, flush=True)
+    return subprocess.Popen([sys.executable, "-m", "nasoseg_train.cli", *map(str, words)])
+
+
+def wait(*commands: subprocess.Popen[bytes]) -> None:
+    """All of them end well, or none goes on."""
+    # Who ends this process shall end the commands with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    failed: subprocess.Popen[bytes] | None = None
+    try:
+        while failed is None and any(command.poll() is None for command in commands):
+            time.sleep(0.5)
+            failed = next((command for command in commands if command.poll()), None)
+    finally:
+        for command in commands:
+            command.terminate()
+            command.wait()
+    if failed := failed or next((command for command in commands if command.returncode), None):
+        raise SystemExit(
+            f"{' '.join(map(str, failed.args))}\nended with exit code {failed.returncode}; see its message above"
+        )
+
+
+if __name__ == "__main__":
+    import tyro
+
+    tyro.cli(Demo).main()

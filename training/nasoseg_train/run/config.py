@@ -1,0 +1,125 @@
+"""The typed settings of a training run: every number that it depends on, with its meaning and unit.
+
+`presets` gives them values; the command line, a file of settings and a run's config.json know the
+same names (settings.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from .network_config import ProposalConfig, SegmenterConfig, TrunkConfig, VolumeConfig
+from .training_config import DetectorTraining, SegmenterTraining, Thresholds
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """How slices are prepared (docs/bundle.md, "input")."""
+
+    grid: int = 384
+    """Side of the square grid, pixels."""
+    fit: Literal["mm", "pad", "stretch"] = "mm"
+    """How a slice is laid on the grid: mm (a fixed pixel size), pad (to a square in mm) or stretch
+    (the paper).
+    """
+    pixel_mm: float = 0.74
+    """Pixel of the grid, mm, for fit mm."""
+    scaling: Literal["study_percentile", "dataset_max"] = "study_percentile"
+    """What a channel is divided by: a percentile of the study's own voxels above 0, or the training
+    set's largest value (the paper).
+    """
+    percentile: float = 99.5
+    """For study_percentile."""
+    dataset_max: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """For dataset_max: the three channels' largest values in the training set; zeros are filled in
+    from the data set.
+    """
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """Sizes of the systems that the paper compares with (systems.py). The defaults are the cited
+    papers' own.
+    """
+
+    whole_crop: int = 384
+    """Side to which a whole slice is resampled, pixels."""
+    whole_regions: int = 8
+    """RANet's regions there."""
+    whole_border_k: int = 10
+    """DBW's k there."""
+    unet: SegmenterConfig = SegmenterConfig(network="unet", widths=(64, 128, 256, 512, 1024))
+    """U-Net (Ronneberger 2015)."""
+    densenet: SegmenterConfig = SegmenterConfig(
+        network="densenet", widths=(48,), blocks=(4, 5, 7, 10, 12, 15), growth=16, dropout=0.2
+    )
+    """Fully convolutional DenseNet (Jegou 2017)."""
+    ddnn: SegmenterConfig = SegmenterConfig(
+        network="ddnn", widths=(64, 128, 256, 512, 512), blocks=(2, 2, 3, 3, 3)
+    )
+    """Deep deconvolutional network (Men 2017)."""
+    attention_unet: SegmenterConfig = SegmenterConfig(
+        network="attention_unet", widths=(64, 128, 256, 512, 1024)
+    )
+    """Attention U-Net (Oktay 2018)."""
+    da_dsunet: SegmenterConfig = SegmenterConfig(
+        network="da_dsunet", widths=(64, 128, 256, 512, 512), blocks=(4, 4, 4, 4, 4), growth=32
+    )
+    """DA-DSUnet (Tang 2021)."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Everything a run depends on but its seed and data."""
+
+    name: str
+    """Shown in reports."""
+    input: InputConfig = field(default_factory=InputConfig)
+    """How slices are prepared."""
+    trunk: TrunkConfig = field(default_factory=TrunkConfig)
+    """The agent's trunk."""
+    head_hidden: tuple[int, ...] = ()
+    """Hidden layers of the Q head; none is the paper's one fully connected layer."""
+    history: int = 10
+    """h: past actions in the state."""
+    max_steps: int = 15
+    """Largest number of actions, the terminal one included."""
+    initial_share: float = 0.42
+    """Sides of the initial box as a share of the slice's."""
+    min_side: float = 16.0
+    """Shortest side of a box, pixels of the grid."""
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    """Of Algorithm 1's reward and Algorithm 2's prior. Evaluations count rewarded stops by the
+    paper's, whatever stands here.
+    """
+    tumour_free_per_patient: int = 6
+    """Slices without tumour that are kept of each training and validation patient, where a loop
+    asks for any.
+    """
+    ranet: SegmenterConfig = field(default_factory=SegmenterConfig)
+    """The segmenter on crops, whatever network it names."""
+    detector: DetectorTraining = field(default_factory=DetectorTraining)
+    """Deep Q-learning."""
+    segmenter: SegmenterTraining = field(default_factory=SegmenterTraining)
+    """Training of the segmenter on crops."""
+    patients_train: int = 301
+    """Synthetic patients, where the preset makes its own."""
+    patients_validation: int = 129
+    """The same for choosing checkpoints."""
+    patients_test: int = 166
+    """The same for the report."""
+    detector_kind: Literal["agent", "whole", "fixed", "proposals"] = "agent"
+    """Detector of the bundle (docs/bundle.md)."""
+    segmenter_kind: Literal["crop", "volume"] = "crop"
+    """Segmenter of the bundle (docs/bundle.md)."""
+    baselines: Baselines = field(default_factory=Baselines)
+    """Networks of the systems that the paper compares with."""
+    proposals: ProposalConfig = field(default_factory=ProposalConfig)
+    """Faster R-CNN and Mask R-CNN."""
+    volume: VolumeConfig = field(default_factory=VolumeConfig)
+    """VoxResNet on the atlas box."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The preset as plain dictionaries and lists."""
+        return asdict(self)
