@@ -176,8 +176,8 @@ test-asan: setup
 	$(ASAN_TEST) --test ffi --test faults
 	$(ASAN_TEST) --lib ffi::
 
-# A large model is not in the repository: python -m
-# nasoseg_train.commands.export_untrained --preset paper --out DIR makes one of the paper's size.
+# A large model is not in the repository: nasoseg-train
+# export-untrained --preset paper --out DIR makes one of the paper's size.
 test-cancel: build-ctest
 	$(CTEST)/build/cancel $(BUNDLE)
 
@@ -221,7 +221,7 @@ bench: setup
 	$(CARGO) bench --locked --bench overhead -- $(BUNDLE) $(REPEATS) $(THREADS)
 
 bench-paper: $(VENV_TRAIN)/.done
-	cd training && $(VENV_TRAIN)/bin/python -m nasoseg_train.commands.export_untrained --preset paper \
+	cd training && $(VENV_TRAIN)/bin/python -m nasoseg_train.cli export-untrained --preset paper \
 	    --out $(CURDIR)/out/paper
 	$(MAKE) --no-print-directory bench BUNDLE=out/paper REPEATS=3
 

@@ -1,7 +1,6 @@
-"""`nasoseg-train`: the command's name in, its typed dataclass run.
+"""The command line `nasoseg-train`: finds the command and runs its typed dataclass.
 
-A command's module is imported when it is called: help comes at once, and PyTorch only where it is
-used.
+A command's module is imported when it is called, so the overview needs no PyTorch.
 """
 
 from __future__ import annotations
@@ -10,43 +9,36 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-# Name, where its class is, and what it is for.
+from .run.extras import extras_named
+
+# Name, where its class is, and what it does.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "prepare": (
-        "prepare:Prepare",
-        "patients, the public set or phantoms -> a data set: aligned, checked, split",
-    ),
-    "train detector": (
-        "train:TrainDetector",
-        "a data set -> the agent (or a system's other detector)",
-    ),
-    "train segmenter": (
-        "train:TrainSegmenter",
-        "a data set and the agent -> RANet (or a system's other segmenter)",
-    ),
-    "train joint": ("train:TrainJoint", "a data set -> agent and RANet that grow up together"),
-    "train all": ("train:TrainAll", "a data set -> every stage of a system, in order"),
-    "export": ("export:Export", "a run -> a bundle that nasoseg runs"),
-    "evaluate": ("evaluate:Evaluate", "a bundle and a data set -> figures per slice and patient"),
-    "tables": (
-        "tables:Tables",
-        "evaluations -> the paper's Tables 1 to 8, its figures beside ours",
-    ),
-    "reproduce": (
-        "reproduce:Reproduce",
-        "nothing -> all of the above for every system of the tables",
-    ),
+    "prepare": ("prepare:Prepare", "build a data set of patients: aligned, checked, split"),
+    "train detector": ("train:TrainDetector", "train the agent, or a system's other detector"),
+    "train segmenter": ("train:TrainSegmenter", "train RANet, or a system's other segmenter"),
+    "train joint": ("train:TrainJoint", "train the agent and RANet together"),
+    "train all": ("train:TrainAll", "train every stage of a system, in order"),
+    "export": ("export:Export", "write the bundle of a training run"),
+    "evaluate": ("evaluate:Evaluate", "measure a bundle on a data set, per slice and patient"),
+    "tables": ("tables:Tables", "print the paper's Tables 1 to 8 with our figures beside its own"),
+    "reproduce": ("reproduce:Reproduce", "do all of the above for every system of the tables"),
+    "demo": ("demo:Demo", "make the demo bundle and its report"),
+    "micro": ("micro:Micro", "make the small bundle of the runtime's tests"),
+    "list-systems": ("list_systems:ListSystems", "print the systems and their numbers of weights"),
+    "export-untrained": ("export_untrained:ExportUntrained", "write a bundle with random weights"),
+    "check-bundle": ("check_bundle:CheckBundle", "compare a bundle with its golden case"),
+    "write-probe": ("write_probe:WriteProbe", "write the bundle that proves the pixel convention"),
 }
 
 
 def overview(only: str = "") -> str:
-    """The commands, one a line; with `only`, those that begin with that word."""
+    """The commands, one on each line; `only` keeps those that begin with it."""
     shown = {name: text for name, (_, text) in COMMANDS.items() if name.startswith(only)}
     width = max(map(len, shown))
     lines = [f"  {name:<{width}}  {text}" for name, text in shown.items()]
     return "\n".join(
         [
-            "usage: nasoseg-train COMMAND [options]; nasoseg-train COMMAND --help says which",
+            "usage: nasoseg-train COMMAND [options]; nasoseg-train COMMAND --help lists the options",
             "",
             *lines,
         ]
@@ -80,15 +72,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{overview(f'{first} ' if group else '')}\n\nnasoseg-train: there is no command {wrong!r}"
         )
     name, rest = found
+    with extras_named(f"nasoseg-train {name}"):
+        run_command(name, rest)
+
+
+def run_command(name: str, arguments: list[str]) -> None:
+    """Import one command, parse its arguments and run it."""
     module, _, kind = COMMANDS[name][0].partition(":")
     command = getattr(importlib.import_module(f"{__package__}.commands.{module}"), kind)
     # A command that needs more than one look at its arguments reads them itself.
     if hasattr(command, "parse"):
-        parsed = command.parse(rest, f"nasoseg-train {name}")
+        parsed = command.parse(arguments, f"nasoseg-train {name}")
     else:
         import tyro
 
-        parsed = tyro.cli(command, args=rest, prog=f"nasoseg-train {name}")
+        parsed = tyro.cli(command, args=arguments, prog=f"nasoseg-train {name}")
     parsed.main()
 
 

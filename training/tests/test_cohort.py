@@ -700,7 +700,7 @@ def test_an_interrupted_run_goes_on(tmp_path):
         "--workers",
         "1",
     ]
-    command = [sys.executable, "-m", "nasoseg_train.commands.prepare", *options]
+    command = [sys.executable, "-m", "nasoseg_train.cli", "prepare", *options]
     # A shell's background job begins with SIGINT ignored, and its children inherit that.
     listening = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
     running = subprocess.Popen(

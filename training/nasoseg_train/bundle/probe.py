@@ -1,15 +1,12 @@
 """The probe bundle: a segmenter that returns its own input crop of T1C.
 
-In: nothing. Out: a bundle with detector `whole` whose "probability" is T1C itself, so that a known
-shape must come back where it was: it proves the pixel convention (edges, centres, crops) of a
-runtime, which a comparison of ONNX with PyTorch cannot see.
-
-    python -m nasoseg_train.bundle.probe --out tests/data/probe
+Its detector is `whole` and its "probability" is T1C itself, so a known shape must come back where it
+was. That proves the pixel convention (edges, centres, crops) of a runtime, which a comparison of
+ONNX with PyTorch cannot see.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 from pathlib import Path
@@ -61,10 +58,8 @@ def graph() -> onnx.ModelProto:
     return model
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    out = parser.parse_args().out
+def write_probe(out: Path) -> None:
+    """The graph and its manifest."""
     out.mkdir(parents=True, exist_ok=True)
     data = graph().SerializeToString()
     (out / "segmenter.onnx").write_bytes(data)
@@ -94,7 +89,3 @@ def main() -> None:
         "files": {"segmenter.onnx": hashlib.sha256(data).hexdigest()},
     }
     (out / "bundle.json").write_text(json.dumps(manifest, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,5 @@
 """A bundle (and the networks it came from) in, the largest differences out.
 
-    python -m nasoseg_train.bundle.reference_parity --bundle DIR
-
 `check_bundle` compares ONNX Runtime on the CPU with the golden case that PyTorch wrote;
 `check_networks` compares graphs and networks on random input for N in {1, 2, 5} and S in {1, 3}.
 Both raise where a tolerance is passed.
@@ -9,7 +7,6 @@ Both raise where a tolerance is passed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -118,21 +115,3 @@ def check_networks(
     _require("q", worst["q"], ABSOLUTE)
     _require("probability", worst["probability"], ABSOLUTE)
     return worst
-
-
-@dataclass
-class Parity:
-    """Compare a bundle with its golden case."""
-
-    bundle: Path
-    """Folder of the bundle."""
-
-    def main(self) -> None:
-        for name, value in check_bundle(self.bundle).items():
-            print(f"{name}: {value:.3g}")
-
-
-if __name__ == "__main__":
-    import tyro
-
-    tyro.cli(Parity).main()

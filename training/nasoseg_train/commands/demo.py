@@ -1,7 +1,7 @@
 """The program `nasoseg` in, the demo bundle and its report out: the steps of `nasoseg-train`, in
 order.
 
-    python -m nasoseg_train.commands.demo --out ../models/demo --work DIR --seed 3
+    nasoseg-train demo --out ../models/demo --work DIR --seed 3
 
     DIR/dataset           synthetic patients for training and validation (prepare)
     DIR/runs/seqseg/...   the agent, with RANet's first batches beside it, then RANet on the agent's boxes (train)
@@ -183,9 +183,3 @@ def wait(*commands: subprocess.Popen[bytes]) -> None:
         raise SystemExit(
             f"{' '.join(map(str, failed.args))}\nended with exit code {failed.returncode}; see its message above"
         )
-
-
-if __name__ == "__main__":
-    import tyro
-
-    tyro.cli(Demo).main()

@@ -1,7 +1,7 @@
 """Writes bundles with random weights, for timing and for tests of the runtime.
 
-python -m nasoseg_train.commands.export_untrained --preset paper --out DIR
-python -m nasoseg_train.commands.export_untrained --system mask_rcnn --preset tiny --out DIR
+nasoseg-train export-untrained --preset paper --out DIR
+nasoseg-train export-untrained --system mask_rcnn --preset tiny --out DIR
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ExportUntrained:
     preset: str = "paper"
     """paper, demo, small, micro or tiny."""
     system: str = "seqseg"
-    """A row of the paper's tables (python -m nasoseg_train.commands.list_systems)."""
+    """A row of the paper's tables (nasoseg-train list-systems)."""
     seed: int = 1
 
     def main(self) -> None:
@@ -47,9 +47,3 @@ class ExportUntrained:
             else check_golden(self.out, preset)
         )
         print(json.dumps(figures, indent=2))
-
-
-if __name__ == "__main__":
-    import tyro
-
-    tyro.cli(ExportUntrained).main()

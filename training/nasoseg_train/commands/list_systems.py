@@ -1,6 +1,6 @@
 """Prints the systems of the paper's tables with their numbers of weights.
 
-python -m nasoseg_train.commands.list_systems --preset small
+nasoseg-train list-systems --preset small
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def weights_table(base: Preset) -> str:
 
 
 @dataclass
-class Systems:
+class ListSystems:
     """Print the systems of the paper's tables."""
 
     preset: str = "small"
@@ -61,9 +61,3 @@ class Systems:
 
     def main(self) -> None:
         print(weights_table(PRESETS[self.preset]))
-
-
-if __name__ == "__main__":
-    import tyro
-
-    tyro.cli(Systems).main()

@@ -1,6 +1,6 @@
 """Nothing in, the micro bundle out: a grid of 96, a few thousand weights, for tests of the runtime.
 
-    python -m nasoseg_train.commands.micro --out tests/data/micro
+    nasoseg-train micro --out tests/data/micro
 
 It is trained for a few minutes on few phantoms, so that its trajectories differ and its masks are
 not empty. It is not meant to be any good.
@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from ..agent.deep_q_learning import load_detector, train_detector
+from ..agent.deep_q_learning import load_agent, train_agent
 from ..agent.trajectories import run_agent
 from ..bundle.golden import golden_slices
 from ..bundle.reference_parity import check_bundle, check_networks
@@ -57,14 +57,14 @@ class Micro:
             )
         }
         train, validation, stages = sets["train"], sets["validation"], cache / "run"
-        train_detector(preset, train, validation, stages, seed)
-        agent, detector_figures = load_detector(stages / "detector.pt", preset)
+        train_agent(preset, train, validation, stages, seed)
+        agent, detector_figures = load_agent(stages / "detector.pt", preset)
         first = train_segmenter(preset, train, validation, stages, seed, None, "explore")
         train_segmenter(preset, train, validation, stages, seed, agent, "agent", first)
         net, segmenter_figures = load_segmenter(stages / "segmenter.pt", preset)
 
-        walks = run_agent(agent, validation, np.arange(len(validation)), preset)
-        rows = golden_slices(validation, walks.boxes, walks.stopped)
+        trajectories = run_agent(agent, validation, np.arange(len(validation)), preset)
+        rows = golden_slices(validation, trajectories.boxes, trajectories.stopped)
         text = BundleText(
             name="nasoseg-micro",
             version="0.1.0",
@@ -92,9 +92,3 @@ class Micro:
                 indent=2,
             )
         )
-
-
-if __name__ == "__main__":
-    import tyro
-
-    tyro.cli(Micro).main()

@@ -5,9 +5,6 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from ..cohort.build import PAPER_SHARES, Plan, build
 from ..cohort.nasoseg_prepare import Geometry
@@ -64,9 +61,8 @@ class Prepare:
     """
     strict: bool = False
     """Exit with 1 where a patient was left out."""
-    workers: Annotated[
-        int, tyro.conf.arg(help="Patients prepared side by side; about 1 GB of memory each.")
-    ] = 2
+    workers: int = 2
+    """Patients prepared side by side; about 1 GB of memory each."""
     nasoseg: Path | None = None
     """The program nasoseg; else NASOSEG_PROGRAM, else looked for in PATH, then in the repository's
     target/release and target/debug.
@@ -134,7 +130,3 @@ class Prepare:
         return f"synthetic patients of seed {self.phantom_seed}", phantoms(
             self.phantom_seed, dict(zip(SPLITS, self.phantoms))
         )
-
-
-if __name__ == "__main__":
-    tyro.cli(Prepare).main()

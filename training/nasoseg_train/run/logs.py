@@ -10,6 +10,8 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from .extras import advice
+
 
 class Log:
     """Rows of figures under the name of one of their columns, `epoch` or `step`."""
@@ -21,9 +23,7 @@ class Log:
             try:
                 from tensorboardX import SummaryWriter
             except ImportError as error:
-                raise SystemExit(
-                    "--tensorboard: install the package's extra `tensorboard`, or leave the option out"
-                ) from error
+                raise SystemExit(f"--tensorboard: {advice('tensorboardX')}") from error
             self.writer = SummaryWriter(str(tensorboard / path.stem))
 
     def add(self, row: dict[str, float]) -> None:

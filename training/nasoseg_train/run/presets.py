@@ -22,8 +22,7 @@ __all__ = [
 PAPER = Preset(name="paper", input=InputConfig(fit="stretch", scaling="dataset_max"))
 
 # The widths of every U-Net-like network below are the U-Net's, so that a comparison compares forms
-# and not sizes; the numbers of weights are printed by `python -m
-# nasoseg_train.commands.list_systems`.
+# and not sizes; the numbers of weights are printed by `nasoseg-train list-systems`.
 _SMALL_BASELINES = Baselines(
     whole_crop=96,
     whole_regions=6,
