@@ -17,7 +17,7 @@ from ..agent.reward import good_stop
 from ..data.slice_grid import mask_boxes
 from ..geometry import boxes as bx
 from ..geometry import metrics as m
-from .nasoseg_run import Program, Run, RunError
+from .nasoseg_run import Program, RunError, RunOutput
 from .rows import NAN, CaseRow, SliceRow
 
 Array = np.ndarray
@@ -155,7 +155,7 @@ def score_case(
 
 
 def _compare(
-    case: Case, run: Run, truth: Array, path: Path, manifest: dict[str, Any]
+    case: Case, run: RunOutput, truth: Array, path: Path, manifest: dict[str, Any]
 ) -> tuple[CaseRow, list[SliceRow]]:
     if run.json("run.json").get("resliced"):
         raise RunError(

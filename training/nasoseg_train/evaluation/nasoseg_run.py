@@ -50,7 +50,9 @@ class Program:
         done = subprocess.run([self.path, "--version"], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
-    def run(self, file: Callable[[str], Path], out: Path, slices: tuple[int, int] | None) -> Run:
+    def run(
+        self, file: Callable[[str], Path], out: Path, slices: tuple[int, int] | None
+    ) -> RunOutput:
         """One case, `file` naming its sequences' files; `slices` is a range from inferior to
         superior, else all.
         """
@@ -81,15 +83,15 @@ class Program:
             raise RunError(
                 f"{said[-1] if said else 'no message'} (nasoseg run, exit code {done.returncode})"
             )
-        return Run(out, time.monotonic() - started)
+        return RunOutput(out, time.monotonic() - started)
 
 
 @dataclass(frozen=True)
-class Run:
-    """The output folder of one run."""
+class RunOutput:
+    """An output folder of `nasoseg run`, and how long the program took."""
 
     folder: Path
-    seconds: float
+    seconds: float = float("nan")
 
     def json(self, name: str) -> dict[str, Any]:
         return json.loads((self.folder / name).read_text())

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import csv
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-NAN = float("nan")
+from ..geometry.metrics import NAN, MaskFigures
+
 _COVARIATE = "covariate: "
 
 
-@dataclass
-class SliceRow:
-    """One slice of a case, on T1C's own grid. Box figures are NaN where there is no tumour or the
-    detector finds no boxes.
+@dataclass(frozen=True)
+class SliceRow(MaskFigures):
+    """One slice of a case, on T1C's own grid: the figures of its two masks, and of its box. Box
+    figures are NaN if there is no tumour or the detector finds no boxes.
     """
 
     case: str
@@ -29,22 +30,6 @@ class SliceRow:
     tumour: bool
     area_mm2: float  # of the truth
     found_mm2: float
-    # Figures of the two masks: metrics.MaskFigures.
-    tp: int
-    fp: int
-    fn: int
-    dice: float
-    precision: float
-    recall: float
-    iou: float
-    hd_mm: float
-    hd_px: float
-    hd95_mm: float
-    surface_dice_1mm: float
-    surface_dice_2mm: float
-    added_path_px: int
-    added_path_mm: float
-    path_px: int
     # The detection box (pixel edges of T1C) against the tumour's bounding box.
     x0: float = NAN
     y0: float = NAN
@@ -103,11 +88,21 @@ def _value(text: str, kind: Any) -> Any:
     return int(text)
 
 
+def columns(kind: type) -> list[str]:
+    """The columns of a kind of row: what every row must name, the figures that it inherits, the
+    rest. Covariates are columns of their own.
+    """
+    inherited = [f.name for base in kind.__bases__ if is_dataclass(base) for f in fields(base)]
+    own = [f for f in fields(kind) if f.name not in (*inherited, "covariates")]
+    required = [f.name for f in own if f.default is MISSING]
+    return required + inherited + [f.name for f in own if f.default is not MISSING]
+
+
 def write_csv(rows: list[Any], kind: type, path: Path) -> None:
     """Rows of one of the two kinds; covariates become columns of their own. Appears whole or not at
     all.
     """
-    plain = [f.name for f in fields(kind) if f.name != "covariates"]
+    plain = columns(kind)
     covariates = sorted({name for row in rows for name in getattr(row, "covariates", {})})
     partial = path.with_name(path.name + ".part")
     with open(partial, "w", newline="") as file:
@@ -129,7 +124,7 @@ def read_csv(path: Path, kind: type) -> list[Any]:
     rows = []
     with open(path, newline="") as file:
         reader = csv.DictReader(file)
-        wanted = {f.name for f in fields(kind)} - {"covariates"}
+        wanted = set(columns(kind))
         found = {name for name in reader.fieldnames or [] if not name.startswith(_COVARIATE)}
         if found != wanted:
             odd = ", ".join(sorted(found ^ wanted))

@@ -83,12 +83,12 @@ def boxes(tumour: Sequence[SliceRow]) -> dict[str, Any] | None:
         "recall": spread([r.box_recall for r in found]), "iou": spread([r.box_iou for r in found]),
         "without_box": sum(math.isnan(r.x0) for r in found),
     }  # fmt: skip
-    walked = [r for r in found if r.steps is not None]
-    if walked:
-        steps = [r.steps for r in walked]
+    of_agent = [r for r in found if r.steps is not None]
+    if of_agent:
+        steps = [r.steps for r in of_agent]
         out |= {
-            "stopped": m.share(np.array([r.stopped for r in walked])),
-            "rewarded_stops": m.share(np.array([r.rewarded_stop for r in walked])),
+            "stopped": m.share(np.array([r.stopped for r in of_agent])),
+            "rewarded_stops": m.share(np.array([r.rewarded_stop for r in of_agent])),
             "steps": spread([float(s) for s in steps if s is not None]),
             "steps_histogram": {str(s): steps.count(s) for s in sorted(set(steps))},
         }
@@ -96,11 +96,11 @@ def boxes(tumour: Sequence[SliceRow]) -> dict[str, Any] | None:
 
 
 def _tumour_free(free: Sequence[SliceRow], cases: Sequence[CaseRow]) -> dict[str, Any]:
-    walked = [r for r in free if r.stopped is not None]
+    of_agent = [r for r in free if r.stopped is not None]
     return {
         "slices": len(free),
         "any_pixel": m.share(np.array([r.fp > 0 for r in free])),
-        "stopped": m.share(np.array([r.stopped for r in walked])),
+        "stopped": m.share(np.array([r.stopped for r in of_agent])),
         "false_positive_ml_per_patient": spread([c.false_positive_ml for c in cases]),
     }
 

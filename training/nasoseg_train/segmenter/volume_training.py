@@ -15,6 +15,7 @@ from torch import Tensor
 from ..data.atlas_box import FixedBox, GridMm
 from ..data.draws import check_sets, identity
 from ..data.slice_set import SliceSet
+from ..geometry import metrics
 from ..geometry.boxes import enlarge
 from ..networks.voxresnet import VolumeSegmenter
 from ..run import checkpoint
@@ -139,7 +140,7 @@ def validation_figures(
             predict(network_of(net), config, stack, rows, np.stack([on_grid] * len(rows)))
             >= config.threshold
         )
-        dice.append(2 * float((guess & truth).sum()) / float(guess.sum() + truth.sum()))
+        dice.append(metrics.dice(*metrics.counts(guess, truth)))
     if not dice:
         raise ValueError("no validation patient has a tumour")
     misses = float(np.mean(np.array(dice) == 0))
