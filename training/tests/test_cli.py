@@ -99,7 +99,9 @@ def test_files_that_hold_no_settings_are_refused(tmp_path):
 
 
 def test_a_run_keeps_what_it_was_begun_with(tmp_path):
-    run = runs.Run(tmp_path / "r", "seqseg", "micro", 3, None, {"name": "d", "hash": "h"}, SMALL)
+    run = runs.TrainingRun(
+        tmp_path / "r", "seqseg", "micro", 3, None, {"name": "d", "hash": "h"}, SMALL
+    )
     run.record("train detector", RunOptions())
     run.record("train segmenter", RunOptions(precision="bf16"))
     held = json.loads((run.folder / "config.json").read_text())
@@ -108,7 +110,7 @@ def test_a_run_keeps_what_it_was_begun_with(tmp_path):
         held["commands"][1]["options"]["precision"] == "bf16"
         and "torch" in held["commands"][0]["packages"]
     )
-    assert runs.Run.open(run.folder) == run
+    assert runs.TrainingRun.open(run.folder) == run
     # A run's config.json is a file of settings as well.
     assert overlaid(PAPER, read_file(run.folder / "config.json"), "config.json") == SMALL
     for change, words in (
@@ -119,7 +121,7 @@ def test_a_run_keeps_what_it_was_begun_with(tmp_path):
         with pytest.raises(SystemExit, match=words):
             replace(run, **change).record("train detector", RunOptions())
     with pytest.raises(SystemExit, match="config.json: is missing"):
-        runs.Run.open(tmp_path)
+        runs.TrainingRun.open(tmp_path)
 
 
 # From here on: the data set of `prepare`, the systems of the tables and their bundles.
@@ -287,7 +289,7 @@ def test_joint_training_scales_by_the_data_sets_maxima(dataset, tmp_path):
     assert json.loads((folder / "config.json").read_text())["settings"]["input"][
         "dataset_max"
     ] == pytest.approx(top)
-    assert runs.Run.open(folder).settings.input.dataset_max == pytest.approx(tuple(top))
+    assert runs.TrainingRun.open(folder).settings.input.dataset_max == pytest.approx(tuple(top))
     assert {"detector.pt", "segmenter.pt", "joint_last.pt", "detector.csv", "segmenter.csv"} <= {
         p.name for p in folder.iterdir()
     }

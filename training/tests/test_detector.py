@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from nasoseg_train.agent.deep_q_learning import Learner
 from nasoseg_train.agent.environment import Views
 from nasoseg_train.agent.exploration import explore, prior_actions, prior_returns
+from nasoseg_train.agent.learner import Learner
 from nasoseg_train.agent.observation import Crops
 from nasoseg_train.agent.replay import Replay, Transitions
 from nasoseg_train.agent.reward import good_stop, reward
@@ -61,7 +61,7 @@ def test_tumour_free_slices_reward_stopping_alone():
     ]
 
 
-def walk(literal, n=1000, min_side=16.0):
+def explored(literal, n=1000, min_side=16.0):
     rng = np.random.default_rng(0)
     size, centre = rng.uniform(24, 150, (n, 2)), rng.normal(192, 25, (n, 2))
     target = bx.clip_boxes(
@@ -79,13 +79,13 @@ def walk(literal, n=1000, min_side=16.0):
 
 
 def test_the_guarded_prior_stops_everywhere_and_nearly_always_well():
-    stopped, good = walk(literal=False)
+    stopped, good = explored(literal=False)
     assert stopped.all()
     assert good.mean() > 0.9
 
 
 def test_the_literal_prior_seldom_comes_to_a_rewarded_stop():
-    stopped, good = walk(literal=True)
+    stopped, good = explored(literal=True)
     assert stopped.mean() < 0.6
     assert good.mean() < 0.3
 

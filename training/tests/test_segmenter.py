@@ -8,7 +8,7 @@ import torch
 
 from nasoseg_train.networks import RANet, RoiCrop
 from nasoseg_train.run.presets import DEMO, MICRO, PAPER, SegmenterTraining
-from nasoseg_train.segmenter.crop_training import sample_crops
+from nasoseg_train.segmenter.crop_batches import sample_crops
 from nasoseg_train.segmenter.losses import border_weights, segmentation_loss
 
 

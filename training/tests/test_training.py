@@ -121,11 +121,11 @@ def cut_after(monkeypatch, owner, name, count):
 
 
 def test_a_cut_off_agent_goes_on_to_the_same_bits(sets, tmp_path, monkeypatch):
-    dqn.train_detector(SMALL, *sets, tmp_path / "whole", 1)
+    dqn.train_agent(SMALL, *sets, tmp_path / "whole", 1)
     with monkeypatch.context() as m:
         cut_after(m, dqn.Learner, "update", 9)
         with pytest.raises(Cut):
-            dqn.train_detector(SMALL, *sets, tmp_path / "cut", 1)
+            dqn.train_agent(SMALL, *sets, tmp_path / "cut", 1)
     assert 0 < weights_of(tmp_path / "cut" / "detector_last.pt")["epoch"] < SMALL.detector.epochs
     # Half a training has no checkpoint of the name that the next stages look for.
     assert (tmp_path / "cut" / "detector_best.pt").exists() and not (
@@ -133,7 +133,7 @@ def test_a_cut_off_agent_goes_on_to_the_same_bits(sets, tmp_path, monkeypatch):
     ).exists()
     # Whatever ran in this process since must not matter.
     torch.rand(5)
-    dqn.train_detector(SMALL, *sets, tmp_path / "cut", 1)
+    dqn.train_agent(SMALL, *sets, tmp_path / "cut", 1)
     one, two = (weights_of(tmp_path / name / "detector_last.pt") for name in ("whole", "cut"))
     assert one["learner"]["updates"] > 9 and same(one, two)
     assert rows_of(tmp_path / "whole" / "detector.csv") == rows_of(
@@ -141,7 +141,7 @@ def test_a_cut_off_agent_goes_on_to_the_same_bits(sets, tmp_path, monkeypatch):
     )
     # And a run that is over is left alone.
     before = (tmp_path / "cut" / "detector_last.pt").stat().st_mtime_ns
-    dqn.train_detector(SMALL, *sets, tmp_path / "cut", 1)
+    dqn.train_agent(SMALL, *sets, tmp_path / "cut", 1)
     assert (tmp_path / "cut" / "detector_last.pt").stat().st_mtime_ns == before
 
 
@@ -151,7 +151,7 @@ def test_a_cut_off_segmenter_goes_on_to_the_same_bits(sets, tmp_path, monkeypatc
         a, b = tmp_path / stage / "whole", tmp_path / stage / "cut"
         segmenter.train_segmenter(SMALL, *sets, a, 1, None, stage)
         with monkeypatch.context() as m:
-            cut_after(m, segmenter.SegmenterRun, "update", cut)
+            cut_after(m, segmenter.CropTraining, "update", cut)
             with pytest.raises(Cut):
                 segmenter.train_segmenter(SMALL, *sets, b, 1, None, stage)
         segmenter.train_segmenter(SMALL, *sets, b, 1, None, stage)
@@ -264,7 +264,7 @@ def test_the_logits_start_at_the_tumours_share(sets, tmp_path, monkeypatch):
     preset = replace(
         SMALL, segmenter=replace(SMALL.segmenter, start_at_share=True, steps=1, validate_every=1)
     )
-    run = segmenter.SegmenterRun(preset, *sets, tmp_path / "new", 1, "whole", None, RunOptions())
+    run = segmenter.CropTraining(preset, *sets, tmp_path / "new", 1, "whole", None, RunOptions())
     masks = torch.zeros(4, 1, 10, 10)
     masks[0, 0, :2, :4] = 1
     run._start_at(masks)
@@ -274,7 +274,7 @@ def test_the_logits_start_at_the_tumours_share(sets, tmp_path, monkeypatch):
         )
     started = []
     monkeypatch.setattr(
-        segmenter.SegmenterRun, "_start_at", lambda self, masks: started.append(self.stage)
+        segmenter.CropTraining, "_start_at", lambda self, masks: started.append(self.stage)
     )
     first = segmenter.train_segmenter(
         replace(preset, segmenter=replace(preset.segmenter, steps=2, agent_steps=1)),
@@ -316,7 +316,7 @@ def test_a_cut_off_joint_run_goes_on_to_the_same_bits(sets, tmp_path, monkeypatc
     )
     train_joint(preset, *sets, tmp_path / "whole", 1)
     with monkeypatch.context() as m:
-        cut_after(m, segmenter.SegmenterRun, "update", 30)
+        cut_after(m, segmenter.CropTraining, "update", 30)
         with pytest.raises(Cut):
             train_joint(preset, *sets, tmp_path / "cut", 1)
     agent, ranet = train_joint(preset, *sets, tmp_path / "cut", 1)
@@ -348,7 +348,7 @@ def test_joint_training_lowers_ranets_rate_half_way_and_uses_the_agents_boxes(
         run.updates += 1
         seen.append((lr, slices, boxes))
 
-    monkeypatch.setattr(segmenter.SegmenterRun, "update", update)
+    monkeypatch.setattr(segmenter.CropTraining, "update", update)
     train_joint(preset, *sets, tmp_path, 1)
     rates = np.array([lr for lr, _, _ in seen])
     assert (
@@ -471,7 +471,7 @@ def test_a_loss_that_is_not_finite_names_its_batch(sets, tmp_path):
         FloatingPointError,
         match=r"agent's loss is \w+ in update \d+; the batch holds patient 1\d slice",
     ):
-        dqn.train_detector(wild, *sets, tmp_path, 1)
+        dqn.train_agent(wild, *sets, tmp_path, 1)
 
 
 @pytest.mark.parametrize(
@@ -495,7 +495,7 @@ def test_a_loss_that_is_not_finite_names_its_batch(sets, tmp_path):
 )
 def test_unfit_data_is_refused_before_the_first_step(sets, tmp_path, spoil, message):
     with pytest.raises(SystemExit, match=message):
-        dqn.train_detector(SMALL, *spoil(*sets), tmp_path, 1)
+        dqn.train_agent(SMALL, *spoil(*sets), tmp_path, 1)
     assert not list(tmp_path.iterdir())
 
 
@@ -527,10 +527,10 @@ def test_a_batch_that_processes_cannot_share_is_refused():
 
 def test_half_precision_and_devices_are_refused_where_they_are_missing(sets, tmp_path):
     with pytest.raises(SystemExit, match="fp16 needs a GPU"):
-        dqn.train_detector(SMALL, *sets, tmp_path, 1, options=RunOptions(precision="fp16"))
+        dqn.train_agent(SMALL, *sets, tmp_path, 1, options=RunOptions(precision="fp16"))
     if not torch.cuda.is_available():
         with pytest.raises(SystemExit, match="sees no GPU"):
-            dqn.train_detector(SMALL, *sets, tmp_path, 1, options=RunOptions(device="cuda"))
+            dqn.train_agent(SMALL, *sets, tmp_path, 1, options=RunOptions(device="cuda"))
 
 
 def test_bfloat16_trains_and_keeps_float32_weights(sets, tmp_path):
@@ -549,8 +549,8 @@ def test_bfloat16_trains_and_keeps_float32_weights(sets, tmp_path):
 
 def test_logs_tensorboard_and_pictures(sets, tmp_path):
     options = RunOptions(tensorboard=True, pictures_every=1)
-    path = dqn.train_detector(SMALL, *sets, tmp_path, 1, options=options)
-    net, figures = dqn.load_detector(path, SMALL)
+    path = dqn.train_agent(SMALL, *sets, tmp_path, 1, options=options)
+    net, figures = dqn.load_agent(path, SMALL)
     rows = rows_of(tmp_path / "detector.csv")
     assert [int(r["epoch"]) for r in rows] == [0, 1, 2]
     assert float(rows[-1]["loss"]) > 0 and float(rows[-1]["priori"]) == pytest.approx(0.4)
@@ -561,10 +561,10 @@ def test_logs_tensorboard_and_pictures(sets, tmp_path):
         assert list((tmp_path / "tensorboard" / name).glob("events*"))
     drawn = sorted(p.name for p in (tmp_path / "pictures").iterdir())
     assert drawn == [f"segmenter_{s:06d}.png" for s in (4, 8, 12)] + [
-        f"walks_{e:03d}.png" for e in (1, 2, 3)
+        f"trajectories_{e:03d}.png" for e in (1, 2, 3)
     ]
-    walks = np.asarray(Image.open(tmp_path / "pictures" / "walks_003.png"))
-    assert walks.shape[1] % 96 == 0 and (walks == (230, 40, 40)).all(axis=2).any()
+    trajectories = np.asarray(Image.open(tmp_path / "pictures" / "trajectories_003.png"))
+    assert trajectories.shape[1] % 96 == 0 and (trajectories == (230, 40, 40)).all(axis=2).any()
 
 
 def test_overlays_have_the_papers_colours():
@@ -608,8 +608,8 @@ def test_the_agent_learns_what_brightness_shows(sets, tmp_path):
         decisions_per_update=12, schedule=Schedule(priori_min=0.4),
     )  # fmt: skip
     preset = replace(MICRO, detector=training)
-    path = dqn.train_detector(preset, *sets, tmp_path, 1)
-    net, figures = dqn.load_detector(path, preset)
+    path = dqn.train_agent(preset, *sets, tmp_path, 1)
+    net, figures = dqn.load_agent(path, preset)
     rows = np.flatnonzero(sets[1].tumour)
     start = bx.iou(bx.initial_box(96)[None], sets[1].target[rows]).mean()
     assert figures["iou"] > start + 0.1

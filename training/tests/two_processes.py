@@ -16,7 +16,7 @@ import torch
 from small import SMALL, slice_sets
 
 from nasoseg_train.run import checkpoint
-from nasoseg_train.segmenter.crop_training import SegmenterRun, train_segmenter
+from nasoseg_train.segmenter.crop_training import CropTraining, train_segmenter
 from nasoseg_train.segmenter.joint_training import train_joint
 
 torch.set_num_threads(1)
@@ -35,16 +35,16 @@ def noted(path: Path, state: dict) -> None:
 
 checkpoint.write = noted
 ends: dict[str, list[float]] = {}
-state_dict = SegmenterRun.state_dict
+state_dict = CropTraining.state_dict
 
 
-def kept(run: SegmenterRun) -> dict:
+def kept(run: CropTraining) -> dict:
     state = state_dict(run)
     ends[run.stage] = [float(x.double().sum()) for x in run.net.state_dict().values()]
     return state
 
 
-SegmenterRun.state_dict = kept
+CropTraining.state_dict = kept
 preset = replace(SMALL, segmenter=replace(SMALL.segmenter, steps=40, validate_every=20))
 train_segmenter(preset, *sets, out, 1, None, "whole")
 train_joint(SMALL, *sets, out / "joint", 1)

@@ -119,7 +119,7 @@ class DetectionEnv(gymnasium.Env[dict[str, Array], np.int64]):
         grid = self.data.grid
         seen = self._view(RoiCrop(grid, 2), whole_boxes(1, grid))[0, 1]
         target = self.episodes.target[0] if self.episodes.tumour[0] else None
-        return pictures.walk(seen.numpy(), np.array(self.path), target)
+        return pictures.trajectory(seen.numpy(), np.array(self.path), target)
 
     def _view(self, crop: RoiCrop, boxes: Array) -> torch.Tensor:
         views = self.episodes.views

@@ -15,7 +15,8 @@ from torch import Tensor
 from ..data.slice_set import SliceSet
 from ..networks import QNetwork, RoiCrop
 from ..networks.roi_crop import with_context
-from .environment import Views
+from ..run.presets import Preset
+from .environment import Episodes, Views
 
 Array = np.ndarray
 CPU = torch.device("cpu")
@@ -133,3 +134,34 @@ class Looker:
         image = cut(self.crop, context, images, index, boxes, views, grid)
         mask = cut(self.mask_crop, context, masks, index, boxes, views, grid)
         return Crops(to_u8(image), to_u8(mask)[:, 0])
+
+
+class Scene:
+    """Running episodes and the crops that the agent sees in them."""
+
+    def __init__(self, looker: Looker, preset: Preset, n: int) -> None:
+        self.looker, self.episodes = looker, Episodes(looker.data, preset, n)
+        grid, crop, device = looker.grid, looker.crop.size, looker.device
+        self.images = torch.zeros(n, 3, grid, grid, device=device)
+        self.masks = torch.zeros(n, 1, grid, grid, device=device)
+        self.whole, self.local = (Crops.empty(n, crop, looker.cells, device) for _ in range(2))
+        self.number = np.zeros(n, dtype=np.int64)
+        self._next = 0
+
+    def start(self, rows: Array, slices: Array, views: Views) -> None:
+        """Begin episodes of some slices in some rows."""
+        if not len(rows):
+            return
+        self.episodes.start(rows, slices, views)
+        self.number[rows] = self._next + np.arange(len(rows))
+        self._next += len(rows)
+        where = torch.from_numpy(rows).to(self.looker.device)
+        self.images[where], self.masks[where] = self.looker.load(slices)
+        self.whole.put(rows, self.look(rows, whole_boxes(len(rows), self.looker.grid)))
+        self.local.put(rows, self.look(rows, self.episodes.boxes[rows]))
+
+    def look(self, rows: Array, boxes: Array) -> Crops:
+        """The crops of boxes [k, 4] in the slices of some rows."""
+        return self.looker.look(
+            self.images, self.masks, rows, boxes, self.episodes.views.rows(rows)
+        )

@@ -31,7 +31,7 @@ IOU = 0.51
 
 
 class CachedAgent:
-    """Greedy walks on fixed slices under many biases; local features are kept by (slice, box)."""
+    """Greedy trajectories on fixed slices under many biases; local features are kept by (slice, box)."""
 
     @torch.no_grad()
     def __init__(
@@ -51,7 +51,7 @@ class CachedAgent:
         return self.net.trunk.embed(crops)
 
     @torch.no_grad()
-    def walk(self, stop_bias: float, zoom_bias: float) -> tuple[Array, Array, Array]:
+    def trajectories(self, stop_bias: float, zoom_bias: float) -> tuple[Array, Array, Array]:
         """Final boxes [n, 4], stopped [n], steps [n]."""
         p, n = self.preset, len(self.slices)
         bias = torch.from_numpy(np.where(bx.IS_ZOOM, zoom_bias, 0.0)).float()
@@ -92,7 +92,7 @@ def calibrate(net: QNetwork, data: SliceSet, slices: Array, preset: Preset) -> d
     tumour, target = data.tumour[slices], data.target[slices]
     table = []
     for stop_bias, zoom_bias in product(STOP_BIASES, ZOOM_BIASES):
-        boxes, stopped, steps = agent.walk(stop_bias, zoom_bias)
+        boxes, stopped, steps = agent.trajectories(stop_bias, zoom_bias)
         b, g = boxes[tumour], target[tumour]
         row = {
             "stop_bias": stop_bias, "zoom_bias": zoom_bias,

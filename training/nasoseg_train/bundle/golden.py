@@ -22,7 +22,7 @@ from ..segmenter.volume_training import network_of
 Array = np.ndarray
 
 
-def walk(net: QNetwork, x: Tensor, preset: Preset) -> dict[str, Array]:
+def greedy_trajectory(net: QNetwork, x: Tensor, preset: Preset) -> dict[str, Array]:
     """The agent's trajectories on slices float32 [S, 3, G, G]."""
     s, g, steps = len(x), preset.input.grid, preset.max_steps
     index = torch.arange(s)
@@ -67,7 +67,7 @@ def golden_case(
         if isinstance(module, nn.Module):
             module.eval()
     if isinstance(detector, QNetwork):
-        out |= walk(detector, x, preset)
+        out |= greedy_trajectory(detector, x, preset)
         last = out["boxes"][:, -1]
     elif isinstance(detector, RCNN):
         last, scores = propose(detector, x, preset)

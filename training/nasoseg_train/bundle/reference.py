@@ -156,7 +156,7 @@ class Bundle:
         """
         d = self.manifest["detector"]
         if d["kind"] == "agent":
-            return self._walk(images, chunk)
+            return self._trajectories(images, chunk)
         if d["kind"] == "proposals":
             return self._propose(images)
         box = np.array([0.0, 0.0, self.grid, self.grid])
@@ -193,7 +193,7 @@ class Bundle:
                 boxes[s] = bx.clip_boxes(inside, self.grid, d["min_side"])
         return Detection.without_agent(boxes, highest)
 
-    def _walk(self, images: Array, chunk: int) -> Detection:
+    def _trajectories(self, images: Array, chunk: int) -> Detection:
         """One trajectory per slice."""
         d = self.manifest["detector"]
         s, steps, n_actions, h = len(images), d["max_steps"], len(d["actions"]), d["history"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from ..run.training_run import Run
+from ..run.training_run import TrainingRun
 from .train import tumour_free_of
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Export:
     def main(self) -> None:
         from ..data.dataset import Dataset
 
-        run = Run.open(self.run)
+        run = TrainingRun.open(self.run)
         try:
             data = Dataset.open(self.dataset)
         except (OSError, ValueError) as error:
@@ -91,7 +91,7 @@ class Export:
             put(Path(beside), out)
         print(json.dumps({"bundle": str(out), **figures}, indent=2))
 
-    def write(self, run: Run, data: Dataset, out: Path) -> dict[str, Any]:
+    def write(self, run: TrainingRun, data: Dataset, out: Path) -> dict[str, Any]:
         """The bundle; returns the differences between its graphs and the networks."""
         from ..bundle.graph_parity import check_graphs
         from ..bundle.reference_parity import check_bundle
@@ -129,7 +129,7 @@ class Export:
                 )
         return figures
 
-    def text(self, run: Run, data: Dataset) -> Any:
+    def text(self, run: TrainingRun, data: Dataset) -> Any:
         from ..bundle.writer import BundleText
 
         p, counts = (
@@ -169,14 +169,14 @@ def put(written: Path, out: Path) -> None:
 
 
 def networks_of(
-    run: Run, validation: SliceSet, calibrated: bool
+    run: TrainingRun, validation: SliceSet, calibrated: bool
 ) -> tuple[Any, Any, dict[str, Any]]:
     """Detector, segmenter and their validation figures from a run's best checkpoints, whatever
     their kinds.
     """
     import numpy as np
 
-    from ..agent.deep_q_learning import load_detector
+    from ..agent.deep_q_learning import load_agent
     from ..bundle.calibration import calibrate
     from ..networks import Segmenter
     from ..segmenter.crop_training import load_segmenter
@@ -189,7 +189,7 @@ def networks_of(
         return box, net, {"validation": figures}
     detector: Any = None
     if p.detector_kind == "agent":
-        detector, figures["detector"] = load_detector(best(run, "detector"), p)
+        detector, figures["detector"] = load_agent(best(run, "detector"), p)
     elif p.detector_kind == "proposals":
         from ..networks.rcnn import MaskSegmenter
         from ..segmenter.rcnn_training import load_proposals
@@ -211,7 +211,7 @@ def networks_of(
     return detector, segmenter, {"validation": figures}
 
 
-def best(run: Run, name: str) -> Path:
+def best(run: TrainingRun, name: str) -> Path:
     """A best checkpoint of the run, whose stage must be over."""
     path = run.folder / f"{name}.pt"
     if not path.exists():
@@ -241,8 +241,8 @@ def golden_images(
 
     rows = np.flatnonzero(validation.tumour)[:2]
     if isinstance(detector, QNetwork):
-        walks = run_agent(detector, validation, np.arange(len(validation)), preset)
-        rows = golden_slices(validation, walks.boxes, walks.stopped)
+        trajectories = run_agent(detector, validation, np.arange(len(validation)), preset)
+        rows = golden_slices(validation, trajectories.boxes, trajectories.stopped)
     if preset.segmenter_kind == "volume":
         # Neighbours of one patient, from below.
         patient = validation.patient[rows[0]]

@@ -115,7 +115,7 @@ class Reproduce:
         figures would be taken for these.
         """
         from ..run.settings import overlaid, read_file
-        from ..run.training_run import Run, difference
+        from ..run.training_run import TrainingRun, difference
         from .train import settings_of
 
         for system, seed in pairs:
@@ -126,7 +126,7 @@ class Reproduce:
             if self.config:
                 settings = overlaid(settings, read_file(self.config), str(self.config))
             settings = replace(settings, input=data.input(settings.input))
-            wanted = Run(
+            wanted = TrainingRun(
                 path.parent,
                 system,
                 self.preset,

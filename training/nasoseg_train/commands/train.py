@@ -16,7 +16,7 @@ import tyro
 from ..run.options import RunOptions
 from ..run.presets import Preset
 from ..run.settings import overlaid, preset_named, read_file
-from ..run.training_run import Run
+from ..run.training_run import TrainingRun
 
 if TYPE_CHECKING:
     from ..data.dataset import Dataset
@@ -44,7 +44,7 @@ class Training:
     runs: Path = Path("runs")
     """The run goes to RUNS/SYSTEM/seedK; one that was cut off goes on from its last checkpoint."""
     system: str = "seqseg"
-    """A row of the paper's tables; python -m nasoseg_train.commands.list_systems lists them."""
+    """A row of the paper's tables; nasoseg-train list-systems prints them."""
     preset: str = "paper"
     """The preset that the settings below start from."""
     config: Path | None = None
@@ -92,7 +92,7 @@ class Training:
             )
         return command
 
-    def begin(self, command: str) -> Run:
+    def begin(self, command: str) -> TrainingRun:
         """The run, recorded; its settings hold the data set's maxima where they are asked for."""
         import torch
 
@@ -102,7 +102,9 @@ class Training:
         settings = replace(self.settings, input=data.input(self.settings.input))
         folder = self.runs / self.system / f"seed{self.seed}"
         source = {"name": data.name, "hash": data.hash}
-        run = Run(folder, self.system, self.preset, self.seed, self.weights, source, settings)
+        run = TrainingRun(
+            folder, self.system, self.preset, self.seed, self.weights, source, settings
+        )
         run.record(command, self.options)
         return run
 
@@ -136,7 +138,7 @@ class Training:
 
         return SYSTEMS[self.system].stages
 
-    def run_stage(self, stage: str, run: Run) -> None:
+    def run_stage(self, stage: str, run: TrainingRun) -> None:
         """One stage of the system; one that is done costs nothing."""
         print(f"== {self.system}: {stage}", flush=True)
         STAGES[stage](self, run)
@@ -148,20 +150,20 @@ def tumour_free_of(settings: Preset) -> int:
     return settings.tumour_free_per_patient if any(shares) else 0
 
 
-def train_agent(command: Training, run: Run) -> None:
+def agent_stage(command: Training, run: TrainingRun) -> None:
     """The agent alone (detector.py)."""
-    from ..agent.deep_q_learning import train_detector
+    from ..agent.deep_q_learning import train_agent
 
     apart(run, "joint")
     sets = command.slices(run.settings, tumour_free_of(run.settings))
-    train_detector(run.settings, *sets, run.folder, run.seed, run.weights, command.options)
+    train_agent(run.settings, *sets, run.folder, run.seed, run.weights, command.options)
 
 
-def train_crops(command: Training, run: Run) -> None:
+def crop_stage(command: Training, run: TrainingRun) -> None:
     """A network on crops (segmenter.py): of the whole slice, or of the exploring policy's boxes and
     then of the agent's.
     """
-    from ..agent.deep_q_learning import load_detector
+    from ..agent.deep_q_learning import load_agent
     from ..segmenter.crop_training import train_segmenter
 
     apart(run, "joint")
@@ -174,7 +176,7 @@ def train_crops(command: Training, run: Run) -> None:
     if p.detector_kind == "whole":
         train_segmenter(p, *sets, out, run.seed, None, "whole", **shared)
         return
-    agent, _ = load_detector(out / "detector.pt", p)
+    agent, _ = load_agent(out / "detector.pt", p)
     start = before_agent(command, run, sets) if explores(p) else None
     train_segmenter(p, *sets, out, run.seed, agent, "agent", start, **shared)
 
@@ -187,7 +189,7 @@ def explores(settings: Preset) -> bool:
     )
 
 
-def before_agent(command: Training, run: Run, sets: tuple[SliceSet, SliceSet]) -> Path:
+def before_agent(command: Training, run: TrainingRun, sets: tuple[SliceSet, SliceSet]) -> Path:
     """These batches."""
     from ..segmenter.crop_training import train_segmenter
 
@@ -195,7 +197,7 @@ def before_agent(command: Training, run: Run, sets: tuple[SliceSet, SliceSet]) -
     return train_segmenter(run.settings, *sets, run.folder, run.seed, None, "explore", **shared)
 
 
-def train_proposals(command: Training, run: Run) -> None:
+def proposals_stage(command: Training, run: TrainingRun) -> None:
     """Faster R-CNN or Mask R-CNN (proposals.py), in one process."""
     from ..segmenter import rcnn_training as proposals
 
@@ -207,7 +209,7 @@ def train_proposals(command: Training, run: Run) -> None:
     )
 
 
-def train_volume(command: Training, run: Run) -> None:
+def volume_stage(command: Training, run: TrainingRun) -> None:
     """The atlas box (atlas.py) and the network on its patches (volume_training.py), in one process."""
     from ..data import atlas_box as atlas
     from ..segmenter import volume_training
@@ -227,16 +229,16 @@ def train_volume(command: Training, run: Run) -> None:
     )
 
 
-def nothing(command: Training, run: Run) -> None:
+def no_stage(command: Training, run: TrainingRun) -> None:
     """The atlas box is made with the network that it is for."""
 
 
-STAGES: dict[str, Callable[[Training, Run], None]] = {
-    "agent": train_agent, "segmenter": train_crops, "proposals": train_proposals, "atlas": nothing, "volume": train_volume,
+STAGES: dict[str, Callable[[Training, TrainingRun], None]] = {
+    "agent": agent_stage, "segmenter": crop_stage, "proposals": proposals_stage, "atlas": no_stage, "volume": volume_stage,
 }  # fmt: skip
 
 
-def apart(run: Run, *others: str) -> None:
+def apart(run: TrainingRun, *others: str) -> None:
     """Refuse a folder in which the same networks were trained in another way."""
     for other in others:
         if (run.folder / f"{other}_last.pt").exists():

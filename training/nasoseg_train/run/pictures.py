@@ -41,7 +41,7 @@ def draw_boxes(picture: Array, boxes: Array, colours: list[tuple[int, int, int]]
     return np.asarray(canvas)
 
 
-def walk(image: Array, boxes: Array, target: Array | None) -> Array:
+def trajectory(image: Array, boxes: Array, target: Array | None) -> Array:
     """A slice, the boxes of one episode [T, 4] from first to last, and the target box where there
     is a tumour.
     """

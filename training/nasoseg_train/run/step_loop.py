@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tqdm import tqdm
 from . import checkpoint
 from .logs import Log
 from .options import RunOptions
+from .resume import Best, Resumable
 
 
 @dataclass
@@ -58,19 +60,17 @@ class StepLoop:
             "step",
             self.out / "tensorboard" if self.options.tensorboard else None,
         )
-        last = self.out / f"{self.name}_last.pt"
-        first, best, seconds, losses, validations = 0, -np.inf, 0.0, [], 0
-        if last.exists():
-            state = checkpoint.read(last, **self.made_from)["state"]
-            first, best, seconds, log.rows = (
-                state["step"],
-                state["best"],
-                state["seconds"],
-                list(state["rows"]),
-            )
+        files = Resumable(
+            self.out, self.name, (self.name,), self.made_from, self.options.checkpoint_every
+        )
+        best = Best(self.out, self.name, save)
+        first, seconds, validations = 0, 0.0, 0
+        losses: list[float] = []
+        state = files.resume()
+        if state is not None:
+            first, best.score, seconds = state["step"], state["best"], state["seconds"]
+            log.rows = list(state["rows"])
             self.load(state)
-        else:
-            checkpoint.begin(self.out, self.name)
         begun = time.time()
         bar = tqdm(
             range(first, steps),
@@ -106,22 +106,22 @@ class StepLoop:
                 **figures_of(),
             }
             losses, validations = [], validations + 1
-            if line["score"] > best:
-                best = line["score"]
-                save(checkpoint.best_path(self.out, self.name), line)
+            best.keep(line)
             log.add(line)
-            if step == steps - 1 or validations % self.options.checkpoint_every == 0:
-                state = {
-                    "step": step + 1,
-                    "best": best,
-                    "seconds": seconds,
-                    "rows": log.rows,
-                    **self.state(),
-                }
-                checkpoint.write(last, {**self.made_from, "state": state})
+            counters = {
+                "step": step + 1,
+                "best": best.score,
+                "seconds": seconds,
+                "rows": log.rows,
+            }
+            over = step == steps - 1
+            files.save(validations, over, partial(self._whole_state, counters))
             # Validation is not this loop's time.
             begun = time.time()
-        return checkpoint.finish(self.out, self.name)
+        return files.finish()[0]
+
+    def _whole_state(self, counters: dict[str, Any]) -> dict[str, Any]:
+        return {**counters, **self.state()}
 
     def state(self) -> dict[str, Any]:
         return {

@@ -25,7 +25,7 @@ PACKAGES = ("nasoseg-train", "torch", "torchvision", "numpy", "scikit-image", "l
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """One run, as config.json holds it."""
 
     folder: Path
@@ -75,7 +75,7 @@ class Run:
         partial.replace(path)
 
     @classmethod
-    def open(cls, folder: Path) -> Run:
+    def open(cls, folder: Path) -> TrainingRun:
         """A run from its config.json."""
         from .settings import overlaid, preset_named
 

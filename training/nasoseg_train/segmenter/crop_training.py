@@ -16,133 +16,30 @@ from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..agent.deep_q_learning import follow
-from ..agent.environment import Episodes, Views
-from ..agent.exploration import prior_actions
-from ..agent.observation import CPU, load_images, load_masks, whole_boxes
+from ..agent.learner import follow
+from ..agent.observation import load_images, whole_boxes
 from ..agent.trajectories import run_agent
 from ..data.draws import check_sets, draw_slices, identity, name_slices, pick_validation
 from ..data.slice_set import SliceSet
 from ..geometry import boxes as bx
+from ..geometry import metrics
 from ..networks import QNetwork, Segmenter
 from ..networks.crop_segmenter import last_convolution
 from ..run import checkpoint, machine, pictures
 from ..run.logs import Log
 from ..run.options import RunOptions
-from ..run.presets import Preset, SegmenterTraining
+from ..run.presets import Preset
+from ..run.resume import Best, Resumable
+from .crop_batches import exploring_boxes, training_batch
 from .losses import segmentation_loss
 
 Array = np.ndarray
 Stage = Literal["explore", "agent", "whole"]
 # Each stage has a random stream of its own.
 STREAMS = {"explore": 3, "agent": 4, "whole": 6, "joint": 7}
-
-
-def exploring_boxes(
-    data: SliceSet, slices: Array, preset: Preset, rng: np.random.Generator, chance: float = 0.2
-) -> Array:
-    """Boxes after every action of an exploring episode on each slice: [n, T + 1, 4], padded by
-    repeating.
-    """
-    n = len(slices)
-    episodes = Episodes(data, preset, n)
-    episodes.start(np.arange(n), slices, Views.plain(n))
-    boxes, running = [episodes.boxes.copy()], np.ones(n, dtype=bool)
-    for _ in range(preset.max_steps):
-        prior = prior_actions(
-            episodes.boxes,
-            episodes.target,
-            episodes.tumour,
-            data.grid,
-            preset.min_side,
-            rng,
-            preset.thresholds,
-        )
-        actions = np.where(rng.random(n) < chance, rng.integers(bx.TERMINAL, size=n), prior)
-        # On a tumour-free slice the prior stops at once; walk on by chance, as the agent might.
-        walk = ~episodes.tumour & (rng.random(n) < 0.8)
-        actions = np.where(walk, rng.integers(bx.TERMINAL, size=n), actions)
-        actions = np.where(running, actions, bx.TERMINAL)
-        episodes.step(actions)
-        running &= actions != bx.TERMINAL
-        boxes.append(episodes.boxes.copy())
-    return np.stack(boxes, axis=1)
-
-
-def sample_crops(
-    images: Tensor,
-    boxes: Array,
-    size: int,
-    rng: np.random.Generator,
-    c: SegmenterTraining,
-    ratio: int = 2,
-) -> Tensor:
-    """Channels [N, K, G, G] and enlarged boxes [N, 4] -> crops [N, K, size, size], rotated, flipped
-    and resized at random.
-
-    Without rotation and resizing this is RoIAlign with `ratio` samples per pixel and side: a grid
-    `ratio` times finer, averaged.
-    """
-    n, grid = len(boxes), images.shape[-1]
-    centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
-    angle = np.deg2rad(rng.uniform(-c.rotation_degrees, c.rotation_degrees, n))
-    half = half * np.exp(rng.uniform(-c.scale, c.scale, (n, 1)))
-    mirror = np.where(rng.random(n) < c.flip, -1.0, 1.0)
-    # Crop coordinates in [-1, 1] -> grid pixels -> grid_sample's [-1, 1], which is pixel edges over
-    # G / 2 less 1.
-    cos, sin = np.cos(angle), np.sin(angle)
-    theta = np.zeros((n, 2, 3))
-    theta[:, 0, 0], theta[:, 0, 1] = mirror * half[:, 0] * cos, -half[:, 1] * sin
-    theta[:, 1, 0], theta[:, 1, 1] = mirror * half[:, 0] * sin, half[:, 1] * cos
-    theta[:, :, 2] = centre - grid / 2
-    theta = torch.from_numpy(theta / (grid / 2)).float().to(images.device)
-    where = F.affine_grid(
-        theta, [n, images.shape[1], size * ratio, size * ratio], align_corners=False
-    )
-    return F.avg_pool2d(F.grid_sample(images, where, align_corners=False), ratio)
-
-
-def jittered(boxes: Array, grid: int, preset: Preset, rng: np.random.Generator) -> Array:
-    """Boxes [n, 4] moved and resized at random by up to the preset's `jitter` of their sides."""
-    jitter = preset.segmenter.jitter
-    sides = boxes[:, 2:] - boxes[:, :2]
-    moves = rng.uniform(-jitter, jitter, (2, len(boxes), 2))
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2 + moves[0] * sides
-    sides = sides * np.exp(moves[1])
-    return bx.clip_boxes(
-        np.concatenate([centre - sides / 2, centre + sides / 2], axis=1), grid, preset.min_side
-    )
-
-
-def training_batch(
-    data: SliceSet,
-    slices: Array,
-    boxes: Array,
-    preset: Preset,
-    rng: np.random.Generator,
-    device: torch.device = CPU,
-) -> tuple[Tensor, Tensor]:
-    """Slices [n] and boxes [n, 4] -> crops [n, 3, C, C] and masks [n, 1, C, C], cut on the device."""
-    c, grid = preset.segmenter, data.grid
-    # Where everything is seen, a box has nothing to be moved about.
-    if not (boxes == whole_boxes(1, grid)).all():
-        boxes = jittered(boxes, grid, preset, rng)
-    boxes = bx.enlarge(boxes, preset.ranet.context_factor, grid)
-    stacked = torch.cat(
-        [load_images(data, slices, device), load_masks(data, slices, device)], dim=1
-    )
-    crops = sample_crops(stacked, boxes, preset.ranet.crop, rng, c, preset.ranet.sampling_ratio)
-    images, masks = crops[:, :3], (crops[:, 3:] >= 0.5).float()
-    if c.intensity:
-        gain = rng.uniform(1 - c.intensity, 1 + c.intensity, (len(boxes), 3, 1, 1)).astype(
-            np.float32
-        )
-        images = images * torch.from_numpy(gain).to(device)
-    return images.contiguous(memory_format=torch.channels_last), masks
 
 
 @torch.no_grad()
@@ -188,7 +85,7 @@ def validation_figures(
     _, guesses, truths = predict(net, data, slices, boxes, preset)
     for guess, true, tumour in zip(guesses, truths, data.tumour[slices]):
         if tumour:
-            dice.append(2 * (guess & true).sum() / max(guess.sum() + true.sum(), 1))
+            dice.append(np.nan_to_num(metrics.dice(*metrics.counts(guess, true))))
         else:
             any_pixel.append(guess.any())
     figures = {
@@ -200,7 +97,7 @@ def validation_figures(
     return figures
 
 
-class SegmenterRun:
+class CropTraining:
     """A segmenter, its average, its optimiser and its log; `update` takes one batch of boxes."""
 
     def __init__(
@@ -251,7 +148,8 @@ class SegmenterRun:
         self.optimiser = torch.optim.Adam(self.net.parameters(), c.lr, weight_decay=c.weight_decay)
         self.crop_net, self.stepper = self.fabric.setup(self.net.net, self.optimiser)
         self.chosen = pick_validation(validation, c.validation_slices)
-        self.updates, self.best, self.validations, self.seconds = 0, -np.inf, 0, 0.0
+        self.best = Best(out, self.name, self._save)
+        self.updates, self.validations, self.seconds = 0, 0, 0.0
         self.losses: list[float] = []
         self.queue = np.zeros(0, dtype=np.int64)
         out.mkdir(parents=True, exist_ok=True)
@@ -340,34 +238,8 @@ class SegmenterRun:
                 self._picture(int(line["step"]), boxes)
         return line
 
-    def keep_if_best(self, line: dict[str, float], score: float | None = None) -> bool:
-        """Write the best checkpoint where a validated line is better than all before."""
-        score = line.get("score", -np.inf) if score is None else score
-        if self.rank == 0 and score > self.best:
-            self.best = score
-            save_segmenter(
-                checkpoint.best_path(self.out, self.name),
-                self.average,
-                self.preset,
-                self.seed,
-                line,
-                self.agent,
-            )
-            return True
-        return False
-
-    def begin(self) -> None:
-        """No batch of this stage was kept: nothing of an earlier training must stand in its place."""
-        if self.rank == 0:
-            checkpoint.begin(self.out, self.name)
-        self.fabric.barrier()
-
-    def end(self) -> Path:
-        """The stage is over: its best checkpoint becomes NAME.pt."""
-        if self.rank == 0:
-            checkpoint.finish(self.out, self.name)
-        self.fabric.barrier()
-        return self.out / f"{self.name}.pt"
+    def _save(self, path: Path, line: dict[str, float]) -> None:
+        save_segmenter(path, self.average, self.preset, self.seed, line, self.agent)
 
     def _picture(self, step: int, boxes: Array) -> None:
         some = np.flatnonzero(self.validation.tumour[self.chosen])[:8]
@@ -393,14 +265,16 @@ class SegmenterRun:
         return {
             "net": self.net.state_dict(), "average": self.average.state_dict(), "optimiser": self.optimiser.state_dict(),
             "scaler": self.fabric.strategy.precision.state_dict(), "rows": self.log.rows,
-            **{name: getattr(self, name) for name in ("updates", "best", "validations", "seconds", "before")},
+            "best": self.best.score,
+            **{name: getattr(self, name) for name in ("updates", "validations", "seconds", "before")},
             "processes": machine.gather(self.fabric, own),
         }  # fmt: skip
 
     def load_state_dict(self, state: dict) -> None:
         """The inverse of `state_dict`."""
-        for name in ("updates", "best", "validations", "seconds", "before"):
+        for name in ("updates", "validations", "seconds", "before"):
             setattr(self, name, state[name])
+        self.best.score = state["best"]
         self.log.rows = list(state["rows"])
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
@@ -441,32 +315,41 @@ def train_segmenter(
     if (agent is None) == (stage == "agent"):
         raise ValueError(f"stage {stage} and agent {agent is not None} do not fit each other")
     named = checkpoint.weights_hash(agent) if agent is not None else ""
-    run = SegmenterRun(preset, train, validation, out, seed, stage, weights, options, start, named)
-    last_path, last = out / f"{run.name}_last.pt", c.steps
-    if last_path.exists():
-        run.load_state_dict(checkpoint.read(last_path, **run.made_from())["state"])
-    else:
-        run.begin()
-    first = 0
+    run = CropTraining(preset, train, validation, out, seed, stage, weights, options, start, named)
+    files = Resumable(
+        out, run.name, (run.name,), run.made_from(), options.checkpoint_every, run.fabric
+    )
+    state = files.resume()
+    if state is not None:
+        run.load_state_dict(state)
+    first, last = 0, c.steps
     if stage == "explore":
         last = c.steps - c.agent_steps
     elif stage == "agent" and (start is not None or c.agent_steps):
         first = max(run.before, c.steps - c.agent_steps)
     step = first + run.updates
-    if step >= last:
-        return run.end()
+    if step < last:
+        _train_steps(run, files, agent, step, last)
+    return files.finish()[0]
 
-    walks = None
+
+def _train_steps(
+    run: CropTraining, files: Resumable, agent: QNetwork | None, step: int, last: int
+) -> None:
+    """Batches `step` .. `last` of a stage."""
+    c, preset, train, validation = run.preset.segmenter, run.preset, run.train, run.validation
+    stage, options = run.stage, run.options
+    trajectories = None
     if stage == "whole":
         validation_boxes = whole_boxes(len(run.chosen), validation.grid)
     elif agent is None:
         validation_boxes = exploring_boxes(
-            validation, run.chosen, preset, np.random.default_rng([seed, 5]), 0.0
+            validation, run.chosen, preset, np.random.default_rng([run.seed, 5]), 0.0
         )[:, -1]
     else:
         agent = agent.to(run.device)
         validation_boxes = run_agent(agent, validation, run.chosen, preset).last
-        walks = run_agent(agent, train, np.arange(len(train)), preset).boxes
+        trajectories = run_agent(agent, train, np.arange(len(train)), preset).boxes
     show = options.progress and run.rank == 0
     for step in tqdm(
         range(step, last),
@@ -481,7 +364,11 @@ def train_segmenter(
         if stage == "whole":
             boxes = whole_boxes(n, train.grid)
         else:
-            path = exploring_boxes(train, slices, preset, rng) if walks is None else walks[slices]
+            path = (
+                exploring_boxes(train, slices, preset, rng)
+                if trajectories is None
+                else trajectories[slices]
+            )
             # Half of the crops are of the box where the agent stopped, the rest of any box on its
             # way.
             moment = np.where(
@@ -491,15 +378,10 @@ def train_segmenter(
         run.update(slices, boxes, c.lr if step < c.late_after * c.steps else c.lr_late)
         if (step + 1) % c.validate_every == 0 or step == last - 1:
             line = run.finish({"step": step + 1}, validation_boxes)
-            run.keep_if_best(line)
             if run.rank == 0:
+                run.best.keep(line)
                 run.log.add(line)
-            if step == last - 1 or run.validations % options.checkpoint_every == 0:
-                state = run.state_dict()
-                if run.rank == 0:
-                    checkpoint.write(last_path, {**run.made_from(), "state": state})
-            run.fabric.barrier()
-    return run.end()
+            files.save(run.validations, step == last - 1, run.state_dict)
 
 
 def save_segmenter(

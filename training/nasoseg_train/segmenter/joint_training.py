@@ -22,17 +22,19 @@ every action was taken. The MR image was cropped according to the bounding box o
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from ..agent.deep_q_learning import DetectorRun
+from ..agent.deep_q_learning import AgentTraining
 from ..agent.trajectories import run_agent
 from ..data.slice_set import SliceSet
-from ..run import checkpoint, machine
+from ..run import machine
 from ..run.options import RunOptions
 from ..run.presets import Preset
-from .crop_training import SegmenterRun
+from ..run.resume import Resumable
+from .crop_training import CropTraining
 
 Array = np.ndarray
 
@@ -80,20 +82,33 @@ def train_joint(
     in `out` is gone on from.
     """
     c = preset.segmenter
-    agent = DetectorRun(preset, train, validation, out, seed, weights, options)
-    ranet = SegmenterRun(preset, train, validation, out, seed, "joint", weights, options)
+    agent = AgentTraining(preset, train, validation, out, seed, weights, options)
+    ranet = CropTraining(preset, train, validation, out, seed, "joint", weights, options)
     pool, due = BoxPool(c.joint_pool), 0
-    last = out / "joint_last.pt"
     made_from = {**ranet.made_from(), **agent.made_from()}
-    if last.exists():
-        state = checkpoint.read(last, **made_from)["state"]
+    files = Resumable(
+        out,
+        "joint",
+        ("detector", "segmenter"),
+        made_from,
+        options.checkpoint_every,
+        agent.fabric,
+    )
+
+    def state_of() -> dict[str, Any]:
+        return {
+            "agent": agent.state_dict(),
+            "segmenter": ranet.state_dict(),
+            "due": due,
+            "pools": machine.gather(agent.fabric, pool.state_dict()),
+        }
+
+    state = files.resume()
+    if state is not None:
         agent.load_state_dict(state["agent"])
         ranet.load_state_dict(state["segmenter"])
         pool.load_state_dict(state["pools"][agent.rank])
         due = state["due"]
-    else:
-        agent.begin()
-        ranet.begin()
     while not agent.over:
         lr = c.lr if agent.epoch < c.late_after * preset.detector.epochs else c.lr_late
         for visited in agent.run_epoch():
@@ -110,16 +125,12 @@ def train_joint(
                 boxes = run_agent(agent.learner.average, validation, ranet.chosen, preset).last
             of_ranet = ranet.finish({"step": ranet.updates, "epoch": epoch - 1}, boxes)
             score = line.get("score", -np.inf) + of_ranet.get("score", -np.inf)
-            agent.keep_if_best(line, score)
-            ranet.keep_if_best(of_ranet, score)
             if agent.rank == 0:
+                agent.best.keep(line, score)
+                ranet.best.keep(of_ranet, score)
                 ranet.log.add(of_ranet)
         if agent.rank == 0:
             agent.log.add(line)
-        if agent.over or epoch % options.checkpoint_every == 0:
-            state = {"agent": agent.state_dict(), "segmenter": ranet.state_dict(), "due": due}
-            state["pools"] = machine.gather(agent.fabric, pool.state_dict())
-            if agent.rank == 0:
-                checkpoint.write(last, {**made_from, "state": state})
-        agent.fabric.barrier()
-    return agent.end(), ranet.end()
+        files.save(epoch, agent.over, state_of)
+    detector, segmenter = files.finish()
+    return detector, segmenter

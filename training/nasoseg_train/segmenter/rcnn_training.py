@@ -17,7 +17,7 @@ from ..run import checkpoint
 from ..run.options import RunOptions
 from ..run.presets import Preset
 from ..run.step_loop import StepLoop
-from .crop_training import sample_crops
+from .crop_batches import sample_crops
 
 Array = np.ndarray
 
