@@ -1,13 +1,15 @@
-"""Patients or phantoms in, a model bundle out: the training side of nasoseg.
+"""The training side of nasoseg: it turns patients or phantoms into a model bundle.
 
-The way of the data::
+The data passes through the rooms in this order::
 
-    phantom | prepared patients -> data      slices of 3 x 384 x 384, masks, target boxes
-    data -> detector                          trunk and Q head (paper 3.1)
-    data, detector -> segmenter               RANet on the agent's boxes (paper 3.2)
-    trunk, Q head, RANet -> export            bundle as docs/bundle.md describes it
-    bundle -> reference, evaluate             the bundle run with ONNX Runtime, and its figures
-    bundle, data set -> evaluation            the bundle run by the library itself; the paper's tables
+    phantom | cohort -> data      slices of 3 x 384 x 384, masks, target boxes
+    data -> agent                 trunk and Q head (paper 3.1)
+    data, agent -> segmenter      RANet on the agent's boxes (paper 3.2)
+    agent, segmenter -> bundle    the bundle that docs/bundle.md describes
+    bundle, data -> evaluation    its figures, through the library; the paper's tables
 
-The package itself imports nothing, so that the phantom can be used without PyTorch.
+`geometry` and `run` are below all of them, `networks` below agent and segmenter, `commands` and
+`cli` above. Imports run from a higher room to a lower one only (tests/test_rooms.py).
+
+The package itself imports nothing, so the phantom can be used without PyTorch.
 """

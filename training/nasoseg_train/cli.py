@@ -38,7 +38,8 @@ def overview(only: str = "") -> str:
     lines = [f"  {name:<{width}}  {text}" for name, text in shown.items()]
     return "\n".join(
         [
-            "usage: nasoseg-train COMMAND [options]; nasoseg-train COMMAND --help lists the options",
+            "usage: nasoseg-train COMMAND [options]; nasoseg-train COMMAND --help lists the "
+            "options",
             "",
             *lines,
         ]
@@ -69,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
         wrong = " ".join(arguments[:2]) if group else first
         raise SystemExit(
-            f"{overview(f'{first} ' if group else '')}\n\nnasoseg-train: there is no command {wrong!r}"
+            f"{overview(f'{first} ' if group else '')}\n\nnasoseg-train: there is no command "
+            f"{wrong!r}"
         )
     name, rest = found
     with extras_named(f"nasoseg-train {name}"):

@@ -1,4 +1,6 @@
-"""One thread of PyTorch: small networks gain nothing from more, and lose minutes on a busy machine."""
+"""One thread of PyTorch: small networks gain nothing from more, and lose minutes on a busy
+machine.
+"""
 
 import os
 

@@ -13,13 +13,30 @@ SMALL = replace(
     MICRO,
     name="test",
     detector=replace(
-        MICRO.detector, epochs=3, episodes_per_epoch=24, parallel=12, batch=16, replay=256, warmup=32, decisions_per_update=24,
-        target_update=3, validate_every=1, validation_slices=12, mixed_precision=False, auxiliary=0.5,
+        MICRO.detector,
+        epochs=3,
+        episodes_per_epoch=24,
+        parallel=12,
+        batch=16,
+        replay=256,
+        warmup=32,
+        decisions_per_update=24,
+        target_update=3,
+        validate_every=1,
+        validation_slices=12,
+        mixed_precision=False,
+        auxiliary=0.5,
     ),
     segmenter=replace(
-        MICRO.segmenter, steps=12, agent_steps=0, batch=4, validate_every=4, validation_slices=12, intensity=0.1,
+        MICRO.segmenter,
+        steps=12,
+        agent_steps=0,
+        batch=4,
+        validate_every=4,
+        validation_slices=12,
+        intensity=0.1,
     ),
-)  # fmt: skip
+)
 
 
 def slice_sets(
@@ -29,6 +46,6 @@ def slice_sets(
     seeds = list(range(10, 10 + train)), list(range(50, 50 + validation))
     one, two = (
         build_cache(folder / name, some, preset.input, 3, 1, standin_patient)
-        for name, some in zip(("train", "validation"), seeds)
+        for name, some in zip(("train", "validation"), seeds, strict=True)
     )
     return one, two

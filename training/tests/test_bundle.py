@@ -10,7 +10,7 @@ from nasoseg_train.bundle.reference import Bundle, run, sample_probability
 from nasoseg_train.bundle.reference_parity import ParityError, check_bundle, check_networks
 from nasoseg_train.bundle.writer import BundleText, untrained_bundle, write_bundle
 from nasoseg_train.data import slice_set as data
-from nasoseg_train.data.slice_grid import SliceGrid, mask_boxes, prepare, scale_volume
+from nasoseg_train.data.slice_grid import SliceGrid, mask_boxes, prepare_slices, scale_volume
 from nasoseg_train.data.standin import StandIn, standin_patient
 from nasoseg_train.geometry import metrics
 from nasoseg_train.networks import QNetwork, Segmenter
@@ -25,7 +25,7 @@ def bundle(tmp_path_factory):
     torch.manual_seed(3)
     net, segmenter = QNetwork(MICRO), Segmenter(MICRO.ranet)
     out = tmp_path_factory.mktemp("micro")
-    images, _ = prepare(StandIn(0).images(), (2.2, 2.2), MICRO.input)
+    images, _ = prepare_slices(StandIn(0).images(), (2.2, 2.2), MICRO.input)
     write_bundle(out, net, segmenter, MICRO, np.rint(images[4:6] * 255).astype(np.uint8), TEXT)
     return out, net, segmenter
 
@@ -99,8 +99,12 @@ def test_export_and_parity(bundle):
     assert check_bundle(out)["steps_compared"] >= 2
     check_networks(out, net, segmenter, MICRO)
     assert sorted(p.name for p in out.rglob("*") if p.is_file()) == [
-        "bundle.json", "golden.npz", "q_head.onnx", "segmenter.onnx", "trunk.onnx",
-    ]  # fmt: skip
+        "bundle.json",
+        "golden.npz",
+        "q_head.onnx",
+        "segmenter.onnx",
+        "trunk.onnx",
+    ]
 
 
 def test_parity_sees_another_network(bundle):
@@ -113,13 +117,33 @@ def test_parity_sees_another_network(bundle):
 def test_manifest_has_exactly_the_contracts_keys(bundle):
     content = json.loads((bundle[0] / "bundle.json").read_text())
     assert list(content) == [
-        "format_version", "name", "version", "licence", "intended_use", "negatives_trained", "training", "metrics", "input",
-        "detector", "segmenter", "golden", "files",
-    ]  # fmt: skip
+        "format_version",
+        "name",
+        "version",
+        "licence",
+        "intended_use",
+        "negatives_trained",
+        "training",
+        "metrics",
+        "input",
+        "detector",
+        "segmenter",
+        "golden",
+        "files",
+    ]
     assert set(content["detector"]) == {
-        "kind", "features", "trunk", "q_head", "feature_size", "initial_box", "actions", "terminal", "history", "max_steps",
+        "kind",
+        "features",
+        "trunk",
+        "q_head",
+        "feature_size",
+        "initial_box",
+        "actions",
+        "terminal",
+        "history",
+        "max_steps",
         "min_side",
-    }  # fmt: skip
+    }
     assert set(content["segmenter"]) == {"kind", "graph", "context_factor", "crop", "threshold"}
 
 

@@ -24,7 +24,10 @@ from nasoseg_train.run.settings import as_arguments, overlaid, read_file
 
 
 def test_the_overview_names_every_command_and_imports_no_pytorch():
-    code = "import sys; from nasoseg_train import cli; cli.main(['--help']); print('torch' in sys.modules, 'tyro' in sys.modules)"
+    code = (
+        "import sys; from nasoseg_train import cli; cli.main(['--help']);"
+        " print('torch' in sys.modules, 'tyro' in sys.modules)"
+    )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     out = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
@@ -57,7 +60,8 @@ def test_a_whole_preset_survives_the_way_through_a_file(base, goal):
 def test_some_settings_of_a_toml_file(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(
-        "head_hidden = [64, 32]\n[detector]\nlr = 1e-3\ndouble = true\n[detector.schedule]\npriori = 0.4\n"
+        "head_hidden = [64, 32]\n[detector]\nlr = 1e-3\ndouble = "
+        "true\n[detector.schedule]\npriori = 0.4\n"
     )
     got = overlaid(PAPER, read_file(path), str(path))
     schedule = replace(PAPER.detector.schedule, priori=0.4)
@@ -93,7 +97,7 @@ def test_files_that_hold_no_settings_are_refused(tmp_path):
         (tmp_path / name).write_text(text)
         with pytest.raises(SystemExit, match=name):
             read_file(tmp_path / name)
-    with pytest.raises(SystemExit, match="missing.json"):
+    with pytest.raises(SystemExit, match=r"missing\.json"):
         read_file(tmp_path / "missing.json")
     assert as_arguments({"a": {"b": True, "c": []}}) == ["--a.b", "True", "--a.c"]
 
@@ -120,7 +124,7 @@ def test_a_run_keeps_what_it_was_begun_with(tmp_path):
     ):
         with pytest.raises(SystemExit, match=words):
             replace(run, **change).record("train detector", RunOptions())
-    with pytest.raises(SystemExit, match="config.json: is missing"):
+    with pytest.raises(SystemExit, match=r"config\.json: is missing"):
         runs.TrainingRun.open(tmp_path)
 
 
@@ -144,7 +148,9 @@ def dataset(tmp_path_factory):
         one, name = StandIn(number), f"p{number}"
         images, mask = one.images(), one.mask()
         (folder / "cases" / name).mkdir(parents=True)
-        for sequence, volume in zip((*module.SEQUENCES, "truth"), (*images, mask.astype(np.uint8))):
+        for sequence, volume in zip(
+            (*module.SEQUENCES, "truth"), (*images, mask.astype(np.uint8)), strict=True
+        ):
             # Files are x, y, slice; arrays here are slice, row, column.
             image = nibabel.Nifti1Image(
                 np.ascontiguousarray(volume.T), np.diag([-2.2, -2.2, 6.0, 1.0])
@@ -153,18 +159,30 @@ def dataset(tmp_path_factory):
         top = np.maximum(top, images.reshape(3, -1).max(axis=1)) if split == "train" else top
         tables = {
             s: {"percentiles_above_zero": {"99.5": float(np.percentile(v[v > 0], 99.5))}}
-            for s, v in zip(module.SEQUENCES, images)
+            for s, v in zip(module.SEQUENCES, images, strict=True)
         }
-        cases.append({
-            # As NIfTI's float32 affines give it back.
-            "id": name, "split": split, "covariates": {}, "spacing_mm": (one.spacing_mm[0] + 2e-7 * len(cases), *one.spacing_mm[1:]),
-            "shape": one.shape, "sequences": tables, "key": name,
-        })  # fmt: skip
+        cases.append(
+            {
+                # As NIfTI's float32 affines give it back.
+                "id": name,
+                "split": split,
+                "covariates": {},
+                "spacing_mm": (one.spacing_mm[0] + 2e-7 * len(cases), *one.spacing_mm[1:]),
+                "shape": one.shape,
+                "sequences": tables,
+                "key": name,
+            }
+        )
     record = {
-        "format": module.FORMAT, "format_version": module.FORMAT_VERSION, "name": "stand-ins", "hash": "0" * 64, "cases": cases,
+        "format": module.FORMAT,
+        "format_version": module.FORMAT_VERSION,
+        "name": "stand-ins",
+        "hash": "0" * 64,
+        "cases": cases,
         "source": {"kind": "stand-ins", "patients": len(cases)},
-        "fingerprint": {"channel_max": top.tolist()}, "split": {"by": "phantom"},
-    }  # fmt: skip
+        "fingerprint": {"channel_max": top.tolist()},
+        "split": {"by": "phantom"},
+    }
     (folder / "dataset.json").write_text(json.dumps(record))
     return folder
 
@@ -197,7 +215,7 @@ def test_from_data_set_to_bundle(dataset, tmp_path, capsys):
     )
     common = ["--dataset", dataset, "--runs", tmp_path / "runs", "--config", file, *COMMON]
     with pytest.raises(
-        SystemExit, match="detector.pt: is missing; run nasoseg-train train detector"
+        SystemExit, match=r"detector\.pt: is missing; run nasoseg-train train detector"
     ):
         call("train", "segmenter", *common, "--detector.episodes-per-epoch", 24)
     call(
@@ -244,7 +262,7 @@ def test_from_data_set_to_bundle(dataset, tmp_path, capsys):
     state = torch.load(folder / "detector.pt", weights_only=True)
     next(iter(state["net"].values())).add_(1)
     torch.save(state, folder / "detector.pt")
-    with pytest.raises(SystemExit, match="segmenter.pt: follows another agent"):
+    with pytest.raises(SystemExit, match=r"segmenter\.pt: follows another agent"):
         call(*export)
     (folder / "detector.pt").write_bytes(trained)
     assert not (folder / "bundle").exists()
@@ -297,8 +315,21 @@ def test_joint_training_scales_by_the_data_sets_maxima(dataset, tmp_path):
 
 @pytest.mark.parametrize("system", ["unet_dbw", "mask_rcnn", "lin"])
 def test_systems_of_other_kinds_train_and_export(dataset, tmp_path, system):
-    call("train", "all", "--system", system, "--dataset", dataset, "--runs", tmp_path, *COMMON, "--detector.episodes-per-epoch", 12,
-         "--segmenter.tumour-free-share", 0.0)  # fmt: skip
+    call(
+        "train",
+        "all",
+        "--system",
+        system,
+        "--dataset",
+        dataset,
+        "--runs",
+        tmp_path,
+        *COMMON,
+        "--detector.episodes-per-epoch",
+        12,
+        "--segmenter.tumour-free-share",
+        0.0,
+    )
     folder = tmp_path / system / "seed1"
     call("export", "--run", folder, "--dataset", dataset, "--workers", 1)
     kinds = {"unet_dbw": "whole", "mask_rcnn": "proposals", "lin": "fixed"}
@@ -318,7 +349,7 @@ def test_what_cannot_be_trained_is_refused(dataset, tmp_path):
         call("train", "detector", *common, "--system", "unet")
     with pytest.raises(SystemExit, match="is no agent with a segmenter"):
         call("train", "joint", *common, "--system", "unet")
-    with pytest.raises(SystemExit, match="dataset.json: is missing"):
+    with pytest.raises(SystemExit, match=r"dataset\.json: is missing"):
         call("train", "all", "--dataset", tmp_path, "--preset", "tiny")
     with pytest.raises(
         SystemExit, match="--before-agent: the segmenter of unet has no batches without an agent"
@@ -337,7 +368,7 @@ def test_every_setting_says_what_it_is():
     for module in (config, network_config, training_config):
         body = ast.parse(Path(module.__file__).read_text()).body
         for kind in [node for node in body if isinstance(node, ast.ClassDef)]:
-            for field, after in zip(kind.body, [*kind.body[1:], None]):
+            for field, after in zip(kind.body, [*kind.body[1:], None], strict=True):
                 if isinstance(field, ast.AnnAssign):
                     told = (
                         isinstance(after, ast.Expr)

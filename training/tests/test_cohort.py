@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import nibabel
@@ -39,7 +39,7 @@ from nasoseg_train.cohort.sources import (
 from nasoseg_train.cohort.split import assign
 from nasoseg_train.commands.prepare import Prepare
 from nasoseg_train.data.dataset import Dataset
-from nasoseg_train.data.slice_grid import prepare
+from nasoseg_train.data.slice_grid import prepare_slices
 from nasoseg_train.data.slice_set import patient_seeds
 from nasoseg_train.phantom import Phantom, write_dicom
 from nasoseg_train.run.nasoseg_program import find_program
@@ -93,7 +93,7 @@ class Small:
         return whole().mask()[self.window, ::STEP, ::STEP]
 
 
-@lru_cache(maxsize=None)
+@cache
 def sequence(name):
     return whole().sequence(name)
 
@@ -218,7 +218,9 @@ def test_one_patient_in_other_storage_orders(tmp_path, axes, flips):
         save(tmp_path / f"{name}.nii.gz", *patient.sequence(name))
     save(tmp_path / "mask.nii.gz", patient.mask().astype(np.uint8), patient.affine)
     image = nibabel.load(tmp_path / "T1C.nii.gz")
-    turned = image.as_reoriented(np.array([[a, -1 if f else 1] for a, f in zip(axes, flips)]))
+    turned = image.as_reoriented(
+        np.array([[a, -1 if f else 1] for a, f in zip(axes, flips, strict=True)])
+    )
     assert nibabel.aff2axcodes(turned.affine) != nibabel.aff2axcodes(image.affine)
     nibabel.save(turned, tmp_path / "T1C.nii.gz")
     files = {name: tmp_path / f"{name}.nii.gz" for name in ("T1", "T1C", "T2")}
@@ -298,9 +300,15 @@ def test_lists_as_csv_and_json(tmp_path):
         + "07;a1;a1c;a2;m;test;III;Echo Time=80\n",
     )
     entry = {
-        "id": "07", "t1": "a1", "t1c": "a1c", "t2": "a2", "mask": "m", "split": "test",
-        "t2_pick": "Echo Time=80", "covariates": {"stage": "III"},
-    }  # fmt: skip
+        "id": "07",
+        "t1": "a1",
+        "t1c": "a1c",
+        "t2": "a2",
+        "mask": "m",
+        "split": "test",
+        "t2_pick": "Echo Time=80",
+        "covariates": {"stage": "III"},
+    }
     js = write(tmp_path / "list.json", json.dumps([entry]))
     assert listed(csv).patients == listed(js).patients
     patient = listed(csv).patients[0]
@@ -469,9 +477,12 @@ def test_bad_data_is_named_and_skipped(tree, tmp_path):
     row("text", **dicom | {"t1": "text"})
     row("two people", **dicom | {"t2": place / "002/T2WI"})
     expected |= {
-        "several": "several series", "cut": "unreadable or unusable image", "text": "unreadable or unusable image",
-        "two people": "sequences of two patients", "single": "one slice",
-    }  # fmt: skip
+        "several": "several series",
+        "cut": "unreadable or unusable image",
+        "text": "unreadable or unusable image",
+        "two people": "sequences of two patients",
+        "single": "one slice",
+    }
     data = made(tmp_path, listed(write(tmp_path / "list.csv", "\n".join(rows) + "\n")))
     assert {s["id"]: s["reason"] for s in data.record["skipped"]} == expected
     assert [c.id for c in data.cases()] == ["good"] and data.cases()[0].covariates == {
@@ -601,18 +612,27 @@ def test_slices_that_are_missing(tree, tmp_path):
 
 
 def test_words_of_the_program_lose_what_names_a_person():
-    told = 'T2 belongs to another patient than T1: patient name "ROE^RICHARD" against "DOE^JANE". All three'
+    told = (
+        "T2 belongs to another patient than T1: "
+        'patient name "ROE^RICHARD" against "DOE^JANE". All three'
+    )
     assert reason_of(told, 4) == "sequences of two patients"
     assert without_identity(told).startswith(
         "T2 belongs to another patient than T1: patient name differs. All three"
     )
-    told = 'mask: a.dcm: belongs to another patient than the reference: birth date "19\\"60" against "1961". No option'
+    told = (
+        "mask: a.dcm: belongs to another patient than the reference: "
+        'birth date "19\\"60" against "1961". No option'
+    )
     assert (
         reason_of(told, 4) == "mask of another patient"
         and "196" not in without_identity(told)
         and "No option" in without_identity(told)
     )
-    told = "x: 2 series were found, one was expected: 1.2.840.113619.2.55.3.20120102 (Doe neck) 30 images. Choose one"
+    told = (
+        "x: 2 series were found, one was expected: "
+        "1.2.840.113619.2.55.3.20120102 (Doe neck) 30 images. Choose one"
+    )
     assert (
         reason_of(told, 3) == "several series"
         and "Doe" not in without_identity(told)
@@ -640,9 +660,9 @@ def test_one_odd_patient_ends_no_run_but_a_full_disk_does(tree, tmp_path, monkey
 
     found = prepare_case(script("kill -9 $$"))
     assert (found.reason, found.detail) == ("nasoseg failed", "nasoseg ended with -9: no message")
-    with pytest.raises(CohortError, match="volumes.json"):
+    with pytest.raises(CohortError, match=r"volumes\.json"):
         prepare_case(script("exit 0"))
-    with pytest.raises(CohortError, match="a: T1.nii.gz: writing failed"):
+    with pytest.raises(CohortError, match=r"a: T1\.nii\.gz: writing failed"):
         prepare_case(script("echo 'nasoseg: T1.nii.gz: writing failed; no space' >&2; exit 7"))
     monkeypatch.setattr(case_module, "_figures", lambda *_: {}["spacing_mm"])
     assert prepare_case(job).reason == "internal error"
@@ -845,7 +865,9 @@ def test_training_sees_what_deployment_sees(public, tree, tmp_path):
                 scaling=scaling,
                 dataset_max=tuple(maxima.values()),
             )
-            trained, _ = prepare(case.images(), case.spacing_mm[1:], config, case.divisors(config))
+            trained, _ = prepare_slices(
+                case.images(), case.spacing_mm[1:], config, case.divisors(config)
+            )
             assert trained.shape == deployed.shape and np.abs(trained - deployed).max() <= 1e-5, (
                 fit,
                 scaling,
@@ -862,7 +884,7 @@ def test_slices_are_made_once_and_again_where_the_case_changed(public):
         public.cases().index(case)
     } and whole_set.slice_index.tolist() == list(range(case.shape[0]))
     assert np.array_equal(whole_set.tumour, case.mask().any(axis=(1, 2)))
-    prepared, grid = prepare(case.images(), case.spacing_mm[1:], config, case.divisors(config))
+    prepared, _ = prepare_slices(case.images(), case.spacing_mm[1:], config, case.divisors(config))
     assert np.array_equal(whole_set.images[np.arange(len(whole_set))], np.rint(prepared * 255))
     few = public.slices("train", config, tumour_free=2, workers=1)
     assert len(few) == case.mask().any(axis=(1, 2)).sum() + 2
@@ -874,13 +896,13 @@ def test_slices_are_made_once_and_again_where_the_case_changed(public):
     changed = Dataset.open(public.folder)
     changed._cases = [replace(c, key="other") for c in changed._cases]
     changed.slices("train", config, workers=1)
-    assert sum(s.stat().st_mtime_ns != t for s, t in zip(shards, before)) == 1
+    assert sum(s.stat().st_mtime_ns != t for s, t in zip(shards, before, strict=True)) == 1
     assert not list((public.folder / "slices").glob("*/.*"))
     top = public.slices(
         "train", InputConfig(grid=32, pixel_mm=8.0, scaling="dataset_max"), 0, workers=1
     )
     assert len(top) == len(few) - 2, "the fingerprint's maxima are filled in"
-    with pytest.raises(ValueError, match="percentile 98 was not taken.*--percentiles 98"):
+    with pytest.raises(ValueError, match=r"percentile 98 was not taken.*--percentiles 98"):
         public.slices("train", replace(config, percentile=98.0), workers=1)
     with pytest.raises(ValueError, match="no case in split 'tset'"):
         public.slices("tset", config)
@@ -892,8 +914,9 @@ def test_slices_are_made_once_and_again_where_the_case_changed(public):
 def test_phantoms_are_patients_like_others(tmp_path, monkeypatch):
     cohort = phantoms(3, {"train": 2, "test": 1})
     assert [(p.split, p.seed) for p in cohort.patients] == [
-        *(("train", s) for s in patient_seeds("train", 3, 2)), ("test", patient_seeds("test", 3, 1)[0]),
-    ]  # fmt: skip
+        *(("train", s) for s in patient_seeds("train", 3, 2)),
+        ("test", patient_seeds("test", 3, 1)[0]),
+    ]
     monkeypatch.setattr(phantom_package, "Phantom", Small)
     job = Job(cohort.patients[0], tmp_path, PROGRAM, "one", Geometry(), 1)
     record = prepare_case(job)

@@ -1,4 +1,6 @@
-"""Rows, their CSV, figures, subgroup tests, plots, and a small split through the `nasoseg` program."""
+"""Rows, their CSV, figures, subgroup tests, plots, and a small split through the `nasoseg`
+program.
+"""
 
 import csv
 import hashlib
@@ -41,9 +43,16 @@ SQUARE[5:15, 5:15] = True
 def row(guess, truth, case="a", number=0, **more):
     f = m.compare_masks(guess, truth, (2.0, 2.0))
     return SliceRow(
-        case=case, slice=number, storage_slice=number, status="ok", tumour=bool(truth.any()), area_mm2=4.0 * int(truth.sum()),
-        found_mm2=4.0 * int(guess.sum()), **f.__dict__, **more,
-    )  # fmt: skip
+        case=case,
+        slice=number,
+        storage_slice=number,
+        status="ok",
+        tumour=bool(truth.any()),
+        area_mm2=4.0 * int(truth.sum()),
+        found_mm2=4.0 * int(guess.sum()),
+        **f.__dict__,
+        **more,
+    )
 
 
 def half():
@@ -127,7 +136,7 @@ def test_csv_round_trip(tmp_path):
         assert repr(back) == repr(written)  # NaN is not equal to itself
     text = (tmp_path / "SliceRow.csv").read_text()
     (tmp_path / "SliceRow.csv").write_text(text.replace("hd95_mm", "hd90_mm", 1))
-    with pytest.raises(ValueError, match="hd90_mm, hd95_mm|hd95_mm, hd90_mm"):
+    with pytest.raises(ValueError, match=r"hd90_mm, hd95_mm|hd95_mm, hd90_mm"):
         read_csv(tmp_path / "SliceRow.csv", SliceRow)
 
 
@@ -184,9 +193,14 @@ def test_figures_by_hand():
         "failed": [{"case": "c", "error": "T2: missing"}],
     }
     assert s["slices"] == {
-        "evaluated": 5, "tumour": 3, "tumour_free": 2, "both_empty": 1, "missed": 1, "found_without_tumour": 1,
+        "evaluated": 5,
+        "tumour": 3,
+        "tumour_free": 2,
+        "both_empty": 1,
+        "missed": 1,
+        "found_without_tumour": 1,
         "hd_undefined": 2,
-    }  # fmt: skip
+    }
     mean = s["segmentation"]["slices"]
     assert mean["dice"]["mean"] == pytest.approx((2 / 3 + 0 + 1) / 3) and mean["dice"]["count"] == 3
     assert mean["cc"] == pytest.approx((3 * 5 / 9 - 2) / (5 / 9))
@@ -409,7 +423,7 @@ def cases(tmp_path_factory):
         up = n != 2
         affine = np.diag([-2.2, -2.2, 6.0 if up else -6.0, 1.0])
         affine[:3, 3] = [140, 140, 0 if up else 66]
-        arrays = dict(zip(("T1", "T1C", "T2"), made.images())) | {
+        arrays = dict(zip(("T1", "T1C", "T2"), made.images(), strict=True)) | {
             "truth": made.mask().astype(np.uint8)
         }
         for name, array in arrays.items():

@@ -49,8 +49,8 @@ def test_a_command_names_the_missing_extra(name, tmp_path):
 
 
 def test_tensorboard_is_an_extra_of_its_own(tmp_path):
-    code = "from nasoseg_train.run.logs import Log; from pathlib import Path; folder = Path(sys.argv[1])"
-    code += "; Log(folder / 'a.csv', 'epoch', folder)"
+    code = "from nasoseg_train.run.logs import Log; from pathlib import Path"
+    code += "; folder = Path(sys.argv[1]); Log(folder / 'a.csv', 'epoch', folder)"
     done = without(EXTRAS["tensorboard"], code, str(tmp_path))
     assert done.returncode == 1
     assert done.stderr.startswith("--tensorboard: the package tensorboardX is missing")
@@ -68,7 +68,8 @@ def test_a_module_of_no_extra_is_still_a_traceback():
 def test_score_and_phantom_need_no_extra():
     blocked = {module for modules in EXTRAS.values() for module in modules}
     for module in ("nasoseg_train.commands.score", "nasoseg_train.phantom"):
-        code = f"import runpy; sys.argv = ['x', '--help']; runpy.run_module({module!r}, run_name='__main__')"
+        code = "import runpy; sys.argv = ['x', '--help']"
+        code += f"; runpy.run_module({module!r}, run_name='__main__')"
         done = without(blocked, code)
         assert done.returncode == 0 and "usage" in done.stdout, done.stderr
 

@@ -1,4 +1,6 @@
-"""The gymnasium environment: its own checker, and step by step the training's episodes and crops."""
+"""The gymnasium environment: its own checker, and step by step the training's episodes and
+crops.
+"""
 
 import dataclasses
 import warnings
@@ -51,11 +53,11 @@ def test_it_agrees_with_the_episodes_in_step(slices):
     looker = Looker(QNetwork(MICRO), slices, gym.torch.device("cpu"))
     images, masks = looker.load(rows)
     envs = [gym.DetectionEnv(slices, MICRO, tumour_free=True) for _ in rows]
-    seen = [env.reset(options={"slice": int(row)})[0] for env, row in zip(envs, rows)]
+    seen = [env.reset(options={"slice": int(row)})[0] for env, row in zip(envs, rows, strict=True)]
     whole = looker.look(
         images, masks, rows, whole_boxes(n, slices.grid), Views.plain(n)
     ).image.numpy()
-    assert all((one["whole"] == w).all() for one, w in zip(seen, whole))
+    assert all((one["whole"] == w).all() for one, w in zip(seen, whole, strict=True))
     running, ends = np.ones(n, dtype=bool), 0
     for _ in range(MICRO.max_steps):
         actions = np.where(

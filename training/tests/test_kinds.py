@@ -62,7 +62,7 @@ def test_golden_cases_come_out(kind):
     if found.scores is not None:
         assert np.allclose(found.scores, golden["scores"].max(axis=1), atol=1e-6)
     crops = bundle.crops(images, golden["boxes"], (2.0, 2.0), golden.get("places_mm"))
-    for crop, expected in zip(crops, golden["probability"][:, 0]):
+    for crop, expected in zip(crops, golden["probability"][:, 0], strict=True):
         if crop is not None:
             assert (
                 np.abs(

@@ -254,7 +254,7 @@ def test_against_nasoseg_evaluate(tmp_path):
     every slice are ours.
     """
     pairs = [blobs(seed, (48, 56)) for seed in (11, 12, 13)]
-    guess, truth = (np.stack(x) for x in zip(*pairs))
+    guess, truth = (np.stack(x) for x in zip(*pairs, strict=True))
     write_dicom(Series(truth), tmp_path)
     flip = np.diag([-1.0, -1.0, 1.0, 1.0])
     for name, mask in (("guess", guess), ("true", truth)):
@@ -281,9 +281,18 @@ def test_against_nasoseg_evaluate(tmp_path):
     )
     for tolerance in (1, 2):
         nasoseg(
-            "evaluate", "--rtstruct", tmp_path / "contour/rtstruct.dcm", "--reference", t1c,
-            "--ours", tmp_path / "guess.nii.gz", "--tolerance-mm", tolerance, "--out", tmp_path / f"t{tolerance}",
-        )  # fmt: skip
+            "evaluate",
+            "--rtstruct",
+            tmp_path / "contour/rtstruct.dcm",
+            "--reference",
+            t1c,
+            "--ours",
+            tmp_path / "guess.nii.gz",
+            "--tolerance-mm",
+            tolerance,
+            "--out",
+            tmp_path / f"t{tolerance}",
+        )
         told = json.loads((tmp_path / f"t{tolerance}" / "evaluation.json").read_text())
         slices = (told.get("comparison") or told)["slices"]
         assert len(slices) == 3

@@ -154,7 +154,7 @@ def test_regions_are_attended_step_by_step_as_all_at_once():
     for i, x in enumerate(levels):
         y, state = rram.attend(i, x, state)
         one_by_one.append(y)
-    for a, b in zip(rram(levels), one_by_one):
+    for a, b in zip(rram(levels), one_by_one, strict=True):
         assert torch.allclose(a, b, atol=1e-6)
 
 

@@ -1,7 +1,7 @@
 """The phantom: what a seed promises, the geometry of its sequences, and its files."""
 
 import json
-from functools import lru_cache
+from functools import cache
 
 import nibabel
 import numpy as np
@@ -19,7 +19,7 @@ sitk = pytest.importorskip("SimpleITK")
 SEED = 7
 
 
-@lru_cache(maxsize=None)
+@cache
 def patient(seed: int = SEED) -> Phantom:
     return Phantom(seed)
 
@@ -64,7 +64,7 @@ def test_tumour_slices_hold_no_specks_and_follow_each_other():
     assert 3 <= len(slices) <= 18
     assert slices[-1] - slices[0] + 1 - len(slices) <= 1
     for k in slices:
-        label, count = ndimage.label(p.mask()[k])
+        label, _ = ndimage.label(p.mask()[k])
         assert np.bincount(label.ravel())[1:].min() >= 25
 
 

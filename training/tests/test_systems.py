@@ -324,7 +324,7 @@ def test_a_linear_field_comes_back_from_the_sliding_window(mirror):
     )
     out = predict(lambda patch: patch[:, 1:2], config, stack, rows, boxes)
     assert (out[[0, 4]] == 0).all()
-    for row, box in zip(rows, boxes):
+    for row, box in zip(rows, boxes, strict=True):
         inside = (
             (x[0] > box[0] + 1) & (x[0] < box[2] - 1) & (y[0] > box[1] + 1) & (y[0] < box[3] - 1)
         )
@@ -365,9 +365,13 @@ def test_gaps_between_slices_are_refused(sets, voxel_mm):
     one = sets[1]
     kept = np.array([0, 1, 3])
     gappy = SliceSet(
-        Stacked([one.images[kept]]), Stacked([one.masks[kept]]), one.patient[kept], one.slice_index[kept], one.tumour[kept],
+        Stacked([one.images[kept]]),
+        Stacked([one.masks[kept]]),
+        one.patient[kept],
+        one.slice_index[kept],
+        one.tumour[kept],
         one.target[kept],
-    )  # fmt: skip
+    )
     with pytest.raises(ValueError, match="gaps"):
         Patients(gappy, voxel_mm)
 

@@ -119,7 +119,7 @@ def test_the_printed_figures_agree_with_themselves_as_far_as_the_paper_does():
         if "CC" not in t.columns:
             continue
         for r in t.rows:
-            printed = dict(zip(t.columns, r.printed))
+            printed = dict(zip(t.columns, r.printed, strict=True))
             if abs((3 * printed["Dice"] - 2) / printed["Dice"] - printed["CC"]) > 0.002:
                 odd.append((t.number, r.label))
     # What the paper itself contradicts, and nothing else.
@@ -137,9 +137,13 @@ def test_ours_stand_below_the_paper_in_the_same_columns(runs):
     assert ours[0][2:] == ["80.32%", "75.53%", "87.57%", "51.00%", "12.25"]
     # 0.80 and 0.82: mean 0.81, standard deviation 0.0141.
     assert ours[1][1:] == [
-        "ours, mean of slices (2 seeds)", "81.00% ± 1.41", "82.00% ± 1.41", "83.00% ± 1.41", "51.00% ± 1.41",
+        "ours, mean of slices (2 seeds)",
+        "81.00% ± 1.41",
+        "82.00% ± 1.41",
+        "83.00% ± 1.41",
+        "51.00% ± 1.41",
         "81.00 ± 1.41 (40.50 mm; no HD on 2)",
-    ]  # fmt: skip
+    ]
     assert ours[2][1:] == [
         "ours, pooled (2 seeds)",
         "86.00% ± 1.41",
@@ -246,7 +250,7 @@ def test_a_broken_evaluation_is_named(runs):
     (runs / "unet" / "seed1" / "evaluation" / "evaluation.json").write_text('{"format": 1}')
     with pytest.raises(
         ValueError,
-        match="unet/seed1/evaluation/evaluation.json: not what nasoseg-train evaluate writes",
+        match=r"unet/seed1/evaluation/evaluation\.json: not what nasoseg-train evaluate writes",
     ):
         tables.read_runs(runs)
     with pytest.raises(FileNotFoundError, match="no such folder"):

@@ -32,6 +32,7 @@ from nasoseg_train.run.presets import DEMO, MICRO, PAPER, TINY
 from nasoseg_train.run.step_loop import StepLoop
 from nasoseg_train.run.systems import SYSTEMS
 from nasoseg_train.run.training_config import Schedule, Thresholds
+from nasoseg_train.segmenter import crop_batches
 from nasoseg_train.segmenter import crop_training as segmenter
 from nasoseg_train.segmenter.joint_training import train_joint
 
@@ -43,17 +44,45 @@ def sets(tmp_path_factory):
 
 # Section 4.2.2, 4.2.3 and 4.3.1 of the paper, as printed.
 PRINTED = {
-    "trunk.kind": "resnet50", "trunk.crop": 224, "trunk.context": 1.0, "head_hidden": (), "max_steps": 15, "initial_share": 0.42,
-    "input.grid": 384, "input.scaling": "dataset_max", "detector.loss": "l1", "detector.weight_decay": 0.0004,
-    "detector.optimiser": "sgd", "detector.momentum": 0.9, "detector.lr": 0.0005, "detector.batch": 128,
-    "detector.schedule.epsilon": 1.0, "detector.schedule.epsilon_min": 0.1, "detector.schedule.epsilon_decay": 0.1,
-    "detector.gamma": 0.6, "detector.replay": 16384, "detector.target_update": 1000, "detector.epochs": 50,
-    "detector.schedule.priori": 0.8, "detector.schedule.priori_decay": 0.2, "detector.schedule.priori_min": 0.0,
-    "detector.tumour_free_share": 0.0, "detector.auxiliary": 0.0, "detector.auxiliary_mask": 0.0, "detector.ema": 0.0,
-    "detector.double": False, "detector.cosine": False, "segmenter.lr": 0.001, "segmenter.lr_late": 0.0001,
-    "segmenter.late_after": 25 / 50, "segmenter.loss": "dbw", "segmenter.border_k": 10, "segmenter.border_weight": 20.0,
-    "segmenter.tumour_free_share": 0.0, "ranet.context_factor": 1.5,
-}  # fmt: skip
+    "trunk.kind": "resnet50",
+    "trunk.crop": 224,
+    "trunk.context": 1.0,
+    "head_hidden": (),
+    "max_steps": 15,
+    "initial_share": 0.42,
+    "input.grid": 384,
+    "input.scaling": "dataset_max",
+    "detector.loss": "l1",
+    "detector.weight_decay": 0.0004,
+    "detector.optimiser": "sgd",
+    "detector.momentum": 0.9,
+    "detector.lr": 0.0005,
+    "detector.batch": 128,
+    "detector.schedule.epsilon": 1.0,
+    "detector.schedule.epsilon_min": 0.1,
+    "detector.schedule.epsilon_decay": 0.1,
+    "detector.gamma": 0.6,
+    "detector.replay": 16384,
+    "detector.target_update": 1000,
+    "detector.epochs": 50,
+    "detector.schedule.priori": 0.8,
+    "detector.schedule.priori_decay": 0.2,
+    "detector.schedule.priori_min": 0.0,
+    "detector.tumour_free_share": 0.0,
+    "detector.auxiliary": 0.0,
+    "detector.auxiliary_mask": 0.0,
+    "detector.ema": 0.0,
+    "detector.double": False,
+    "detector.cosine": False,
+    "segmenter.lr": 0.001,
+    "segmenter.lr_late": 0.0001,
+    "segmenter.late_after": 25 / 50,
+    "segmenter.loss": "dbw",
+    "segmenter.border_k": 10,
+    "segmenter.border_weight": 20.0,
+    "segmenter.tumour_free_share": 0.0,
+    "ranet.context_factor": 1.5,
+}
 
 
 @pytest.mark.parametrize("name", PRINTED)
@@ -74,7 +103,9 @@ def test_thresholds_and_decays_are_the_papers():
         1 / 8,
     )
     assert np.diff(bx.initial_box(384)[[0, 2]]) == pytest.approx(0.42 * 384)
-    epsilons, prioris = zip(*(PAPER.detector.schedule.at(epoch) for epoch in range(12)))
+    epsilons, prioris = zip(
+        *(PAPER.detector.schedule.at(epoch) for epoch in range(12)), strict=True
+    )
     assert np.allclose(epsilons, [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1])
     assert np.allclose(prioris[:6], [0.8, 0.6, 0.4, 0.2, 0.0, 0.0])
     assert np.allclose([Schedule(priori=0.4).at(e)[1] for e in range(3)], [0.4, 0.2, 0.0])
@@ -92,7 +123,7 @@ def same(a, b):
             same(a[k], b[k]) for k in a if k not in ("seconds", "rows")
         )
     if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b))
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
     if isinstance(a, torch.Tensor):
         return a.dtype == b.dtype and torch.equal(a, b)
     return a == b or (a != a and b != b)
@@ -211,7 +242,7 @@ def test_a_cut_off_loop_of_batches_goes_on_to_the_same_bits(tmp_path, monkeypatc
     assert one["step"] == 12 and len(one["queue"]) == 3 and same(one, two)
     assert rows_of(tmp_path / "whole" / "count.csv") == rows_of(tmp_path / "cut" / "count.csv")
     assert count_to(1.0, tmp_path / "cut") == path
-    with pytest.raises(SystemExit, match="target was 1.0 and is 2.0"):
+    with pytest.raises(SystemExit, match=r"target was 1\.0 and is 2\.0"):
         count_to(2.0, tmp_path / "cut")
     with pytest.raises(
         FloatingPointError, match=r"the loss of count is nan in batch 8; it holds draw \d"
@@ -220,7 +251,7 @@ def test_a_cut_off_loop_of_batches_goes_on_to_the_same_bits(tmp_path, monkeypatc
     # A finished network is neither lost nor taken for that of another training; half of one is no
     # hindrance.
     (tmp_path / "cut" / "count_last.pt").rename(tmp_path / "last.pt")
-    with pytest.raises(SystemExit, match="count.pt: is there without count_last.pt"):
+    with pytest.raises(SystemExit, match=r"count\.pt: is there without count_last\.pt"):
         count_to(1.0, tmp_path / "cut")
     path.rename(tmp_path / "cut" / "count_best.pt")
     with monkeypatch.context() as m:
@@ -230,7 +261,7 @@ def test_a_cut_off_loop_of_batches_goes_on_to_the_same_bits(tmp_path, monkeypatc
     assert not list((tmp_path / "cut").glob("*.pt"))
     (tmp_path / "last.pt").rename(tmp_path / "cut" / "count_last.pt")
     with pytest.raises(
-        SystemExit, match="count.pt: is missing, though count has taken all its steps"
+        SystemExit, match=r"count\.pt: is missing, though count has taken all its steps"
     ):
         count_to(1.0, tmp_path / "cut")
 
@@ -241,7 +272,7 @@ def test_ranet_is_not_gone_on_with_for_another_agent(sets, tmp_path):
         torch.manual_seed(seed)
         agents.append(QNetwork(SMALL).eval())
     segmenter.train_segmenter(SMALL, *sets, tmp_path, 1, agents[0], "agent")
-    with pytest.raises(SystemExit, match="segmenter_last.pt: was made otherwise: agent was"):
+    with pytest.raises(SystemExit, match=r"segmenter_last\.pt: was made otherwise: agent was"):
         segmenter.train_segmenter(SMALL, *sets, tmp_path, 1, agents[1], "agent")
 
 
@@ -397,8 +428,20 @@ def test_the_pools_crops_are_cut_anew_to_the_same_bytes(sets):
             rewards, stopped, _ = e.step(actions)
             after = scene.look(rows, e.boxes)
             v = e.views.rows(rows)
-            seen = Transitions(scene.number.copy(), e.slices.copy(), v.flip, v.scale, v.shift, before, e.boxes.copy(), past, actions,
-                               rewards.astype(np.float32), stopped, np.zeros((6, 11), np.float32))  # fmt: skip
+            seen = Transitions(
+                scene.number.copy(),
+                e.slices.copy(),
+                v.flip,
+                v.scale,
+                v.shift,
+                before,
+                e.boxes.copy(),
+                past,
+                actions,
+                rewards.astype(np.float32),
+                stopped,
+                np.zeros((6, 11), np.float32),
+            )
             pool.add(seen, scene.whole.rows(rows), scene.local.rows(rows), after.image)
             scene.local.put(rows, after)
     again.load_state_dict(pool.state_dict(), looker)
@@ -511,7 +554,7 @@ def test_data_of_another_input_or_without_tumour_free_slices_are_refused(sets):
         tumour=t.tumour[rows],
         target=t.target[rows],
     )
-    with pytest.raises(SystemExit, match="tumour_free_share 0.2"):
+    with pytest.raises(SystemExit, match=r"tumour_free_share 0\.2"):
         check_sets(SMALL, only, sets[1], 0.2)
     check_sets(SMALL, only, sets[1], 0.0)
 
@@ -521,7 +564,7 @@ def test_a_batch_that_processes_cannot_share_is_refused():
 
     from nasoseg_train.run.machine import share_of
 
-    with pytest.raises(SystemExit, match="detector.batch is 16, which 3 processes do not share"):
+    with pytest.raises(SystemExit, match=r"detector\.batch is 16, which 3 processes do not share"):
         share_of(16, SimpleNamespace(world_size=3), "detector.batch")
 
 
@@ -588,14 +631,14 @@ def test_a_whole_slice_segmenter_sees_the_whole_slice(sets):
         ),
     )
     rows = np.arange(3)
-    images, masks = segmenter.training_batch(
+    images, masks = crop_batches.training_batch(
         sets[0], rows, segmenter.whole_boxes(3, 96), preset, np.random.default_rng(0)
     )
     assert torch.allclose(images, segmenter.load_images(sets[0], rows), atol=0.2)
     assert (images - segmenter.load_images(sets[0], rows)).abs().mean() < 0.02
     # A box of the agent is moved about instead.
     box = np.tile(bx.initial_box(96), (3, 1))
-    assert not (segmenter.jittered(box, 96, preset, np.random.default_rng(0)) == box).all()
+    assert not (crop_batches.jittered(box, 96, preset, np.random.default_rng(0)) == box).all()
     assert masks.shape == (3, 1, 96, 96)
 
 
@@ -604,9 +647,17 @@ def test_the_agent_learns_what_brightness_shows(sets, tmp_path):
     initial one (seeds 1 to 3: IoU 0.42 to 0.58).
     """
     training = replace(
-        MICRO.detector, epochs=6, episodes_per_epoch=96, validate_every=6, validation_slices=24, tumour_free_share=0.0, batch=32, warmup=256,
-        decisions_per_update=12, schedule=Schedule(priori_min=0.4),
-    )  # fmt: skip
+        MICRO.detector,
+        epochs=6,
+        episodes_per_epoch=96,
+        validate_every=6,
+        validation_slices=24,
+        tumour_free_share=0.0,
+        batch=32,
+        warmup=256,
+        decisions_per_update=12,
+        schedule=Schedule(priori_min=0.4),
+    )
     preset = replace(MICRO, detector=training)
     path = dqn.train_agent(preset, *sets, tmp_path, 1)
     net, figures = dqn.load_agent(path, preset)
@@ -618,5 +669,10 @@ def test_the_agent_learns_what_brightness_shows(sets, tmp_path):
 
 def test_every_field_of_the_options_can_be_said():
     assert {f.name for f in dataclasses.fields(RunOptions)} == {
-        "device", "precision", "tensorboard", "pictures_every", "checkpoint_every", "progress",
-    }  # fmt: skip
+        "device",
+        "precision",
+        "tensorboard",
+        "pictures_every",
+        "checkpoint_every",
+        "progress",
+    }

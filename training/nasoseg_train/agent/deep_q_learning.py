@@ -1,7 +1,7 @@
-"""Slices with target boxes in, a trained agent out: deep Q-learning (paper 3.1.5, 4.2.2).
+"""Trains the agent by deep Q-learning: the loop of Algorithm 3 (paper 3.1.5, 4.2.2).
 
-Read from top to bottom: running episodes as crops, the update of eq. (1), the loop of Algorithm 3,
-its checkpoints. `walks` holds the greedy agent and its validation figures.
+`learner` has the update of eq. (1), `observation` the running episodes as crops, `trajectories` the
+greedy agent and its validation figures.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ Array = np.ndarray
 
 @dataclass
 class Visited:
-    """The boxes that one step of all running episodes came to, on the stored slices, and how many
-    there were in all processes.
+    """The boxes that one step of all running episodes reached, on the stored slices, and their
+    number over all processes.
     """
 
     slices: Array  # [n]
@@ -50,7 +50,9 @@ class Visited:
 
 
 class AgentTraining:
-    """Algorithm 3 epoch by epoch; whoever runs an epoch sees every box that the agent comes to."""
+    """Algorithm 3 epoch by epoch; the caller of `run_epoch` sees every box that the agent
+    reaches.
+    """
 
     def __init__(
         self,
@@ -164,14 +166,16 @@ class AgentTraining:
                             self.replay, max(1 - self.epoch / c.epochs, c.auxiliary_floor)
                         )
                     )
-            # What the listener does with the boxes is not this loop's time.
+            # The time that the caller spends on the boxes is not counted.
             self.seconds += time.time() - begun
             yield visited
             begun = time.time()
         bar.close()
 
     def _step(self, scene: Scene, live: Array, epsilon: float, priori: float) -> Array:
-        """One action in every running episode, kept in the pool; which of them are over."""
+        """Take one action in every running episode and store it in the pool; returns which episodes
+        are over.
+        """
         preset, c, train, rng, episodes = (
             self.preset,
             self.preset.detector,
@@ -205,22 +209,37 @@ class AgentTraining:
             )
         views = episodes.views.rows(live)
         seen = Transitions(
-            scene.number[live] + self.epoch * self.per_epoch, episodes.slices[live], views.flip, views.scale, views.shift, before,
-            episodes.boxes[live], past, actions[live], rewards[live], stopped[live], returns,
-        )  # fmt: skip
+            scene.number[live] + self.epoch * self.per_epoch,
+            episodes.slices[live],
+            views.flip,
+            views.scale,
+            views.shift,
+            before,
+            episodes.boxes[live],
+            past,
+            actions[live],
+            rewards[live],
+            stopped[live],
+            returns,
+        )
         self.replay.add(seen, scene.whole.rows(live), scene.local.rows(live), after.image)
         scene.local.put(live, after)
         return over[live]
 
     def finish_epoch(self) -> dict[str, float]:
-        """Count the epoch; its figures, with those of validation where it is time for one."""
+        """Count the epoch; returns its figures, with those of validation if one is due."""
         c, learner = self.preset.detector, self.learner
         epsilon, priori = c.schedule.at(self.epoch)
         line: dict[str, float] = {
-            "epoch": self.epoch, "epsilon": epsilon, "priori": priori, "lr": learner.optimiser.param_groups[0]["lr"],
-            "decisions": self.decisions, "updates": learner.updates,
-            "loss": float(np.mean(self.losses)) if self.losses else float("nan"), "seconds": round(self.seconds, 1),
-        }  # fmt: skip
+            "epoch": self.epoch,
+            "epsilon": epsilon,
+            "priori": priori,
+            "lr": learner.optimiser.param_groups[0]["lr"],
+            "decisions": self.decisions,
+            "updates": learner.updates,
+            "loss": float(np.mean(self.losses)) if self.losses else float("nan"),
+            "seconds": round(self.seconds, 1),
+        }
         self.epoch += 1
         if self.rank == 0 and (self.epoch % c.validate_every == 0 or self.over):
             line |= validation_figures(learner.average, self.validation, self.chosen, self.preset)
@@ -239,22 +258,28 @@ class AgentTraining:
         sheet = [
             pictures.trajectory(image, boxes[: steps + 1], target)
             for image, boxes, steps, target in zip(
-                images, t.boxes, t.steps, self.validation.target[rows]
+                images, t.boxes, t.steps, self.validation.target[rows], strict=True
             )
         ]
         pictures.save_sheet(self.out / "pictures" / f"trajectories_{self.epoch:03d}.png", sheet)
 
     def state_dict(self) -> dict:
-        """All that the next epoch depends on. Every process must ask for it; the first gets the
+        """All that the next epoch depends on. Every process must call this; the first one gets the
         parts of all.
         """
-        # A run that is over is never gone on with: its pool is not needed.
+        # Finished training is never resumed, so its pool is not needed.
         own = {"random": checkpoint.random_state(learner=self.learner.rng, loop=self.rng)}
         own["replay"] = None if self.over else self.replay.state_dict()
         return {
-            "epoch": self.epoch, "best": self.best.score, "validations": self.validations, "seconds": self.seconds, "warm": self.warm,
-            "rows": self.log.rows, "learner": self.learner.state_dict(), "processes": machine.gather(self.fabric, own),
-        }  # fmt: skip
+            "epoch": self.epoch,
+            "best": self.best.score,
+            "validations": self.validations,
+            "seconds": self.seconds,
+            "warm": self.warm,
+            "rows": self.log.rows,
+            "learner": self.learner.state_dict(),
+            "processes": machine.gather(self.fabric, own),
+        }
 
     def load_state_dict(self, state: dict) -> None:
         """The inverse of `state_dict`."""
@@ -269,11 +294,13 @@ class AgentTraining:
         checkpoint.restore_random(own["random"], learner=self.learner.rng, loop=self.rng)
 
     def made_from(self) -> dict:
-        """What a checkpoint must agree on to be gone on from."""
+        """What a checkpoint must agree on to be resumed."""
         return {
-            "preset": checkpoint.plain(self.preset), "seed": self.seed, "slices": identity(self.train, self.validation),
+            "preset": checkpoint.plain(self.preset),
+            "seed": self.seed,
+            "slices": identity(self.train, self.validation),
             "number of processes": self.world,
-        }  # fmt: skip
+        }
 
 
 def train_agent(
@@ -285,11 +312,11 @@ def train_agent(
     weights: str | None = None,
     options: RunOptions = RunOptions(),
 ) -> Path:
-    """Train, keep the best checkpoint by `validation_figures`' score, return its path: detector.pt,
-    there when all is done.
+    """Train and keep the best checkpoint by `validation_figures`' score; returns its path,
+    detector.pt, which exists once training has finished.
 
-    detector_last.pt in `out` is gone on from; one of another preset, seed or data is refused.
-    `weights` names torchvision's weights that the trunk starts from.
+    Resumes from detector_last.pt in `out`; one of another preset, seed or data is rejected.
+    `weights` names torchvision weights for the trunk.
     """
     run = AgentTraining(preset, train, validation, out, seed, weights, options)
     files = Resumable(
@@ -312,12 +339,12 @@ def train_agent(
 def save_agent(
     path: Path, net: QNetwork, preset: Preset, seed: int, figures: dict[str, float]
 ) -> None:
-    """A checkpoint holds its preset, seed and validation figures."""
+    """Write a checkpoint with its preset, seed and validation figures."""
     checkpoint.write(path, checkpoint.best_state(net, preset, seed, figures))
 
 
 def load_agent(path: Path, preset: Preset) -> tuple[QNetwork, dict]:
-    """The network of a checkpoint whose networks are the preset's, and its validation figures."""
+    """Load the network of a checkpoint of this preset, and its validation figures."""
     state = checkpoint.read(path)
     net = QNetwork(preset)
     net.load_state_dict(state["net"])

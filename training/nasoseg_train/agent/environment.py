@@ -1,9 +1,9 @@
-"""Slices and actions in, boxes and rewards out: many episodes in step (paper 3.1).
+"""The environment: many episodes that advance together (paper 3.1).
 
 An episode sees its slice through a view: flipped, resized and moved, so that the same slice shows
-the tumour elsewhere. The agent's boxes and the target live in the view's coordinates;
-`Views.to_image` carries a box back to the stored slice, where RoIAlign reads it, and a flipped view
-mirrors the crop. The untouched view is the slice itself.
+the tumour elsewhere. The agent's boxes and the target are in the view's coordinates;
+`Views.to_image` maps a box back to the stored slice, where RoIAlign reads it, and a flipped view
+mirrors the crop. The plain view is the slice itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PAST_NONE = -1
 @dataclass
 class Views:
     """How episodes see their slices: view = (image - G / 2) * scale + G / 2 + shift, then mirrored
-    where `flip`.
+    if `flip`.
     """
 
     flip: Array  # bool [N]
@@ -75,7 +75,9 @@ class Views:
 
 
 class Episodes:
-    """`n` episodes in step. Call `start` on rows that begin, `step` with one action per row."""
+    """`n` episodes that advance together. Call `start` for rows that begin, `step` with one action
+    per row.
+    """
 
     def __init__(self, data: SliceSet, preset: Preset, n: int) -> None:
         self.data, self.preset, self.grid = data, preset, data.grid
@@ -92,7 +94,7 @@ class Episodes:
         self.slices[rows] = slices
         self.views.put(rows, views)
         self.tumour[rows] = self.data.tumour[slices]
-        # A slice without a target gets the whole grid in its place; its rewards never look at it.
+        # A slice without a target gets the whole grid instead; its rewards do not depend on it.
         target = np.where(
             self.tumour[rows, None], self.data.target[slices], [0.0, 0.0, self.grid, self.grid]
         )
@@ -102,7 +104,9 @@ class Episodes:
         self.steps[rows] = 0
 
     def step(self, actions: Array) -> tuple[Array, Array, Array]:
-        """One action per row [N] -> (rewards [N], stopped [N], over [N]: stopped or out of steps)."""
+        """One action per row [N] -> (rewards [N], stopped [N], over [N]: stopped or out of
+        steps).
+        """
         before = self.boxes
         self.boxes = bx.apply_actions(before, actions, self.grid, self.preset.min_side)
         rewards = reward(

@@ -1,7 +1,7 @@
-"""Boxes and targets in, actions out: Algorithms 2 and 3 of the paper (3.1.4).
+"""Exploration: Algorithms 2 and 3 of the paper (3.1.4).
 
-`prior_actions` is the priori policy that knows the truth, `Schedule` the two probabilities of
-Algorithm 3 per epoch.
+`prior_actions` is the priori policy, which knows the target; `training_config.Schedule` has the two
+probabilities of Algorithm 3 per epoch.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Array = np.ndarray
 
 
 def _choose(allowed: Array, rng: np.random.Generator) -> Array:
-    """One allowed action per row of [N, A], uniformly; -1 where a row allows none."""
+    """One allowed action per row of [N, A], uniformly; -1 if a row allows none."""
     score = np.where(allowed, rng.random(allowed.shape), -1.0)
     return np.where(allowed.any(axis=1), score.argmax(axis=1), -1)
 
@@ -36,10 +36,10 @@ def prior_actions(
     """Algorithm 2 for boxes [N, 4] and targets [N, 4] -> actions [N].
 
     Within a type the choice is uniform among the actions whose Algorithm 1 reward is positive.
-    Guarded, in this order: stop where it is rewarded; a zoom with positive reward that keeps Recall
+    Guarded, in this order: stop if that is rewarded; a zoom with positive reward that keeps Recall
     above its threshold; a shift that brings the centres closer; any zoom with positive reward;
     stop. `literal` is the algorithm as printed: a quarter-box shift often overshoots its distance
-    threshold, so it seldom comes to a rewarded stop. On a tumour-free slice it stops.
+    threshold, so it seldom reaches a rewarded stop. On a tumour-free slice it stops.
     """
     after = bx.apply_all_actions(boxes, grid, min_side)
     every = np.tile(np.arange(bx.N_ACTIONS), (len(boxes), 1))
@@ -76,12 +76,12 @@ def prior_returns(
     depth: int = 8,
     t: Thresholds = Thresholds(),
 ) -> Array:
-    """What every action is worth if the guarded prior goes on after it: discounted returns [N, A]
+    """The value of every action if the guarded prior continues after it: discounted returns [N, A]
     of boxes [N, 4].
 
-    The prior's choice within a type is the best one here, not a random one: the highest IoU among
-    zooms, the nearest centre among shifts. Walks are cut after `depth` actions. No image is looked
-    at, so this costs little.
+    Within a type the prior chooses the best action here, not a random one: the highest IoU among
+    zooms, the nearest centre among shifts. Trajectories end after `depth` actions. No image is
+    read, so this is cheap.
     """
     n, n_actions = len(boxes), bx.N_ACTIONS
     every = np.tile(np.arange(n_actions), (n, 1))
@@ -104,7 +104,8 @@ def prior_returns(
         nearer = bx.centre_distance(b[:, None], g) - bx.centre_distance(options, g)
         keeps = bx.recall(options, g) > t.tau_recall
         zoom, shift = bx.IS_ZOOM[: bx.TERMINAL], bx.IS_SHIFT[: bx.TERMINAL]
-        # A guarded zoom before a shift before any zoom: the rank decides, the gain within a rank.
+        # Guarded zooms rank before shifts, shifts before other zooms; within a rank the gain
+        # decides.
         score = np.full(gains.shape, -np.inf)
         score = np.where(zoom & (gains > 1e-9), gains, score)
         score = np.where(shift & (nearer > 1e-9), 1e4 + nearer, score)
@@ -128,7 +129,7 @@ def explore(
     """Algorithm 3: with probability `priori` the prior's action [N], else with `epsilon` a random
     one, else the greedy one.
 
-    `greedy` maps row numbers to their greedy actions and is asked for those rows alone.
+    `greedy` maps row numbers to their greedy actions and is called for those rows only.
     """
     n = len(prior)
     by_prior = rng.random(n) < priori

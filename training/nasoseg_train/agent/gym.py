@@ -1,16 +1,17 @@
-"""Slices with target boxes in, a gymnasium environment of the agent's task out (paper 3.1): one
-slice per episode.
+"""The agent's task as a Gymnasium environment (paper 3.1): one slice per episode.
 
-    env = gymnasium.make("nasoseg_train.agent.gym:NasoSeg/Detection-v0", data=slices, preset=PAPER)
+    env = gymnasium.make(
+        "nasoseg_train.agent.gym:NasoSeg/Detection-v0", data=slices, preset=PAPER
+    )
 
-It stands on `environment.Episodes`, as the training's many episodes in step do: same actions, same
-boxes, same rewards. `reset(options={"slice": 7})` takes slice 7 of the set; without it a slice is
-drawn, tumour slices alone unless `tumour_free`.
+It uses `environment.Episodes`, as training does: same actions, same boxes, same rewards.
+`reset(options={"slice": 7})` takes slice 7 of the set; without it a slice is drawn at random,
+tumour slices only unless `tumour_free`.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import gymnasium
 import numpy as np
@@ -35,26 +36,31 @@ class DetectionEnv(gymnasium.Env[dict[str, Array], np.int64]):
 
     Observation: `whole` and `crop`, uint8 [3, C, C], the slice and the box as the trunk sees them;
     `box`, its edges x0, y0, x1, y1 as shares of the grid; `history`, the last actions one-hot [h,
-    11], newest first, zeros where there is none. Terminated by the terminal action, truncated after
+    11], newest first, zeros if there is none. Terminated by the terminal action, truncated after
     `max_steps`. `info` holds the box in pixel edges of the grid, the row of the slice and whether
     it holds tumour.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 2}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 2}
 
     def __init__(
-        self, data: SliceSet, preset: Preset, tumour_free: bool = False, augment: bool = False,
+        self,
+        data: SliceSet,
+        preset: Preset,
+        tumour_free: bool = False,
+        augment: bool = False,
         render_mode: Literal["rgb_array"] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`augment` shows slices flipped, resized and moved as the preset's training does."""
         if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(f"render_mode {render_mode!r} is not known; rgb_array is")
+            raise ValueError(f"render_mode {render_mode!r} is not known; expected rgb_array")
         rows = np.arange(len(data)) if tumour_free else np.flatnonzero(data.tumour)
         if not len(rows):
             raise ValueError("the set holds no slice with tumour")
         if data.grid != preset.input.grid:
             raise ValueError(
-                f"the set's slices are {data.grid} pixels wide and preset {preset.name} wants {preset.input.grid}"
+                f"the set's slices are {data.grid} pixels wide and preset {preset.name} wants "
+                f"{preset.input.grid}"
             )
         self.data, self.preset, self.augment, self.render_mode, self._rows = (
             data,
@@ -68,12 +74,14 @@ class DetectionEnv(gymnasium.Env[dict[str, Array], np.int64]):
         self.episodes = Episodes(data, preset, 1)
         self.path: list[Array] = []
         self.action_space = spaces.Discrete(bx.N_ACTIONS)
-        self.observation_space = spaces.Dict({
-            "whole": spaces.Box(0, 255, (3, c, c), np.uint8),
-            "crop": spaces.Box(0, 255, (3, c, c), np.uint8),
-            "box": spaces.Box(0.0, 1.0, (4,), np.float32),
-            "history": spaces.MultiBinary((preset.history, bx.N_ACTIONS)),
-        })  # fmt: skip
+        self.observation_space = spaces.Dict(
+            {
+                "whole": spaces.Box(0, 255, (3, c, c), np.uint8),
+                "crop": spaces.Box(0, 255, (3, c, c), np.uint8),
+                "box": spaces.Box(0.0, 1.0, (4,), np.float32),
+                "history": spaces.MultiBinary((preset.history, bx.N_ACTIONS)),
+            }
+        )
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -82,7 +90,7 @@ class DetectionEnv(gymnasium.Env[dict[str, Array], np.int64]):
         options = options or {}
         unknown = set(options) - {"slice"}
         if unknown:
-            raise ValueError(f"option {sorted(unknown)[0]!r} is not known; `slice` is")
+            raise ValueError(f"option {sorted(unknown)[0]!r} is not known; expected `slice`")
         row = (
             int(options["slice"]) if "slice" in options else int(self.np_random.choice(self._rows))
         )

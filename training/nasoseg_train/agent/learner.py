@@ -32,7 +32,7 @@ class Values(nn.Module):
     """Crops of n boxes and of m whole slices, each shared by n / m boxes -> Q values [n, A] and the
     n + m drawings.
 
-    The trunk runs in the precision that surrounds it, the head in float32.
+    The trunk runs in the surrounding autocast precision, the head in float32.
     """
 
     def __init__(self, net: QNetwork) -> None:
@@ -53,10 +53,10 @@ class Values(nn.Module):
 class Learner:
     """The Q network, its target network, its average and the optimiser.
 
-    Beyond the paper, with `auxiliary` above 0: the Q values of all eleven actions are also drawn
-    towards what the prior would earn after each of them (`prior_returns`), with a weight that falls
-    to 0 over the training. One transition teaches eq. (1) about one action, and a bootstrapped
-    value needs many updates to travel; this needs neither. With `auxiliary_mask` the trunk's
+    Beyond the paper, with `auxiliary` above 0: the Q values of all eleven actions are also pulled
+    towards the prior's returns after each of them (`prior_returns`), with a weight that falls to 0
+    during training. A transition informs eq. (1) about one action only, and a bootstrapped value
+    needs many updates to propagate; this loss avoids both. With `auxiliary_mask` the trunk's
     drawing of the tumour in the crop is compared with the true mask.
     """
 
@@ -91,7 +91,7 @@ class Learner:
 
     @torch.no_grad()
     def greedy(self, scene: Scene, rows: Array) -> Array:
-        """Actions of the highest Q value for some rows of running episodes."""
+        """The actions of highest Q value for some rows of running episodes."""
         self.net.eval()
         crops = from_u8(torch.cat([scene.local.rows(rows).image, scene.whole.rows(rows).image]))
         local, global_ = self.net.trunk.embed(crops).chunk(2)
@@ -99,8 +99,8 @@ class Learner:
         return self.net.head(global_, local, past).argmax(1).cpu().numpy()
 
     def update(self, replay: Replay, share_left: float = 0.0) -> float:
-        """One gradient step of eq. (1) on a random batch; returns its loss. `share_left` of the
-        training is to come.
+        """One gradient step of eq. (1) on a random batch; returns its loss. `share_left` is the
+        remaining share of the training.
         """
         c = self.config
         batch = replay.sample(self.batch, c.per_episode, self.rng)
@@ -110,7 +110,7 @@ class Learner:
         )
         if c.intensity:
             # One gain per episode and channel: the whole slice and all its boxes are the same
-            # picture.
+            # image.
             gain = self.rng.uniform(1 - c.intensity, 1 + c.intensity, (len(whole), 3, 1, 1))
             gain = self._here(gain.astype(np.float32))
             each = gain.repeat_interleave(len(before) // len(whole), 0)
@@ -152,7 +152,8 @@ class Learner:
                 else f"; the batch holds {name_slices(self.data, seen.slices)}"
             )
             raise FloatingPointError(
-                f"the agent's loss is {value} in update {self.updates + 1}{where}. Lower detector.lr, or use --precision 32"
+                f"the agent's loss is {value} in update {self.updates + 1}{where}. Lower "
+                "detector.lr, or use --precision 32"
             )
         self.stepper.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
@@ -170,8 +171,8 @@ class Learner:
         return torch.from_numpy(x).to(self.device)
 
     def _follow(self) -> None:
-        """Move the averaged weights; statistics of batch normalisation are averaged as well,
-        counters copied.
+        """Update the averaged weights; statistics of batch normalisation are averaged too, counters
+        copied.
         """
         follow(self.average, self.net, self.config.ema, self.updates)
 
@@ -179,10 +180,13 @@ class Learner:
         """Weights, optimiser and counters."""
         machine.equalise(self.fabric, self.net, self.target, self.average)
         return {
-            "net": self.net.state_dict(), "target": self.target.state_dict(), "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(), "updates": self.updates,
+            "net": self.net.state_dict(),
+            "target": self.target.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "updates": self.updates,
             "scaler": self.fabric.strategy.precision.state_dict(),
-        }  # fmt: skip
+        }
 
     def load_state_dict(self, state: dict) -> None:
         """The inverse of `state_dict`."""
@@ -196,10 +200,10 @@ class Learner:
 
 @torch.no_grad()
 def follow(average: nn.Module, net: nn.Module, ema: float, updates: int) -> None:
-    """Move averaged weights after an update."""
-    # Early averages would remember the random start, so the window grows with the updates.
+    """Move averaged weights towards the network's after an update."""
+    # Early averages would keep the random initial weights, so the window grows with the updates.
     decay = min(ema, 1 - 1 / (1 + updates / 10)) if ema else 0.0
-    for kept, now in zip(average.state_dict().values(), net.state_dict().values()):
+    for kept, now in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
         if kept.dtype.is_floating_point:
             kept.lerp_(now, 1 - decay)
         else:

@@ -1,7 +1,7 @@
-"""Slices, boxes and views in, crops as the networks see them out, on the CPU or a GPU.
+"""Crops as the networks see them, cut from slices at boxes and views, on the CPU or a GPU.
 
 Images are float32 [n, 3, G, G] in [0, 1] on some device; boxes are numpy arrays in pixel edges of
-the grid, because episodes live there. What is kept for later is uint8.
+the grid, as in the episodes. Stored crops are uint8.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def load_masks(data: SliceSet, slices: Array, device: torch.device = CPU) -> Ten
 
 
 def whole_boxes(n: int, grid: int) -> Array:
-    """The whole-slice box, n times [n, 4]: what the global feature looks at."""
+    """The whole-slice box, n times [n, 4], for the global feature."""
     return np.tile([0.0, 0.0, grid, grid], (n, 1))
 
 
@@ -49,7 +49,7 @@ def whole_boxes(n: int, grid: int) -> Array:
 def crop_views(
     net: QNetwork, images: Tensor, index: Array, boxes: Array, views: Views, grid: int
 ) -> Tensor:
-    """Crops [N, 3, C, C] of boxes given in view coordinates; `index` [N] says which of `images`."""
+    """Crops [N, 3, C, C] of boxes given in view coordinates; `index` [N] selects from `images`."""
     return cut(net.trunk.crop, net.trunk.crop.context, images, index, boxes, views, grid)
 
 
@@ -63,11 +63,10 @@ def cut(
     views: Views,
     grid: int,
 ) -> Tensor:
-    """Crops of `source` [n, K, G, G] in the place of boxes [N, 4] enlarged by the trunk's
-    `context`, mirrored as their views.
+    """Crops of `source` [n, K, G, G] at boxes [N, 4] enlarged by the trunk's `context`, mirrored as
+    their views are.
     """
-    # The context is added in view coordinates, where the whole-slice box can be told from the
-    # others.
+    # The context is added in view coordinates, where the whole-slice box can be recognised.
     wide = with_context(torch.from_numpy(boxes), context, grid).numpy()
     image_boxes = torch.from_numpy(views.to_image(wide, grid)).float().to(source.device)
     crops = cropper.sample(source, image_boxes, torch.from_numpy(index).to(source.device))
@@ -76,12 +75,12 @@ def cut(
 
 
 def to_u8(x: Tensor) -> Tensor:
-    """[0, 1] -> uint8, as crops are kept."""
+    """[0, 1] -> uint8, as crops are stored."""
     return x.mul(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def from_u8(x: Tensor) -> Tensor:
-    """Kept crops -> [0, 1] again."""
+    """Stored crops -> [0, 1]."""
     return x.to(memory_format=torch.channels_last).float().div_(255.0)
 
 
@@ -109,8 +108,8 @@ class Crops:
 
 
 class Looker:
-    """Cuts the trunk's crops, and the true masks that its drawing is compared with, out of slices
-    on a device.
+    """Cuts the trunk's crops, and the true masks that its drawing is compared with, from slices on
+    a device.
     """
 
     def __init__(self, net: QNetwork, data: SliceSet, device: torch.device) -> None:
@@ -127,8 +126,8 @@ class Looker:
     def look(
         self, images: Tensor, masks: Tensor, index: Array, boxes: Array, views: Views
     ) -> Crops:
-        """Crops of boxes [N, 4] in view coordinates; `index` [N] says in which of the images,
-        `views` has N rows.
+        """Crops of boxes [N, 4] in view coordinates; `index` [N] selects the image, `views` has N
+        rows.
         """
         context, grid = self.crop.context, self.grid
         image = cut(self.crop, context, images, index, boxes, views, grid)

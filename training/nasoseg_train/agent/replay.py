@@ -1,9 +1,9 @@
-"""Transitions in, random batches out: the experience pool (paper 4.2.2).
+"""The experience pool (paper 4.2.2).
 
-A state is kept as the crops that the trunk sees, uint8 on the device that trains: cutting a crop
-out of a slice costs as much as the small trunk itself, and a transition is looked at many times.
-16,384 transitions of a 64 crop take 0.5 GB, of the paper's 224 crop 7.4 GB. Where each crop was cut
-is kept too, so that a checkpoint holds places and not pictures.
+A state is stored as the crops that the trunk sees, uint8 on the training device: cutting a crop
+costs as much as the small trunk itself, and a transition is sampled many times. 16,384 transitions
+of 64-pixel crops take 0.5 GB, of the paper's 224-pixel crops 7.4 GB. The place of each crop is
+stored too, so that a checkpoint holds places and not images.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Array = np.ndarray
 
 @dataclass
 class Transitions:
-    """n transitions without their crops: where they were seen and what came of them."""
+    """n transitions without their crops: where they happened and their results."""
 
     episode: Array  # int64 [n], which belong together
     slices: Array  # int64 [n], rows of the training set
@@ -40,12 +40,19 @@ class Transitions:
     @classmethod
     def empty(cls, n: int, history: int, actions: int) -> Transitions:
         return cls(
-            episode=np.full(n, -1, dtype=np.int64), slices=np.zeros(n, dtype=np.int64), flip=np.zeros(n, dtype=bool),
-            scale=np.ones((n, 2)), shift=np.zeros((n, 2)), before=np.zeros((n, 4)), after=np.zeros((n, 4)),
-            past=np.full((n, history), -1, dtype=np.int64), actions=np.zeros(n, dtype=np.int64),
-            rewards=np.zeros(n, dtype=np.float32), stopped=np.zeros(n, dtype=bool),
+            episode=np.full(n, -1, dtype=np.int64),
+            slices=np.zeros(n, dtype=np.int64),
+            flip=np.zeros(n, dtype=bool),
+            scale=np.ones((n, 2)),
+            shift=np.zeros((n, 2)),
+            before=np.zeros((n, 4)),
+            after=np.zeros((n, 4)),
+            past=np.full((n, history), -1, dtype=np.int64),
+            actions=np.zeros(n, dtype=np.int64),
+            rewards=np.zeros(n, dtype=np.float32),
+            stopped=np.zeros(n, dtype=bool),
             returns=np.zeros((n, actions), dtype=np.float32),
-        )  # fmt: skip
+        )
 
     def rows(self, index: Array) -> Transitions:
         return Transitions(*(getattr(self, f.name)[index] for f in fields(self)))
@@ -64,7 +71,7 @@ class Transitions:
 
 @dataclass
 class Batch:
-    """k transitions of each of m episodes, n = m k rows; `whole` has one row per episode."""
+    """k transitions from each of m episodes, n = m k rows; `whole` has one row per episode."""
 
     whole: Crops  # [m]
     before: Crops  # [n]
@@ -127,7 +134,7 @@ class Replay:
         )
 
     def state_dict(self) -> dict[str, Tensor | int]:
-        """Places and numbers, no pictures."""
+        """Places and numbers, no images."""
         kept = self.seen.rows(np.arange(self.filled))
         return {
             "next": self.next,
@@ -137,7 +144,7 @@ class Replay:
     def load_state_dict(
         self, state: dict[str, Tensor | int], looker: Looker, chunk: int = 256
     ) -> None:
-        """The ring as it was; crops are cut anew, which gives the same bytes."""
+        """Restore the ring; crops are cut again, which gives the same bytes."""
         kept = Transitions(*(state[f.name].numpy() for f in fields(Transitions)))
         self.filled, self.next = len(kept), state["next"]
         self.seen.put(np.arange(len(kept)), kept)

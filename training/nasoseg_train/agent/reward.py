@@ -1,8 +1,8 @@
-"""Boxes before and after an action in, rewards out: Algorithm 1 of the paper (3.1.3).
+"""The reward of an action: Algorithm 1 of the paper (3.1.3).
 
 Tumour-free slices are not in the paper. Here the agent is rewarded for stopping there and for
 nothing else: stop +3 (the terminal reward), any other action -1. Stopping at once is then the best
-policy, the box stays near the middle of the head, and RANet is left to say that nothing is in it.
+policy, the box stays near the middle of the head, and RANet decides that nothing is in it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Array = np.ndarray
 
 
 def sign(x: Array) -> Array:
-    """+1 above 0, else -1: no change is no improvement ("otherwise, it receives a negative
+    """+1 above 0, else -1: no change counts as no improvement ("otherwise, it receives a negative
     reward").
     """
     # Differences of float64 box arithmetic below this are rounding, not improvement.
@@ -36,7 +36,7 @@ def reward(
     has_tumour: Array,
     t: Thresholds = Thresholds(),
 ) -> Array:
-    """Algorithm 1. Boxes [..., 4], actions [...], target [..., 4] (ignored where `has_tumour` is
+    """Algorithm 1. Boxes [..., 4], actions [...], target [..., 4] (ignored if `has_tumour` is
     false) -> [...].
     """
     rho_before, rho_after = bx.centre_distance(before, target), bx.centre_distance(after, target)

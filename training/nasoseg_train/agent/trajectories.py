@@ -1,4 +1,4 @@
-"""A Q network and slices in, its greedy episodes and their figures out."""
+"""The greedy agent's trajectories and their validation figures."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Trajectories:
 def run_agent(
     net: QNetwork, data: SliceSet, slices: Array, preset: Preset, chunk: int = 64
 ) -> Trajectories:
-    """The greedy agent on stored slices, in the plain view, on the device where the network is."""
+    """Run the greedy agent on stored slices, in the plain view, on the network's device."""
     net.eval()
     device = next(net.parameters()).device
     grid, steps_max = data.grid, preset.max_steps
@@ -69,7 +69,7 @@ def run_agent(
                 actions[rows] = (
                     net.head(global_[where], net.trunk.embed(crops), past).argmax(1).cpu().numpy()
                 )
-                # Rows that are over get the terminal action, which moves nothing.
+                # Finished rows get the terminal action, which moves nothing.
                 _, stopped, _ = episodes.step(actions)
                 out.steps[start + rows] += 1
                 out.stopped[start + rows] |= stopped[rows]
@@ -82,9 +82,10 @@ def run_agent(
 def validation_figures(
     net: QNetwork, data: SliceSet, slices: Array, preset: Preset
 ) -> dict[str, float]:
-    """Greedy episodes on validation slices: recall, IoU, stops. `score` chooses the checkpoint.
+    """Recall, IoU and stops of greedy episodes on validation slices. `score` chooses the
+    checkpoint.
 
-    Recall by itself is high for an untouched box, so the score is the sum of recall at the box x
+    Recall alone is high for an untouched box, so the score is the sum of recall at the box x
     `score_context`, IoU and the share of stops that Algorithm 1 rewards, less the share of
     tumour-free slices that never stop.
     """

@@ -1,12 +1,12 @@
-"""A trained agent and validation slices in, the same agent with two corrected biases out.
+"""Corrects two biases of a trained agent on validation slices.
 
-Q values of a network are off by more than the margin between stopping and going on: an agent that
-thinks too little of stopping zooms until a part of the tumour is outside. Two numbers are added to
-the Q head's biases, one to the terminal action and one to the six zooms, and chosen on validation
-slices. The head stays one fully connected layer.
+The errors of a network's Q values exceed the margin between stopping and continuing: an agent that
+undervalues stopping zooms until part of the tumour is outside. Two numbers, chosen on validation
+slices, are added to the Q head's biases: one to the terminal action and one to the six zooms. The
+head stays one fully connected layer.
 
-The choice maximises the share of rewarded stops plus recall, each up to what is asked of it, and
-asks for an IoU of at least `IOU` where that can be had.
+The choice maximises the share of rewarded stops plus recall, each capped at its goal, and requires
+an IoU of at least `IOU` if that can be reached.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ IOU = 0.51
 
 
 class CachedAgent:
-    """Greedy trajectories on fixed slices under many biases; local features are kept by (slice, box)."""
+    """Greedy trajectories on fixed slices under many biases; local features are kept by (slice,
+    box).
+    """
 
     @torch.no_grad()
     def __init__(
@@ -39,10 +41,14 @@ class CachedAgent:
     ) -> None:
         self.net, self.data, self.slices, self.preset = net.eval(), data, slices, preset
         self.kept: dict[tuple, torch.Tensor] = {}
-        self.global_ = torch.cat([
-            self._features(slices[i : i + chunk], whole_boxes(len(slices[i : i + chunk]), data.grid))
-            for i in range(0, len(slices), chunk)
-        ])  # fmt: skip
+        self.global_ = torch.cat(
+            [
+                self._features(
+                    slices[i : i + chunk], whole_boxes(len(slices[i : i + chunk]), data.grid)
+                )
+                for i in range(0, len(slices), chunk)
+            ]
+        )
 
     def _features(self, slices: Array, boxes: Array) -> torch.Tensor:
         n = len(slices)
@@ -67,7 +73,9 @@ class CachedAgent:
             new = np.array([i for i, key in enumerate(keys) if key not in self.kept], dtype=int)
             for start in range(0, len(new), 64):
                 part = new[start : start + 64]
-                for i, f in zip(part, self._features(self.slices[rows[part]], boxes[rows[part]])):
+                for i, f in zip(
+                    part, self._features(self.slices[rows[part]], boxes[rows[part]]), strict=True
+                ):
                     self.kept[keys[i]] = f
             local = torch.stack([self.kept[key] for key in keys])
             q = (
@@ -95,12 +103,16 @@ def calibrate(net: QNetwork, data: SliceSet, slices: Array, preset: Preset) -> d
         boxes, stopped, steps = agent.trajectories(stop_bias, zoom_bias)
         b, g = boxes[tumour], target[tumour]
         row = {
-            "stop_bias": stop_bias, "zoom_bias": zoom_bias,
-            "recall": float(bx.recall(b, g).mean()), "recall_min": float(bx.recall(b, g).min()),
-            "iou": float(bx.iou(b, g).mean()), "stopped": float(stopped[tumour].mean()),
-            "rewarded": float((stopped[tumour] & good_stop(b, g, preset.thresholds)).mean()), "steps": float(steps[tumour].mean()),
+            "stop_bias": stop_bias,
+            "zoom_bias": zoom_bias,
+            "recall": float(bx.recall(b, g).mean()),
+            "recall_min": float(bx.recall(b, g).min()),
+            "iou": float(bx.iou(b, g).mean()),
+            "stopped": float(stopped[tumour].mean()),
+            "rewarded": float((stopped[tumour] & good_stop(b, g, preset.thresholds)).mean()),
+            "steps": float(steps[tumour].mean()),
             "tumour_free_stopped": float(stopped[~tumour].mean()) if (~tumour).any() else 1.0,
-        }  # fmt: skip
+        }
         row["score"] = (
             min(row["rewarded"], 0.9)
             + 2 * min(row["recall"], 0.95)

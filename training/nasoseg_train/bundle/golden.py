@@ -1,6 +1,4 @@
-"""A bundle's networks and a few slices in, the arrays of golden.npz out, all computed by PyTorch
-(docs/bundle.md).
-"""
+"""The golden case of a bundle (docs/bundle.md): the arrays of golden.npz, computed by PyTorch."""
 
 from __future__ import annotations
 
@@ -52,13 +50,15 @@ def greedy_trajectory(net: QNetwork, x: Tensor, preset: Preset) -> dict[str, Arr
 
 @torch.no_grad()
 def golden_case(
-    detector: QNetwork | RCNN | FixedBox | None, segmenter: nn.Module, images: Array, preset: Preset,
+    detector: QNetwork | RCNN | FixedBox | None,
+    segmenter: nn.Module,
+    images: Array,
+    preset: Preset,
     voxel_mm: GridMm = (6.0, 0.74, 0.74),
-) -> dict[str, Array]:  # fmt: skip
+) -> dict[str, Array]:
     """uint8 slices [S, 3, G, G] -> the arrays of golden.npz.
 
-    `voxel_mm` is what a voxel of these slices measures, for the atlas box and for a volume's
-    segmenter.
+    `voxel_mm` is the voxel size of these slices, for the atlas box and a volume's segmenter.
     """
     s, g = len(images), preset.input.grid
     x = torch.from_numpy(images).float() / 255
@@ -99,8 +99,8 @@ def golden_case(
 
 
 def golden_slices(data: SliceSet, boxes: Array, stopped: Array, count: int = 2) -> Array:
-    """Rows of `count` slices with different outcomes: as many tumour slices that stopped as there
-    are, then any other.
+    """Rows of `count` slices with different outcomes: tumour slices on which the agent stopped
+    first, then others.
     """
     order = np.lexsort((np.arange(len(data)), ~data.tumour, ~stopped))
     seen: list[int] = []

@@ -1,9 +1,8 @@
-"""A bundle's graphs and the networks they came from in, the largest differences out, for every kind
-(docs/bundle.md).
+"""Compares a bundle's graphs with the networks they came from, for every kind (docs/bundle.md).
 
 `check_graphs`: random slices, boxes and patches for S in {1, 3} and N in {1, 2, 5}, ONNX Runtime on
-the CPU against PyTorch. `check_golden`: the golden case of the kinds without an agent, which
-`parity.check_bundle` walks.
+the CPU against PyTorch. `check_golden`: the golden case of the kinds without an agent;
+`reference_parity.check_bundle` does those with one.
 """
 
 from __future__ import annotations
@@ -71,9 +70,7 @@ def check_golden(folder: Path, preset: Preset) -> dict[str, float]:
         _note(worst, "scores", float(np.abs(scores - golden["scores"]).max()), ABSOLUTE)
         found = choose(proposed, golden["scores"], preset)
         if (np.isnan(found) != np.isnan(boxes)).any():
-            raise ParityError(
-                "a slice has a box where the golden case has none, or the other way round"
-            )
+            raise ParityError("a slice has a box and the golden case has none, or the reverse")
         apart = np.sort(golden["scores"], axis=1)
         clear = ~np.isnan(boxes[:, 0])
         if scores.shape[1] > 1:
@@ -107,7 +104,7 @@ def check_golden(folder: Path, preset: Preset) -> dict[str, float]:
 def check_graphs(
     folder: Path, detector: Detector, segmenter: AnySegmenter, preset: Preset, seed: int = 0
 ) -> dict[str, float]:
-    """The largest differences of each graph; raises `ParityError` where a tolerance is passed."""
+    """The largest differences of each graph; raises `ParityError` if a tolerance is exceeded."""
     rng, g = np.random.default_rng(seed), preset.input.grid
     worst: dict[str, float] = {}
 
@@ -130,7 +127,7 @@ def check_graphs(
                     f"the detector gave {boxes.shape} and {scores.shape} for {s} slices"
                 )
             note("scores", float(np.abs(scores - want_scores).max()), ABSOLUTE)
-            # Entries of equal score may change places; the best box is what the runtime takes.
+            # Entries of equal score may be swapped; the runtime takes the best box.
             apart = np.sort(want_scores, axis=1)
             clear = apart[:, -1] - (apart[:, -2] if apart.shape[1] > 1 else 0) > 2 * ABSOLUTE
             if clear.any():

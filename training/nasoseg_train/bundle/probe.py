@@ -1,7 +1,7 @@
 """The probe bundle: a segmenter that returns its own input crop of T1C.
 
-Its detector is `whole` and its "probability" is T1C itself, so a known shape must come back where it
-was. That proves the pixel convention (edges, centres, crops) of a runtime, which a comparison of
+Its detector is `whole` and its "probability" is T1C itself, so a known shape must come back where
+it was. That proves the pixel convention (edges, centres, crops) of a runtime, which a comparison of
 ONNX with PyTorch cannot see.
 """
 

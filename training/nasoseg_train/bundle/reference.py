@@ -1,9 +1,7 @@
-"""A bundle and slices in, boxes, probabilities and masks out: docs/bundle.md in numpy and ONNX
-Runtime.
+"""The reference implementation of docs/bundle.md, in numpy and ONNX Runtime.
 
-This is the plain reading of the contract, slow and short, that evaluation uses and other runtimes
-can be compared with. It knows every kind of detector and segmenter, imports nothing of PyTorch and
-takes every number from the manifest.
+It is slow and short, so that other runtimes can be compared with it. It knows every kind of
+detector and segmenter, does not import PyTorch and takes every number from the manifest.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from ..data.slice_grid import SliceGrid, prepare
+from ..data.slice_grid import SliceGrid, prepare_slices
 from ..geometry import boxes as bx
 from ..run.presets import InputConfig
 
@@ -71,7 +69,7 @@ class Detection:
 
 @dataclass
 class Crop:
-    """What a segmenter gave around one slice's box. Coordinates are pixel edges of the bundle's
+    """A segmenter's output around one slice's box. Coordinates are pixel edges of the bundle's
     grid.
     """
 
@@ -95,7 +93,7 @@ class Bundle:
                 raise ValueError(f"{name} is not the file that bundle.json names")
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
-        # Waiting threads sleep: spinning costs more than it gains beside other work.
+        # Waiting threads sleep: spinning costs more than it gains if other work is running.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         detector, segmenter = self.manifest["detector"], self.manifest["segmenter"]
 
@@ -131,7 +129,7 @@ class Bundle:
 
     def prepare(self, volumes: Array, spacing_mm: tuple[float, float]) -> tuple[Array, SliceGrid]:
         """Volumes [3, k, j, i] on T1C's grid -> slices float32 [k, 3, G, G] and the affine."""
-        return prepare(volumes, spacing_mm, self.input_config)
+        return prepare_slices(volumes, spacing_mm, self.input_config)
 
     def _run(
         self, session: ort.InferenceSession, images: Array, boxes: Array, index: Array, chunk: int
@@ -151,7 +149,7 @@ class Bundle:
     def detect(
         self, images: Array, chunk: int = 8, pixel_mm: tuple[float, float] | None = None
     ) -> Detection:
-        """Slices float32 [S, 3, G, G] -> one box each; detector `fixed` wants the size of a grid
+        """Slices float32 [S, 3, G, G] -> one box each; detector `fixed` requires the size of a grid
         pixel along x and y in mm.
         """
         d = self.manifest["detector"]
@@ -162,14 +160,14 @@ class Bundle:
         box = np.array([0.0, 0.0, self.grid, self.grid])
         if d["kind"] == "fixed":
             if pixel_mm is None:
-                raise ValueError("a fixed box wants pixel_mm")
+                raise ValueError("a fixed box requires pixel_mm")
             box = bx.clip_boxes(
                 self.grid / 2 + np.array(d["box_mm"]) / np.tile(pixel_mm, 2), self.grid, 0.0
             )
         return Detection.without_agent(np.tile(box, (len(images), 1)))
 
     def _propose(self, images: Array) -> Detection:
-        """The box of the highest score on every slice, where that is high enough."""
+        """The box of the highest score on every slice, if the score is high enough."""
         d = self.manifest["detector"]
         boxes, highest = np.full((len(images), 4), np.nan), np.zeros(len(images), dtype=np.float32)
         for s in range(len(images)):
@@ -180,7 +178,8 @@ class Bundle:
                 and ((scores >= 0) & (scores <= 1)).all()
             ):
                 raise ValueError(
-                    f"slice {s}: the detector gave no box, a value that is no number, or a score outside 0 .. 1"
+                    f"slice {s}: the detector gave no box, a value that is no number, or a score "
+                    "outside 0 .. 1"
                 )
             at = int(scores[0].argmax())  # ties go to the lowest index
             highest[s] = scores[0, at]
@@ -239,10 +238,10 @@ class Bundle:
         pixel_mm: tuple[float, float] | None = None,
         places_mm: Array | None = None,
     ) -> list[Crop | None]:
-        """Slices [S, 3, G, G] and detection boxes [S, 4], NaN where there is none -> what a
-        segmenter of any kind says of each.
+        """Slices [S, 3, G, G] and detection boxes [S, 4], NaN if there is none -> the output of a
+        segmenter of any kind for each.
 
-        Segmenter `volume` wants the size of a grid pixel along x and y, and where the slices lie
+        Segmenter `volume` requires the size of a grid pixel along x and y and the slices' positions
         along their normal, in mm.
         """
         rows = np.flatnonzero(~np.isnan(boxes).any(axis=1))
@@ -251,16 +250,16 @@ class Bundle:
             return out
         if self.kind == "volume":
             if pixel_mm is None or places_mm is None:
-                raise ValueError("a segmenter of volumes wants pixel_mm and places_mm")
+                raise ValueError("a segmenter of volumes requires pixel_mm and places_mm")
             wide = bx.enlarge(boxes[rows], self.manifest["segmenter"]["context_factor"], self.grid)
             region = self._region(
                 images, rows, wide, pixel_mm, np.asarray(places_mm, dtype=np.float64)
             )
-            for row, box in zip(rows, wide):
+            for row, box in zip(rows, wide, strict=True):
                 out[row] = region.crop(float(places_mm[row]), box)
         else:
             probability, wide = self.segment(images[rows], boxes[rows])
-            for row, p, box in zip(rows, probability, wide):
+            for row, p, box in zip(rows, probability, wide, strict=True):
                 out[row] = Crop(p[0], box, box)
         return out
 
@@ -278,7 +277,9 @@ class Bundle:
         volume = np.einsum("yh,zchw->zcyw", _weights_inside(y, self.grid), volume)
         volume = np.einsum("xw,zcyw->czyx", _weights_inside(x, self.grid), volume)
         lines, patch = (z, y, x), m["patch"]
-        starts = [_starts(line.count, side, m["overlap"]) for line, side in zip(lines, patch)]
+        starts = [
+            _starts(line.count, side, m["overlap"]) for line, side in zip(lines, patch, strict=True)
+        ]
         weight = np.ones((1, 1, 1))
         for axis, side in enumerate(patch):
             v = (np.arange(side) - (side - 1) / 2) / (side / 8)
@@ -287,11 +288,14 @@ class Bundle:
             )
         total, weights = np.zeros(volume.shape[1:]), np.zeros(volume.shape[1:])
         for start in itertools.product(*starts):
-            # Where the patch and the region overlap, counted in each.
+            # The overlap of the patch and the region, in the indices of each.
             inside = tuple(
-                slice(max(s, 0), min(s + side, n)) for s, side, n in zip(start, patch, total.shape)
+                slice(max(s, 0), min(s + side, n))
+                for s, side, n in zip(start, patch, total.shape, strict=True)
             )
-            within = tuple(slice(i.start - s, i.stop - s) for i, s in zip(inside, start))
+            within = tuple(
+                slice(i.start - s, i.stop - s) for i, s in zip(inside, start, strict=True)
+            )
             piece = np.zeros((1, 3, *patch), dtype=np.float32)
             piece[(0, slice(None), *within)] = volume[(slice(None), *inside)]
             total[inside] += (weight * self._mirrored(piece, m["mirror"]))[within]
@@ -299,8 +303,8 @@ class Bundle:
         return Region((total / weights).astype(np.float32), z, y, x)
 
     def _mirrored(self, piece: Array, mirror: bool) -> Array:
-        """The probability [D, H, W] of a patch [1, 3, D, H, W], averaged over mirrored ones where
-        these are asked for.
+        """The probability [D, H, W] of a patch [1, 3, D, H, W], averaged over mirrored patches if
+        the manifest says so.
         """
         mirrors = [
             axes for n in range(4 if mirror else 1) for axes in itertools.combinations((2, 3, 4), n)
@@ -316,7 +320,7 @@ class Bundle:
 
 @dataclass
 class Line:
-    """Voxels in a row."""
+    """A row of voxels."""
 
     first: float  # centre of the first one
     step: float
@@ -324,13 +328,13 @@ class Line:
 
     @classmethod
     def filling(cls, low: float, high: float, step: float) -> Line:
-        """As many as fill low .. high, about its centre."""
+        """As many voxels as fill low .. high, about its centre."""
         count = max(1, int(np.ceil((high - low) / step - ROUNDING)))
         return cls((low + high) / 2 - (count - 1) / 2 * step, step, count)
 
     @classmethod
     def reaching(cls, low: float, high: float, step: float) -> Line:
-        """As many as have low and high between the outer ones' centres."""
+        """As many voxels as needed to have low and high between the outer centres."""
         count = max(0, int(np.ceil((high - low) / step - ROUNDING))) + 1
         return cls((low + high) / 2 - (count - 1) / 2 * step, step, count)
 
@@ -353,7 +357,7 @@ class Region:
     x: Line
 
     def crop(self, place_mm: float, box: Array) -> Crop:
-        """What it says of the slice at `place_mm`."""
+        """The probability of the slice at `place_mm`."""
         at = np.clip((place_mm - self.z.first) / self.z.step, 0, self.z.count - 1)
         low = int(at)
         high, share = min(low + 1, self.z.count - 1), np.float32(at - low)
@@ -371,8 +375,8 @@ def _starts(count: int, side: int, overlap: float) -> list[int]:
 
 
 def _between(images: Array, places: Array, z: Line) -> Array:
-    """Slices [S, 3, G, G] at their places -> [z, 3, G, G], linear; the first and last hold beyond
-    themselves.
+    """Slices [S, 3, G, G] at their places -> [z, 3, G, G], linear; clamped beyond the first and
+    last.
     """
     at = np.interp(z.centres, places, np.arange(len(places)))
     low = np.minimum(at.astype(int), max(len(places) - 2, 0))
@@ -421,7 +425,7 @@ def sample_probability(
 
 @dataclass
 class Result:
-    """One patient through a bundle."""
+    """The results of a bundle on one patient."""
 
     detection: Detection
     grid: SliceGrid
@@ -435,7 +439,7 @@ def run(
     """Volumes [3, k, j, i] on T1C's grid, in-plane spacing (j, i) in mm -> detection, probability
     and mask.
 
-    Segmenter `volume` also wants `places_mm` [k], where the slices lie along their normal,
+    Segmenter `volume` also requires `places_mm` [k], the slices' positions along their normal,
     ascending.
     """
     images, grid = bundle.prepare(volumes, spacing_mm)

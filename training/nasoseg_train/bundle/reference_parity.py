@@ -1,8 +1,8 @@
-"""A bundle (and the networks it came from) in, the largest differences out.
+"""Compares a bundle in the reference implementation with PyTorch's results.
 
 `check_bundle` compares ONNX Runtime on the CPU with the golden case that PyTorch wrote;
 `check_networks` compares graphs and networks on random input for N in {1, 2, 5} and S in {1, 3}.
-Both raise where a tolerance is passed.
+Both raise if a tolerance is exceeded and return the largest differences.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MARGIN = 2e-4  # actions may differ only below this margin between the two highe
 
 
 class ParityError(AssertionError):
-    """A bundle does not give what PyTorch gave."""
+    """A bundle's results differ from PyTorch's."""
 
 
 def _require(name: str, value: float, limit: float) -> float:
@@ -35,7 +35,7 @@ def _require(name: str, value: float, limit: float) -> float:
 
 
 def check_bundle(folder: Path) -> dict[str, Any]:
-    """The golden case through ONNX Runtime."""
+    """Run the golden case in ONNX Runtime."""
     bundle = Bundle(folder)
     with np.load(Path(folder) / bundle.manifest["golden"]) as f:
         golden = {k: f[k] for k in f.files}
@@ -82,7 +82,7 @@ def _whole(bundle: Bundle, n: int) -> np.ndarray:
 def check_networks(
     folder: Path, net: QNetwork, segmenter: Segmenter, preset: Preset, seed: int = 0
 ) -> dict[str, float]:
-    """Graphs against networks on random slices and boxes."""
+    """Compare graphs with networks on random slices and boxes."""
     bundle, rng = Bundle(folder), np.random.default_rng(seed)
     net, segmenter = net.eval(), segmenter.eval()
     g, worst = preset.input.grid, {"features": 0.0, "q": 0.0, "probability": 0.0}

@@ -1,8 +1,9 @@
-"""A bundle and validation patients in, the bundle's probability threshold out.
+"""Chooses a bundle's probability threshold on validation patients.
 
 Tumour-free slices should stay free of any pixel, and Dice hardly depends on the threshold over a
-wide range. So the threshold is the lowest that leaves at most `FREE` of the tumour-free slices with
-a pixel, as long as that costs no more than `COST` of mean Dice; else the highest within that cost.
+wide range. So the threshold is the lowest that leaves at most the share `FREE` of the tumour-free
+slices with a pixel, if that costs no more than `COST` of mean Dice; else the highest within that
+cost.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ COST = 0.025
 
 
 def pick(dice: Array, free: Array) -> int:
-    """Which of the thresholds, from mean Dice [T] and the share of tumour-free slices with any
-    pixel [T].
+    """Index of the chosen threshold, from mean Dice [T] and the share of tumour-free slices with
+    any pixel [T].
     """
     affordable = dice >= dice.max() - COST
     clean = affordable & (free <= FREE)
@@ -44,14 +45,15 @@ def measure(bundle: Bundle, patients: Iterable[Volume], count: int) -> tuple[Arr
     free: list[list[bool]] = []
     for images, mask, (_, dj, di) in tqdm(patients, total=count, desc="threshold", mininterval=5):
         probability = run(bundle, images.astype(np.float32), (dj, di)).probability
-        for guess, truth in zip(probability, mask):
+        for guess, truth in zip(probability, mask, strict=True):
             if truth.any():
                 dice.append([m.dice(*m.counts(guess >= t, truth)) for t in THRESHOLDS])
             else:
                 free.append([bool(guess.max() >= t) for t in THRESHOLDS])
     if not dice or not free:
         raise ValueError(
-            f"{len(dice)} slices with tumour and {len(free)} without: a threshold is chosen on both kinds"
+            f"{len(dice)} slices with tumour and {len(free)} without; choosing a threshold "
+            "requires both kinds"
         )
     return np.mean(dice, axis=0), np.mean(free, axis=0)
 
@@ -64,7 +66,7 @@ def set_threshold(folder: Path, patients: Iterable[Volume], count: int) -> dict[
     content["segmenter"]["threshold"] = chosen
     table = {
         f"{t:.2f}": [round(float(d), 4), round(float(f), 4)]
-        for t, d, f in zip(THRESHOLDS, dice, free)
+        for t, d, f in zip(THRESHOLDS, dice, free, strict=True)
     }
     content["metrics"]["threshold"] = {
         "chosen": chosen,

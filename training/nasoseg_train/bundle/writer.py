@@ -1,6 +1,4 @@
-"""Networks and a preset in, a model bundle out: the graphs, the golden case and the manifest of
-docs/bundle.md.
-"""
+"""Writes a model bundle (docs/bundle.md): the graphs, the golden case and the manifest."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ OPSET = 18
 
 
 class _Trunk(nn.Module):
-    """The trunk under the names of the contract."""
+    """The trunk under the input names of docs/bundle.md."""
 
     def __init__(self, net: QNetwork) -> None:
         super().__init__()
@@ -49,16 +47,25 @@ def _export(
     dynamic: list[dict],
     path: Path,
 ) -> None:
-    """One graph in one file; weights inside."""
+    """Export one graph to one file that contains the weights."""
     module = module.eval().to(memory_format=torch.contiguous_format)
-    # The exporter reports every optimisation it leaves out; nothing there concerns the caller.
+    # The exporter reports every optimisation it leaves out, which does not concern the caller.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            module, example, str(path), dynamo=True, opset_version=OPSET, external_data=False, input_names=inputs,
-            output_names=outputs, dynamic_shapes=tuple(dynamic), optimize=True, verbose=False,
-        )  # fmt: skip
+            module,
+            example,
+            str(path),
+            dynamo=True,
+            opset_version=OPSET,
+            external_data=False,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=tuple(dynamic),
+            optimize=True,
+            verbose=False,
+        )
     graph = onnx.load(path)
     # Names of source files and stack frames do not belong in a bundle.
     for node in graph.graph.node:
@@ -78,8 +85,8 @@ def _export(
 
 
 def export_graphs(detector: Detector, segmenter: AnySegmenter, preset: Preset, out: Path) -> None:
-    """The graphs of a bundle, with dynamic S and N: the detector's (trunk.onnx and q_head.onnx, or
-    detector.onnx) and segmenter.onnx.
+    """Export the graphs of a bundle, with dynamic S and N: the detector's (trunk.onnx and
+    q_head.onnx, or detector.onnx) and segmenter.onnx.
     """
     g, f = preset.input.grid, preset.trunk.feature_size
     s, n = torch.export.Dim("S", min=1), torch.export.Dim("N", min=1)
@@ -122,7 +129,7 @@ def export_graphs(detector: Detector, segmenter: AnySegmenter, preset: Preset, o
 
 @dataclass
 class BundleText:
-    """The words of a manifest."""
+    """The texts of a manifest."""
 
     name: str
     version: str
@@ -141,7 +148,8 @@ def detector_section(preset: Preset, detector: Detector) -> dict[str, Any]:
     if preset.detector_kind == "fixed":
         if not isinstance(detector, FixedBox):
             raise ValueError(
-                f"a `fixed` detector is a FixedBox (atlas.py), not {type(detector).__name__}"
+                "a `fixed` detector must be a FixedBox (atlas_box.py), found "
+                f"{type(detector).__name__}"
             )
         return {"kind": "fixed", "box_mm": list(detector.box_mm)}
     if preset.detector_kind == "proposals":
@@ -193,7 +201,7 @@ def segmenter_section(preset: Preset) -> dict[str, Any]:
 def manifest(
     preset: Preset, text: BundleText, metrics: dict[str, Any], detector: Detector = None
 ) -> dict[str, Any]:
-    """bundle.json without its `files`; `detector` matters where the atlas box is the detector."""
+    """bundle.json without its `files`; `detector` is needed if it is the atlas box."""
     i = preset.input
     scalings = [
         {"kind": "study_percentile", "percentile": i.percentile}
@@ -207,7 +215,7 @@ def manifest(
     inputs: dict[str, Any] = {
         "channels": [
             {"sequence": name, "scaling": scaling}
-            for name, scaling in zip(("T1", "T1C", "T2"), scalings)
+            for name, scaling in zip(("T1", "T1C", "T2"), scalings, strict=True)
         ],
         "grid": i.grid,
         "fit": fit,
@@ -231,7 +239,7 @@ def manifest(
 
 
 def write_manifest(out: Path, content: dict[str, Any]) -> None:
-    """bundle.json with the SHA-256 of every other file of the bundle."""
+    """Write bundle.json with the SHA-256 of every other file of the bundle."""
     detector = content["detector"]
     graphs = [detector[key] for key in ("trunk", "q_head", "graph") if key in detector]
     files = (*graphs, content["segmenter"]["graph"], content["golden"])
@@ -243,15 +251,21 @@ def write_manifest(out: Path, content: dict[str, Any]) -> None:
 
 
 def write_bundle(
-    out: Path, net: Detector, segmenter: AnySegmenter, preset: Preset, golden_images: Array, text: BundleText,
-    metrics: dict[str, Any] | None = None, golden_mm: GridMm = (6.0, 0.74, 0.74),
-) -> None:  # fmt: skip
-    """A whole bundle; `golden_images` is uint8 [S, 3, G, G], neighbouring slices from below where
-    the segmenter is a volume's.
+    out: Path,
+    net: Detector,
+    segmenter: AnySegmenter,
+    preset: Preset,
+    golden_images: Array,
+    text: BundleText,
+    metrics: dict[str, Any] | None = None,
+    golden_mm: GridMm = (6.0, 0.74, 0.74),
+) -> None:
+    """Write a whole bundle; `golden_images` is uint8 [S, 3, G, G], neighbouring slices from
+    inferior to superior if the segmenter is a volume's.
 
-    `net` is the detector: a QNetwork, an RCNN, a FixedBox, or None where the preset's kind is
-    `whole`. `golden_mm` is the size of a voxel of the golden slices, which the atlas box and a
-    volume's segmenter are sampled by.
+    `net` is the detector: a QNetwork, an RCNN, a FixedBox, or None if the preset's kind is `whole`.
+    `golden_mm` is the voxel size of the golden slices, which the atlas box and a volume's segmenter
+    use.
     """
     (out / "golden").mkdir(parents=True, exist_ok=True)
     export_graphs(net, segmenter, preset, out)
@@ -263,8 +277,8 @@ def write_bundle(
 def untrained_bundle(
     preset: Preset, out: Path, seed: int, golden_images: Array | None = None
 ) -> tuple[Detector, AnySegmenter]:
-    """Random weights under a real manifest: for timing and for tests of a runtime. Gives the
-    networks.
+    """Write random weights with a complete manifest, for timing and for tests of a runtime; returns
+    the networks.
     """
     torch.manual_seed(seed)
     detector, segmenter = parts(preset)
@@ -276,8 +290,13 @@ def untrained_bundle(
         golden_images = np.rint(np.kron(noise, np.ones((g // 8, g // 8))) * 255).astype(np.uint8)
     name = preset.name.replace("/", "-").replace("_", "-")
     text = BundleText(
-        f"nasoseg-{name}-untrained", "0.0.0", "Apache-2.0", True, "Random weights. Nothing it says means anything.",
-        False, {"data": "none", "seed": seed},
-    )  # fmt: skip
+        f"nasoseg-{name}-untrained",
+        "0.0.0",
+        "Apache-2.0",
+        True,
+        "Random weights. Nothing it says means anything.",
+        False,
+        {"data": "none", "seed": seed},
+    )
     write_bundle(out, detector, segmenter, preset, golden_images, text)
     return detector, segmenter

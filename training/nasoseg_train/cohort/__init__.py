@@ -1,9 +1,9 @@
-"""Patients of a cohort in, a data set for training out.
+"""Builds a data set for training from the patients of a cohort.
 
 public set | list | phantoms by seed
-    -> sources      who there is, which files are whose; what is missing is named
-    -> program      `nasoseg prepare` aligns each patient, as deployment does
-    -> prepare_case one patient's folder, whole or not at all
-    -> split        train, validation, test, patient by patient
-    -> fingerprint  figures of the training split; report.md
+    -> sources          the patients and their files; what is missing is named
+    -> nasoseg_prepare  `nasoseg prepare` aligns each patient, as deployment does
+    -> case             one patient's folder, complete or not at all
+    -> split            train, validation, test, patient by patient
+    -> fingerprint      figures of the training split; report.md
 """

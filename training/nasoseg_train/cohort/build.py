@@ -1,7 +1,7 @@
-"""A cohort in, a data set's folder out: cases side by side, duplicates found, split, dataset.json
-and report.md written last.
+"""Builds the folder of a data set: prepares the cases in parallel, finds duplicates, splits, and
+writes dataset.json and report.md last.
 
-A case that is there already is kept, so a run that was cut off goes on where it was.
+A finished case is kept, so an interrupted build resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PAPER_SHARES = (301.0, 129.0, 166.0)
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything about a data set but its patients."""
+    """Everything about a data set except its patients."""
 
     out: Path
     kind: str  # what the cohort came from, for people
@@ -54,14 +54,15 @@ def build(cohort: Cohort, plan: Plan) -> Dataset:
     told = nasoseg.version(plan.program)
     if len(plan.shares) != len(SPLITS) or min(plan.shares) < 0 or not sum(plan.shares) > 0:
         raise CohortError(
-            f"shares {plan.shares}: three numbers of which none is below 0 and one above 0 were expected"
+            f"found shares {plan.shares}, expected three numbers, none below 0 and at least one "
+            "above 0"
         )
     cases = plan.out / "cases"
     try:
         cases.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CohortError(
-            f"{plan.out}: cannot be made ({error}). Choose another folder with --out"
+            f"{plan.out}: cannot be created ({error}). Choose another folder with --out"
         ) from error
     with _alone(plan.out):
         for half_made in cases.glob(".*.part"):
@@ -83,19 +84,20 @@ def build(cohort: Cohort, plan: Plan) -> Dataset:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Two runs in one folder would take each other's halves for their own."""
+    """Hold the folder: two builds in it would mix their unfinished cases."""
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(folder, wait=False))
         except BlockingIOError as error:
             raise CohortError(
-                f"{folder}: another nasoseg-train prepare is at work here; wait for it or choose another folder"
+                f"{folder}: another nasoseg-train prepare is running here. Wait for it or choose "
+                "another folder"
             ) from error
         yield
 
 
 def _before(folder: Path) -> dict[str, Any]:
-    """dataset.json of an earlier run, or nothing."""
+    """dataset.json of an earlier build, or nothing."""
     path = folder / "dataset.json"
     try:
         record = json.loads(path.read_text()) if path.is_file() else {}
@@ -109,7 +111,7 @@ def _before(folder: Path) -> dict[str, Any]:
 
 
 def _ignore_interrupt() -> None:
-    # Ctrl-C is the parent's to handle; the program that a worker waits for hears it by itself.
+    # The parent handles Ctrl-C; the program that a worker waits for receives it as well.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -139,7 +141,8 @@ def _all(jobs: list[Job], workers: int) -> list[dict[str, Any] | Skipped]:
         raise KeyboardInterrupt from None
     except BrokenProcessPool as error:
         raise CohortError(
-            "a worker was killed (out of memory?); what is finished is kept. Run again with fewer --workers to go on"
+            "a worker was killed (out of memory?); finished patients are kept. Run again with "
+            "fewer --workers to resume"
         ) from error
     finally:
         bar.close()
@@ -148,8 +151,8 @@ def _all(jobs: list[Job], workers: int) -> list[dict[str, Any] | Skipped]:
 
 
 def _without_twins(records: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Skipped]]:
-    """Cases whose images an earlier case has: in two splits they would test a model on what it was
-    trained on.
+    """Leave out cases whose images an earlier case has: in two splits they would test a model on
+    its training data.
     """
     seen: dict[str, tuple[str, str]] = {}
     kept, twins = [], []
@@ -174,7 +177,7 @@ def _without_twins(records: list[dict[str, Any]]) -> tuple[list[dict[str, Any]],
 def _split(
     records: list[dict[str, Any]], cohort: Cohort, plan: Plan, before: dict[str, Any]
 ) -> dict[str, Any]:
-    """Gives every record its split; what decided it comes back."""
+    """Assign every record its split; returns how it was decided."""
     named = {p.id: p.split for p in cohort.patients}
     if records and all(named[r["id"]] for r in records):
         for record in records:
@@ -214,7 +217,7 @@ def _record(
     warnings = [*cohort.warnings, *outliers(records)]
     if left:
         warnings.append(
-            f"cases/ holds folders of an earlier cohort, which belong to no split: {', '.join(left)}"
+            f"cases/ holds folders of an earlier cohort, which are in no split: {', '.join(left)}"
         )
     for record in records:
         record.pop("own_covariates")
@@ -227,7 +230,7 @@ def _record(
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "name": plan.out.resolve().name,
-        # Cases, what they were made from, splits and covariates: the same hash is the same data
+        # Cases, what they were made from, splits and covariates: an equal hash means the same data
         # set.
         "hash": hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest(),
         "made_by": {"nasoseg": told, "nasoseg-train": own},

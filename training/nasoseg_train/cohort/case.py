@@ -1,7 +1,7 @@
-"""One patient in, its folder under `cases` out: made beside its place, checked, renamed.
+"""Prepares one patient's folder under `cases`: written to a temporary name, checked, renamed.
 
-`case.json` in it holds what dataset.json will say of it but for the split, and `key`: one hash of
-everything that it was made from. Where that is there already and is the same, nothing is done.
+Its `case.json` holds the patient's entry of dataset.json without the split, and `key`, a hash of
+everything that it was made from. If a folder with the same key exists, nothing is done.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,11 @@ from .nasoseg_prepare import Geometry, Refused, run_prepare, without_identity
 from .sources import SEQUENCES, CohortError, PatientFiles, Skipped
 
 FORMAT = 1
-# A sequence that covers less of T1C's foreground than this on a tumour slice is told; deployment
-# would not segment that slice.
+# A sequence that covers less of T1C's foreground than this on a tumour slice is reported;
+# deployment would not segment that slice.
 LEAST_COVERAGE = 0.95
-# Below this agreement (Dice) the drawings on two sequences hardly show one tumour in one place.
+# Below this agreement (Dice) the masks on two sequences hardly show the same tumour in the same
+# place.
 LEAST_AGREEMENT = 0.3
 
 
@@ -54,15 +55,14 @@ def prepare_case(job: Job) -> dict[str, Any] | Skipped:
     except KeyboardInterrupt:
         raise Interrupted from None
     except OSError as error:
-        # No space, no permission: no patient would fare better. What is finished is kept.
+        # No space or no permission: other patients would fail as well. Finished ones are kept.
         raise CohortError(
-            f"{job.patient.id}: {error}. Run again once that is mended; finished patients are kept"
+            f"{job.patient.id}: {error}. Finished patients are kept; fix this and run again"
         ) from error
     except CohortError:
         raise
-    except (
-        Exception
-    ) as error:  # One odd patient must not end a run of hours; it is named like any other.
+    # One unexpected failure must not end a build of hours; it is reported like any other.
+    except Exception as error:
         return Skipped(
             job.patient.id, "internal error", f"{type(error).__name__}: {error}. Please report this"
         )
@@ -77,13 +77,19 @@ def _prepare(job: Job) -> dict[str, Any]:
             "missing file" if isinstance(error, FileNotFoundError) else "unreadable file",
             str(error),
         ) from error
-    key = _sum({
-        "format": FORMAT, "program": job.program_version, "geometry": asdict(job.geometry), "sources": sources,
-        "choices": patient.choices, "phantom": [patient.seed, phantom_version()] if patient.seed is not None else None,
-    })  # fmt: skip
+    key = _sum(
+        {
+            "format": FORMAT,
+            "program": job.program_version,
+            "geometry": asdict(job.geometry),
+            "sources": sources,
+            "choices": patient.choices,
+            "phantom": [patient.seed, phantom_version()] if patient.seed is not None else None,
+        }
+    )
     record = _known(folder, key)
     if record is not None:
-        # Split and covariates are the list's business, not the images'.
+        # Split and covariates come from the list and may change without preparing the images again.
         return {**record, "covariates": {**record["own_covariates"], **patient.covariates}}
 
     beside = job.cases / f".{patient.id}.part"
@@ -114,7 +120,7 @@ def _prepare(job: Job) -> dict[str, Any]:
 
 
 def _known(folder: Path, key: str) -> dict[str, Any] | None:
-    """The record of a case that is there, whole and made from the same."""
+    """The record of a complete case that was made from the same inputs, if there is one."""
     try:
         record = json.loads((folder / "case.json").read_text())
     except (OSError, ValueError):
@@ -124,18 +130,19 @@ def _known(folder: Path, key: str) -> dict[str, Any] | None:
 
 
 def _figures(folder: Path, volumes: dict[str, Any]) -> dict[str, Any]:
-    """What dataset.json keeps of volumes.json and of the truth."""
+    """The figures that dataset.json keeps of volumes.json and of the true mask."""
     for name, figures in volumes["sequences"].items():
         if figures["size"][0] < 2:
             raise Refused(
                 "one slice",
-                f"{name} has one slice only; a volume of at least two slices was expected",
+                f"{name} has one slice, expected a volume of at least two",
             )
     mask = np.asanyarray(nibabel.load(folder / "truth.nii.gz").dataobj).transpose(2, 1, 0) > 0
     if mask.mean() > 0.5:
         raise Refused(
             "mask covers the image",
-            f"the mask covers {100 * mask.mean():.0f} % of T1C; tumour and background look exchanged",
+            f"the mask covers {100 * mask.mean():.0f} % of T1C; tumour and background seem to be "
+            "swapped",
         )
     dk, dj, di = volumes["spacing_mm"]
     areas = mask.sum(axis=(1, 2))
@@ -145,13 +152,14 @@ def _figures(folder: Path, volumes: dict[str, Any]) -> dict[str, Any]:
     for column, name in ((0, "T1"), (1, "T2")):
         if thin := [int(k) for k in slices if coverage[k, column] < LEAST_COVERAGE]:
             warnings.append(
-                f"{name} covers less than 95 % of T1C's foreground on tumour slices {', '.join(map(str, thin))}"
+                f"{name} covers less than 95 % of T1C's foreground on tumour slices "
+                f"{', '.join(map(str, thin))}"
             )
     for name, found in volumes["agreement"].items():
         if found.get("dice", 1.0) < LEAST_AGREEMENT:
             warnings.append(
-                f"{name}'s own mask agrees with the truth to Dice {found['dice']:.2f} only: "
-                "look whether one is misplaced or turned"
+                f"{name}'s own mask agrees with the truth to Dice {found['dice']:.2f} only: check "
+                "whether one is misplaced or rotated"
             )
     return {
         "shape": volumes["size"],
@@ -172,7 +180,9 @@ def _figures(folder: Path, volumes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write_phantom(patient: PatientFiles, scratch: Path) -> tuple[PatientFiles, dict[str, str]]:
-    """The phantom's sequences, each on its own grid, as files: it is aligned like a patient."""
+    """Write the phantom's sequences as files, each on its own grid, so that it is aligned like a
+    patient.
+    """
     from ..phantom import Phantom, write_nifti
 
     phantom = Phantom(patient.seed)
@@ -182,9 +192,11 @@ def _write_phantom(patient: PatientFiles, scratch: Path) -> tuple[PatientFiles, 
     return replace(patient, images=files, mask=scratch / "truth.nii.gz"), covariates
 
 
-@lru_cache(maxsize=None)
+@cache
 def phantom_version() -> str:
-    """One hash of the phantom's own source: another phantom makes other patients of the same seeds."""
+    """A hash of the phantom's source code: a changed phantom makes other patients from the same
+    seeds.
+    """
     folder = Path(__file__).resolve().parent.parent / "phantom"
     return _sum([path.read_text() for path in sorted(folder.glob("*.py"))])
 
@@ -195,7 +207,7 @@ def file_sum(path: Path) -> dict[str, Any]:
     """
     files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
     if not files:
-        raise FileNotFoundError(f"{path}: the folder holds no file")
+        raise FileNotFoundError(f"{path}: the folder is empty")
     sums = []
     for file in files:
         with open(file, "rb") as stream:

@@ -1,6 +1,4 @@
-"""Cases in, what training must know of them out: figures of the training split, and a report for
-people.
-"""
+"""Figures of the training split that training requires, and a report for people."""
 
 from __future__ import annotations
 
@@ -17,8 +15,8 @@ Record = dict[str, Any]
 
 
 def fingerprint(cases: list[Record]) -> Record:
-    """Figures of the training cases alone: nothing of validation or test reaches a model through
-    them.
+    """Figures of the training cases only, so that nothing of validation or test reaches a model
+    through them.
     """
     train = [c for c in cases if c["split"] == "train"]
     largest = (
@@ -33,8 +31,10 @@ def fingerprint(cases: list[Record]) -> Record:
     return {
         "split": "train",
         "cases": len(train),
-        # Of the sequences' own images, before they were aligned.
-        "channel_max": [c["sequences"][name]["max"] for name, c in zip(SEQUENCES, largest)],
+        # From the sequences' own images, before alignment.
+        "channel_max": [
+            c["sequences"][name]["max"] for name, c in zip(SEQUENCES, largest, strict=False)
+        ],
         "channel_max_case": [c["id"] for c in largest],
         "intensity_percentiles_above_zero": {
             name: {
@@ -75,8 +75,8 @@ def _range(values: list[float]) -> Record:
 
 
 def outliers(cases: list[Record]) -> list[str]:
-    """Channel maxima that one case sets far above the others: `dataset_max` would darken all the
-    rest.
+    """Warnings for channel maxima that one case sets far above the others: `dataset_max` would
+    darken all the others.
     """
     train = [c for c in cases if c["split"] == "train"]
     out = []
@@ -86,20 +86,23 @@ def outliers(cases: list[Record]) -> list[str]:
             middle := float(np.median([v for v, _ in values]))
         ):
             out.append(
-                f"{name}: the largest value, {values[-1][0]:g} of {values[-1][1]}, is {values[-1][0] / middle:.1f} times "
-                "the median case's: scaling by dataset_max would darken the others; study_percentile is not moved by it"
+                f"{name}: the largest value, {values[-1][0]:g} of {values[-1][1]}, is "
+                f"{values[-1][0] / middle:.1f} times "
+                "the median case's: scaling by dataset_max would darken the others; "
+                "study_percentile is not moved by it"
             )
     return out
 
 
 def report(record: Record) -> str:
-    """The data set for people, as Markdown."""
+    """report.md: the data set described for people."""
     cases, skipped, f = record["cases"], record["skipped"], record["fingerprint"]
     found = Counter(c["split"] for c in cases)
     lines = [
         f"# {record['name']}",
         "",
-        f"{len(cases)} cases, {len(skipped)} skipped. Source: {record['source']['kind']}. Split: {record['split']['words']}. "
+        f"{len(cases)} cases, {len(skipped)} skipped. Source: {record['source']['kind']}. Split: "
+        f"{record['split']['words']}. "
         f"Aligned by {record['made_by']['nasoseg']}.",
         "",
         "| split | cases | tumour slices | tumour volume, ml: median (range) |",
@@ -137,11 +140,15 @@ def report(record: Record) -> str:
             "|---|---|",
             *(
                 f"| largest value of {name} | {value:g} ({one}) |"
-                for name, value, one in zip(SEQUENCES, f["channel_max"], f["channel_max_case"])
+                for name, value, one in zip(
+                    SEQUENCES, f["channel_max"], f["channel_max_case"], strict=True
+                )
             ),
             f"| tumour slices | {f['tumour']['slices']} |",
-            f"| tumour area per slice, mm2 | {area['min']:.0f} to {area['max']:.0f}, mean {area['mean']:.0f} |",
-            f"| tumour area, percent of the slice | {share['min']:.2f} to {share['max']:.2f}, mean {share['mean']:.2f} |",
+            f"| tumour area per slice, mm2 | {area['min']:.0f} to {area['max']:.0f}, mean "
+            f"{area['mean']:.0f} |",
+            f"| tumour area, percent of the slice | {share['min']:.2f} to {share['max']:.2f}, "
+            f"mean {share['mean']:.2f} |",
             f"| slices | {_spread(f['slices'], 0)} |",
             f"| slice spacing, mm | {_spread(f['slice_spacing_mm'])} |",
             f"| pixel, mm | {_spread(f['in_plane_spacing_mm'], 3)} |",
@@ -169,7 +176,8 @@ def report(record: Record) -> str:
             "",
         ]
         lines += [
-            f"- {name}: {len(v)} compared, Dice {np.mean(v):.3f} on average, {min(v):.3f} to {max(v):.3f}"
+            f"- {name}: {len(v)} compared, Dice {np.mean(v):.3f} on average, {min(v):.3f} to "
+            f"{max(v):.3f}"
             for name, v in agreement.items()
             if v
         ]

@@ -1,7 +1,7 @@
 """One patient through `nasoseg prepare`.
 
-In: a patient's files. Out: the aligned volumes in a folder, and volumes.json; or `Refused` with the
-program's own words.
+It writes the aligned volumes and volumes.json into a folder, or fails with `Refused` and the
+program's own message.
 """
 
 from __future__ import annotations
@@ -36,22 +36,23 @@ class Geometry:
 
 
 def version(program: Path) -> str:
-    """The program's own version; proof that it runs and knows --volumes."""
+    """The program's version, which also proves that it runs and knows --volumes."""
     try:
         told = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60)
         knows = subprocess.run(
             [program, "prepare", "--help"], capture_output=True, text=True, timeout=60
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise CohortError(f"{program}: cannot be run ({error})") from error
+        raise CohortError(f"{program}: cannot be executed ({error})") from error
     if told.returncode or "--volumes" not in knows.stdout:
         raise CohortError(
-            f"{program}: is not a nasoseg that knows `prepare --volumes`; build a newer one or name it with --nasoseg"
+            f"{program}: does not know `prepare --volumes`. Build a newer nasoseg or name one "
+            "with --nasoseg"
         )
     return told.stdout.strip()
 
 
-# What stands in the program's words, and what the report calls it. The first that fits counts.
+# Patterns of the program's messages, and what the report calls them. The first match counts.
 _REASONS = (
     ("mask: .*belongs to another patient", "mask of another patient"),
     ("belongs to another patient", "sequences of two patients"),
@@ -70,7 +71,7 @@ _REASONS = (
     (r"\d+ series were found", "several series"),
     ("The series holds|pick one of these", "several images in a series"),
 )
-# What the exit code says where no words fit.
+# What the exit code means if no pattern matches.
 _CODES = {
     2: "mask not understood",
     3: "unreadable or unusable image",
@@ -80,7 +81,7 @@ _CODES = {
 
 
 def reason_of(message: str, code: int) -> str:
-    """A few words for a refusal, for counting."""
+    """A short reason for a failure, so that reasons can be counted."""
     return next(
         (words for pattern, words in _REASONS if re.search(pattern, message)),
         _CODES.get(code, "nasoseg failed"),
@@ -91,13 +92,13 @@ _QUOTED = r'"(?:[^"\\]|\\.)*"'
 
 
 def without_identity(message: str) -> str:
-    """The program's words as a report may keep them: no names, ids or dates out of DICOM, no UIDs
-    (dates hide in them).
+    """The program's message as a report may keep it: without DICOM names, ids or dates, and without
+    UIDs, which may contain dates.
     """
     message = re.sub(
         rf"(patient ID|patient name|birth date) {_QUOTED} against {_QUOTED}", r"\1 differs", message
     )
-    # Listings of series hold descriptions, which people fill in by hand, and times.
+    # Listings of series contain descriptions, which people type in, and times.
     message = re.sub(
         r"(series were found, one was expected): .*",
         r"\1; `nasoseg prepare` on this folder lists them",
@@ -141,10 +142,9 @@ def run_prepare(
     message = done.stderr.strip().removeprefix("nasoseg: ")
     if done.returncode == 130:
         raise KeyboardInterrupt
-    # What the program was told wrong or where it cannot write: no patient would fare better, so the
-    # run stops.
+    # Wrong arguments or an unwritable folder: every patient would fail, so the build stops.
     if message.startswith("error:"):
-        raise CohortError(f"{patient.id}: nasoseg did not take its arguments: {message}")
+        raise CohortError(f"{patient.id}: nasoseg rejected its arguments: {message}")
     if done.returncode == 7 and "unevenly spaced" not in message:
         raise CohortError(f"{patient.id}: {message}")
     if not message or done.returncode < 0:

@@ -1,7 +1,6 @@
-"""A folder, a list or a range of seeds in; `PatientFiles` and what was left out, by name, out.
+"""Finds the patients of a folder, a list or a range of seeds, and names those left out.
 
-Nothing is opened here but lists: whether an image is any good, `nasoseg` says when the patient is
-prepared.
+Only lists are opened here; `nasoseg` validates the images when the patient is prepared.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Any
 from ..data.slice_set import SPLITS, patient_seeds
 
 SEQUENCES = ("T1", "T1C", "T2")
-# Columns of a list. Everything else about a patient is a covariate and says so.
+# Columns of a list. Every other column must be marked as a covariate.
 REQUIRED = ("id", "t1", "t1c", "t2", "mask")
 OPTIONAL = (
     "split",
@@ -34,12 +33,12 @@ COVARIATE = "covariate:"
 
 
 class CohortError(ValueError):
-    """Input that no option of this run makes sense of; the message says what to do."""
+    """Input that makes the whole cohort unusable; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class PatientFiles:
-    """Where one patient's images and drawings lie."""
+    """The paths of one patient's images and masks."""
 
     id: str
     images: dict[str, Path]  # T1, T1C, T2: a DICOM folder, NIfTI or NRRD
@@ -53,7 +52,7 @@ class PatientFiles:
     seed: int | None = None  # a phantom's
 
     def paths(self) -> dict[str, Path]:
-        """Every file and folder by the part that it plays."""
+        """Every file and folder by its role."""
         masks = {"mask": self.mask} if self.mask else {}
         return {
             **self.images,
@@ -64,7 +63,7 @@ class PatientFiles:
 
 @dataclass
 class Skipped:
-    """A patient left out: which, what is wrong in few words, and the whole reason."""
+    """A patient left out: the id, a short reason and the full message."""
 
     id: str
     reason: str
@@ -73,7 +72,7 @@ class Skipped:
 
 @dataclass
 class Cohort:
-    """Who there is, who is left out already, and what else should be known."""
+    """The patients, those already left out, and remarks."""
 
     patients: list[PatientFiles]
     skipped: list[Skipped] = field(default_factory=list)
@@ -81,11 +80,14 @@ class Cohort:
 
 
 def bad_id(name: str) -> str | None:
-    """Why an id cannot name a folder, or None."""
+    """Why an id cannot be a folder name, or None."""
     if not name or len(name) > 100:
-        return "1 to 100 characters were expected"
+        return "expected 1 to 100 characters"
     if name.startswith(".") or name != name.strip() or re.search(r'[\x00-\x1f/\\:*?"<>|]', name):
-        return 'an id names a folder: no leading dot, no spaces at its ends, none of / \\ : * ? " < > |'
+        return (
+            "an id names a folder: no leading dot, no spaces at its ends, none of"
+            ' / \\ : * ? " < > |'
+        )
     return None
 
 
@@ -97,9 +99,7 @@ def public_set(root: Path) -> Cohort:
     (.nii or .nii.gz) in the patient's folder or in the sequence's.
     """
     if not root.is_dir():
-        raise CohortError(
-            f"{root}: no such folder. Give the folder that was unpacked from primary_data.zip"
-        )
+        raise CohortError(f"{root}: no such folder. Give the folder unpacked from primary_data.zip")
     places = [root, root / "MRI-Segments", root / "data" / "MRI-Segments"]
     folders: list[Path] = []
     for place in places:
@@ -112,8 +112,9 @@ def public_set(root: Path) -> Cohort:
             break
     if not folders:
         raise CohortError(
-            f"{root}: no patients (folders 001, 002, ...) here, in MRI-Segments or in data/MRI-Segments. "
-            "Give the folder that was unpacked from primary_data.zip; for any other layout write a list (--list)"
+            f"{root}: no patients (folders 001, 002, ...) here, in MRI-Segments or in "
+            "data/MRI-Segments. Give the folder unpacked from primary_data.zip; for any other "
+            "layout write a list (--list)"
         )
     cohort = Cohort([])
     sequences = {
@@ -151,7 +152,8 @@ def public_set(root: Path) -> Cohort:
                 others[name] = found[name][0]
             else:
                 cohort.warnings.append(
-                    f"{folder.name}: {sequences[name][1]}: one file was expected, {len(found[name])} found; not compared"
+                    f"{folder.name}: {sequences[name][1]}: one file was expected, "
+                    f"{len(found[name])} found; not compared"
                 )
         cohort.patients.append(PatientFiles(folder.name, images, found["T1C"][0], others))
     return cohort
@@ -178,23 +180,26 @@ def listed(path: Path) -> Cohort:
     for place, row, _ in rows:
         if reason := bad_id(row["id"]):
             raise CohortError(f"{path}, {place}: id {row['id']!r}: {reason}")
-        # Folders of some file systems do not tell capitals.
+        # Some file systems ignore case.
         other = seen.setdefault(row["id"].casefold(), (place, row))
         if other[1] is row:
             continue
         if other[1].get("split") != row.get("split"):
             raise CohortError(
-                f"{path}: patient {row['id']!r} is in two splits: {other[1].get('split') or 'none'} ({other[0]}) and "
-                f"{row.get('split') or 'none'} ({place}). A patient belongs to one split alone"
+                f"{path}: patient {row['id']!r} is in two splits: "
+                f"{other[1].get('split') or 'none'} ({other[0]}) and "
+                f"{row.get('split') or 'none'} ({place}). A patient belongs to one split only"
             )
         raise CohortError(
-            f"{path}: id {row['id']!r} is there twice ({other[0]} and {place}); ids must differ, capitals aside"
+            f"{path}: id {row['id']!r} occurs twice ({other[0]} and {place}). Ids must differ by "
+            "more than case"
         )
     named = [bool(row.get("split")) for _, row, _ in rows]
     if any(named) and not all(named):
         place = rows[named.index(False)][0]
         raise CohortError(
-            f"{path}, {place}: no split, while others have one. Give every patient a split ({', '.join(SPLITS)}) or none"
+            f"{path}, {place}: no split, while others have one. Give every patient a split "
+            f"({', '.join(SPLITS)}) or none"
         )
     cohort = Cohort([])
     for place, row, covariates in rows:
@@ -236,7 +241,8 @@ def _row(folder: Path, row: dict[str, str], covariates: dict[str, str]) -> Patie
 def _unknown(path: Path, place: str, keys: list[str], covariate: str) -> None:
     if unknown := sorted(set(keys) - set(REQUIRED) - set(OPTIONAL)):
         raise CohortError(
-            f"{path}, {place}: unknown: {', '.join(unknown)}. Known are {', '.join((*REQUIRED, *OPTIONAL))}; {covariate}"
+            f"{path}, {place}: unknown: {', '.join(unknown)}. Known are "
+            f"{', '.join((*REQUIRED, *OPTIONAL))}; {covariate}"
         )
     if missing := [key for key in REQUIRED if key not in keys]:
         raise CohortError(
@@ -245,7 +251,7 @@ def _unknown(path: Path, place: str, keys: list[str], covariate: str) -> None:
 
 
 def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Header and rows of a CSV file (UTF-8; parted by commas, semicolons or tabs)."""
+    """Header and rows of a CSV file (UTF-8; separated by commas, semicolons or tabs)."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -257,14 +263,15 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     reader = csv.DictReader(io.StringIO(text), delimiter=mark, strict=True)
     header = [name.strip() for name in reader.fieldnames or []]
     if twice := sorted({name for name in header if header.count(name) > 1}):
-        raise CohortError(f"{path}: column {', '.join(twice)} is there twice")
+        raise CohortError(f"{path}: column {', '.join(twice)} occurs twice")
     reader.fieldnames = header
     rows = []
     try:
         for row in reader:
             if row.get(None) or None in row.values():
                 raise CohortError(
-                    f"{path}, line {reader.line_num}: {len(header)} fields were expected, as the header has"
+                    f"{path}, line {reader.line_num}: {len(header)} fields were expected, as the "
+                    "header has"
                 )
             rows.append(
                 {key: value.strip() for key, value in row.items()} | {"": f"line {reader.line_num}"}
@@ -296,12 +303,12 @@ def _json_rows(path: Path) -> list[tuple[str, dict[str, str], dict[str, str]]]:
     except (OSError, ValueError) as error:
         raise CohortError(f"{path}: cannot be read as JSON ({error})") from error
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-        raise CohortError(f"{path}: a JSON list of objects was expected, one per patient")
+        raise CohortError(f"{path}: expected a JSON list of objects, one per patient")
     out = []
     for n, entry in enumerate(entries):
         place = f"entry {n + 1}"
         covariates = entry.pop("covariates", {})
-        _unknown(path, place, list(entry), 'what else is known goes under "covariates"')
+        _unknown(path, place, list(entry), 'put other values under "covariates"')
         wrong = [key for key, value in entry.items() if not isinstance(value, str)]
         if not isinstance(covariates, dict) or any(
             isinstance(v, (dict, list)) for v in covariates.values()
@@ -309,7 +316,8 @@ def _json_rows(path: Path) -> list[tuple[str, dict[str, str], dict[str, str]]]:
             wrong.append("covariates")
         if wrong:
             raise CohortError(
-                f"{path}, {place}: {', '.join(wrong)}: text was expected (covariates: an object of plain values)"
+                f"{path}, {place}: {', '.join(wrong)}: expected text (covariates: an object of "
+                "plain values)"
             )
         out.append(
             (
@@ -322,14 +330,14 @@ def _json_rows(path: Path) -> list[tuple[str, dict[str, str], dict[str, str]]]:
 
 
 def add_covariates(cohort: Cohort, path: Path) -> None:
-    """Adds the columns of a table with a column `id` to the patients' covariates."""
+    """Add the columns of a table with a column `id` to the patients' covariates."""
     header, rows = read_table(path)
     if "id" not in header:
         raise CohortError(f"{path}: no column id; its values must be the patients' ids")
     table: dict[str, dict[str, str]] = {}
     for row in rows:
         if row["id"] in table:
-            raise CohortError(f"{path}, {row['']}: id {row['id']!r} is there twice")
+            raise CohortError(f"{path}, {row['']}: id {row['id']!r} occurs twice")
         table[row["id"]] = {key: row[key] for key in header if key != "id" and row[key]}
     for n, patient in enumerate(cohort.patients):
         if patient.id not in table:
@@ -340,15 +348,17 @@ def add_covariates(cohort: Cohort, path: Path) -> None:
         )
     known = {p.id for p in cohort.patients} | {s.id for s in cohort.skipped}
     if strangers := sorted(set(table) - known):
-        cohort.warnings.append(f"{path.name}: ids that the cohort has not: {', '.join(strangers)}")
+        cohort.warnings.append(
+            f"{path.name}: ids that are not in the cohort: {', '.join(strangers)}"
+        )
 
 
 # ---------------------------------------------------------------------- phantoms
 
 
 def phantoms(seed: int, counts: dict[str, int]) -> Cohort:
-    """Phantoms of a run's seed, as many per split as `counts` says; their splits lie in the ranges
-    of `data.SEED_RANGES`.
+    """Phantoms of a seed, `counts` of each split; the splits' seeds are in the ranges of
+    `slice_set.SEED_RANGES`.
     """
     patients = []
     for split in SPLITS:
@@ -356,6 +366,6 @@ def phantoms(seed: int, counts: dict[str, int]) -> Cohort:
             patients.append(PatientFiles(f"phantom{one}", {}, None, split=split, seed=one))
     if not patients:
         raise CohortError(
-            "no phantoms were asked for: give at least one of --phantoms' three numbers a value above 0"
+            "no phantoms requested. At least one of --phantoms' three numbers must be above 0"
         )
     return Cohort(patients)

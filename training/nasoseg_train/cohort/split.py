@@ -1,10 +1,9 @@
-"""Tumour volumes in, a split per patient out: by seed and shares, spread over small, middle and
-large tumours.
+"""Splits patients by seed and shares, spread over small, middle and large tumours.
 
-Patients are taken one by one, in an order that seed and id alone decide, and each goes where most
-is lacking: in its tercile of tumour volume and in the whole. So shares are met as closely as whole
-patients allow, in a cohort of three too. What was assigned before is kept: more patients later move
-nobody from training to test.
+Patients are assigned one by one, in an order that depends on seed and id only, each to the split
+with the largest deficit in its tercile of tumour volume and overall. So shares are met as closely
+as whole patients allow, even in a cohort of three. Earlier assignments are kept: adding patients
+moves nobody from training to test.
 """
 
 from __future__ import annotations
@@ -25,7 +24,9 @@ def assign(
     """
     ids = sorted(volumes)
     wanted = np.array(shares, dtype=float) / sum(shares)
-    stratum = dict(zip(ids, terciles(np.array([volumes[i] for i in ids])))) if ids else {}
+    stratum = (
+        dict(zip(ids, terciles(np.array([volumes[i] for i in ids])), strict=True)) if ids else {}
+    )
     inside, overall = np.zeros((3, len(SPLITS))), np.zeros(len(SPLITS))
     out: dict[str, str] = {}
 
@@ -39,8 +40,8 @@ def assign(
             take(one, SPLITS.index(kept[one]))
     for one in sorted((i for i in ids if i not in kept), key=lambda i: _draw(seed, i)):
         own = inside[stratum[one]]
-        # The whole counts more: few patients must not all end in training because each is the first
-        # of its tercile.
+        # The overall deficit counts more: a few patients must not all end in training because each
+        # is the first of its tercile.
         lacking = wanted * (own.sum() + 1) - own + 3 * (wanted * (overall.sum() + 1) - overall)
         lacking[wanted == 0] = -np.inf
         take(one, int(lacking.argmax()))

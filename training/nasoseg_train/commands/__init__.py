@@ -1,1 +1,1 @@
-"""The sub-commands of `nasoseg-train`: one module and one typed dataclass each."""
+"""The commands of `nasoseg-train`, each a module with a typed dataclass; `score` runs by itself."""

@@ -1,15 +1,16 @@
-"""The program `nasoseg` in, the demo bundle and its report out: the steps of `nasoseg-train`, in
-order.
+"""`nasoseg-train demo`: makes the demo bundle and its report by the commands of `nasoseg-train`.
 
     nasoseg-train demo --out ../models/demo --work DIR --seed 3
 
     DIR/dataset           synthetic patients for training and validation (prepare)
-    DIR/runs/seqseg/...   the agent, with RANet's first batches beside it, then RANet on the agent's boxes (train)
-    OUT                   the bundle, its threshold chosen on the validation patients (export)
-    DIR/unseen            patients that nothing of this has seen (prepare); `evaluate` runs the bundle on them by the program
-    OUT/report.md         what it measured, against the goals below; report.json is its evaluation.json
+    DIR/runs/seqseg/...   the agent and, in parallel, RANet's first batches; then RANet on the
+                          agent's boxes (train)
+    OUT                   the bundle; its threshold is chosen on the validation patients (export)
+    DIR/unseen            new patients (prepare), on which `evaluate` measures the bundle
+    OUT/report.md         what it measured, against the goals below; report.json is its
+                          evaluation.json
 
-A run that was cut off goes on where it was with the same words.
+The same command resumes after an interruption.
 """
 
 from __future__ import annotations
@@ -39,39 +40,62 @@ class Demo:
     out: Path = Path("models/demo")
     """Folder of the bundle and its report."""
     work: Path = Path("out/demo-training")
-    """Folder of the data sets and the run; about 20 GB."""
+    """Folder of the data sets and the training run; about 20 GB."""
     seed: int = 3
-    """Of the patients, the weights and the exploration."""
+    """Seed of the patients, the weights and the exploration."""
     preset: str = "demo"
-    """Settings and numbers of patients; tiny tries the commands out in minutes."""
+    """Settings and numbers of patients; tiny runs the commands in minutes, as a test."""
     version: str = "1.2.0"
     """Version of the bundle."""
     threads: int = 2
-    """Threads of PyTorch; half of them each where two stages run side by side."""
+    """Threads of PyTorch; two stages that run in parallel get half each."""
     workers: int = 2
-    """Patients that are made, and cases that are evaluated, side by side."""
+    """Patients prepared, and cases evaluated, in parallel."""
     device: str = "auto"
     """cpu, cuda or auto, for training."""
     nasoseg: Path | None = None
-    """The program nasoseg; else looked for as `nasoseg-train prepare` does."""
+    """The program nasoseg; found as by `nasoseg-train prepare` unless given."""
 
     def main(self) -> None:
         dataset, runs, preset = self.work / "dataset", self.work / "runs", preset_named(self.preset)
         self.prepare(dataset, preset.patients_train, preset.patients_validation, 0)
         common: Words = [
-            "--dataset", dataset, "--runs", runs, "--preset", self.preset, "--seed", self.seed, "--workers", self.workers, "--device", self.device,
-        ]  # fmt: skip
+            "--dataset",
+            dataset,
+            "--runs",
+            runs,
+            "--preset",
+            self.preset,
+            "--seed",
+            self.seed,
+            "--workers",
+            self.workers,
+            "--device",
+            self.device,
+        ]
         half: Words = ["--threads", max(1, self.threads // 2)]
-        # The agent and RANet's first batches do not need each other.
+        # The agent and RANet's first batches are independent.
         wait(
             start(["train", "detector", *common, *half]),
             start(["train", "segmenter", *common, *half, "--before-agent", "True"]),
         )
         wait(start(["train", "all", *common, "--threads", self.threads]))
         words: Words = [
-            "export", "--run", runs / "seqseg" / f"seed{self.seed}", "--dataset", dataset, "--out", self.out, "--name", "seqseg-demo",
-            "--version", self.version, "--choose-threshold", "--workers", self.workers,
-        ]  # fmt: skip
+            "export",
+            "--run",
+            runs / "seqseg" / f"seed{self.seed}",
+            "--dataset",
+            dataset,
+            "--out",
+            self.out,
+            "--name",
+            "seqseg-demo",
+            "--version",
+            self.version,
+            "--choose-threshold",
+            "--workers",
+            self.workers,
+        ]
         wait(start(words))
         unseen, found = self.work / "unseen", self.work / "evaluation"
         self.prepare(unseen, 0, 0, preset.patients_test)
@@ -113,9 +137,7 @@ class Demo:
 
 
 def goals(evaluation: dict[str, Any], rows: list[SliceRow]) -> list[tuple[str, str, float, bool]]:
-    """What is asked of the demo model: the figure, what was asked, what was measured, whether it is
-    reached.
-    """
+    """The demo model's goals: figure, goal, measured value, whether it is reached."""
     box, missed = evaluation["boxes"], [row.tp == 0 for row in rows if row.tumour]
     measured = {
         "box recall, mean": (">=", 0.95, box["recall"]["mean"]),
@@ -138,8 +160,8 @@ def goals(evaluation: dict[str, Any], rows: list[SliceRow]) -> list[tuple[str, s
 
 
 def report(found: Path, out: Path) -> None:
-    """An evaluation of the bundle in `out` -> its report.md, report.json, and the main figures in
-    its manifest.
+    """Write report.md, report.json and the manifest's main figures of the bundle in `out` from its
+    evaluation.
     """
     evaluation = json.loads((found / "evaluation.json").read_text())
     table = goals(evaluation, read_csv(found / "slices.csv", SliceRow))
@@ -161,14 +183,14 @@ def report(found: Path, out: Path) -> None:
 
 
 def start(words: Words) -> subprocess.Popen[bytes]:
-    """One command of nasoseg-train."""
+    """Start one command of nasoseg-train."""
     print("$ nasoseg-train", *words, flush=True)
     return subprocess.Popen([sys.executable, "-m", "nasoseg_train.cli", *map(str, words)])
 
 
 def wait(*commands: subprocess.Popen[bytes]) -> None:
-    """All of them end well, or none goes on."""
-    # Who ends this process shall end the commands with it.
+    """Wait for all commands; if one fails, end the others."""
+    # Ending this process also ends its commands.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     failed: subprocess.Popen[bytes] | None = None
     try:
@@ -181,5 +203,6 @@ def wait(*commands: subprocess.Popen[bytes]) -> None:
             command.wait()
     if failed := failed or next((command for command in commands if command.returncode), None):
         raise SystemExit(
-            f"{' '.join(map(str, failed.args))}\nended with exit code {failed.returncode}; see its message above"
+            f"{' '.join(map(str, failed.args))}\nended with exit code {failed.returncode}; see "
+            "its message above"
         )

@@ -1,13 +1,13 @@
-"""A bundle and a data set's split in, its figures out: slices.csv, cases.csv, evaluation.json,
-report.md, plots.
+"""`nasoseg-train evaluate`: measures a bundle on a split of a data set and writes slices.csv,
+cases.csv, evaluation.json, report.md and plots.
 
-Every case runs through the `nasoseg` program itself, so that what is measured is what a user gets.
-A bundle that was trained on tumour slices alone is shown the range from a case's first to its last
-tumour slice, as a person would name it; others see every slice.
+Every case runs through the `nasoseg` program itself, so the figures are those of the deployed
+software. A bundle that was trained on tumour slices only gets the range from a case's first to its
+last tumour slice, as a user would give it; others get every slice.
 
-The program is given the data set's aligned files. Where a bundle scales by `study_percentile`, T1's
-and T2's percentiles are then those of the aligned volumes, which lie up to about 2.5 % from those
-of the sequences as they were acquired (phantoms); T1C's are the same.
+The program gets the data set's aligned files. If a bundle scales by `study_percentile`, T1's and
+T2's percentiles are then those of the aligned volumes, which differ by up to about 2.5 % from those
+of the acquired sequences (phantoms); T1C's are the same.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Evaluate:
     dataset: Path
     """Folder that `nasoseg-train prepare` wrote."""
     split: str = "test"
-    """Which cases."""
+    """The split to evaluate."""
     out: Path | None = None
     """Folder for the results; `evaluation` beside the bundle unless given."""
     nasoseg: Path | None = None
@@ -54,17 +54,17 @@ class Evaluate:
     repository.
     """
     onnxruntime: Path | None = None
-    """ONNX Runtime for the program; this Python's own unless the environment names one."""
+    """ONNX Runtime for the program; this Python's own unless NASOSEG_ORT_DYLIB is set."""
     device: str = "cpu"
     """cpu, cuda, cuda:N or auto."""
     workers: int = 2
-    """Cases that run at a time."""
+    """Cases that run in parallel."""
     threads: int = 1
-    """Threads of each."""
+    """Threads of each case."""
     limit: int | None = None
-    """Only the first so many cases."""
+    """Evaluate only this many cases, from the first."""
     keep_runs: bool = False
-    """Keep what the program wrote of each case, in `runs` of the output folder."""
+    """Keep the program's output folder of each case, in `runs` of the output folder."""
     logs: tuple[str, ...] = ()
     """Detector logs for the convergence curve of Fig. 5, as NAME=FILE; the same name again is
     another seed.
@@ -113,24 +113,31 @@ class Evaluate:
         report: dict[str, Any] = {
             "format": FORMAT,
             "bundle": {
-                "name": manifest["name"], "version": manifest["version"], "detector": manifest["detector"]["kind"],
-                "segmenter": manifest["segmenter"]["kind"], "negatives_trained": manifest["negatives_trained"],
-                "demo": use["demo"], "statement": use["statement"], "files": manifest["files"],
+                "name": manifest["name"],
+                "version": manifest["version"],
+                "detector": manifest["detector"]["kind"],
+                "segmenter": manifest["segmenter"]["kind"],
+                "negatives_trained": manifest["negatives_trained"],
+                "demo": use["demo"],
+                "statement": use["statement"],
+                "files": manifest["files"],
                 "data_hash": manifest.get("training", {}).get("data_hash"),
             },
             "dataset": source,
             "program": program.version(),
             **summarise(rows, case_rows),
             "subgroups": subgroups(rows, case_rows),
-            "seconds_per_case": float(np.mean([c.seconds for c in case_rows if not c.error] or [np.nan])),
-        }  # fmt: skip
+            "seconds_per_case": float(
+                np.mean([c.seconds for c in case_rows if not c.error] or [np.nan])
+            ),
+        }
         report = plain(report)
         write_csv(rows, SliceRow, out / "slices.csv")
         write_csv(case_rows, CaseRow, out / "cases.csv")
         statement = use["statement"] if use["demo"] else ""
         drawn = draw(cases, case_rows, rows, runs, out / "plots", statement, logs)
         write_text(out / "report.md", to_markdown(report, drawn))
-        # Last: tables read this one, and where it is there all else is.
+        # Last: tables read this file, and its existence means that all others are complete.
         write_text(out / "evaluation.json", json.dumps(report, indent=1) + "\n")
         if not self.keep_runs:
             shutil.rmtree(runs, ignore_errors=True)
@@ -140,12 +147,12 @@ class Evaluate:
 def run_cases(
     cases: Sequence[Case], program: Program, manifest: dict[str, Any], runs: Path, workers: int
 ) -> tuple[list[CaseRow], list[SliceRow]]:
-    """Rows of all cases, in their order; a case that fails is named at once and does not stop the
+    """Rows of all cases, in order; a failing case is reported at once and does not stop the
     others.
     """
     case_rows: list[CaseRow] = []
     rows: list[SliceRow] = []
-    # Threads: the work is the program's.
+    # Threads, because the program does the work.
     with ThreadPoolExecutor(max_workers=workers) as pool:
         done = pool.map(lambda case: score_case(case, program, manifest, runs / case.id), cases)
         for case_row, its_rows in tqdm(done, total=len(cases), desc="evaluate", mininterval=5):
@@ -157,22 +164,29 @@ def run_cases(
 
 
 def parse_logs(given: Sequence[str]) -> dict[str, list[Path]]:
-    """NAME=FILE -> files by name; what cannot be read is refused before anything runs."""
+    """NAME=FILE -> files by name; unreadable ones are rejected before anything runs."""
     out: dict[str, list[Path]] = {}
     for text in given:
         name, equals, file = text.partition("=")
         if not equals or not name or not os.path.isfile(file):
-            raise ValueError(f"--logs {text}: NAME=FILE with a file that exists was expected")
+            raise ValueError(f"--logs {text}: expected NAME=FILE with an existing file")
         plots.read_log(Path(file))
         out.setdefault(name, []).append(Path(file))
     return out
 
 
 def draw(
-    cases: Sequence[Case], case_rows: Sequence[CaseRow], rows: Sequence[SliceRow], runs: Path, folder: Path, statement: str,
+    cases: Sequence[Case],
+    case_rows: Sequence[CaseRow],
+    rows: Sequence[SliceRow],
+    runs: Path,
+    folder: Path,
+    statement: str,
     logs: dict[str, list[Path]],
-) -> list[str]:  # fmt: skip
-    """All plots for which there is something to draw; their names from the report's folder."""
+) -> list[str]:
+    """Draw all plots for which there is data; returns their paths relative to the report's
+    folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     made = {
         "bland_altman.png": plots.bland_altman(case_rows, folder / "bland_altman.png", statement),
@@ -191,8 +205,8 @@ def draw(
 def chosen_pictures(
     cases: Sequence[Case], case_rows: Sequence[CaseRow], rows: Sequence[SliceRow], runs: Path
 ) -> list[list[plots.Shown]]:
-    """The best, the median and the worst case by 3D Dice, each by two slices: its largest tumour,
-    and its most wrong pixels.
+    """The best, the median and the worst case by 3D Dice, each with two slices: the largest tumour
+    and the most wrong pixels.
     """
     ranked = sorted(
         (c for c in case_rows if not c.error and c.tumour_slices), key=lambda c: -c.dice
@@ -235,7 +249,7 @@ def chosen_pictures(
 
 
 def write_text(path: Path, text: str) -> None:
-    """Whole or not at all."""
+    """Write a file that is complete or does not exist."""
     partial = path.with_name(path.name + ".part")
     partial.write_text(text)
     partial.replace(path)

@@ -1,5 +1,5 @@
-"""`nasoseg-train export`: a run's best checkpoints in, a bundle that nasoseg runs out, compared
-with PyTorch on the way.
+"""`nasoseg-train export`: writes the bundle of a training run's best checkpoints and compares it
+with PyTorch.
 """
 
 from __future__ import annotations
@@ -20,21 +20,24 @@ if TYPE_CHECKING:
     from ..data.slice_set import SliceSet
 
 SYNTHETIC = (
-    "Demonstration. Trained on synthetic images only, for trying the software out. Not for clinical use: its outlines are no gross"
-    " tumour volume."
+    "Demonstration. Trained on synthetic images only, for trying the software out. Not for clinical"
+    " use: its outlines are no gross tumour volume."
 )
-RESEARCH = "For research. Trained on {name}. Not a medical device: its outlines are no gross tumour volume until a person has checked them."
+RESEARCH = (
+    "For research. Trained on {name}. Not a medical device: its outlines are no gross tumour volume"
+    " until a person has checked them."
+)
 
 
 @dataclass
 class Export:
-    """Write a run's bundle: graphs, golden case and manifest (docs/bundle.md)."""
+    """Write the bundle of a training run: graphs, golden case and manifest (docs/bundle.md)."""
 
     run: Path
-    """Folder of the run, such as runs/seqseg/seed1."""
+    """Folder of the training run, such as runs/seqseg/seed1."""
     dataset: Path
-    """The data set that it was trained on; biases and threshold, where they are chosen, are chosen
-    on its validation patients.
+    """The data set that it was trained on; biases and threshold are chosen on its validation
+    patients.
     """
     out: Path | None = None
     """Folder of the bundle; RUN/bundle unless given."""
@@ -43,22 +46,22 @@ class Export:
     version: str = "0.1.0"
     """Version of the bundle."""
     licence: str = "Apache-2.0"
-    """Licence of the weights; your data's terms may ask for another."""
+    """Licence of the weights; your data's terms may require another."""
     statement: str | None = None
     """Intended use, shown beside every result."""
     note: str | None = None
-    """What a reader of the manifest should know of this run beyond its settings."""
+    """Remark on this training run for readers of the manifest."""
     calibrate: bool | None = None
-    """Choose the agent's two biases on validation slices (calibration.py), or leave the network as
-    it was trained; as the run's settings say unless given (detector.calibrate).
+    """Whether to choose the agent's two biases on validation slices (calibration.py); the setting
+    detector.calibrate unless given.
     """
     choose_threshold: bool = False
     """Choose the probability threshold on the whole validation patients (threshold.py) instead of
-    the settings' own: for bundles whose users look at slices without tumour too. Minutes.
+    the settings' own, for bundles that will also see slices without tumour. Takes minutes.
     """
     golden_from_data: bool = False
-    """Take the golden case's images from the data set's validation patients. They lie in the
-    bundle, for all who get it to see; otherwise a synthetic patient gives them.
+    """Take the golden case's images from the data set's validation patients. They become part of
+    the bundle, visible to everyone who gets it; otherwise a synthetic patient is used.
     """
     workers: int = 2
     """Processes that prepare slices."""
@@ -73,26 +76,28 @@ class Export:
             raise SystemExit(str(error)) from error
         if data.hash != run.dataset["hash"]:
             raise SystemExit(
-                f"{self.dataset}: is not the data set of this run ({run.dataset['name']}, {run.dataset['hash'][:12]}); give the one that it"
-                " was trained on"
+                f"{self.dataset}: is not the data set of this training run "
+                f"({run.dataset['name']}, {run.dataset['hash'][:12]}). Give the one that it was "
+                "trained on"
             )
         if self.choose_threshold and (
             run.settings.segmenter_kind != "crop"
             or run.settings.ranet.network in ("box", "mask_rcnn")
         ):
             raise SystemExit(
-                f"--choose-threshold: system {run.system} has no probability of a network on crops to choose one of; leave it out"
+                f"--choose-threshold: system {run.system} has no network on crops with a "
+                "probability. Leave the option out"
             )
         out = self.out or run.folder / "bundle"
         out.parent.mkdir(parents=True, exist_ok=True)
-        # Whole or not at all; what else lies in the folder stays.
+        # The bundle is complete or does not exist; other files in the folder stay.
         with TemporaryDirectory(prefix=".bundle-", dir=out.parent) as beside:
             figures = self.write(run, data, Path(beside))
             put(Path(beside), out)
         print(json.dumps({"bundle": str(out), **figures}, indent=2))
 
     def write(self, run: TrainingRun, data: Dataset, out: Path) -> dict[str, Any]:
-        """The bundle; returns the differences between its graphs and the networks."""
+        """Write the bundle; returns the differences between its graphs and the networks."""
         from ..bundle.graph_parity import check_graphs
         from ..bundle.reference_parity import check_bundle
         from ..bundle.writer import write_bundle
@@ -138,19 +143,22 @@ class Export:
         )
         synthetic = is_synthetic(data)
         statement = self.statement or (SYNTHETIC if synthetic else RESEARCH.format(name=data.name))
-        # A network on volumes is trained on whole patients, whatever the loops on slices leave out.
+        # A network on volumes is trained on whole patients, including tumour-free slices.
         negatives = p.segmenter_kind == "volume" or all(
             (p.detector.tumour_free_share, p.segmenter.tumour_free_share)
         )
         training = {
-            "system": run.system, "seed": run.seed, "preset": json.loads(json.dumps(p.to_dict())),
-            "data": f"{data.name}: {data.record['source']['kind']}; {counts['train']} for training, {counts['validation']} for choosing"
+            "system": run.system,
+            "seed": run.seed,
+            "preset": json.loads(json.dumps(p.to_dict())),
+            "data": f"{data.name}: {data.record['source']['kind']}; {counts['train']} for "
+            f"training, {counts['validation']} for choosing"
             " checkpoints and what is calibrated",
             "data_hash": run.dataset["hash"],
             **({"note": self.note} if self.note else {}),
-        }  # fmt: skip
+        }
         name = self.name or run.system.replace("_", "-")
-        # Between the centres of neighbouring slices, mm: what the networks saw.
+        # Distances of neighbouring slices' centres in the training data, mm.
         gaps = [case.spacing_mm[0] for case in data.cases("train")]
         seen = (math.floor(round(min(gaps), 2) * 10) / 10, math.ceil(round(max(gaps), 2) * 10) / 10)
         return BundleText(
@@ -159,8 +167,8 @@ class Export:
 
 
 def put(written: Path, out: Path) -> None:
-    """Move a finished bundle's files to their place, the manifest last: until then the hashes of
-    the old one refuse the new files.
+    """Move a finished bundle's files to their place, the manifest last: until then the old one's
+    hashes reject the new files.
     """
     files = [path.relative_to(written) for path in written.rglob("*") if path.is_file()]
     for name in sorted(files, key=lambda name: name.name == "bundle.json"):
@@ -171,8 +179,8 @@ def put(written: Path, out: Path) -> None:
 def networks_of(
     run: TrainingRun, validation: SliceSet, calibrated: bool
 ) -> tuple[Any, Any, dict[str, Any]]:
-    """Detector, segmenter and their validation figures from a run's best checkpoints, whatever
-    their kinds.
+    """Detector, segmenter and their validation figures from a training run's best checkpoints, of
+    every kind.
     """
     import numpy as np
 
@@ -198,13 +206,13 @@ def networks_of(
         if p.ranet.network == "mask_rcnn":
             return detector, MaskSegmenter(detector), {"validation": figures}
     if p.ranet.network == "box":
-        # A detector alone: the mask is the box, nothing was trained for it.
+        # A detector alone: the mask is the box, without any training.
         segmenter = Segmenter(p.ranet).eval()
     else:
         pair = (detector, figures["detector"].get("epoch")) if p.detector_kind == "agent" else ()
         segmenter, figures["segmenter"] = load_segmenter(best(run, "segmenter"), p, *pair)
     if p.detector_kind == "agent" and calibrated:
-        # Last: it changes the agent, which RANet is to know as it was trained.
+        # Last: it changes the agent, and load_segmenter checks the uncalibrated one.
         figures["detector"]["calibration"] = calibrate(
             detector, validation, np.arange(len(validation)), p
         )
@@ -212,25 +220,26 @@ def networks_of(
 
 
 def best(run: TrainingRun, name: str) -> Path:
-    """A best checkpoint of the run, whose stage must be over."""
+    """The best checkpoint of a finished stage of the training run."""
     path = run.folder / f"{name}.pt"
     if not path.exists():
         raise SystemExit(
-            f"{path}: is missing; the run's training is not done (nasoseg-train train all --system {run.system} ... goes on)"
+            f"{path}: is missing, as training has not finished. Resume it with nasoseg-train "
+            f"train all --system {run.system}"
         )
     return path
 
 
 def is_synthetic(data: Dataset) -> bool:
-    """Whether the data set holds phantoms alone."""
+    """Whether the data set holds only phantoms."""
     return data.record.get("split", {}).get("by") == "phantom"
 
 
 def golden_images(
     detector: Any, validation: SliceSet, patient_of: Callable[[int], Any], preset: Any
 ) -> tuple[Any, tuple[float, float, float]]:
-    """The golden slices and what a voxel of them measures in mm; `patient_of` gives a patient of
-    the slices, with shape and spacing.
+    """The golden slices and their voxel size in mm; `patient_of` gives a patient of the slices,
+    with shape and spacing.
     """
     import numpy as np
 
@@ -244,7 +253,7 @@ def golden_images(
         trajectories = run_agent(detector, validation, np.arange(len(validation)), preset)
         rows = golden_slices(validation, trajectories.boxes, trajectories.stopped)
     if preset.segmenter_kind == "volume":
-        # Neighbours of one patient, from below.
+        # Neighbouring slices of one patient, from inferior to superior.
         patient = validation.patient[rows[0]]
         rows = np.flatnonzero(validation.patient == patient)
         middle = np.flatnonzero(validation.tumour[rows])[0]

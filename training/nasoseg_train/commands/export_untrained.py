@@ -35,7 +35,9 @@ class ExportUntrained:
             ("system", self.system, SYSTEMS),
         ):
             if name not in known:
-                raise SystemExit(f"no {kind} {name!r}; there are {', '.join(known)}")
+                raise SystemExit(
+                    f"{kind} {name!r} is not known; expected one of {', '.join(known)}"
+                )
         preset = PRESETS[self.preset]
         if self.system != "seqseg":
             preset = SYSTEMS[self.system].preset(preset)

@@ -16,15 +16,15 @@ from ..run.systems import SYSTEMS, System
 
 
 def weights(module: nn.Module) -> int:
-    """How many numbers are learnt."""
+    """The number of trainable weights."""
     return sum(p.numel() for p in module.parameters())
 
 
 def weights_of(system: System, base: Preset) -> dict[str, int]:
-    """The numbers of weights of a system's detector and segmenter; 0 where there is nothing to
-    learn.
+    """The numbers of weights of a system's detector and segmenter; 0 if there is nothing to
+    train.
     """
-    # Nothing is allocated: only the shapes count.
+    # On the device meta nothing is allocated; only the shapes count.
     with torch.device("meta"):
         detector, segmenter = parts(system.preset(base))
     # Mask R-CNN's masks come from the detector's own network.
@@ -36,9 +36,12 @@ def weights_of(system: System, base: Preset) -> dict[str, int]:
 
 
 def weights_table(base: Preset) -> str:
-    """Every system with its tables, detector, segmenter and numbers of weights, as Markdown."""
+    """A Markdown table of every system with its tables, detector, segmenter and numbers of
+    weights.
+    """
     lines = [
-        f"| system | title | tables | detector | segmenter | weights ({base.name}): detector | segmenter |",
+        f"| system | title | tables | detector | segmenter | weights ({base.name}): detector | "
+        "segmenter |",
         "|---|---|---|---|---|---|---|",
     ]
     for system in SYSTEMS.values():

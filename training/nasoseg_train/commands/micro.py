@@ -1,9 +1,9 @@
-"""Nothing in, the micro bundle out: a grid of 96, a few thousand weights, for tests of the runtime.
+"""Trains the micro bundle of the runtime's tests: a grid of 96, a few thousand weights.
 
     nasoseg-train micro --out tests/data/micro
 
 It is trained for a few minutes on few phantoms, so that its trajectories differ and its masks are
-not empty. It is not meant to be any good.
+not empty; its accuracy does not matter.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Micro:
     seed: int = 1
     cache: Path | None = None
     """Folder for prepared slices and checkpoints; a temporary one unless given. Finished stages
-    found there are kept, one cut off goes on.
+    found there are kept, an interrupted one is resumed.
     """
     workers: int = 2
     threads: int = 2
@@ -70,7 +70,8 @@ class Micro:
             version="0.1.0",
             licence="Apache-2.0",
             demo=True,
-            statement="For tests of the runtime. Trained for minutes on synthetic images; not for clinical use.",
+            statement="For tests of the runtime. Trained for minutes on synthetic images; not for "
+            "clinical use.",
             negatives_trained=True,
             training={
                 "data": f"{preset.patients_train} synthetic patients",

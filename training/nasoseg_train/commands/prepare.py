@@ -1,4 +1,4 @@
-"""`nasoseg-train prepare`: patients in, a data set for training out (docs/training-data.md)."""
+"""`nasoseg-train prepare`: builds a data set for training (docs/training-data.md)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Prepare:
     """Align every patient of a cohort as deployment does, check it, split the cohort, and write a
     data set.
 
-    Give one of --public, --list and --phantoms. A run that was cut off is started again with the
-    same words and goes on where it was. Exit codes: 0 done, patients left out are listed; 1 done,
-    but --strict and some were left out; 2 stopped, the message says why; 130 interrupted.
+    Give one of --public, --list and --phantoms. The same command resumes after an interruption.
+    Exit codes: 0 done, patients left out are listed; 1 done, but --strict was given and some were
+    left out; 2 stopped, the message says why; 130 interrupted.
     """
 
     out: Path
-    """Folder of the data set; made where missing."""
+    """Folder of the data set; created if missing."""
     public: Path | None = None
     """Folder of the public 277-patient set as unpacked from primary_data.zip."""
     list: Path | None = None
@@ -32,39 +32,39 @@ class Prepare:
     t1_series, t1_pick, ... and covariates.
     """
     phantoms: tuple[int, int, int] | None = None
-    """So many synthetic patients for training, validation and test."""
+    """Numbers of synthetic patients for training, validation and test."""
     phantom_seed: int = 1
-    """Of the phantoms; other seeds give other patients."""
+    """Seed of the phantoms; other seeds give other patients."""
     covariates: Path | None = None
     """CSV table with a column id; its other columns are kept with the patients (T category,
     chemotherapy, ...).
     """
     split_seed: int = 1
-    """Of the split, where the list names none."""
+    """Seed of the split, if the list has none."""
     shares: tuple[float, float, float] = PAPER_SHARES
     """Training, validation and test patients in proportion."""
     label: int | None = None
-    """The mask's value that is the tumour, where masks hold several."""
+    """The mask value of the tumour, if masks hold several."""
     mask_roi: str | None = None
-    """The region's name, where a mask is an RT Structure Set with several regions."""
+    """The region's name, if a mask is an RT Structure Set with several regions."""
     trust_array_order: bool = False
-    """Take masks whose affine disagrees with their series, but whose array is as large, in the
-    order x, y, slice by increasing position.
+    """Accept masks whose affine disagrees with their series but whose array has the same size, in
+    the order x, y, slice by increasing position.
     """
     allow_gaps: bool = False
-    """Take series in which slices are missing."""
+    """Accept series in which slices are missing."""
     force_geometry: bool = False
-    """Take sequences whose frames of reference differ as aligned."""
+    """Treat sequences whose frames of reference differ as aligned."""
     percentiles: tuple[float, ...] = Geometry.percentiles
-    """Percentiles of each sequence that are kept; scaling by study_percentile needs its own among
-    them.
+    """Percentiles of each sequence that are kept; scaling by study_percentile requires its
+    percentile among them.
     """
     strict: bool = False
-    """Exit with 1 where a patient was left out."""
+    """Exit with 1 if a patient was left out."""
     workers: int = 2
-    """Patients prepared side by side; about 1 GB of memory each."""
+    """Patients prepared in parallel; about 1 GB of memory each."""
     nasoseg: Path | None = None
-    """The program nasoseg; else NASOSEG_PROGRAM, else looked for in PATH, then in the repository's
+    """The program nasoseg; else NASOSEG_PROGRAM, else from PATH, then from the repository's
     target/release and target/debug.
     """
 
@@ -76,7 +76,8 @@ class Prepare:
             raise SystemExit(2) from error
         except KeyboardInterrupt:
             print(
-                "nasoseg-train prepare: interrupted; finished patients are kept, the same command goes on",
+                "nasoseg-train prepare: interrupted; finished patients are kept. The same command "
+                "resumes",
                 file=sys.stderr,
             )
             raise SystemExit(130) from None
@@ -84,7 +85,7 @@ class Prepare:
     def run(self) -> None:
         """As `main`, with exceptions."""
         if self.workers < 1:
-            raise CohortError(f"--workers {self.workers}: at least 1 was expected")
+            raise CohortError(f"--workers {self.workers}: expected at least 1")
         try:
             program = find_program(self.nasoseg)
         except FileNotFoundError as error:
@@ -105,7 +106,8 @@ class Prepare:
         skipped = data.record["skipped"]
         counts = ", ".join(f"{len(data.cases(split))} {split}" for split in SPLITS)
         print(
-            f"{self.out}: {len(data.cases())} cases ({counts}), {len(skipped)} skipped; see {self.out / 'report.md'}"
+            f"{self.out}: {len(data.cases())} cases ({counts}), {len(skipped)} skipped; see "
+            f"{self.out / 'report.md'}"
         )
         if skipped and self.strict:
             print(
@@ -115,18 +117,18 @@ class Prepare:
             raise SystemExit(1)
 
     def cohort(self) -> tuple[str, Cohort]:
-        """What was asked for, in words, and its patients."""
+        """A description of the requested cohort, and its patients."""
         given = [name for name in ("public", "list", "phantoms") if getattr(self, name) is not None]
         if len(given) != 1:
             raise CohortError(
-                f"one of --public, --list and --phantoms was expected, {len(given)} given"
+                f"found {len(given)} of --public, --list and --phantoms, expected one"
             )
         if self.public is not None:
             return "the public 277-patient set", public_set(self.public)
         if self.list is not None:
             return "a list", listed(self.list)
         if min(self.phantoms) < 0 or max(self.phantoms) > 8_000:
-            raise CohortError(f"--phantoms {self.phantoms}: numbers from 0 to 8000 were expected")
+            raise CohortError(f"--phantoms {self.phantoms}: expected numbers from 0 to 8000")
         return f"synthetic patients of seed {self.phantom_seed}", phantoms(
-            self.phantom_seed, dict(zip(SPLITS, self.phantoms))
+            self.phantom_seed, dict(zip(SPLITS, self.phantoms, strict=True))
         )

@@ -1,14 +1,15 @@
-"""`nasoseg-train reproduce`: a preset in; a cohort, every system trained, exported and evaluated,
-and the paper's tables out.
+"""`nasoseg-train reproduce`: trains, exports and evaluates every system and writes the paper's
+tables.
 
-    WORK/dataset                        what `prepare` wrote (or --dataset)
-    WORK/runs/<system>/seed<k>/         runs, with `log.txt`: what their commands said
-    OUT/tables.md, orderings.md, ...    what is kept of them: figures, logs and settings, no weights and no images
-    OUT/runs/<system>/seed<k>/          evaluation.json, config.json, the loops' CSV logs
-    OUT/reproduce.json                  the command, versions, the machine, seconds of every step, runs that failed
+WORK/dataset                        what `prepare` wrote (or --dataset)
+WORK/runs/<system>/seed<k>/         training runs; log.txt is the output of their commands
+OUT/tables.md, orderings.md, ...    the results: figures, logs and settings, no weights, no images
+OUT/runs/<system>/seed<k>/          evaluation.json, config.json, the loops' CSV logs
+OUT/reproduce.json                  the command, versions, the machine, seconds of every step, and
+                                    training runs that failed
 
-Each step is a command of its own, so that what is done here can be done by hand; what is finished
-is not done again.
+Each step is a command of nasoseg-train and can also be run by hand; finished steps are not
+repeated.
 """
 
 from __future__ import annotations
@@ -39,19 +40,21 @@ class Reproduce:
     """Fill the paper's tables: prepare, train, export and evaluate every system."""
 
     out: Path
-    """Folder of the results; small enough to be kept."""
+    """Folder of the results; small enough to keep."""
     work: Path = Path("out/reproduce")
-    """Folder of the data set and the runs: gigabytes. A run that was cut off goes on from here."""
+    """Folder of the data set and the training runs, gigabytes. An interrupted command resumes from
+    it.
+    """
     preset: str = "small"
     """The base of every system: small (CPU), paper (GPU), tiny (a test)."""
     dataset: Path | None = None
-    """A data set that `nasoseg-train prepare` wrote; otherwise phantoms, as many as the preset
-    says.
+    """A data set that `nasoseg-train prepare` wrote; phantoms, as many as the preset says, unless
+    given.
     """
     data_seed: int = 1
-    """Of the phantoms."""
+    """Seed of the phantoms."""
     systems: tuple[str, ...] = ()
-    """Which rows; all unless given."""
+    """Systems to run; all unless given."""
     seeds: int = 3
     """Seeds of the systems in `--repeated`."""
     repeated: tuple[str, ...] = (
@@ -61,17 +64,17 @@ class Reproduce:
         "ranet",
         "ranet_weighted",
     )
-    """Systems that are trained once for each seed; the others once."""
+    """Systems that are trained once for each seed; the others are trained once."""
     config: Path | None = None
-    """File of settings for every run, as `train --config` takes it."""
+    """Settings file for every training run, as for `train --config`."""
     jobs: int = 2
-    """Runs side by side."""
+    """Training runs in parallel."""
     threads: int = 1
-    """Threads of each."""
+    """Threads of each training run."""
     device: str = "auto"
     """cpu, cuda or auto, for training."""
     nasoseg: Path | None = None
-    """The program nasoseg; else looked for as `prepare` and `evaluate` do."""
+    """The program nasoseg; found as by `prepare` and `evaluate` unless given."""
 
     def main(self) -> None:
         from ..data.dataset import Dataset
@@ -93,8 +96,8 @@ class Reproduce:
             )
 
     def pairs(self) -> Iterator[tuple[str, int]]:
-        """(system, seed), the first seed of every system before the others: an early end still has
-        every row.
+        """(system, seed), the first seed of every system before the others, so that an early end
+        still has every row.
         """
         from ..run.systems import SYSTEMS
 
@@ -102,17 +105,17 @@ class Reproduce:
         unknown = [name for name in names if name not in SYSTEMS]
         if unknown:
             raise SystemExit(
-                f"--systems: {', '.join(unknown)}: not known; there are {', '.join(SYSTEMS)}"
+                f"--systems: {', '.join(unknown)}: not known; expected some of {', '.join(SYSTEMS)}"
             )
         for seed in range(1, self.seeds + 1):
-            # The slowest first, so that no core waits for them at the end.
+            # The slowest first, so that no core is idle at the end.
             for name in sorted(names, key=lambda name: "agent" not in SYSTEMS[name].stages):
                 if seed == 1 or name in self.repeated:
                     yield name, seed
 
     def check_earlier(self, pairs: list[tuple[str, int]], data: Dataset) -> None:
-        """Refuse runs in WORK that were made with other settings or of another data set: their
-        figures would be taken for these.
+        """Reject training runs in WORK that were made with other settings or another data set:
+        their figures would be mixed with these.
         """
         from ..run.settings import overlaid, read_file
         from ..run.training_run import TrainingRun, difference
@@ -142,7 +145,8 @@ class Reproduce:
             }
             if different := difference(there, wanted):
                 raise SystemExit(
-                    f"{path}: this run was begun with other settings: {different}. Choose another --work, or the old settings"
+                    f"{path}: this training run was started with other settings: {different}. "
+                    "Choose another --work, or the old settings"
                 )
 
     def prepared(self) -> Path:
@@ -172,8 +176,8 @@ class Reproduce:
         return folder
 
     def run_all(self, pairs: list[tuple[str, int]], dataset: Path) -> list[str]:
-        """Every run, `jobs` at a time; messages of those that failed. The first one to want some
-        slices makes them for all.
+        """Run all, `jobs` at a time; returns the messages of those that failed. The first one that
+        needs some slices makes them for all.
         """
         failed: list[str] = []
         pool = ThreadPoolExecutor(max_workers=max(1, self.jobs))
@@ -185,11 +189,12 @@ class Reproduce:
                     future.result()
                 except subprocess.CalledProcessError as error:
                     failed.append(
-                        f"{system} seed {seed}: exit code {error.returncode}; see {self.folder(system, seed) / 'log.txt'}"
+                        f"{system} seed {seed}: exit code {error.returncode}; see "
+                        f"{self.folder(system, seed) / 'log.txt'}"
                     )
                     tqdm.write(failed[-1])
         finally:
-            # Ctrl-C ends the commands that are at work; the next ones shall not begin.
+            # Ctrl-C ends the running commands; no further one may start.
             pool.shutdown(cancel_futures=True)
         return failed
 
@@ -203,9 +208,23 @@ class Reproduce:
             return
         folder.mkdir(parents=True, exist_ok=True)
         train = [
-            "train", "all", "--dataset", dataset, "--runs", self.work / "runs", "--system", system, "--preset", self.preset, "--seed", seed,
-            "--threads", self.threads, "--device", self.device,
-        ]  # fmt: skip
+            "train",
+            "all",
+            "--dataset",
+            dataset,
+            "--runs",
+            self.work / "runs",
+            "--system",
+            system,
+            "--preset",
+            self.preset,
+            "--seed",
+            seed,
+            "--threads",
+            self.threads,
+            "--device",
+            self.device,
+        ]
         train += ["--config", self.config] if self.config else []
         steps = {
             "train": train,
@@ -223,8 +242,8 @@ class Reproduce:
     def keep(
         self, pairs: list[tuple[str, int]], dataset: Path, failed: list[str], total: float
     ) -> None:
-        """The tables, and of each finished run what they were made from; what OUT held of earlier
-        runs goes.
+        """Write the tables and, of each finished training run, the files they were made from; those
+        of earlier runs are removed from OUT.
         """
         from .tables import Tables
 
@@ -244,7 +263,7 @@ class Reproduce:
     def record(
         self, finished: list[tuple[str, int]], dataset: Path, failed: list[str], total: float
     ) -> None:
-        """reproduce.json. Of the data set it holds what names no patient."""
+        """reproduce.json. It holds nothing that identifies a patient of the data set."""
         from ..run.training_run import versions
 
         path = self.out / "reproduce.json"
@@ -269,17 +288,27 @@ class Reproduce:
         content = {
             "asked": json.loads(json.dumps(asked, default=str)),
             "failed": failed,
-            "dataset": {"name": data["name"], "hash": data["hash"], "cases": counts, "fingerprint": fingerprint},
-            "machine": {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()},
-            "python": platform.python_version(), "packages": versions(),
+            "dataset": {
+                "name": data["name"],
+                "hash": data["hash"],
+                "cases": counts,
+                "fingerprint": fingerprint,
+            },
+            "machine": {
+                "processor": processor(),
+                "cores": os.cpu_count(),
+                "system": platform.system(),
+            },
+            "python": platform.python_version(),
+            "packages": versions(),
             "seconds": {"prepare": seconds_of(self.work).get("prepare"), **seconds},
             "wall_seconds": [*before.get("wall_seconds", []), round(total, 1)],
-        }  # fmt: skip
+        }
         path.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def evaluated(run: Path) -> bool:
-    """Whether a run is done: its evaluation is written last."""
+    """Whether a training run has finished: its evaluation is written last."""
     return (run / "evaluation" / "evaluation.json").exists()
 
 
@@ -290,7 +319,7 @@ def seconds_of(folder: Path) -> dict[str, float]:
 
 
 def timed(folder: Path, name: str, words: list[Any], log: Path, threads: int | None = None) -> None:
-    """One command of nasoseg-train in a process of its own; its seconds are added to those of its
+    """Run one command of nasoseg-train in its own process; its seconds are added to those of
     earlier attempts.
     """
     environment = dict(os.environ)
@@ -315,7 +344,7 @@ def timed(folder: Path, name: str, words: list[Any], log: Path, threads: int | N
 
 
 def processor() -> str:
-    """The processor's name, where the system tells it."""
+    """The processor's name, as far as the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,6 @@
-"""Runs and their evaluations in; the paper's Tables 1 to 8, Fig. 5 and its orderings out."""
+"""`nasoseg-train tables`: the paper's Tables 1 to 8, Fig. 5 and its orderings from finished
+training runs.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ FIG5 = {
 
 @dataclass
 class Tables:
-    """Print the paper's tables with the figures of finished runs beside them."""
+    """Print the paper's tables with the figures of finished training runs beside them."""
 
     runs: Path
     """Folder of <system>/seed<k>/evaluation/evaluation.json."""

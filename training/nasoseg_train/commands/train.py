@@ -1,5 +1,5 @@
-"""`nasoseg-train train ...`: a data set and a preset in, a run's folder with checkpoints and logs
-out (runs.py).
+"""`nasoseg-train train ...`: trains the stages of a system and writes checkpoints and logs
+(training_run.py).
 """
 
 from __future__ import annotations
@@ -22,43 +22,42 @@ if TYPE_CHECKING:
     from ..data.dataset import Dataset
     from ..data.slice_set import SliceSet
 
-# A flag takes its value as a word, so that a file says it in the same way.
+# A flag takes its value as a word, as in a settings file.
 STYLE = (tyro.conf.FlagConversionOff,)
 
 
 def settings_of(preset: str, system: str) -> Preset:
-    """A preset with the networks, losses and detector of a system."""
+    """A preset with a system's networks, losses and detector."""
     from ..run.systems import SYSTEMS
 
     if system not in SYSTEMS:
-        raise SystemExit(f"system {system!r} is not known; there are {', '.join(SYSTEMS)}")
+        raise SystemExit(f"system {system!r} is not known; expected one of {', '.join(SYSTEMS)}")
     return SYSTEMS[system].preset(preset_named(preset))
 
 
 @dataclass
 class Training:
-    """What all training commands ask for."""
+    """The options of all training commands."""
 
     dataset: Path
     """Folder that `nasoseg-train prepare` wrote."""
     runs: Path = Path("runs")
-    """The run goes to RUNS/SYSTEM/seedK; one that was cut off goes on from its last checkpoint."""
+    """The output folder is RUNS/SYSTEM/seedK; training resumes from its last checkpoint."""
     system: str = "seqseg"
     """A row of the paper's tables; nasoseg-train list-systems prints them."""
     preset: str = "paper"
-    """The preset that the settings below start from."""
+    """The preset that the settings below change."""
     config: Path | None = None
-    """JSON or TOML file of settings: stronger than the preset, weaker than the command line."""
+    """JSON or TOML settings file: overrides the preset; the command line overrides both."""
     seed: int = 1
-    """Of the weights, the exploration and the augmentation."""
+    """Seed of the weights, the exploration and the augmentation."""
     weights: str | None = None
-    """torchvision weights that a ResNet trunk and encoder start from, such as IMAGENET1K_V2;
-    fetched from the internet.
+    """Initial torchvision weights of a ResNet trunk and encoder, such as IMAGENET1K_V2; downloaded.
     """
     workers: int = 2
     """Processes that prepare slices."""
     threads: int | None = None
-    """Threads of PyTorch in each process; its own choice unless given."""
+    """Threads of PyTorch in each process; PyTorch's choice unless given."""
     options: Annotated[RunOptions, tyro.conf.arg(name="")] = field(
         default_factory=lambda: RunOptions(device="auto", progress=True)
     )
@@ -68,8 +67,8 @@ class Training:
 
     @classmethod
     def parse(cls, arguments: list[str], prog: str) -> Self:
-        """Arguments -> the command: first the preset, the system and the file, whose settings are
-        the others' defaults.
+        """Parse the arguments: first the preset, the system and the file, whose settings are the
+        others' defaults.
         """
         first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
         for name in ("preset", "system", "config"):
@@ -88,12 +87,13 @@ class Training:
         )
         if command.settings.baselines != base.baselines:
             raise SystemExit(
-                f"baselines: {command.system} has taken its network from there already; change the settings of `ranet`"
+                f"baselines: {command.system} has already taken its network from there. Change "
+                "the settings of `ranet`"
             )
         return command
 
     def begin(self, command: str) -> TrainingRun:
-        """The run, recorded; its settings hold the data set's maxima where they are asked for."""
+        """Record the training run; its settings hold the data set's maxima if they are needed."""
         import torch
 
         if self.threads:
@@ -117,8 +117,8 @@ class Training:
             raise SystemExit(str(error)) from error
 
     def slices(self, settings: Preset, tumour_free: int | None) -> tuple[SliceSet, SliceSet]:
-        """Training and validation slices; under torchrun the first process of a machine makes them,
-        the others find them made.
+        """Training and validation slices; under torchrun the first process of a machine makes them
+        and the others read them.
         """
         from ..run.machine import first_on_this_machine
 
@@ -139,19 +139,19 @@ class Training:
         return SYSTEMS[self.system].stages
 
     def run_stage(self, stage: str, run: TrainingRun) -> None:
-        """One stage of the system; one that is done costs nothing."""
+        """Run one stage of the system; a finished one returns at once."""
         print(f"== {self.system}: {stage}", flush=True)
         STAGES[stage](self, run)
 
 
 def tumour_free_of(settings: Preset) -> int:
-    """How many tumour-free slices of each patient the loops on slices want."""
+    """Number of tumour-free slices of each patient that the loops on slices need."""
     shares = (settings.detector.tumour_free_share, settings.segmenter.tumour_free_share)
     return settings.tumour_free_per_patient if any(shares) else 0
 
 
 def agent_stage(command: Training, run: TrainingRun) -> None:
-    """The agent alone (detector.py)."""
+    """The agent (deep_q_learning.py)."""
     from ..agent.deep_q_learning import train_agent
 
     apart(run, "joint")
@@ -160,8 +160,8 @@ def agent_stage(command: Training, run: TrainingRun) -> None:
 
 
 def crop_stage(command: Training, run: TrainingRun) -> None:
-    """A network on crops (segmenter.py): of the whole slice, or of the exploring policy's boxes and
-    then of the agent's.
+    """A network on crops (crop_training.py): of the whole slice, or of the exploring policy's boxes
+    and then of the agent's.
     """
     from ..agent.deep_q_learning import load_agent
     from ..segmenter.crop_training import train_segmenter
@@ -170,7 +170,8 @@ def crop_stage(command: Training, run: TrainingRun) -> None:
     p, out, shared = run.settings, run.folder, {"weights": run.weights, "options": command.options}
     if p.detector_kind == "agent" and not (out / "detector.pt").exists():
         raise SystemExit(
-            f"{out / 'detector.pt'}: is missing; run nasoseg-train train detector, or train all, with the same options first"
+            f"{out / 'detector.pt'}: is missing. Run nasoseg-train train detector, or train all, "
+            "with the same options first"
         )
     sets = command.slices(p, tumour_free_of(p))
     if p.detector_kind == "whole":
@@ -182,7 +183,7 @@ def crop_stage(command: Training, run: TrainingRun) -> None:
 
 
 def explores(settings: Preset) -> bool:
-    """Whether RANet's first batches are on the exploring policy's boxes, before there is an agent."""
+    """Whether RANet's first batches are on the exploring policy's boxes, which need no agent."""
     return (
         settings.detector_kind == "agent"
         and 0 < settings.segmenter.agent_steps < settings.segmenter.steps
@@ -190,7 +191,7 @@ def explores(settings: Preset) -> bool:
 
 
 def before_agent(command: Training, run: TrainingRun, sets: tuple[SliceSet, SliceSet]) -> Path:
-    """These batches."""
+    """Train RANet's first batches."""
     from ..segmenter.crop_training import train_segmenter
 
     shared = {"weights": run.weights, "options": command.options}
@@ -198,7 +199,7 @@ def before_agent(command: Training, run: TrainingRun, sets: tuple[SliceSet, Slic
 
 
 def proposals_stage(command: Training, run: TrainingRun) -> None:
-    """Faster R-CNN or Mask R-CNN (proposals.py), in one process."""
+    """Faster R-CNN or Mask R-CNN (rcnn_training.py), in one process."""
     from ..segmenter import rcnn_training as proposals
 
     alone("proposals", command.options)
@@ -210,7 +211,9 @@ def proposals_stage(command: Training, run: TrainingRun) -> None:
 
 
 def volume_stage(command: Training, run: TrainingRun) -> None:
-    """The atlas box (atlas.py) and the network on its patches (volume_training.py), in one process."""
+    """The atlas box (atlas_box.py) and the network on its patches (volume_training.py), in one
+    process.
+    """
     from ..data import atlas_box as atlas
     from ..segmenter import volume_training
 
@@ -230,29 +233,34 @@ def volume_stage(command: Training, run: TrainingRun) -> None:
 
 
 def no_stage(command: Training, run: TrainingRun) -> None:
-    """The atlas box is made with the network that it is for."""
+    """Nothing: the atlas box is made in the stage `volume`."""
 
 
 STAGES: dict[str, Callable[[Training, TrainingRun], None]] = {
-    "agent": agent_stage, "segmenter": crop_stage, "proposals": proposals_stage, "atlas": no_stage, "volume": volume_stage,
-}  # fmt: skip
+    "agent": agent_stage,
+    "segmenter": crop_stage,
+    "proposals": proposals_stage,
+    "atlas": no_stage,
+    "volume": volume_stage,
+}
 
 
 def apart(run: TrainingRun, *others: str) -> None:
-    """Refuse a folder in which the same networks were trained in another way."""
+    """Reject a folder in which the same networks were trained in another way."""
     for other in others:
         if (run.folder / f"{other}_last.pt").exists():
             raise SystemExit(
-                f"{run.folder}: holds a run of train {other}, whose networks would be written over; choose another --runs"
+                f"{run.folder}: holds networks of train {other}, which would be overwritten. "
+                "Choose another --runs"
             )
 
 
 def alone(stage: str, options: RunOptions) -> None:
-    """Refuse several processes and other precisions where a loop has none."""
+    """Reject several processes and other precisions for a loop that supports neither."""
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        raise SystemExit(f"stage {stage} trains in one process; start it without torchrun")
+        raise SystemExit(f"stage {stage} trains in one process. Start it without torchrun")
     if options.precision not in ("preset", "32"):
-        raise SystemExit(f"--precision {options.precision}: stage {stage} trains in 32 bits")
+        raise SystemExit(f"--precision {options.precision}: stage {stage} trains in 32 bits only")
 
 
 def device_of(options: RunOptions) -> str:
@@ -262,39 +270,42 @@ def device_of(options: RunOptions) -> str:
 
 
 class TrainDetector(Training):
-    """Train what finds the tumour: the agent by deep Q-learning (paper 3.1, 4.2.2), or a system's
-    own detector.
+    """Train the detector: the agent by deep Q-learning (paper 3.1, 4.2.2), or a system's own
+    detector.
     """
 
     def main(self) -> None:
         wanted = [stage for stage in self.stages() if stage in ("agent", "proposals")]
         if not wanted:
             raise SystemExit(
-                f"system {self.system} has no detector that is trained; its stages are {', '.join(self.stages())}"
+                f"system {self.system} has no detector to train; its stages are "
+                f"{', '.join(self.stages())}"
             )
         self.run_stage(wanted[0], self.begin("train detector"))
 
 
 @dataclass
 class TrainSegmenter(Training):
-    """Train what outlines it: RANet on the agent's boxes (paper 3.2, 4.2.3), or a system's own
+    """Train the segmenter: RANet on the agent's boxes (paper 3.2, 4.2.3), or a system's own
     segmenter.
     """
 
     before_agent: bool = False
-    """Only the batches on the exploring policy's boxes, which need no agent: these can run beside
-    `train detector`.
+    """Train only the batches on the exploring policy's boxes, which need no agent and can run in
+    parallel with `train detector`.
     """
 
     def main(self) -> None:
         wanted = [stage for stage in self.stages() if stage in ("segmenter", "volume")]
         if not wanted:
             raise SystemExit(
-                f"system {self.system} has no segmenter of its own; its stages are {', '.join(self.stages())}"
+                f"system {self.system} has no segmenter of its own; its stages are "
+                f"{', '.join(self.stages())}"
             )
         if self.before_agent and not explores(self.settings):
             raise SystemExit(
-                f"--before-agent: the segmenter of {self.system} has no batches without an agent (segmenter.agent_steps)"
+                f"--before-agent: the segmenter of {self.system} has no batches without an agent "
+                "(segmenter.agent_steps)"
             )
         run = self.begin("train segmenter")
         if self.before_agent:
@@ -305,14 +316,15 @@ class TrainSegmenter(Training):
 
 
 class TrainJoint(Training):
-    """Train the agent and RANet together: every box that the agent comes to is a crop for RANet
+    """Train the agent and RANet together: every box that the agent reaches is a crop for RANet
     (paper 4.2.3).
     """
 
     def main(self) -> None:
         if self.stages() != ("agent", "segmenter"):
             raise SystemExit(
-                f"system {self.system} is no agent with a segmenter; its stages are {', '.join(self.stages())}"
+                f"system {self.system} is not an agent with a segmenter; its stages are "
+                f"{', '.join(self.stages())}"
             )
         run = self.begin("train joint")
         apart(run, "detector", "segmenter_explore", "segmenter")

@@ -1,9 +1,9 @@
-"""A training set's target boxes in, the atlas box out: detector kind `fixed` (docs/bundle.md; paper
-5, Lin 2019).
+"""The atlas box: one box for all patients, detector kind `fixed` (docs/bundle.md; paper 5, Lin
+2019).
 
-Lin et al. cut the patch around the tumour by an atlas (Sims 2009). Here the atlas is what it comes
-to where heads lie alike: one box in mm about the slice's centre, large enough for nearly every
-tumour of the training set.
+Lin et al. cut the patch around the tumour by an atlas (Sims 2009). Heads lie alike here, so the
+atlas reduces to one box in mm about the slice's centre, large enough for nearly every tumour of the
+training set.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class FixedBox:
 
 
 def boxes_in_mm(data: SliceSet, voxel_mm: Mapping[int, GridMm]) -> Array:
-    """The target boxes of all tumour slices [n, 4], mm about the slice's centre; `voxel_mm` says
-    each patient's.
+    """The target boxes of all tumour slices [n, 4], mm about the slice's centre; `voxel_mm` has
+    each patient's voxel size.
     """
     rows = np.flatnonzero(data.tumour)
     pixel = np.array(
@@ -59,12 +59,12 @@ def boxes_in_mm(data: SliceSet, voxel_mm: Mapping[int, GridMm]) -> Array:
 
 
 def atlas_box(boxes_mm: Array, share: float, margin_mm: float) -> FixedBox:
-    """The box that holds `share` of all boxes [n, 4] whole, and a margin.
+    """The box that contains `share` of all boxes [n, 4] entirely, plus a margin.
 
-    The same share of boxes is given up at each of the four sides, as large as it may be.
+    The same share of boxes, as large as possible, is given up at each of the four sides.
     """
     if not len(boxes_mm):
-        raise ValueError("an atlas box needs tumour slices; the training set has none")
+        raise ValueError("the training set has no tumour slices; an atlas box requires some")
     edges = np.sort(boxes_mm, axis=0)
     best = np.array([edges[0, 0], edges[0, 1], edges[-1, 2], edges[-1, 3]])
     for given_up in range(1, len(edges)):

@@ -1,9 +1,9 @@
-"""A folder of `nasoseg-train prepare` in; its cases, volumes and prepared slices out.
+"""A data set that `nasoseg-train prepare` wrote: its cases, volumes and prepared slices.
 
-dataset.json                                cases, splits, skipped with reasons, fingerprint
-cases/<id>/{T1,T1C,T2,truth}.nii.gz         on T1C's grid, canonical axial order, as the library
-aligns slices/<key>/<split>/...                    prepared slices of one InputConfig, made on
-demand (shards of `data`)
+dataset.json                          cases, splits, skipped ones with reasons, fingerprint
+cases/<id>/{T1,T1C,T2,truth}.nii.gz   on T1C's grid, canonical axial order, aligned by the library
+slices/<key>/<split>/...              prepared slices of one InputConfig, made on demand (shards of
+                                      `slice_set`)
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ class Case:
     covariates: dict[str, str]
     spacing_mm: tuple[float, float, float]  # (k, j, i)
     shape: tuple[int, int, int]
-    # Per sequence, of its own images before they were aligned: percentiles of the voxels above 0,
-    # by name ("99.5").
+    # Per sequence, from its images before alignment: percentiles of the voxels above 0, by name
+    # ("99.5").
     percentiles: dict[str, dict[str, float]] = field(repr=False)
     key: str = field(repr=False)  # what the case was made from, as one hash
     record: dict[str, Any] = field(repr=False, compare=False)  # all that dataset.json says of it
 
     @property
     def seed(self) -> int:
-        """A number of its own for whatever is drawn by chance, whatever other cases there are."""
+        """A seed that depends on this case alone."""
         return int.from_bytes(hashlib.sha256(self.id.encode()).digest()[:6])
 
     def file(self, name: str) -> Path:
         """The NIfTI file of T1, T1C, T2 or truth."""
         if name not in FILES:
-            raise ValueError(f"{name!r}: one of {', '.join(FILES)} was expected")
+            raise ValueError(f"found {name!r}, expected one of {', '.join(FILES)}")
         return self.folder / f"{name}.nii.gz"
 
     def images(self) -> Array:
@@ -68,15 +68,16 @@ class Case:
         if config.scaling == "dataset_max":
             if min(config.dataset_max) <= 0:
                 raise ValueError(
-                    "dataset_max is not set; Dataset.input(config) fills it with the training split's maxima"
+                    "dataset_max is not set. Dataset.input(config) fills it with the training "
+                    "split's maxima"
                 )
             return config.dataset_max
         name = f"{config.percentile:g}"
         tables = [self.percentiles[sequence] for sequence in SEQUENCES]
         if any(name not in table for table in tables):
             raise ValueError(
-                f"{self.id}: percentile {name} was not taken, only {', '.join(tables[0])}; "
-                f"run nasoseg-train prepare again with --percentiles {name}"
+                f"{self.id}: percentile {name} was not taken, only {', '.join(tables[0])}. Run "
+                f"nasoseg-train prepare again with --percentiles {name}"
             )
         return tuple(table[name] for table in tables)
 
@@ -87,7 +88,8 @@ class Case:
         )
         if voxels.shape != self.shape:
             raise ValueError(
-                f"{self.file(name)}: {voxels.shape} voxels, {self.shape} were expected; run nasoseg-train prepare again"
+                f"{self.file(name)}: {voxels.shape} voxels, {self.shape} were expected; run "
+                "nasoseg-train prepare again"
             )
         return voxels
 
@@ -137,7 +139,7 @@ class Dataset:
         path = folder / "dataset.json"
         if not path.is_file():
             raise FileNotFoundError(
-                f"{path}: is missing; give the --out folder of a finished nasoseg-train prepare"
+                f"{path}: is missing. Give the --out folder of a finished nasoseg-train prepare"
             )
         record = json.loads(path.read_text())
         if (record.get("format"), record.get("format_version")) != (FORMAT, FORMAT_VERSION):
@@ -150,11 +152,11 @@ class Dataset:
     def cases(self, split: str | None = None) -> list[Case]:
         """The cases of a split, or all, in dataset.json's order."""
         if split not in (None, *SPLITS):
-            raise ValueError(f"split {split!r}: one of {', '.join(SPLITS)} was expected")
+            raise ValueError(f"found split {split!r}, expected one of {', '.join(SPLITS)}")
         return [case for case in self._cases if split in (None, case.split)]
 
     def input(self, config: InputConfig) -> InputConfig:
-        """`config` with the training split's maxima where it scales by `dataset_max` and has none
+        """`config` with the training split's maxima if it scales by `dataset_max` and has none
         yet.
         """
         if config.scaling != "dataset_max" or min(config.dataset_max) > 0:
@@ -171,22 +173,23 @@ class Dataset:
         """Prepared slices of a split: all tumour slices and up to `tumour_free` others of each case
         (None: every slice).
 
-        Made where they are not there yet; `patient` is the case's index in dataset.json's list.
+        Made if they do not exist yet; `patient` is the case's index in dataset.json's list.
         """
-        # Without their records: workers need not carry these.
+        # Without their records, which the workers do not need.
         numbers = {
             n: replace(case, record={}) for n, case in enumerate(self._cases) if case.split == split
         }
         if not numbers:
             raise ValueError(
-                f"{self.folder}: no case in split {split!r}; it has {', '.join(sorted({c.split for c in self._cases}))}"
+                f"{self.folder}: no case in split {split!r}; it has "
+                f"{', '.join(sorted({c.split for c in self._cases}))}"
             )
         config = self.input(config)
         made_for = {"input": asdict(config), "tumour_free": tumour_free}
         key = hashlib.sha256(json.dumps(made_for, sort_keys=True).encode()).hexdigest()[:16]
         folder = self.folder / "slices" / key
         folder.mkdir(parents=True, exist_ok=True)
-        # For people who wonder what a folder holds; the shards say it themselves.
+        # For people who look into the folder; the shards hold the same.
         (folder / "made_for.json").write_text(json.dumps(made_for, indent=1) + "\n")
         return build_cache(
             folder / split, list(numbers), config, tumour_free, workers, _CaseSource(numbers)

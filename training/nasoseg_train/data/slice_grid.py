@@ -1,5 +1,4 @@
-"""Volumes of one patient in, prepared slices out (paper 4.2.1), as docs/bundle.md says under
-"input".
+"""Prepares the slices of a patient's volumes (paper 4.2.1), as docs/bundle.md says under "input".
 
 A volume is [k, j, i] with in-plane spacing (along j, along i) in mm. Prepared slices are [S, 3, G,
 G] in [0, 1], channels T1, T1C, T2 on T1C's grid. `SliceGrid` converts between T1C's pixel edges and
@@ -75,8 +74,8 @@ class SliceGrid:
 
 
 def channel_divisor(volume: Array, channel: int, config: InputConfig) -> float:
-    """What one sequence is divided by. Of `study_percentile` it is deployment's only where `volume`
-    was not resampled.
+    """What one sequence is divided by. For `study_percentile` it equals deployment's only if
+    `volume` was not resampled.
     """
     if config.scaling == "dataset_max":
         return config.dataset_max[channel]
@@ -85,16 +84,16 @@ def channel_divisor(volume: Array, channel: int, config: InputConfig) -> float:
 
 
 def scale(values: Array, divisor: float) -> Array:
-    """Values of one sequence -> float32 in [0, 1]."""
+    """Scale one sequence's values to float32 in [0, 1]."""
     return np.clip(values.astype(np.float32, copy=False) / np.float32(divisor), 0, 1)
 
 
 def scale_volume(volume: Array, channel: int, config: InputConfig) -> Array:
-    """One sequence's whole volume -> float32 in [0, 1]."""
+    """Scale one sequence's whole volume to float32 in [0, 1]."""
     return scale(volume, channel_divisor(volume, channel, config))
 
 
-def prepare(
+def prepare_slices(
     volumes: Array,
     spacing_mm: tuple[float, float],
     config: InputConfig,
@@ -103,17 +102,19 @@ def prepare(
     """[3, k, j, i] on T1C's grid, in-plane spacing (j, i) -> slices float32 [k, 3, G, G], and the
     affine.
 
-    `divisors`: what the channels are divided by, where it is known of the sequences' own images.
-    Slices are sampled first and clipped after, as the library does.
+    `divisors`: what the channels are divided by, if known from the sequences' own images. Slices
+    are sampled first and clipped afterwards, as in the library.
     """
     grid = SliceGrid.fit(volumes.shape[2:], spacing_mm, config)
     if divisors is None:
         divisors = tuple(channel_divisor(v, c, config) for c, v in enumerate(volumes))
-    return np.stack([scale(grid.sample(v), d) for v, d in zip(volumes, divisors)], axis=1), grid
+    return np.stack(
+        [scale(grid.sample(v), d) for v, d in zip(volumes, divisors, strict=True)], axis=1
+    ), grid
 
 
 def mask_boxes(mask: Array) -> Array:
-    """Masks [k, j, i] -> bounding boxes [k, 4] in their own pixel edges; NaN where a slice is
+    """Masks [k, j, i] -> bounding boxes [k, 4] in their own pixel edges; NaN if a slice is
     empty.
     """
     out = np.full((len(mask), 4), np.nan)

@@ -1,12 +1,12 @@
-"""Patients in, a cache of prepared slices out; a cache in, `SliceSet` out.
+"""Prepared slices of many patients, cached on disk in shards.
 
-A patient is a number that a source turns into images and mask: a phantom's seed, or a case's index
-in a data set (`dataset`). A cache folder holds shards of 20 patients each. A shard holds, for n
-slices of grid side G: `images.u8` [n, 3, G, G] (value / 255), `masks.u8` [n, G, G] (the mask
+A patient is a number that a source turns into images and a mask: a phantom's seed, or a case's
+index in a data set (`dataset`). A cache folder holds shards of 20 patients each. A shard holds, for
+n slices of grid side G: `images.u8` [n, 3, G, G] (value / 255), `masks.u8` [n, G, G] (the mask
 sampled bilinearly, times 255), `slices.npz` (patient, slice, tumour, target box in the grid's pixel
-edges) and `cache.json` (what it was made from). More patients later add shards. A shard is made
-beside its place and renamed: a run that is cut off loses one at most. Training reads tumour slices
-and a share of the tumour-free ones.
+edges) and `cache.json` (what it was made from). More patients add shards. A shard is written to a
+temporary name and renamed, so an interruption loses one at most. Training reads tumour slices and a
+share of the tumour-free ones.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from tqdm import tqdm
 
 from ..run.lock import locked
 from ..run.presets import InputConfig
-from .slice_grid import mask_boxes, prepare
+from .slice_grid import mask_boxes, prepare_slices
 
 Array = np.ndarray
 
-# Patients of the three sets never meet: a set takes at most 8,000 seeds, a run seed modulo 100 says
-# which.
+# The three sets share no patient: a set takes at most 8,000 seeds, chosen by the training seed
+# modulo 100.
 SEED_RANGES = {"train": 1_000_000, "validation": 2_000_000, "test": 3_000_000}
 SPLITS = tuple(SEED_RANGES)
 FORMAT = 3
@@ -40,11 +40,10 @@ PATIENTS_PER_SHARD = 20
 
 
 class Patient(Protocol):
-    """What a phantom or any other source of patients offers.
+    """What a phantom or another source offers of a patient.
 
-    Two things it may have besides: `seed`, which its tumour-free slices are drawn by (else its
-    number), and `divisors(config)`, what its channels are divided by (else `prepare` finds that in
-    the images).
+    Optional: `seed`, by which its tumour-free slices are drawn (else its number), and
+    `divisors(config)`, what its channels are divided by (else taken from the images).
     """
 
     shape: tuple[int, int, int]
@@ -55,7 +54,9 @@ class Patient(Protocol):
 
 
 class Stacked:
-    """Arrays [n_i, ...] read as one [n, ...]; memory-mapped ones cost what is read."""
+    """Arrays [n_i, ...] read as one [n, ...]; only the rows read are loaded from memory-mapped
+    parts.
+    """
 
     def __init__(self, parts: list[Array]) -> None:
         self.parts = parts
@@ -99,8 +100,8 @@ def phantom_patient(seed: int) -> Patient:
 
 
 def patient_seeds(split: str, seed: int, count: int) -> list[int]:
-    """Seeds of a split's patients. Different run seeds give different patients, different splits
-    never the same.
+    """Seeds of a split's patients. Different training seeds give different patients; splits never
+    share one.
     """
     start = SEED_RANGES[split] + (seed % 100) * 8_000
     return list(range(start, start + count))
@@ -112,8 +113,8 @@ def patient_slices(
     tumour_free: int | None,
     source: Callable[[int], Patient] = phantom_patient,
 ) -> dict[str, Array]:
-    """One patient's tumour slices and up to `tumour_free` others (None: all), spread by chance but
-    half of them next to the tumour.
+    """One patient's tumour slices and up to `tumour_free` others (None: all), drawn at random, half
+    of them next to the tumour.
     """
     patient = source(number)
     mask, images = patient.mask(), patient.images()
@@ -132,7 +133,7 @@ def patient_slices(
     keep = np.sort(np.concatenate([inside, chosen]))
 
     divisors = patient.divisors(config) if hasattr(patient, "divisors") else None
-    prepared, grid = prepare(images, (dj, di), config, divisors)
+    prepared, grid = prepare_slices(images, (dj, di), config, divisors)
     boxes = grid.boxes_to_grid(mask_boxes(mask[keep]))
     return {
         "images": np.rint(prepared[keep] * 255).astype(np.uint8),
@@ -145,7 +146,9 @@ def patient_slices(
 
 
 def _draw(inside: Array, outside: Array, count: int, rng: np.random.Generator) -> Array:
-    """Tumour-free slices. The hard ones are near the tumour's ends, the easy ones everywhere else."""
+    """Draw tumour-free slices. The hard ones are near the tumour's ends, the easy ones everywhere
+    else.
+    """
     distance = (
         np.abs(outside[:, None] - inside[None]).min(axis=1)
         if len(inside)
@@ -175,17 +178,16 @@ def build_cache(
     workers: int = 2,
     source: Callable[[int], Patient] = phantom_patient,
 ) -> SliceSet:
-    """Make the shards that the folder does not hold yet (same patients, same preparation), then
-    open them all.
+    """Make the shards that the folder lacks (same patients, same preparation), then open all.
 
-    `source` is a function, told by its name, or an object with `identity(numbers)`, which says what
+    `source` is a function, identified by its name, or an object whose `identity(numbers)` says what
     the patients are made of.
     """
     shards = []
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        # Another process that wants the same shards waits for them, and what a killed one left is
-        # nobody's.
+        # Another process that needs the same shards waits; what a killed process left can be
+        # removed.
         stack.enter_context(locked(folder, wait=True))
         for left in folder.glob(".[0-9]*"):
             shutil.rmtree(left)
@@ -195,14 +197,17 @@ def build_cache(
             shard = folder / f"{start // PATIENTS_PER_SHARD:03d}"
             identity = source.identity(part) if hasattr(source, "identity") else source.__name__
             made_from = {
-                "format": FORMAT, "seeds": part, "input": json.loads(json.dumps(asdict(config))), "tumour_free": tumour_free,
+                "format": FORMAT,
+                "seeds": part,
+                "input": json.loads(json.dumps(asdict(config))),
+                "tumour_free": tumour_free,
                 "source": identity,
-            }  # fmt: skip
+            }
             shards.append(shard)
             if _made_from(shard) == made_from:
                 continue
             if pool is None and workers > 1:
-                # One thread of BLAS per worker; spawn, because PyTorch's threads do not survive a
+                # One BLAS thread per worker; spawn, because PyTorch's threads do not survive a
                 # fork.
                 os.environ.setdefault("OMP_NUM_THREADS", "1")
                 pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn")))
@@ -220,7 +225,7 @@ def _made_from(shard: Path) -> Any:
 def _write_shard(
     shard: Path, jobs: list[Job], made_from: dict[str, Any], pool: Executor | None
 ) -> None:
-    """One shard, beside its place until it is whole."""
+    """Write one shard, under a temporary name until it is complete."""
     beside = shard.with_name(f".{shard.name}")
     beside.mkdir(parents=True)
     small: dict[str, list[Array]] = {
@@ -249,7 +254,7 @@ def _write_shard(
 def open_shards(shards: list[Path]) -> SliceSet:
     """Shard folders as one SliceSet."""
     if not shards:
-        raise ValueError("no patients, so no slices: one patient at least was expected")
+        raise ValueError("found no patients, expected at least one")
     images, masks, small = [], [], []
     for shard in shards:
         with np.load(shard / "slices.npz") as f:

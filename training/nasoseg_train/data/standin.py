@@ -1,6 +1,6 @@
-"""Seeds in, crude patients out: ellipses in noise, for tests that must not wait for the phantom.
+"""Crude patients, ellipses in noise, for tests that cannot wait for the phantom.
 
-Same offer as the phantom: shape, spacing_mm, mask(), images(). Nothing is reported from these.
+They have the phantom's shape, spacing_mm, mask() and images(). No reported figure comes from them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class StandIn:
         side = self.shape[1]
         head = self._inside(self.head, np.array([0.34, 0.42]) * side)
         cavity = self._inside(self.head - [0, side * 0.22], np.array([0.08, 0.1]) * side)
-        spine = self._inside(self.head + [0, side * 0.2], np.array([0.07, 0.07]) * side)
+        spine = self._inside([*self.head, 0, side * 0.2], np.array([0.07, 0.07]) * side)
         base = head * 300.0 - cavity * 250.0 + spine * 150.0
         mask = self.mask()
         out = np.stack([base + mask * gain for gain in (60.0, 260.0, 200.0)])

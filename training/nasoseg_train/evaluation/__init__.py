@@ -1,12 +1,12 @@
-"""A bundle and a dataset's split in, figures out; figures of many runs in, the paper's tables out.
+"""Measures a bundle on a split of a data set, and fills the paper's tables.
 
-program       one case through `nasoseg run`
-rows          a slice's and a case's figures, as CSV
-score         a run and the truth -> rows
-summary       rows -> evaluation.json
-subgroups     rows and covariates -> Tables 7 and 8
-report, plots evaluation.json, rows, images -> report.md, PNG
-paper         the paper's figures
-tables        evaluation.json of many runs -> Tables 1 to 8
-orderings     the paper's claims against the same files
+nasoseg_run     one case through `nasoseg run`
+rows            the figures of a slice and of a case, as CSV
+case_figures    the output of a case and the truth -> rows
+summary         rows -> evaluation.json
+subgroups       rows and covariates -> Tables 7 and 8
+report, plots   evaluation.json, rows, images -> report.md, PNG
+paper           the paper's figures
+paper_tables    evaluation.json of many training runs -> Tables 1 to 8
+orderings       the paper's claims, checked against the same files
 """

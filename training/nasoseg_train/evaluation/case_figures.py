@@ -1,7 +1,7 @@
-"""One case's run and its truth in, rows out.
+"""Compares one case's output of `nasoseg run` with the truth.
 
-Boxes come from detection.json in millimetres and are compared in T1C's own pixel edges, whatever
-grid, fit and detector the bundle has.
+Boxes come from detection.json in millimetres and are compared in T1C's own pixel edges, independent
+of the bundle's grid, fit and detector.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Array = np.ndarray
 
 
 class Case(Protocol):
-    """What a dataset offers of one case; arrays [k, j, i] and files on T1C's grid."""
+    """One case of a data set; arrays [k, j, i] and files on T1C's grid."""
 
     id: str
     split: str
@@ -37,13 +37,15 @@ class Case(Protocol):
 
 
 def upward(affine: Array) -> bool:
-    """Whether slices are stored from inferior to superior; `affine` is voxel (i, j, k) to RAS mm."""
+    """Whether slices are stored from inferior to superior; `affine` is voxel (i, j, k) to RAS
+    mm.
+    """
     return affine[2, 2] > 0
 
 
 def tumour_range(mask: Array, affine: Array) -> tuple[int, int] | None:
-    """The slices from the first to the last with tumour, counted from inferior to superior: what a
-    person would name.
+    """The slices from the first to the last with tumour, counted from inferior to superior: the
+    range a user would give.
     """
     with_tumour = np.flatnonzero(mask.any(axis=(1, 2)))
     if not len(with_tumour):
@@ -62,7 +64,7 @@ def box_in_pixels(corners_mm: list[list[float]], affine: Array) -> Array:
 def box_figures(
     entry: dict[str, Any], target: Array, affine: Array, detector: dict[str, Any]
 ) -> dict[str, Any]:
-    """One slice of detection.json against the tumour's box (NaN where there is no tumour).
+    """Compare one slice of detection.json with the tumour's box (NaN if there is no tumour).
 
     A detector that finds nothing on a tumour slice has recall and IoU 0. Detector kind `whole`
     finds no boxes: no figures.
@@ -73,7 +75,7 @@ def box_figures(
     tumour, box = not np.isnan(target).any(), np.full(4, np.nan)
     if entry["corners_mm"]:
         box = box_in_pixels(entry["corners_mm"], affine)
-        out |= {name: float(v) for name, v in zip(("x0", "y0", "x1", "y1"), box)}
+        out |= {name: float(v) for name, v in zip(("x0", "y0", "x1", "y1"), box, strict=True)}
     found = not np.isnan(box).any()
     if tumour:
         out |= {
@@ -89,9 +91,16 @@ def box_figures(
     return out
 
 
-def slice_rows(case_id: str, guess: Array, truth: Array, affine: Array, detection: dict[str, Any], detector: dict[str, Any],
-               pixel_mm: tuple[float, float]) -> list[SliceRow]:  # fmt: skip
-    """Rows of the slices that the run looked at, from inferior to superior."""
+def slice_rows(
+    case_id: str,
+    guess: Array,
+    truth: Array,
+    affine: Array,
+    detection: dict[str, Any],
+    detector: dict[str, Any],
+    pixel_mm: tuple[float, float],
+) -> list[SliceRow]:
+    """Rows of the processed slices, from inferior to superior."""
     targets, area = mask_boxes(truth), pixel_mm[0] * pixel_mm[1]
     rows = []
     for entry in detection["slices"]:
@@ -108,7 +117,7 @@ def slice_rows(case_id: str, guess: Array, truth: Array, affine: Array, detectio
                 found_mm2=(figures.tp + figures.fp) * area,
                 **asdict(figures),
                 **box_figures(entry, targets[k], affine, detector),
-            )  # fmt: skip
+            )
         )
     return rows
 
@@ -120,15 +129,25 @@ def case_row(
     c, voxel = m.counts(guess, truth), float(np.prod(case.spacing_mm))
     defined = [r for r in rows if not np.isnan(r.hd_px)]
     return CaseRow(
-        case=case.id, slices=len(rows), tumour_slices=int(truth.any(axis=(1, 2)).sum()), seconds=seconds,
-        tp=c[0], fp=c[1], fn=c[2], voxel_mm3=voxel,
-        dice=m.dice(*c), precision=m.precision(*c), recall=m.recall(*c), iou=m.iou(*c),
-        volume_ml=(c[0] + c[2]) * voxel / 1000, found_ml=(c[0] + c[1]) * voxel / 1000,
+        case=case.id,
+        slices=len(rows),
+        tumour_slices=int(truth.any(axis=(1, 2)).sum()),
+        seconds=seconds,
+        tp=c[0],
+        fp=c[1],
+        fn=c[2],
+        voxel_mm3=voxel,
+        dice=m.dice(*c),
+        precision=m.precision(*c),
+        recall=m.recall(*c),
+        iou=m.iou(*c),
+        volume_ml=(c[0] + c[2]) * voxel / 1000,
+        found_ml=(c[0] + c[1]) * voxel / 1000,
         false_positive_ml=sum(r.fp for r in rows if not r.tumour) * voxel / 1000,
         hd_px=float(np.mean([r.hd_px for r in defined])) if defined else NAN,
         hd_mm=float(np.mean([r.hd_mm for r in defined])) if defined else NAN,
         covariates=dict(case.covariates),
-    )  # fmt: skip
+    )
 
 
 def score_case(
@@ -145,11 +164,14 @@ def score_case(
             asked = tumour_range(truth, affine)
             if asked is None:
                 raise RunError(
-                    "no tumour: the bundle was trained on tumour slices alone, and there is no range to name"
+                    "no tumour: the bundle was trained on tumour slices only, so there is no "
+                    "range to give"
                 )
         run = program.run(case.file, out, asked)
         return _compare(case, run, truth, path, manifest)
-    except Exception as error:  # whatever is wrong with one case (a broken file, too) must not lose the hours that the others took
+    # Whatever is wrong with one case (a broken file, too) must not lose the hours that the others
+    # took.
+    except Exception as error:
         said = str(error) if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
         return CaseRow(case=case.id, error=said, covariates=dict(case.covariates)), []
 
@@ -159,7 +181,8 @@ def _compare(
 ) -> tuple[CaseRow, list[SliceRow]]:
     if run.json("run.json").get("resliced"):
         raise RunError(
-            "T1C was resliced, so its slices are not the truth's; prepare the dataset with axial T1C"
+            "T1C was resliced, so its slices are not those of the truth. Prepare the data set "
+            "with axial T1C"
         )
     guess, affine = run.mask(path)
     if guess.shape != truth.shape:

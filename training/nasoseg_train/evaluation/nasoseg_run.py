@@ -1,6 +1,4 @@
-"""A case's files and a bundle in, what `nasoseg run` made of them out: the library itself, as a
-user runs it.
-"""
+"""Runs one case through `nasoseg run`, as a user does."""
 
 from __future__ import annotations
 
@@ -22,12 +20,12 @@ Array = np.ndarray
 
 
 class RunError(Exception):
-    """One case that has no result; the message says why."""
+    """A case has no result; the message says why."""
 
 
 def find_runtime() -> Path | None:
-    """This Python's ONNX Runtime, unless NASOSEG_ORT_DYLIB names one: the program looks into
-    activated environments alone.
+    """This Python's ONNX Runtime, unless NASOSEG_ORT_DYLIB names one: the program searches
+    activated environments only.
     """
     if os.environ.get("NASOSEG_ORT_DYLIB"):
         return None
@@ -37,7 +35,7 @@ def find_runtime() -> Path | None:
 
 @dataclass(frozen=True)
 class Program:
-    """How a case is run."""
+    """The program and its options."""
 
     path: Path
     bundle: Path
@@ -46,15 +44,15 @@ class Program:
     runtime: Path | None = None
 
     def version(self) -> str:
-        """As the program tells it."""
+        """The version that the program reports."""
         done = subprocess.run([self.path, "--version"], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     def run(
         self, file: Callable[[str], Path], out: Path, slices: tuple[int, int] | None
     ) -> RunOutput:
-        """One case, `file` naming its sequences' files; `slices` is a range from inferior to
-        superior, else all.
+        """Run one case; `file` gives its sequences' files, `slices` a range from inferior to
+        superior (None: all).
         """
         shutil.rmtree(out, ignore_errors=True)
         command = [
@@ -97,17 +95,19 @@ class RunOutput:
         return json.loads((self.folder / name).read_text())
 
     def mask(self, reference: Path) -> tuple[Array, Array]:
-        """(mask bool [k, j, i], voxel (i, j, k) to RAS mm); it must lie on the grid of `reference`,
-        the truth.
+        """(mask bool [k, j, i], voxel (i, j, k) to RAS mm); it must be on the grid of `reference`,
+        the true mask.
         """
         path = self.folder / "mask.nii.gz"
         if not path.exists():
             raise RunError(
-                f"the run wrote no mask: {'; '.join(self.json('run.json')['not_written']) or 'it does not say why'}"
+                "no mask was written: "
+                f"{'; '.join(self.json('run.json')['not_written']) or 'no reason given'}"
             )
         found, wanted = nibabel.load(path), nibabel.load(reference)
         if found.shape != wanted.shape or not np.allclose(found.affine, wanted.affine, atol=0.01):
             raise RunError(
-                f"{reference}: does not lie on the grid of the run's mask, which is T1C's: {found.shape} and {wanted.shape}"
+                f"{reference}: is not on the grid of the found mask, which is T1C's: "
+                f"{found.shape} and {wanted.shape}"
             )
         return np.asarray(found.dataobj).transpose(2, 1, 0) > 0, found.affine

@@ -1,12 +1,14 @@
-"""The paper's claims of which system does better in what, against runs' own figures.
+"""Checks the paper's claims of which system does better against our figures.
 
-A claim names two systems and a figure. Over seeds: it `holds` or `does not hold` where the means
-differ by more than the spread of a difference of two single runs (the root of both variances), else
-it is `within the seeds' spread`. With one seed each there is no spread, and that is said.
+A claim names two systems and a figure. Over seeds: it `holds` or `does not hold` if the means
+differ by more than the spread of a difference of two single training runs (the root of the sum of
+both variances), else it is `within the seeds' spread`. With one seed each there is no spread, which
+is stated.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,7 +35,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Claim:
-    """`better` does better than `worse` in each of the measures, says the paper in `where`."""
+    """The paper's claim in `where`: `better` does better than `worse` in each of the measures."""
 
     where: str
     better: str
@@ -79,8 +81,8 @@ def final_loss(runs: Runs, system: str) -> Value | None:
 
 
 def epochs_to_level(runs: Runs, system: str) -> Value | None:
-    """Epochs until the loss is first as low as plain epsilon-greedy's at its end, one more than all
-    where it never is.
+    """Epochs until the loss is first as low as plain epsilon-greedy's final one; one more than all
+    epochs if it never is.
     """
     level = final_loss(runs, BASELINE)
 
@@ -94,7 +96,7 @@ def epochs_to_level(runs: Runs, system: str) -> Value | None:
 
 
 def recall_on_the_way(runs: Runs, system: str) -> Value | None:
-    """Mean box recall on validation slices over the whole training: high where it was high early."""
+    """Mean box recall on validation slices over the whole training: high if it was high early."""
     return _per_log(
         runs,
         system,
@@ -117,41 +119,93 @@ CONVERGENCE = (
 
 def _chain(where: str, measures: tuple[Measure, ...], *systems: str) -> list[Claim]:
     """Best first: every system above the next."""
-    return [Claim(where, a, b, measures) for a, b in zip(systems, systems[1:])]
+    return [Claim(where, a, b, measures) for a, b in itertools.pairwise(systems)]
 
 
 CLAIMS: tuple[Claim, ...] = (
     Claim("Fig. 5: the prior converges faster", "seqseg", BASELINE, CONVERGENCE),
-    Claim("Fig. 5: a large prior converges faster than a small one", "seqseg", "agent_priori_04", CONVERGENCE),
+    Claim(
+        "Fig. 5: a large prior converges faster than a small one",
+        "seqseg",
+        "agent_priori_04",
+        CONVERGENCE,
+    ),
     *_chain(
-        "Table 1: the more prior, the better the boxes", (BOX["recall mean"], BOX["recall min"], BOX["iou mean"]),
-        "seqseg", "agent_priori_04", BASELINE,
+        "Table 1: the more prior, the better the boxes",
+        (BOX["recall mean"], BOX["recall min"], BOX["iou mean"]),
+        "seqseg",
+        "agent_priori_04",
+        BASELINE,
     ),
     Claim("Table 1: except for the largest IoU", BASELINE, "seqseg", (BOX["iou max"],)),
-    Claim("Table 2: the agent's recall above Faster R-CNN's", "seqseg", "faster_rcnn", (BOX["recall mean"], BOX["recall min"])),
+    Claim(
+        "Table 2: the agent's recall above Faster R-CNN's",
+        "seqseg",
+        "faster_rcnn",
+        (BOX["recall mean"], BOX["recall min"]),
+    ),
     Claim("Table 2: its IoU below", "faster_rcnn", "seqseg", (BOX["iou mean"], BOX["iou max"])),
-    *_chain("Table 3: cRAM + rRAM above cRAM above SE above plain", DICE, "unet_cram_rram", "unet_cram", "unet_se", "unet"),
-    *_chain("Table 3: cRAM + rRAM above rRAM above SE", DICE, "unet_cram_rram", "unet_rram", "unet_se"),
+    *_chain(
+        "Table 3: cRAM + rRAM above cRAM above SE above plain",
+        DICE,
+        "unet_cram_rram",
+        "unet_cram",
+        "unet_se",
+        "unet",
+    ),
+    *_chain(
+        "Table 3: cRAM + rRAM above rRAM above SE", DICE, "unet_cram_rram", "unet_rram", "unet_se"
+    ),
     Claim("Table 3: cRAM above SE in every figure", "unet_cram", "unet_se", (PRECISION, RECALL)),
     *_chain(
-        "Table 4: DBW above Dice loss above cross entropy above category weights", DICE,
-        "unet_dbw", "unet_dice", "unet", "unet_weighted",
+        "Table 4: DBW above Dice loss above cross entropy above category weights",
+        DICE,
+        "unet_dbw",
+        "unet_dice",
+        "unet",
+        "unet_weighted",
     ),
-    *[Claim("Table 4: DBW has the smallest HD", "unet_dbw", other, (HD,)) for other in ("unet_dice", "unet", "unet_weighted")],
-    Claim("Table 4: category weights have the highest recall", "unet_weighted", "unet_dbw", (RECALL,)),
+    *[
+        Claim("Table 4: DBW has the smallest HD", "unet_dbw", other, (HD,))
+        for other in ("unet_dice", "unet", "unet_weighted")
+    ],
+    Claim(
+        "Table 4: category weights have the highest recall", "unet_weighted", "unet_dbw", (RECALL,)
+    ),
     Claim("Table 4: cross entropy has the highest precision", "unet", "unet_dbw", (PRECISION,)),
-    *_chain("Table 5: order of Dice", DICE, "ranet_weighted", "ranet", "attention_unet", "ddnn", "unet", "densenet"),
-    *_chain("Table 5: order of HD", (HD,), "ranet_weighted", "ranet", "attention_unet", "ddnn", "unet", "densenet"),
+    *_chain(
+        "Table 5: order of Dice",
+        DICE,
+        "ranet_weighted",
+        "ranet",
+        "attention_unet",
+        "ddnn",
+        "unet",
+        "densenet",
+    ),
+    *_chain(
+        "Table 5: order of HD",
+        (HD,),
+        "ranet_weighted",
+        "ranet",
+        "attention_unet",
+        "ddnn",
+        "unet",
+        "densenet",
+    ),
     Claim("Table 6: SeqSeg above RANet alone", "seqseg", "ranet_weighted", (*DICE, RECALL, HD)),
     Claim("Table 6: except in precision", "ranet_weighted", "seqseg", (PRECISION,)),
     *_chain("Table 6: order of Dice", DICE, "seqseg", "ranet_weighted", "lin", "tang", "mask_rcnn"),
-    *[Claim("Table 6: SeqSeg above the others", "seqseg", other, (RECALL, HD)) for other in ("mask_rcnn", "lin", "tang")],
-)  # fmt: skip
+    *[
+        Claim("Table 6: SeqSeg above the others", "seqseg", other, (RECALL, HD))
+        for other in ("mask_rcnn", "lin", "tang")
+    ],
+)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the runs say of one claim and measure."""
+    """The result for one claim and measure."""
 
     claim: Claim
     measure: Measure
@@ -170,7 +224,7 @@ class Outcome:
         spreads = [v.sd for v in (a, b) if v.sd is not None]
         if not spreads:
             return ("holds" if lead > 0 else "does not hold") + " (one seed each)"
-        # A single run beside several is taken to spread as they do.
+        # A single training run compared with several is assumed to have their spread.
         if abs(lead) <= math.sqrt(sum(s * s for s in spreads) * 2 / len(spreads)):
             return "within the seeds' spread"
         return "holds" if lead > 0 else "does not hold"
@@ -249,8 +303,10 @@ def to_markdown(found: Sequence[Outcome], runs: Runs) -> str:
             "# The paper's orderings",
             "",
             *demo_lines(runs),
-            f"{counted['holds']} hold, {counted['does not hold']} do not, {counted['within']} are within the seeds' spread, "
-            f"{len(found) - len(ran)} were not run. `>` is better, which is lower for HD, loss and epochs; ± is the standard "
+            f"{counted['holds']} hold, {counted['does not hold']} do not, {counted['within']} are "
+            "within the seeds' spread, "
+            f"{len(found) - len(ran)} were not run. `>` is better, which is lower for HD, loss "
+            "and epochs; ± is the standard "
             "deviation over seeds.",
             "",
             *table(["claim", "better > worse", "figure", "better", "worse", "verdict"], rows),

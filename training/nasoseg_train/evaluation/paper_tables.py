@@ -1,5 +1,5 @@
-"""RUNS/<system>/seed*/evaluation/evaluation.json in, the paper's Tables 1 to 8 with ours beside the
-printed figures out, as Markdown and CSV.
+"""The paper's Tables 1 to 8 with our figures beside the printed ones, as Markdown and CSV, from
+RUNS/<system>/seed*/evaluation/evaluation.json.
 
 Every printed row is followed by ours: means over the tumour slices and, since the paper's one-scale
 rows are pooled over pixels, the pooled figures. Several seeds: mean ± standard deviation. Our HD is
@@ -49,7 +49,7 @@ class Value:
 
 @dataclass(frozen=True)
 class RunFiles:
-    """What is read of one run."""
+    """The files read of one training run."""
 
     folder: Path
     evaluation: dict[str, Any] | None
@@ -57,10 +57,10 @@ class RunFiles:
 
 
 def read_runs(folder: Path) -> dict[str, list[RunFiles]]:
-    """System -> its runs that have an evaluation or a detector's log, by seed."""
+    """System -> its training runs that have an evaluation or a detector's log, by seed."""
     if not folder.is_dir():
         raise FileNotFoundError(
-            f"{folder}: no such folder; it should hold <system>/seed<k>/evaluation/evaluation.json"
+            f"{folder}: no such folder; expected <system>/seed<k>/evaluation/evaluation.json in it"
         )
     out: dict[str, list[RunFiles]] = {}
     for run in sorted(
@@ -79,7 +79,8 @@ def read_runs(folder: Path) -> dict[str, list[RunFiles]]:
                 )
             except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(
-                    f"{path}: not what nasoseg-train evaluate writes ({error!r}); run it again on {run}"
+                    f"{path}: not what nasoseg-train evaluate writes ({error!r}); run it again on "
+                    f"{run}"
                 ) from None
         if evaluation or log.exists():
             out.setdefault(run.parent.name, []).append(
@@ -89,14 +90,14 @@ def read_runs(folder: Path) -> dict[str, list[RunFiles]]:
 
 
 def look_up(content: Any, path: Sequence[str]) -> float | None:
-    """A number inside nested dictionaries; None where there is none."""
+    """A number inside nested dictionaries; None if there is none."""
     for name in path:
         content = content.get(name) if isinstance(content, dict) else None
     return content if isinstance(content, (int, float)) else None
 
 
 def over_seeds(runs: Sequence[RunFiles], path: Sequence[str]) -> Value | None:
-    """One figure of every run that has it."""
+    """One figure of every training run that has it."""
     found = [look_up(r.evaluation, path) for r in runs if r.evaluation]
     there = tuple(float(v) for v in found if v is not None)
     return Value(there) if there else None
@@ -132,7 +133,7 @@ def subgroup(
 
 
 def lines(paper_table: PaperTable, row: PaperRow, runs: Sequence[RunFiles]) -> list[Line]:
-    """Ours for one printed row; nothing where it was not run."""
+    """Our rows for one printed row; none if it was not run."""
     evaluated = [r for r in runs if r.evaluation]
     if paper_table.covariate:
         found = [
@@ -220,7 +221,9 @@ def table_lines(paper_table: PaperTable, runs: dict[str, list[RunFiles]]) -> lis
     sampled = bool(paper_table.covariate)
     body = []
     for row in paper_table.rows:
-        printed = [_printed(c, v, row.also) for c, v in zip(paper_table.columns, row.printed)]
+        printed = [
+            _printed(c, v, row.also) for c, v in zip(paper_table.columns, row.printed, strict=True)
+        ]
         body.append([row.label, "paper", *printed, *([str(row.sample)] if sampled else [])])
         ours = lines(paper_table, row, runs.get(row.system, []))
         if not ours:
@@ -265,28 +268,31 @@ def _tests(paper_table: PaperTable, runs: dict[str, list[RunFiles]]) -> list[str
         if found:
             s, p = found[1]["slices"], found[1]["patients"]
             told.append(
-                f"{run.folder.name}: per slice Dice {p_value(s['dice']['p'])}, HD {p_value(s['hd']['p'])}; "
+                f"{run.folder.name}: per slice Dice {p_value(s['dice']['p'])}, HD "
+                f"{p_value(s['hd']['p'])}; "
                 f"per patient Dice {p_value(p['dice']['p'])}, HD {p_value(p['hd']['p'])}"
             )
     return [f"Our P values (Mann-Whitney U, two-tailed). {'. '.join(told)}.", ""] if told else []
 
 
 def demo_lines(runs: dict[str, list[RunFiles]]) -> list[str]:
-    """What must stand over the figures of demo models."""
+    """The notice above the figures of demo models."""
     if any(r.evaluation["bundle"]["demo"] for many in runs.values() for r in many if r.evaluation):
         return [
-            "**Models trained on synthetic images: nothing here says how they would do on patients. Not for clinical use.**",
+            "**Models trained on synthetic images: nothing here says how they would do on "
+            "patients. Not for clinical use.**",
             "",
         ]
     return []
 
 
 def heading(runs: dict[str, list[RunFiles]]) -> list[str]:
-    """What the figures are of, and what they are not."""
+    """Which cases the figures come from, and what can be compared."""
     evaluations = [r.evaluation for many in runs.values() for r in many if r.evaluation]
     sets = sorted(
         {
-            f"{e['dataset'].get('name', '?')}, split {e['dataset']['split']}, {e['cases']['evaluated']} cases"
+            f"{e['dataset'].get('name', '?')}, split {e['dataset']['split']}, "
+            f"{e['cases']['evaluated']} cases"
             for e in evaluations
         }
     )
@@ -302,7 +308,8 @@ def heading(runs: dict[str, list[RunFiles]]) -> list[str]:
     out = ["# The paper's tables", "", *demo_lines(runs)]
     if sets:
         out += [
-            f"Ours: {'; '.join(sets)}. The paper's: its own 166 test patients. Only the order of rows can be compared.",
+            f"Ours: {'; '.join(sets)}. The paper's: its own 166 test patients. Only the order of "
+            "rows can be compared.",
             "",
         ]
     if len(identities) > 1:
@@ -310,8 +317,12 @@ def heading(runs: dict[str, list[RunFiles]]) -> list[str]:
             "**These runs were not evaluated on the same cases; their rows cannot be compared.**",
             "",
         ]
-    failed = {f"{r.folder.parent.name}/{r.folder.name}": len(r.evaluation["cases"]["failed"])
-              for many in runs.values() for r in many if r.evaluation and r.evaluation["cases"]["failed"]}  # fmt: skip
+    failed = {
+        f"{r.folder.parent.name}/{r.folder.name}": len(r.evaluation["cases"]["failed"])
+        for many in runs.values()
+        for r in many
+        if r.evaluation and r.evaluation["cases"]["failed"]
+    }
     if failed:
         out += [
             "Cases without a result: "
@@ -336,7 +347,7 @@ def to_csv(runs: dict[str, list[RunFiles]]) -> str:
 
     for t in TABLES:
         for r in t.rows:
-            for column, printed in zip(t.columns, r.printed):
+            for column, printed in zip(t.columns, r.printed, strict=True):
                 writer.writerow(
                     [t.number, r.label, r.system, "paper", column, repr(printed), "", ""]
                 )

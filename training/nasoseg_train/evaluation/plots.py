@@ -1,5 +1,5 @@
-"""Rows, images and training logs in, PNG files out. Every picture of a demo bundle carries the
-bundle's statement.
+"""The plots of an evaluation, as PNG files. Every picture of a demo bundle shows the bundle's
+statement.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def figure(width: float, height: float) -> Figure:
 
 
 def save(made: Figure, path: Path, statement: str = "") -> None:
-    """Write a PNG beside `path` and rename it; the demo statement stands below what is drawn."""
+    """Write a PNG to a temporary name and rename it; the demo statement is below the plot."""
     if statement:
-        # The statement takes its own strip, so that nothing is drawn over it.
+        # The statement has its own strip, so nothing is drawn over it.
         characters = int(made.get_figwidth() * 15)
         words, lines = f"DEMO MODEL, NOT FOR CLINICAL USE. {statement}".split(), [""]
         for word in words:
@@ -60,7 +60,7 @@ def save(made: Figure, path: Path, statement: str = "") -> None:
 
 
 def bland_altman(cases: Sequence[CaseRow], path: Path, statement: str = "") -> bool:
-    """Volumes of cases: found less true against their mean. False where there are fewer than two
+    """Volumes of cases: found less true against their mean. False if there are fewer than two
     cases.
     """
     done = [c for c in cases if not c.error]
@@ -97,9 +97,7 @@ def bland_altman(cases: Sequence[CaseRow], path: Path, statement: str = "") -> b
 
 
 def dice_against_area(rows: Sequence[SliceRow], path: Path, statement: str = "") -> bool:
-    """Dice of tumour slices against the tumour's area, with the median of bins that hold equally
-    many.
-    """
+    """Dice of tumour slices against the tumour's area, with the median of bins of equal size."""
     tumour = [r for r in rows if r.tumour]
     if not tumour:
         return False
@@ -119,12 +117,18 @@ def dice_against_area(rows: Sequence[SliceRow], path: Path, statement: str = "")
     if bins >= 2:
         parts = np.array_split(np.argsort(area), bins)
         medians = [[np.median(values[p]) for p in parts] for values in (area, dice)]
-        axes.plot(*medians, "o-", color=COLOURS[1], markersize=4,
-                  linewidth=1.4, label=f"median of {bins} bins of equally many slices")  # fmt: skip
+        axes.plot(
+            *medians,
+            "o-",
+            color=COLOURS[1],
+            markersize=4,
+            linewidth=1.4,
+            label=f"median of {bins} bins of equally many slices",
+        )
     axes.set_xscale("log")
     low, high = area.min() / 1.3, area.max() * 1.3
     axes.set_xlim(low, high)
-    # Plain numbers, few enough to be read.
+    # Plain numbers, few enough to be legible.
     ticks = [t * 10.0**e for e in range(-3, 4) for t in (1, 2, 5) if low <= t * 10.0**e <= high]
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.minorticks_off()
@@ -162,15 +166,15 @@ def overlay(image: Array, truth: Array, found: Array, opacity: float = 0.55) -> 
 
 
 def pictures(shown: Sequence[Sequence[Shown]], path: Path, statement: str = "") -> bool:
-    """One line per case: of each of its slices T1C with the detection box, then truth, prediction
-    and what they share.
+    """One line per case. Each of its slices is shown as T1C with the detection box, then with
+    truth, prediction and their overlap.
     """
     if not shown:
         return False
     across = max(map(len, shown))
     made = figure(5.6 * across, 3.05 * len(shown) + 0.5)
     axes = made.subplots(len(shown), 2 * across, squeeze=False)
-    for line, case in zip(axes, shown):
+    for line, case in zip(axes, shown, strict=True):
         for place in line[2 * len(case) :]:
             place.set_visible(False)
         for n, one in enumerate(case):
@@ -247,12 +251,12 @@ def _show(place: Axes, one: Shown, truth: Array, found: Array) -> None:
 
 
 def read_log(path: Path) -> dict[str, Array]:
-    """A detector's log (CSV with a head) as columns; what a line lacks is NaN."""
+    """The columns of a detector's log (CSV with a header); missing values are NaN."""
     with open(path, newline="") as file:
         lines: list[Mapping[str, object]] = list(csv.DictReader(file))
     for name in ("epoch", "loss"):
         if not lines or name not in lines[0]:
-            raise ValueError(f"{path}: a training log with the columns epoch and loss was expected")
+            raise ValueError(f"{path}: expected a training log with the columns epoch and loss")
 
     def number(value: object) -> float:
         return float("nan") if value in (None, "") else float(str(value))
@@ -271,7 +275,7 @@ def convergence(logs: Mapping[str, Sequence[Path]], path: Path, statement: str =
     """Fig. 5: the loss of every epoch, one colour per system, thin lines per seed and a thick one
     for their mean.
 
-    Beside it recall on validation slices, where the logs hold it.
+    Beside it recall on validation slices, if the logs hold it.
     """
     read = {name: [read_log(one) for one in paths] for name, paths in logs.items() if paths}
     if not read:
@@ -284,9 +288,11 @@ def convergence(logs: Mapping[str, Sequence[Path]], path: Path, statement: str =
     ):
         panels.append(("recall", "box recall on validation slices"))
     made = figure(5.2 * len(panels), 4.0)
-    for axes, (column, label) in zip(made.subplots(1, len(panels), squeeze=False)[0], panels):
+    for axes, (column, label) in zip(
+        made.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
+    ):
         for colour, (name, many) in zip(
-            COLOURS * math.ceil(len(read) / len(COLOURS)), read.items()
+            COLOURS * math.ceil(len(read) / len(COLOURS)), read.items(), strict=False
         ):
             values: dict[float, list[float]] = {}
             for log in many:
@@ -301,12 +307,18 @@ def convergence(logs: Mapping[str, Sequence[Path]], path: Path, statement: str =
                         alpha=0.3,
                         linewidth=0.8,
                     )
-                for epoch, value in zip(log["epoch"][there] + 1, log[column][there]):
+                for epoch, value in zip(log["epoch"][there] + 1, log[column][there], strict=True):
                     values.setdefault(epoch, []).append(value)
             epochs = sorted(values)
             seeds = f" ({len(many)} seeds)" if len(many) > 1 else ""
-            axes.plot(epochs, [np.mean(values[e]) for e in epochs], color=colour, linewidth=1.8, label=name + seeds,
-                      marker="." if len(epochs) < 30 else None)  # fmt: skip
+            axes.plot(
+                epochs,
+                [np.mean(values[e]) for e in epochs],
+                color=colour,
+                linewidth=1.8,
+                label=name + seeds,
+                marker="." if len(epochs) < 30 else None,
+            )
         axes.set(xlabel="epoch", ylabel=label)
         axes.grid(alpha=0.25)
         axes.legend(fontsize=8)

@@ -1,4 +1,4 @@
-"""The figures of evaluation.json in, report.md out."""
+"""Writes report.md from the figures of evaluation.json."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A figure, or a dash where there is none."""
+    """A figure, or a dash if there is none."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
@@ -40,11 +40,17 @@ def _spread(name: str, s: dict[str, Any], digits: int = 3) -> list[str]:
 
 SPREAD_HEAD = ["", "n", "mean", "min", "10 %", "median", "90 %", "max", "undefined"]
 _FIGURES = (
-    ("dice", "Dice", 3), ("precision", "precision", 3), ("recall", "recall", 3), ("iou", "IoU", 3),
-    ("hd_px", "HD, px of 384", 2), ("hd_mm", "HD, mm", 2), ("hd95_mm", "HD95, mm", 2),
-    ("surface_dice_1mm", "surface Dice at 1 mm", 3), ("surface_dice_2mm", "surface Dice at 2 mm", 3),
+    ("dice", "Dice", 3),
+    ("precision", "precision", 3),
+    ("recall", "recall", 3),
+    ("iou", "IoU", 3),
+    ("hd_px", "HD, px of 384", 2),
+    ("hd_mm", "HD, mm", 2),
+    ("hd95_mm", "HD95, mm", 2),
+    ("surface_dice_1mm", "surface Dice at 1 mm", 3),
+    ("surface_dice_2mm", "surface Dice at 2 mm", 3),
     ("added_path_mm", "added path length, mm", 1),
-)  # fmt: skip
+)
 _SCALES = (
     ("slices", "mean of tumour slices"),
     ("pooled", "pixels of tumour slices, pooled"),
@@ -63,8 +69,10 @@ def _head(e: dict[str, Any], shared: str) -> list[str]:
             "",
         ]
     lines += [
-        f"Split `{source['split']}` of data set {source['name']}, through `{e['program']}`: {c['evaluated']} of {c['asked']} "
-        f"cases, {c['with_tumour']} with tumour; {n['evaluated']} slices looked at, {n['tumour']} with tumour.",
+        f"Split `{source['split']}` of data set {source['name']}, through `{e['program']}`: "
+        f"{c['evaluated']} of {c['asked']} "
+        f"cases, {c['with_tumour']} with tumour; {n['evaluated']} slices looked at, {n['tumour']} "
+        "with tumour.",
         "",
     ]
     if b.get("data_hash") != source["hash"]:
@@ -77,18 +85,22 @@ def _head(e: dict[str, Any], shared: str) -> list[str]:
     elif source["split"] != "test":
         did = {"train": "was trained on", "validation": "was chosen on"}[source["split"]]
         lines += [
-            f"**These are the patients that the bundle {did}: the figures are too good for others.**",
+            f"**These are the patients that the bundle {did}: the figures are too good for "
+            "others.**",
             "",
         ]
     if not b["negatives_trained"]:
         lines += [
-            "The bundle was trained on tumour slices alone: looked at was the range from a case's first to its last tumour "
+            "The bundle was trained on tumour slices alone: looked at was the range from a case's "
+            "first to its last tumour "
             "slice.",
             "",
         ]
     lines += [
-        f"Both masks empty: {n['both_empty']} slices, left out of every mean. Tumour slices on which nothing was found: "
-        f"{n['missed']} (Dice, precision and recall 0). No Hausdorff distance because one mask is empty: {n['hd_undefined']}.",
+        f"Both masks empty: {n['both_empty']} slices, left out of every mean. Tumour slices on "
+        "which nothing was found: "
+        f"{n['missed']} (Dice, precision and recall 0). No Hausdorff distance because one mask is "
+        f"empty: {n['hd_undefined']}.",
         "",
     ]
     if c["failed"]:
@@ -124,7 +136,8 @@ def _masks(s: dict[str, Any]) -> list[str]:
     ]
     if s["slices"]["added_path_share"] is not None:
         lines += [
-            f"Of all true outlines {percent(s['slices']['added_path_share'], 1)} would have to be drawn anew.",
+            f"Of all true outlines {percent(s['slices']['added_path_share'], 1)} would have to be "
+            "drawn anew.",
             "",
         ]
     return lines
@@ -143,7 +156,8 @@ def _boxes(x: dict[str, Any]) -> list[str]:
     lines += [*table(SPREAD_HEAD, rows), ""]
     if "steps" in x:
         lines += [
-            f"Stopped by itself: {percent(x['stopped'], 1)} of tumour slices; by a stop that Algorithm 1 rewards: "
+            f"Stopped by itself: {percent(x['stopped'], 1)} of tumour slices; by a stop that "
+            "Algorithm 1 rewards: "
             f"{percent(x['rewarded_stops'], 1)}.",
             "",
         ]
@@ -217,7 +231,8 @@ def subgroup_lines(group: dict[str, Any]) -> list[str]:
     tests = []
     for unit in ("slices", "patients"):
         tests.append(
-            f"{unit}: Dice P {p_value(group[unit]['dice']['p'])}, HD P {p_value(group[unit]['hd']['p'])}"
+            f"{unit}: Dice P {p_value(group[unit]['dice']['p'])}, HD P "
+            f"{p_value(group[unit]['hd']['p'])}"
         )
     for key, name in (("missed", "missed slices"), ("rewarded_stops", "rewarded stops")):
         g = group[key]
@@ -245,7 +260,8 @@ def _subgroups(found: Sequence[dict[str, Any]]) -> list[str]:
     lines = [
         "## Subgroups",
         "",
-        "Means of tumour slices, as the paper's Tables 7 and 8, whose samples are slices. Slices of one patient are no "
+        "Means of tumour slices, as the paper's Tables 7 and 8, whose samples are slices. Slices "
+        "of one patient are no "
         "independent sample: read the test per patient beside.",
         "",
     ]
@@ -262,8 +278,8 @@ def to_markdown(
     pictures: Sequence[str] = (),
     shared: str = "whether patients are in both is not known here",
 ) -> str:
-    """The report of one evaluation; `pictures` are paths from the report's folder, `shared` what is
-    known of the patients of another data set that the bundle was trained on.
+    """The report of one evaluation; `pictures` are paths from the report's folder, `shared` says
+    whether patients are shared with the other data set on which the bundle was trained.
     """
     lines = (
         _head(e, shared)

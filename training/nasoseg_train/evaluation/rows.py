@@ -1,7 +1,7 @@
-"""One slice's and one case's figures, and their CSV files.
+"""The figures of one slice and of one case, and their CSV files.
 
 A value that does not exist is NaN (float) or None (text, flags); in CSV both are an empty cell.
-What is read back equals what was written.
+Reading returns what was written.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _text(value: Any) -> str:
         return ""
     return (
         repr(float(value)) if isinstance(value, float) else str(value)
-    )  # NumPy's own float is one, and has another repr
+    )  # a NumPy float is a float, but has another repr
 
 
 def _value(text: str, kind: Any) -> Any:
@@ -89,8 +89,8 @@ def _value(text: str, kind: Any) -> Any:
 
 
 def columns(kind: type) -> list[str]:
-    """The columns of a kind of row: what every row must name, the figures that it inherits, the
-    rest. Covariates are columns of their own.
+    """The columns of a kind of row: required ones, inherited figures, the rest. Covariates are
+    separate columns.
     """
     inherited = [f.name for base in kind.__bases__ if is_dataclass(base) for f in fields(base)]
     own = [f for f in fields(kind) if f.name not in (*inherited, "covariates")]
@@ -99,8 +99,8 @@ def columns(kind: type) -> list[str]:
 
 
 def write_csv(rows: list[Any], kind: type, path: Path) -> None:
-    """Rows of one of the two kinds; covariates become columns of their own. Appears whole or not at
-    all.
+    """Write rows of one of the two kinds; covariates become separate columns. The file is complete
+    or does not exist.
     """
     plain = columns(kind)
     covariates = sorted({name for row in rows for name in getattr(row, "covariates", {})})
@@ -119,7 +119,7 @@ def write_csv(rows: list[Any], kind: type, path: Path) -> None:
 
 
 def read_csv(path: Path, kind: type) -> list[Any]:
-    """Rows that `write_csv` wrote; other columns are refused."""
+    """Read rows that `write_csv` wrote; other columns are rejected."""
     types = get_type_hints(kind)
     rows = []
     with open(path, newline="") as file:
@@ -129,7 +129,8 @@ def read_csv(path: Path, kind: type) -> list[Any]:
         if found != wanted:
             odd = ", ".join(sorted(found ^ wanted))
             raise ValueError(
-                f"{path}: not the columns of a {kind.__name__}: {odd}; write it anew with nasoseg-train evaluate"
+                f"{path}: not the columns of a {kind.__name__}: {odd}. Write it again with "
+                "nasoseg-train evaluate"
             )
         for line in reader:
             content = {

@@ -1,17 +1,17 @@
-"""Rows and covariates in, Tables 7 and 8 and their tests out (paper, section 5).
+"""Subgroups by covariate: Tables 7 and 8 and their tests (paper, section 5).
 
 The paper's samples are slices: 235 + 169 = 51 + 353 = 404, more than its 166 test patients. So the
-tables' rows and P values are per slice here too. Slices of one patient are no independent sample,
-which makes such P values too small; the test per patient (3D Dice, mean HD) stands beside each.
+tables' rows and P values are per slice here too. Slices of one patient are not independent, which
+makes these P values too small; each is accompanied by the test per patient (3D Dice, mean HD).
 Two-tailed, alpha 0.01.
 
 Groups of a covariate: T categories 1 and 2 against 3 and 4 (N: 0 and 1 against 2 and 3); any two
-values as they are; numbers are split at their median. What has one value or more than two that are
-no numbers is left out and named.
+values as they are; numbers are split at their median. A covariate with one value, or with more than
+two that are not numbers, is left out and named.
 
 - Dice and HD: Mann-Whitney U.
 - Categorical outcomes (missed tumour slices, rewarded stops): chi-squared without correction, or
-  Fisher's exact test where a count of fewer than 5 is expected.
+  Fisher's exact test if an expected count is below 5.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ _STAGES = {"T": ({"1", "2"}, {"3", "4"}), "N": ({"0", "1"}, {"2", "3"})}
 
 
 def _stage(values: set[str]) -> dict[str, str] | None:
-    """Value -> group where all values are T or N categories, with or without a letter behind (T2a)."""
+    """Value -> group if all values are T or N categories, with or without a trailing letter
+    (T2a).
+    """
     for letter, (early, late) in _STAGES.items():
         found = {v: re.fullmatch(rf"{letter}([0-4])[a-d]?", v, re.IGNORECASE) for v in values}
         if all(found.values()):
@@ -45,7 +47,7 @@ def _stage(values: set[str]) -> dict[str, str] | None:
 
 
 def groups(values: dict[str, str]) -> tuple[dict[str, str] | None, str]:
-    """Case -> value in; case -> one of two groups out, or None and the reason."""
+    """Map cases with values to cases with one of two groups, or return None and the reason."""
     there = {case: v for case, v in values.items() if v != ""}
     kinds = set(there.values())
     if staged := _stage(kinds):
@@ -70,8 +72,8 @@ def groups(values: dict[str, str]) -> tuple[dict[str, str] | None, str]:
 
 
 def mann_whitney(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
-    """Two-tailed; values that do not exist are left out. Exact where a group has up to 8 and
-    nothing is tied, else normal.
+    """Two-tailed; missing values are left out. Exact if a group has at most 8 values and there are
+    no ties, else normal.
     """
     one, other = (np.array([v for v in side if not math.isnan(v)], dtype=float) for side in (a, b))
     out: dict[str, Any] = {"test": "Mann-Whitney U", "n": [len(one), len(other)]}
@@ -108,9 +110,16 @@ def _row(name: str, rows: Sequence[SliceRow], cases: int) -> dict[str, Any]:
     dice = mean("dice")
     cc = m.conformity(dice) if dice > 0 else None
     return {
-        "group": name, "dice": dice, "precision": mean("precision"), "recall": mean("recall"), "cc": cc,
-        "hd_px": mean("hd_px"), "hd_mm": mean("hd_mm"), "sample": len(rows), "cases": cases,
-    }  # fmt: skip
+        "group": name,
+        "dice": dice,
+        "precision": mean("precision"),
+        "recall": mean("recall"),
+        "cc": cc,
+        "hd_px": mean("hd_px"),
+        "hd_mm": mean("hd_mm"),
+        "sample": len(rows),
+        "cases": cases,
+    }
 
 
 def _numeric(sides: Sequence[Sequence[Any]], of: str) -> dict[str, Any]:
@@ -124,8 +133,8 @@ def _flags(
 
 
 def subgroups(rows: Sequence[SliceRow], cases: Sequence[CaseRow]) -> list[dict[str, Any]]:
-    """Every covariate of the cases that were evaluated and have tumour: its table and tests, or why
-    it has none.
+    """The table and tests of every covariate of the evaluated cases with tumour, or why it has
+    none.
     """
     done = [c for c in cases if not c.error and c.tumour_slices]
     known = {c.case for c in done}
@@ -145,7 +154,9 @@ def subgroups(rows: Sequence[SliceRow], cases: Sequence[CaseRow]) -> list[dict[s
             {
                 "covariate": name,
                 "cases_without": unknown,
-                "rows": [_row(n, s, len(c)) for n, s, c in zip(names, of_slices, of_cases)],
+                "rows": [
+                    _row(n, s, len(c)) for n, s, c in zip(names, of_slices, of_cases, strict=True)
+                ],
                 "slices": {"dice": _numeric(of_slices, "dice"), "hd": _numeric(of_slices, "hd_px")},
                 "patients": {"dice": _numeric(of_cases, "dice"), "hd": _numeric(of_cases, "hd_px")},
                 "missed": _flags(of_slices, lambda r: r.tp + r.fp == 0),

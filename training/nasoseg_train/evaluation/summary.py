@@ -1,12 +1,12 @@
-"""Rows of all slices and cases in, the figures of evaluation.json out.
+"""Summarises the rows of all slices and cases: the figures of evaluation.json.
 
-Masks are told in four ways, because the paper mixes the first two (its one-scale rows are pooled,
-its SeqSeg rows means of slices):
+Mask figures are given in four ways, because the paper mixes the first two (its one-scale rows are
+pooled, its SeqSeg rows are means of slices):
 
 - `slices`: means over the tumour slices, the only ones that the paper uses;
 - `pooled`: all pixels of the tumour slices as one image;
 - `slices_either`, `pooled_all`: the same over every slice on which either mask has a pixel, so that
-  tumour found where there is none counts (Dice 0);
+  false tumour counts (Dice 0);
 - `patients`: 3D, over each case's whole volume, then the mean.
 
 A tumour slice on which nothing was found has Dice, precision and recall 0 and no distance; those
@@ -30,8 +30,8 @@ DISTANCES = ("hd_mm", "hd_px", "hd95_mm", "surface_dice_1mm", "surface_dice_2mm"
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
-    """`metrics.describe` of the values that exist, with their standard deviation, and how many do
-    not.
+    """`metrics.describe` of the values that exist, with their standard deviation, and the number of
+    missing ones.
     """
     array = np.array(values, dtype=float)
     there = array[~np.isnan(array)]
@@ -42,7 +42,7 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
 
 
 def _cc(dice: float | None) -> float | None:
-    """CC of an aggregate Dice; None where there is none, or it is 0 and CC has no bound."""
+    """CC of an aggregate Dice; None if there is none, or if it is 0 and CC unbounded."""
     return m.conformity(dice) if dice else None
 
 
@@ -75,14 +75,15 @@ def _pooled(rows: Sequence[SliceRow]) -> dict[str, Any]:
 
 
 def boxes(tumour: Sequence[SliceRow]) -> dict[str, Any] | None:
-    """Table 1's figures of the tumour slices; None where the detector finds no boxes."""
+    """Table 1's figures of the tumour slices; None if the detector finds no boxes."""
     found = [r for r in tumour if not math.isnan(r.box_recall)]
     if not found:
         return None
     out: dict[str, Any] = {
-        "recall": spread([r.box_recall for r in found]), "iou": spread([r.box_iou for r in found]),
+        "recall": spread([r.box_recall for r in found]),
+        "iou": spread([r.box_iou for r in found]),
         "without_box": sum(math.isnan(r.x0) for r in found),
-    }  # fmt: skip
+    }
     of_agent = [r for r in found if r.steps is not None]
     if of_agent:
         steps = [r.steps for r in of_agent]
@@ -111,7 +112,7 @@ def _by_area(tumour: Sequence[SliceRow]) -> list[dict[str, Any]]:
         return []
     thirds, out = m.terciles(np.array([r.area_mm2 for r in tumour])), []
     for third in range(3):
-        part = [r for r, t in zip(tumour, thirds) if t == third]
+        part = [r for r, t in zip(tumour, thirds, strict=True) if t == third]
         if part:
             areas = [r.area_mm2 for r in part]
             missed = m.share(np.array([r.tp + r.fp == 0 for r in part]))
@@ -154,28 +155,36 @@ def summarise(rows: Sequence[SliceRow], cases: Sequence[CaseRow]) -> dict[str, A
     }
     return {
         "cases": {
-            "asked": len(cases), "evaluated": len(done), "with_tumour": len(with_tumour),
+            "asked": len(cases),
+            "evaluated": len(done),
+            "with_tumour": len(with_tumour),
             "failed": [{"case": c.case, "error": c.error} for c in cases if c.error],
         },
         "slices": {
-            "evaluated": len(rows), "tumour": len(tumour), "tumour_free": len(free),
-            "both_empty": len(rows) - len(either), "missed": sum(r.tp + r.fp == 0 for r in tumour),
+            "evaluated": len(rows),
+            "tumour": len(tumour),
+            "tumour_free": len(free),
+            "both_empty": len(rows) - len(either),
+            "missed": sum(r.tp + r.fp == 0 for r in tumour),
             "found_without_tumour": sum(r.fp > 0 for r in free),
             "hd_undefined": sum(math.isnan(r.hd_px) for r in either),
         },
         "boxes": boxes(tumour),
         "segmentation": {
-            "slices": _means(tumour), "pooled": _pooled(tumour), "slices_either": _means(either), "pooled_all": _pooled(rows),
+            "slices": _means(tumour),
+            "pooled": _pooled(tumour),
+            "slices_either": _means(either),
+            "pooled_all": _pooled(rows),
             "patients": patients | {"cc": _cc(patients["dice"].get("mean"))},
         },
         "tumour_free": _tumour_free(free, done),
         "volume": volume_agreement(done),
         "by_area": _by_area(tumour),
-    }  # fmt: skip
+    }
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON holds it: numbers that do not exist become null."""
+    """A value for JSON: NaN and infinity become null."""
     if isinstance(value, dict):
         return {key: plain(v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,9 +1,9 @@
-"""Boxes and actions in, boxes out: the agent's moves and the overlap of two boxes.
+"""Boxes, the agent's actions on them, and the overlap of two boxes.
 
-A box is (x0, y0, x1, y1) in pixel edges of the bundle's grid: index i is the centre of pixel i, its
-edges are i and i + 1. x runs along columns, y along rows. Everything here is float64 numpy, over
-the last axis of any batch shape, because that is how the runtime does it; boxes are cast to float32
-once, for the graph.
+A box is (x0, y0, x1, y1) in pixel edges of the bundle's grid: pixel n reaches from edge n to edge n
++ 1 and its centre is at n + 0.5. x runs along columns, y along rows. Everything here is float64
+numpy, over the last axis of any batch shape, as in the runtime; boxes are cast to float32 once, for
+the graph.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Action:
-    """One action: `box` is the new box in units of the current one, None for the terminal action."""
+    """One action: `box` is the new box in units of the current one, None for the terminal
+    action.
+    """
 
     name: str
     box: tuple[float, float, float, float] | None
@@ -50,7 +52,7 @@ TERMINAL = 10
 N_ACTIONS = len(ACTIONS)
 IS_ZOOM = np.array([a.kind == "zoom" for a in ACTIONS])
 IS_SHIFT = np.array([a.kind == "shift" for a in ACTIONS])
-# The terminal action is the identity here, so that one table serves every action.
+# The terminal action is the identity here, so one table serves every action.
 ACTION_BOXES = np.array([a.box or (0.0, 0.0, 1.0, 1.0) for a in ACTIONS])
 
 
@@ -61,7 +63,7 @@ def initial_box(grid: int, share: float = 0.42) -> Array:
 
 
 def clip_boxes(boxes: Array, grid: float, min_side: float) -> Array:
-    """Bring boxes [..., 4] back inside the grid without squashing them.
+    """Move boxes [..., 4] back inside the grid without squashing them.
 
     In this order: a side shorter than `min_side` grows to it about its centre; a side longer than
     the grid becomes the grid; the box is translated back inside.
@@ -84,7 +86,7 @@ def clip_boxes(boxes: Array, grid: float, min_side: float) -> Array:
 def apply_actions(
     boxes: Array, actions: Array, grid: float, min_side: float, table: Array = ACTION_BOXES
 ) -> Array:
-    """Boxes [N, 4] after one action each [N]; the terminal action leaves a box as it is."""
+    """Boxes [N, 4] after one action each [N]; the terminal action does not change a box."""
     boxes = np.asarray(boxes, dtype=np.float64)
     t = table[actions]
     w = boxes[..., 2] - boxes[..., 0]

@@ -1,25 +1,24 @@
-"""Masks and boxes in, figures out: overlap and distance measures of one slice, and what describes
-many of them.
+"""Overlap and distance measures between two masks of a slice, and statistics over many slices.
 
-Overlap is counted in pixels. Distances are taken within a slice, between two kinds of points, and
-each measure says which:
+Overlap is counted in pixels. Distances are taken within a slice, between one of two kinds of
+points:
 
 - *Border pixels* are the pixels inside that have a neighbour outside across an edge (four
   neighbours; beyond the image is outside). The point is the pixel's centre. Hausdorff distance and
-  added path length are of these.
+  added path length use these.
 - *Outline elements* are what marching squares draws half-way between pixel centres, one piece per
   cell of 2 x 2 neighbouring centres. The point is the cell's middle, the weight is the piece's
-  length in mm. HD95 and surface Dice are of these, as Nikolov et al. (J Med Internet Res
-  2021;23:e26151) define them and as `nasoseg evaluate` measures an edited outline
-  (`hausdorff95_mm`, `contour_dice`), so that a model and a person's edit are told in the same
+  length in mm. HD95 and surface Dice use these, as Nikolov et al. (J Med Internet Res
+  2021;23:e26151) define them and as `nasoseg evaluate` measures an edited contour
+  (`hausdorff95_mm`, `contour_dice`), so a model and a person's edit are reported in the same
   figures.
 
-Both masks empty: no value (NaN), for the caller to leave out and count. One empty: Dice and surface
-Dice 0, distances NaN.
+If both masks are empty there is no value (NaN); the caller leaves it out and counts it. If one is
+empty, Dice and surface Dice are 0 and distances are NaN.
 
 SciPy does the work (erosion, k-d trees). MONAI also measures Hausdorff distances and surface Dice,
-but its percentile counts border pixels alike whatever their length, and it brings PyTorch along; it
-is the judge in the tests instead.
+but its percentile counts border pixels alike whatever their length, and it requires PyTorch; the
+tests compare with it instead.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from scipy.spatial import cKDTree
 
 Array = np.ndarray
 NAN = float("nan")
-# Distances in pixels are of the grid that the paper resizes its slices to (4.2.1).
+# Distances in pixels are on the grid that the paper resizes its slices to (4.2.1).
 PAPER_GRID = 384
 TOLERANCES_MM = (1.0, 2.0)
 _CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], dtype=bool)
@@ -46,25 +45,25 @@ def counts(guess: Array, truth: Array) -> tuple[int, int, int]:
 
 
 def dice(tp: float, fp: float, fn: float) -> float:
-    """2 TP / (2 TP + FP + FN); NaN where both masks are empty."""
+    """2 TP / (2 TP + FP + FN); NaN if both masks are empty."""
     total = 2 * tp + fp + fn
     return 2 * tp / total if total else NAN
 
 
 def precision(tp: float, fp: float, fn: float) -> float:
-    """TP / (TP + FP). Where nothing was found: 0 if there was something to find (as Dice), else
+    """TP / (TP + FP). If nothing was found: 0 if there was something to find (as Dice), else
     NaN.
     """
     return tp / (tp + fp) if tp + fp else (0.0 if fn else NAN)
 
 
 def recall(tp: float, fp: float, fn: float) -> float:
-    """TP / (TP + FN); NaN where there was nothing to find."""
+    """TP / (TP + FN); NaN if there was nothing to find."""
     return tp / (tp + fn) if tp + fn else NAN
 
 
 def iou(tp: float, fp: float, fn: float) -> float:
-    """TP / (TP + FP + FN); NaN where both masks are empty."""
+    """TP / (TP + FP + FN); NaN if both masks are empty."""
     total = tp + fp + fn
     return tp / total if total else NAN
 
@@ -115,8 +114,8 @@ def _nearest(a: Array, b: Array) -> tuple[Array, Array]:
 
 
 def hausdorff(a: Array, b: Array, spacing: tuple[float, float]) -> float:
-    """The larger of the two directed Hausdorff distances between border pixels of two masks; NaN
-    where one is empty.
+    """The larger of the two directed Hausdorff distances between border pixels of two masks; NaN if
+    one is empty.
     """
     if not (a.any() and b.any()):
         return NAN
@@ -158,7 +157,7 @@ def hausdorff95_and_surface_dice(
 
 def added_path(guess: Array, truth: Array) -> tuple[int, int]:
     """(pixels of the true outline that are not on the guess's, pixels of the true outline): what
-    had to be drawn anew.
+    has to be redrawn.
 
     Vaassen et al., Phys Imaging Radiat Oncol 2020;13:1-6, without a tolerance. In mm: times the
     square root of a pixel's area.
@@ -169,7 +168,7 @@ def added_path(guess: Array, truth: Array) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class MaskFigures:
-    """One slice's two masks, compared; NaN where a measure has no value."""
+    """The comparison of one slice's two masks; NaN if a measure has no value."""
 
     tp: int
     fp: int
@@ -195,18 +194,26 @@ def compare_masks(guess: Array, truth: Array, spacing_mm: tuple[float, float]) -
     c = counts(guess, truth)
     rows, columns = truth.shape
     union = guess | truth
-    # Most of a slice is neither, and beyond a mask is outside: what follows sees only where
-    # something is.
+    # The measures below need only the rectangle that holds both masks.
     ys, xs = np.flatnonzero(union.any(axis=1)), np.flatnonzero(union.any(axis=0))
     part = np.s_[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1] if len(ys) else np.s_[:0, :0]
     a, b = guess[part], truth[part]
     hd95, surface = hausdorff95_and_surface_dice(a, b, spacing_mm, TOLERANCES_MM)
     added, path = added_path(a, b)
     return MaskFigures(
-        *c, dice(*c), precision(*c), recall(*c), iou(*c),
-        hausdorff(a, b, spacing_mm), hausdorff(a, b, (PAPER_GRID / rows, PAPER_GRID / columns)),
-        hd95, *surface, added, added * float(np.sqrt(spacing_mm[0] * spacing_mm[1])), path,
-    )  # fmt: skip
+        *c,
+        dice(*c),
+        precision(*c),
+        recall(*c),
+        iou(*c),
+        hausdorff(a, b, spacing_mm),
+        hausdorff(a, b, (PAPER_GRID / rows, PAPER_GRID / columns)),
+        hd95,
+        *surface,
+        added,
+        added * float(np.sqrt(spacing_mm[0] * spacing_mm[1])),
+        path,
+    )
 
 
 def describe(values: Array) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Prepared slices and boxes in, features, Q values and probabilities out: the networks of a bundle."""
+"""The networks of a bundle, and those that the paper compares with. `parts` builds a preset's."""
 
 from .crop_segmenter import Segmenter, crop_network
 from .qnet import QHead, QNetwork, Trunk

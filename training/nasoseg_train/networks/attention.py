@@ -1,6 +1,4 @@
-"""Feature maps of all levels in, attended maps out: the two recurrent attention modules (paper
-3.2.2, 3.2.3).
-"""
+"""The two recurrent attention modules over a network's levels (paper 3.2.2, 3.2.3)."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from torch import Tensor, nn
 
 
 class ChannelAttention(nn.Module):
-    """cRAM: an LSTM walks over the levels, deepest first, and weighs each level's channels.
+    """cRAM: an LSTM runs over the levels, deepest first, and weighs each level's channels.
 
     Per level: global average pooling -> 1x1 convolution to `hidden` -> LSTM (2 layers, state
     carried from level to level) -> 1x1 convolution to C_i -> sigmoid. Convolutions of a 1 x 1 map
@@ -25,18 +23,20 @@ class ChannelAttention(nn.Module):
 
     def forward(self, levels: list[Tensor]) -> list[Tensor]:
         """Levels [N, C_i, H_i, W_i], deepest first -> the same, scaled (eq. 2)."""
-        v = torch.stack([squeeze(x.mean((2, 3))) for squeeze, x in zip(self.squeeze, levels)])
+        v = torch.stack(
+            [squeeze(x.mean((2, 3))) for squeeze, x in zip(self.squeeze, levels, strict=True)]
+        )
         out, _ = self.lstm(v)
         weights = [torch.sigmoid(expand(out[i])) for i, expand in enumerate(self.expand)]
-        return [x * w[:, :, None, None] for x, w in zip(levels, weights)]
+        return [x * w[:, :, None, None] for x, w in zip(levels, weights, strict=True)]
 
 
 class RegionAttention(nn.Module):
-    """rRAM: an LSTM walks over the decoder's levels and weighs each level's regions.
+    """rRAM: an LSTM runs over the decoder's levels and weighs each level's regions.
 
     Per level: average pooling to S x S (S must divide the map) -> 1x1 convolution to one channel ->
     LSTM of S * S -> 1 x S x S -> bilinear up -> 3x3 convolution -> sigmoid (eq. 3). `deep_first`
-    false walks shallowest first.
+    false starts with the shallowest level.
     """
 
     def __init__(self, channels: tuple[int, ...], regions: int, deep_first: bool) -> None:
@@ -56,13 +56,13 @@ class RegionAttention(nn.Module):
         maps = [out[i] for i in range(len(levels))]
         if not self.deep_first:
             maps.reverse()
-        return [self._scaled(i, x, a) for i, (x, a) in enumerate(zip(levels, maps))]
+        return [self._scaled(i, x, a) for i, (x, a) in enumerate(zip(levels, maps, strict=True))]
 
     def attend(
         self, i: int, x: Tensor, state: tuple[Tensor, Tensor] | None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """One step of the walk, for decoders that grow from attended levels: level i, scaled, and
-        the LSTM's state.
+        """One step of the LSTM, for decoders that continue from attended levels: level i, scaled,
+        and the LSTM's state.
         """
         out, state = self.lstm(self._pooled(i, x).unsqueeze(0), state)
         return self._scaled(i, x, out[0]), state

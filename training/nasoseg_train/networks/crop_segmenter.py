@@ -1,6 +1,4 @@
-"""Slices and boxes in, tumour probability out: any crop network behind the crop of the contract
-(docs/bundle.md).
-"""
+"""The graph of a `crop` segmenter (docs/bundle.md): a crop of the box, then any crop network."""
 
 from __future__ import annotations
 
@@ -20,13 +18,13 @@ class BoxFill(nn.Module):
     """Crops [N, 3, C, C] -> logits that say tumour everywhere: the segmenter of a bundle that only
     detects.
 
-    Its mask is the box, so a detector can be run, seen and measured alone.
+    Its mask is the box, so a detector can be run and measured alone.
     """
 
     LOGIT = 20.0
 
     def forward(self, crops: Tensor) -> Tensor:
-        # The crop takes part, so that the graph keeps its inputs.
+        # The crop is used so that the graph keeps its inputs.
         return (crops[:, :1] * 0).add(self.LOGIT)
 
 
@@ -37,7 +35,7 @@ def attention_unet(config: SegmenterConfig) -> nn.Module:
     MONAI's form differs from the paper's in halving by strided convolutions instead of pooling, one
     convolution where the decoder joins a skip, and instance normalisation there.
     """
-    # MONAI takes a second to import and only this network needs it.
+    # MONAI takes a second to import, and only this network needs it.
     from monai.networks.nets import AttentionUnet
 
     return AttentionUnet(
@@ -68,16 +66,17 @@ def crop_network(config: SegmenterConfig, weights: str | None = None) -> nn.Modu
         case "box":
             return BoxFill()
     raise ValueError(
-        f"{config.network} is no network on crops; Mask R-CNN's masks come from networks.rcnn"
+        f"{config.network} is not a network on crops; Mask R-CNN's masks come from networks.rcnn"
     )
 
 
 def last_convolution(net: nn.Module) -> nn.Conv2d:
-    """The convolution that gives the logits: the last one that the network was built of."""
+    """The convolution that gives the logits: the last one in the network."""
     last = [module for module in net.modules() if isinstance(module, nn.Conv2d)][-1]
     if last.out_channels != 1 or last.bias is None:
         raise ValueError(
-            f"{type(net).__name__} does not end in a convolution to one logit, so none can start at the tumour's share"
+            f"{type(net).__name__} does not end in a convolution to one logit, so start_at_share "
+            "cannot be used"
         )
     return last
 

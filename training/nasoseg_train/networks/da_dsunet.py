@@ -1,6 +1,8 @@
-"""Crops in, logits out: the dual attention dense SegU-net (paper 5)."""
+"""The dual attention dense SegU-net (paper 5)."""
 
 from __future__ import annotations
+
+import itertools
 
 import torch
 import torch.nn.functional as F
@@ -17,9 +19,9 @@ def pool_with_places(x: Tensor) -> tuple[Tensor, Tensor]:
     """[N, C, H, W] -> 2x2 maxima [N, C, H / 2, W / 2] and which of the four each was, one-hot [N,
     C, 4, H / 2, W / 2].
 
-    The indices of max_pool2d, in operations that export. Where several of the four are the maximum
-    but for `NEAR`, it is the first: in a flat background rounding would choose, and every runtime
-    rounds in its own way.
+    These are the indices of max_pool2d in operations that can be exported. If several of the four
+    are within `NEAR` of the maximum, the first is taken: in a flat background the choice would
+    otherwise depend on each runtime's rounding.
     """
     n, c, h, w = x.shape
     quads = F.pixel_unshuffle(x, 2).reshape(n, c, 4, h // 2, w // 2)
@@ -53,7 +55,9 @@ class PositionAttention(nn.Module):
 
 
 class ChannelLikeness(nn.Module):
-    """Every channel weighs all channels by how alike they are (the channel attention of Fu 2019)."""
+    """Every channel weighs all channels by how alike they are (the channel attention of Fu
+    2019).
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +71,9 @@ class ChannelLikeness(nn.Module):
 
 
 class DualAttention(nn.Module):
-    """Position and channel attention side by side, each between two convolutions, added (Fu 2019)."""
+    """Position and channel attention side by side, each between two convolutions, added (Fu
+    2019).
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -85,7 +91,7 @@ class DualAttention(nn.Module):
 
 
 class DenseLevel(nn.Module):
-    """A dense block, then a 1x1 convolution of its input and all it added to `outputs` channels."""
+    """A dense block, then a 1x1 convolution of its input and output to `outputs` channels."""
 
     def __init__(self, inputs: int, layers: int, growth: int, outputs: int, dropout: float) -> None:
         super().__init__()
@@ -97,7 +103,7 @@ class DenseLevel(nn.Module):
 
 
 class DADSUNet(nn.Module):
-    """Crops [N, 3, C, C] -> logits [N, 1, C, C]; C divides by 2 ** (levels - 1).
+    """Crops [N, 3, C, C] -> logits [N, 1, C, C]; C must be a multiple of 2 ** (levels - 1).
 
     Tang et al.: DA-DSUnet: Dual attention-based dense SU-net for automatic head-and-neck tumor
     segmentation in MRI images, Neurocomputing 435:103 (2021). Its SegU-net, which DSU-net (Tang et
@@ -106,9 +112,9 @@ class DADSUNet(nn.Module):
     channel attention are those of Fu et al.: Dual Attention Network for Scene Segmentation, CVPR
     2019. It is trained with cross entropy plus Dice.
 
-    Written from what these papers say of their form, not from code. Layers per block, growth and
-    widths are ours (the configuration's); so is the place of the dual attention, the bottom of the
-    U, where comparing all positions with each other is affordable.
+    Written from the papers' descriptions, not from code. Layers per block, growth and widths are
+    our choice (the configuration's); so is the place of the dual attention at the bottom of the U,
+    where comparing all positions with each other is affordable.
     """
 
     def __init__(self, config: SegmenterConfig) -> None:
@@ -121,11 +127,11 @@ class DADSUNet(nn.Module):
             for a, b, layers in zip(inputs, widths, blocks, strict=True)
         )
         self.attention = DualAttention(widths[-1])
-        # Unpooling needs the channels of the level whose maxima it goes back to.
-        self.narrow = nn.ModuleList(conv_bn_relu(b, a, 1) for a, b in zip(widths, widths[1:]))
+        # Unpooling needs the channels of the level whose maxima it restores.
+        self.narrow = nn.ModuleList(conv_bn_relu(b, a, 1) for a, b in itertools.pairwise(widths))
         self.up = nn.ModuleList(
             DenseLevel(2 * width, layers, config.growth, width, config.dropout)
-            for width, layers in zip(widths[:-1], blocks)
+            for width, layers in zip(widths[:-1], blocks[:-1], strict=True)
         )
         self.last = nn.Conv2d(widths[0], 1, 1)
 
@@ -140,7 +146,7 @@ class DADSUNet(nn.Module):
                 skips.append((skip, places))
         x = self.attention(x)
         for narrow, level, (skip, places) in zip(
-            reversed(self.narrow), reversed(self.up), reversed(skips)
+            reversed(self.narrow), reversed(self.up), reversed(skips), strict=True
         ):
             x = level(torch.cat([skip, unpool(narrow(x), places)], dim=1))
         return self.last(x)

@@ -1,4 +1,4 @@
-"""Crops in, logits out: the deep deconvolutional network (paper 4.4.3)."""
+"""The deep deconvolutional network (paper 4.4.3)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from .resnet import conv_bn_relu
 
 
 class DDNN(nn.Module):
-    """Crops [N, 3, C, C] -> logits [N, 1, C, C]; C divides by 2 ** stages.
+    """Crops [N, 3, C, C] -> logits [N, 1, C, C]; C must be a multiple of 2 ** stages.
 
     Men et al.: Deep Deconvolutional Neural Network for Target Segmentation of Nasopharyngeal Cancer
     in Planning Computed Tomography Images, Frontiers in Oncology 7:315 (2017): VGG-16's
     convolutions (Simonyan 2015) with a pooling after each stage, 1/32 at the bottom, as the
-    encoder, without its fully connected layers; deconvolutions that bring the original resolution
-    back as the decoder. No level is handed over from encoder to decoder.
+    encoder, without its fully connected layers; deconvolutions back to the original resolution as
+    the decoder. There are no skip connections.
 
-    Our own, where this is a reading of the paper's outline: the fully connected layers are replaced
-    by one 3x3 convolution; every deconvolution doubles the side (4x4, stride 2) and is followed by
-    one 3x3 convolution; all layers are normalised over the batch, since there are no ImageNet
-    weights to start from.
+    Our own choices, where the paper is not specific: the fully connected layers are replaced by one
+    3x3 convolution; every deconvolution doubles the side (4x4, stride 2) and is followed by one 3x3
+    convolution; all layers are normalised over the batch, since there are no ImageNet weights to
+    start from.
     """
 
     def __init__(self, config: SegmenterConfig) -> None:

@@ -1,4 +1,4 @@
-"""Crops in, logits out: the fully convolutional DenseNet (paper 4.4.3)."""
+"""The fully convolutional DenseNet (paper 4.4.3)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DenseLayer(nn.Sequential):
 
 
 class DenseBlock(nn.Module):
-    """Each layer sees the input and all layers before it; gives what the layers added, [N, layers *
+    """Each layer sees the input and all earlier layers; returns what the layers added, [N, layers *
     growth, H, W].
     """
 
@@ -39,7 +39,7 @@ class DenseBlock(nn.Module):
 
 
 class FCDenseNet(nn.Module):
-    """Crops [N, 3, C, C] -> logits [N, 1, C, C]; C divides by 2 ** (blocks - 1).
+    """Crops [N, 3, C, C] -> logits [N, 1, C, C]; C must be a multiple of 2 ** (blocks - 1).
 
     Jegou, Drozdzal, Vazquez, Romero, Bengio: The One Hundred Layers Tiramisu: Fully Convolutional
     DenseNets for Semantic Segmentation, CVPR workshops 2017. `blocks` are the dense blocks' layers
@@ -67,12 +67,12 @@ class FCDenseNet(nn.Module):
                     nn.Conv2d(channels, channels, 1),
                     nn.Dropout2d(dropout),
                     nn.MaxPool2d(2),
-                )  # fmt: skip
+                )
             )
         self.bottom = DenseBlock(channels, bottom, growth, dropout)
         self.grow, self.up = nn.ModuleList(), nn.ModuleList()
         added = bottom * growth
-        for layers, skip in zip(reversed(down), reversed(skips)):
+        for layers, skip in zip(reversed(down), reversed(skips), strict=True):
             self.grow.append(nn.ConvTranspose2d(added, added, 3, 2, 1, output_padding=1))
             self.up.append(DenseBlock(added + skip, layers, growth, dropout))
             channels, added = added + skip + layers * growth, layers * growth
@@ -80,12 +80,12 @@ class FCDenseNet(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         x, skips = self.first(crops), []
-        for block, shrink in zip(self.down, self.shrink):
+        for block, shrink in zip(self.down, self.shrink, strict=True):
             x = torch.cat([x, block(x)], dim=1)
             skips.append(x)
             x = shrink(x)
         added = self.bottom(x)
-        for grow, block in zip(self.grow, self.up):
+        for grow, block in zip(self.grow, self.up, strict=True):
             x = torch.cat([grow(added), skips.pop()], dim=1)
             added = block(x)
         return self.last(torch.cat([x, added], dim=1))

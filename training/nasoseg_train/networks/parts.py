@@ -1,4 +1,4 @@
-"""A preset in, its untrained detector and segmenter out, whatever their kinds (docs/bundle.md)."""
+"""Builds a preset's untrained detector and segmenter, of every kind (docs/bundle.md)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .voxresnet import VolumeSegmenter
 Detector = QNetwork | RCNN | FixedBox | None
 AnySegmenter = Segmenter | MaskSegmenter | VolumeSegmenter
 
-# Where the nasopharynx lies in most heads. A trained system has the atlas box of its training set
-# (atlas.py).
+# Where the nasopharynx is in most heads. A trained system has the atlas box of its training set
+# (atlas_box.py).
 UNTRAINED_BOX_MM = (-45.0, -60.0, 45.0, 30.0)
 
 
@@ -33,7 +33,8 @@ def parts(preset: Preset, weights: str | None = None) -> tuple[Detector, AnySegm
     if preset.ranet.network == "mask_rcnn":
         if not isinstance(detector, RCNN):
             raise ValueError(
-                "Mask R-CNN's masks come from its own detector; the preset's detector_kind must be proposals"
+                "Mask R-CNN's masks come from its own detector. The preset's detector_kind must "
+                "be proposals"
             )
         return detector, MaskSegmenter(detector)
     return detector, Segmenter(preset.ranet, weights)

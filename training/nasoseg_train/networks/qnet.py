@@ -1,8 +1,8 @@
-"""Slices, boxes and past actions in, Q values out: the trunk and the head of the agent (paper
-3.1.2, 3.1.5).
-"""
+"""The agent's Q network: trunk and head (paper 3.1.2, 3.1.5)."""
 
 from __future__ import annotations
+
+import itertools
 
 import torch
 import torch.nn.functional as F
@@ -19,10 +19,10 @@ class Trunk(nn.Module):
     """images [S, 3, H, W], boxes [N, 4], image_index [N] -> features [N, F].
 
     Kind `resnet50` is the paper's: a 224 crop, torchvision's ResNet-50 up to global average
-    pooling, F = 2048. Kind `small` ends in a `pool` x `pool` map and linear layers, because
-    averaging away where a thing is costs a small network too much; with `mask` it also draws the
-    tumour in the crop, C / 2 x C / 2, and the linear layers see that drawing, halved, and its
-    largest value in every row and column, which is where the tumour's box begins and ends.
+    pooling, F = 2048. Kind `small` ends in a `pool` x `pool` map and linear layers, because a small
+    network loses too much if positions are averaged away; with `mask` it also draws the tumour in
+    the crop, C / 2 x C / 2, and the linear layers see that drawing, halved, and its maximum in
+    every row and column, which shows where the tumour's box begins and ends.
     """
 
     def __init__(self, config: TrunkConfig, weights: str | None = None) -> None:
@@ -38,7 +38,7 @@ class Trunk(nn.Module):
             self.body = SmallEncoder(config.widths, config.blocks)
             channels = config.widths[3]
             self.mask = MaskHead(config) if config.mask else None
-        # Side of the drawing; a trunk that draws nothing has one cell, which nobody looks at.
+        # Side of the drawing; a trunk without one has a single unused cell.
         self.drawn_side = config.crop // 2 if self.mask else 1
         flat = channels * config.pool**2
         if self.mask:
@@ -47,7 +47,9 @@ class Trunk(nn.Module):
         if config.pool > 1 or flat != config.feature_size:
             sizes = [flat, *config.project_hidden, config.feature_size]
             layers = [
-                layer for a, b in zip(sizes, sizes[1:]) for layer in (nn.Linear(a, b), nn.ReLU())
+                layer
+                for a, b in itertools.pairwise(sizes)
+                for layer in (nn.Linear(a, b), nn.ReLU())
             ]
             self.project = nn.Sequential(*layers)
 
@@ -86,7 +88,9 @@ class MaskHead(nn.Module):
         self.last = nn.Sequential(nn.ReLU(), nn.Conv2d(fine, 1, 3, padding=1))
 
     def forward(self, levels: list[Tensor]) -> Tensor:
-        layer1, layer2, x = (lateral(level) for lateral, level in zip(self.lateral, levels[1:]))
+        layer1, layer2, x = (
+            lateral(level) for lateral, level in zip(self.lateral, levels[1:], strict=True)
+        )
         x = layer1 + _up(layer2 + _up(x, layer2), layer1)
         fine = self.fine(levels[0])
         return self.last(fine + _up(self.join(x), fine))
@@ -97,7 +101,7 @@ def _up(x: Tensor, like: Tensor) -> Tensor:
 
 
 def _pool(x: Tensor, side: int) -> Tensor:
-    """Average to side x side; the map is a multiple of it, or it is left alone."""
+    """Average to side x side; a map whose side is not a multiple is returned unchanged."""
     kernel = x.shape[-1] // side
     return F.avg_pool2d(x, kernel) if kernel > 1 else x
 
@@ -111,7 +115,7 @@ class QHead(nn.Module):
         super().__init__()
         sizes = [2 * feature_size + history * N_ACTIONS, *hidden]
         layers: list[nn.Module] = []
-        for a, b in zip(sizes, sizes[1:]):
+        for a, b in itertools.pairwise(sizes):
             layers += [nn.Linear(a, b), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], N_ACTIONS))
 
@@ -120,7 +124,7 @@ class QHead(nn.Module):
 
 
 class QNetwork(nn.Module):
-    """Trunk and head; what is trained, and what the target network copies."""
+    """Trunk and head: the network that is trained and that the target network copies."""
 
     def __init__(self, preset: Preset, weights: str | None = None) -> None:
         super().__init__()
@@ -129,5 +133,7 @@ class QNetwork(nn.Module):
         self.history = preset.history
 
     def encode_history(self, past: Tensor) -> Tensor:
-        """Past actions [N, h] int64, newest first, -1 for none -> one-hot [N, h * A], zero-padded."""
+        """Past actions [N, h] int64, newest first, -1 for none -> one-hot [N, h * A],
+        zero-padded.
+        """
         return F.one_hot(past + 1, N_ACTIONS + 1)[..., 1:].flatten(1).float()

@@ -1,4 +1,4 @@
-"""Crops in, tumour probability out: the recurrent attention network (paper 3.2.1).
+"""RANet, the recurrent attention network (paper 3.2.1).
 
 Levels are counted from the deepest: layer3, layer2, layer1, conv1, full resolution.
 """
@@ -36,10 +36,10 @@ class DecoderLevel(nn.Module):
 class RANet(nn.Module):
     """Crops [N, 3, C, C] -> logits [N, 1, C, C].
 
-    The encoder's five levels pass the cRAM, deepest first. The decoder climbs from the deepest
-    attended level; its four levels pass the rRAM. Each attended level is brought to `fused`
-    channels and full resolution and added to the projected global context (the average of the
-    attended deepest level), which is a 1x1 convolution of their concatenation, and a last 3x3
+    The encoder's five levels pass the cRAM, deepest first. The decoder starts from the deepest
+    attended level; its four levels pass the rRAM. Each attended level is projected to `fused`
+    channels at full resolution and added to the projected global context (the average of the
+    attended deepest level), which equals a 1x1 convolution of their concatenation; a last 3x3
     convolution gives the logit.
     """
 
@@ -77,14 +77,14 @@ class RANet(nn.Module):
         if self.cram is not None:
             levels = self.cram(levels)
         x, decoded = levels[0], []
-        for level, skip in zip(self.decoder, levels[1:]):
+        for level, skip in zip(self.decoder, levels[1:], strict=True):
             x = level(x, skip)
             decoded.append(x)
         if self.rram is not None:
             decoded = self.rram(decoded)
         fused = self.context(levels[0].mean((2, 3)))[:, :, None, None]
         size = (crops.shape[2], crops.shape[3])
-        for project, x in zip(self.fuse, decoded):
+        for project, x in zip(self.fuse, decoded, strict=True):
             fused = fused + F.interpolate(
                 project(x), size=size, mode="bilinear", align_corners=False
             )

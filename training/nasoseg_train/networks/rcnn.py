@@ -1,12 +1,11 @@
-"""Slices in, scored boxes and masks in boxes out: torchvision's Faster R-CNN and Mask R-CNN as
-graphs of fixed size.
+"""torchvision's Faster R-CNN and Mask R-CNN, with inference as graphs of fixed size.
 
 Ren et al.: Faster R-CNN, NeurIPS 2015; Lin et al.: Feature Pyramid Networks for Object Detection,
-CVPR 2017; He et al.: Mask R-CNN, ICCV 2017. Training runs torchvision's own models; inference,
-which there gives lists of any length, is written here once more over the same layers with a fixed
+CVPR 2017; He et al.: Mask R-CNN, ICCV 2017. Training runs torchvision's own models. torchvision's
+inference gives lists of any length; it is reimplemented here over the same layers with a fixed
 number of boxes per slice, so that it exports with a dynamic number of slices.
 
-torchvision counts pixel centres where nasoseg counts edges: boxes carry half a pixel less inside
+torchvision counts pixel centres and nasoseg pixel edges, so boxes are half a pixel smaller inside
 the model.
 """
 
@@ -52,13 +51,14 @@ class SmallPyramid(nn.Module):
 
 
 def _backbone(config: ProposalConfig, weights: str | None, imagenet: bool) -> nn.Module:
-    """The pyramid; every layer learns, with its own batch statistics, unless it starts from
-    ImageNet.
+    """The pyramid; unless it starts from ImageNet, every layer is trained with its own batch
+    statistics.
     """
     if config.backbone == "small":
         if imagenet:
             raise ValueError(
-                "there are no ImageNet weights of the small backbone; choose a ResNet or leave `weights` out"
+                "there are no ImageNet weights of the small backbone. Choose a ResNet or leave "
+                "`weights` out"
             )
         return SmallPyramid(config.widths, config.pyramid)
     if config.pyramid != 256:
@@ -73,8 +73,8 @@ def _backbone(config: ProposalConfig, weights: str | None, imagenet: bool) -> nn
 def torchvision_model(
     config: ProposalConfig, masks: bool, weights: str | None, imagenet: bool
 ) -> FasterRCNN:
-    """The model that is trained: two classes, background and tumour. ImageNet's statistics only
-    where its weights are.
+    """The model that is trained: two classes, background and tumour. ImageNet's statistics are used
+    only with its weights.
     """
     if config.image_size % 32:
         raise ValueError(f"image_size must be a multiple of 32, not {config.image_size}")
@@ -82,28 +82,40 @@ def torchvision_model(
     channels, levels = backbone.out_channels, [str(i) for i in range(len(config.anchors) - 1)]
 
     def pool(side: int) -> MultiScaleRoIAlign:
-        # The pyramid paper's 224 belongs to images of 800.
+        # The pyramid paper's 224 is for images of 800 pixels.
         return MultiScaleRoIAlign(
             levels, side, 2, canonical_scale=round(224 * config.image_size / 800)
         )
 
-    options = dict(
-        min_size=config.image_size, max_size=config.image_size,
-        image_mean=IMAGENET_MEAN if imagenet else (0.0,) * 3, image_std=IMAGENET_STD if imagenet else (1.0,) * 3,
-        rpn_anchor_generator=_anchor_generator(config),
-        rpn_pre_nms_top_n_train=2 * config.pre_nms, rpn_pre_nms_top_n_test=config.pre_nms,
-        rpn_post_nms_top_n_train=2 * config.post_nms, rpn_post_nms_top_n_test=config.post_nms,
-        rpn_batch_size_per_image=config.rpn_batch, box_batch_size_per_image=config.box_batch, box_nms_thresh=config.box_nms,
-        box_detections_per_img=config.detections, box_score_thresh=config.score_threshold,
-        box_roi_pool=pool(7), box_head=TwoMLPHead(channels * 49, config.head), box_predictor=FastRCNNPredictor(config.head, 2),
-    )  # fmt: skip
+    options = {
+        "min_size": config.image_size,
+        "max_size": config.image_size,
+        "image_mean": IMAGENET_MEAN if imagenet else (0.0,) * 3,
+        "image_std": IMAGENET_STD if imagenet else (1.0,) * 3,
+        "rpn_anchor_generator": _anchor_generator(config),
+        "rpn_pre_nms_top_n_train": 2 * config.pre_nms,
+        "rpn_pre_nms_top_n_test": config.pre_nms,
+        "rpn_post_nms_top_n_train": 2 * config.post_nms,
+        "rpn_post_nms_top_n_test": config.post_nms,
+        "rpn_batch_size_per_image": config.rpn_batch,
+        "box_batch_size_per_image": config.box_batch,
+        "box_nms_thresh": config.box_nms,
+        "box_detections_per_img": config.detections,
+        "box_score_thresh": config.score_threshold,
+        "box_roi_pool": pool(7),
+        "box_head": TwoMLPHead(channels * 49, config.head),
+        "box_predictor": FastRCNNPredictor(config.head, 2),
+    }
     if not masks:
         return FasterRCNN(backbone, **options)
     last = config.mask_head[-1]
     return MaskRCNN(
-        backbone, mask_roi_pool=pool(MASK_SIDE // 2), mask_head=MaskRCNNHeads(channels, config.mask_head, 1),
-        mask_predictor=MaskRCNNPredictor(last, last, 2), **options,
-    )  # fmt: skip
+        backbone,
+        mask_roi_pool=pool(MASK_SIDE // 2),
+        mask_head=MaskRCNNHeads(channels, config.mask_head, 1),
+        mask_predictor=MaskRCNNPredictor(last, last, 2),
+        **options,
+    )
 
 
 def _anchor_generator(config: ProposalConfig) -> AnchorGenerator:
@@ -114,7 +126,7 @@ def _anchor_generator(config: ProposalConfig) -> AnchorGenerator:
 
 def _anchors(config: ProposalConfig) -> list[Tensor]:
     """Each level's anchors [n, 4]; level i halves the side of the one before, from 1/4 on."""
-    # On the CPU even where the weights are made elsewhere: these are constants of the graph.
+    # On the CPU even if the weights are on another device: these are constants of the graph.
     with torch.device("cpu"):
         size = config.image_size
         sides = [-(-size // 2 ** (i + 2)) for i in range(len(config.anchors))]
@@ -130,7 +142,8 @@ def _keep(boxes: Tensor, scores: Tensor, group: Tensor, threshold: float, size: 
     slice and group [S, n].
 
     One call for all: every slice has a row and every group a column of its own in the plane, so
-    that boxes of two never meet. (One offset along a diagonal would cost more of float32's digits.)
+    boxes of two never overlap. (One offset along a diagonal would lose more of float32's
+    precision.)
     """
     s, n = scores.shape
     row = (
@@ -147,8 +160,8 @@ def _keep(boxes: Tensor, scores: Tensor, group: Tensor, threshold: float, size: 
 
 
 def _best(boxes: Tensor, scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` highest scores of each slice [S, count] and their boxes [S, count, 4]; fewer
-    where there are fewer.
+    """The `count` highest scores of each slice [S, count] and their boxes [S, count, 4]; fewer if
+    there are fewer.
     """
     top, where = scores.topk(min(count, scores.shape[1]), dim=1)
     return boxes.gather(1, where.unsqueeze(-1).expand(-1, -1, 4)), top
@@ -156,10 +169,10 @@ def _best(boxes: Tensor, scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 class RCNN(nn.Module):
     """images [S, 3, G, G] -> boxes [S, K, 4] (pixel edges of the grid) and scores [S, K], highest
-    first; unused ones are 0.
+    first; unused entries are 0.
 
-    `weights` starts a ResNet from ImageNet; `imagenet` without weights is the same form, to load a
-    checkpoint into.
+    `weights` starts a ResNet from ImageNet; `imagenet` without weights has the same architecture,
+    to load a checkpoint into.
     """
 
     def __init__(self, preset: Preset, weights: str | None = None, imagenet: bool = False) -> None:
@@ -186,8 +199,8 @@ class RCNN(nn.Module):
         return self.model.backbone((x - mean) / std)
 
     def pooled(self, maps: dict[str, Tensor], rois: Tensor, pool: MultiScaleRoIAlign) -> Tensor:
-        """What `pool` makes of rois [M, 5] (slice, box): every level is sampled, the box's own is
-        taken.
+        """The result of `pool` for rois [M, 5] (slice, box): every level is sampled, the box's own
+        level is taken.
         """
         side = ((rois[:, 3] - rois[:, 1]) * (rois[:, 4] - rois[:, 2])).clamp(min=0).sqrt()
         names = pool.featmap_names
@@ -210,7 +223,7 @@ class RCNN(nn.Module):
         c, rpn = self.config, self.model.rpn
         objectness, deltas = rpn.head(list(maps.values()))
         boxes, scores, levels = [], [], []
-        for i, (o, d) in enumerate(zip(objectness, deltas)):
+        for i, (o, d) in enumerate(zip(objectness, deltas, strict=True)):
             anchors = getattr(self, f"anchors_{i}")
             s, (h, w) = o.shape[0], o.shape[2:]
             d = d.reshape(s, len(RATIOS), 4, h, w).permute(0, 3, 4, 1, 2).reshape(s, -1, 4)
@@ -253,7 +266,7 @@ class RCNN(nn.Module):
             .clamp(0, c.image_size)
         )
         scores = torch.softmax(logits, dim=1)[:, 1].reshape(s, p)
-        # What lies in the last half pixel here is outside the slice in pixel edges.
+        # The last half pixel here is outside the slice in pixel edges.
         usable = real & (_sides(boxes.clamp(max=c.image_size - 0.5)) >= 1e-2)
         scores = torch.where(usable, scores, torch.full_like(scores, -1.0))
         kept = _keep(boxes, scores, torch.zeros(p, device=boxes.device), c.box_nms, c.image_size)
@@ -280,15 +293,15 @@ class MaskSegmenter(nn.Module):
         super().__init__()
         if not rcnn.masks:
             raise ValueError(
-                "a Faster R-CNN draws no masks; its preset's ranet.network must be mask_rcnn"
+                "a Faster R-CNN has no masks. Its preset's ranet.network must be mask_rcnn"
             )
         self.rcnn = rcnn
 
     def forward(self, images: Tensor, boxes: Tensor, image_index: Tensor) -> Tensor:
         heads = self.rcnn.model.roi_heads
         inside = boxes * (self.rcnn.config.image_size / self.rcnn.grid) - 0.5
-        # A caller may hold a whole study and ask for one box: the backbone runs on the slices asked
-        # for.
+        # A caller may pass a whole study and one box: the backbone runs only on the slices of the
+        # boxes.
         row = torch.arange(boxes.shape[0], device=boxes.device).to(boxes.dtype).unsqueeze(1)
         maps = self.rcnn.maps(images.index_select(0, image_index))
         pooled = self.rcnn.pooled(maps, torch.cat([row, inside], dim=1), heads.mask_roi_pool)

@@ -1,4 +1,4 @@
-"""Crops in, feature maps at five resolutions out: torchvision's ResNets, and a small one of the
+"""Encoders with feature maps at five resolutions: torchvision's ResNets, and a small one of the
 same form.
 """
 

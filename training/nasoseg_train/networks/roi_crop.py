@@ -1,4 +1,4 @@
-"""Slices [S, 3, H, W] and boxes [N, 4] in, crops [N, 3, C, C] out, inside the graph.
+"""Crops [N, 3, C, C] of slices [S, 3, H, W] at boxes [N, 4], as part of the graph.
 
 RoIAlign with half-pixel coordinates: crop pixel u is centred at x0 + (u + 0.5)(x1 - x0) / C in
 pixel edges.
@@ -15,9 +15,9 @@ class RoiCrop(nn.Module):
     """The crop of a box, resampled to `size` x `size` with a fixed number of samples per pixel and
     side.
 
-    With `context` above 1 the crop shows that much more than the box, whatever lies there (0
-    outside the slice), so that the box's own edges always lie at the same crop pixels. The
-    whole-slice box is left as it is.
+    With `context` above 1 the crop shows a box enlarged by that factor (0 outside the slice), so
+    that the box's own edges are always at the same crop pixels. The whole-slice box is not
+    enlarged.
     """
 
     def __init__(self, size: int, sampling_ratio: int, context: float = 1.0) -> None:
@@ -27,7 +27,9 @@ class RoiCrop(nn.Module):
         self.context = context
 
     def forward(self, images: Tensor, boxes: Tensor, image_index: Tensor) -> Tensor:
-        """images [S, 3, H, W] float32, boxes [N, 4] float32 in pixel edges, image_index [N] int64."""
+        """images [S, 3, H, W] float32, boxes [N, 4] float32 in pixel edges, image_index [N]
+        int64.
+        """
         if self.context > 1:
             boxes = with_context(boxes, self.context, images.shape[3])
         return self.sample(images, boxes, image_index)

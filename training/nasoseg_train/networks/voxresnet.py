@@ -1,4 +1,4 @@
-"""Patches in, logits out: the 3D network on the atlas box (paper 5, Lin 2019)."""
+"""VoxResNet, the 3D network on the atlas box (paper 5, Lin 2019)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ class VoxRes(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.BatchNorm3d(channels), nn.ReLU(), nn.Conv3d(channels, channels, (1, 3, 3), padding=(0, 1, 1)),
-            nn.BatchNorm3d(channels), nn.ReLU(), nn.Conv3d(channels, channels, 3, padding=1),
-        )  # fmt: skip
+            nn.BatchNorm3d(channels),
+            nn.ReLU(),
+            nn.Conv3d(channels, channels, (1, 3, 3), padding=(0, 1, 1)),
+            nn.BatchNorm3d(channels),
+            nn.ReLU(),
+            nn.Conv3d(channels, channels, 3, padding=1),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
@@ -27,14 +31,14 @@ def _halve(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class VoxResNet(nn.Module):
-    """Patches [N, 3, D, H, W] -> logits [N, 1, D, H, W]; each side divides by 8.
+    """Patches [N, 3, D, H, W] -> logits [N, 1, D, H, W]; each side must be a multiple of 8.
 
     Chen, Dou, Yu, Qin, Heng: VoxResNet: Deep voxelwise residual networks for brain segmentation
     from 3D MR images, NeuroImage 170 (2018), which Lin et al.: Deep Learning for Automated
     Contouring of Primary Tumor Volumes by MRI for Nasopharyngeal Carcinoma, Radiology 291 (2019)
     build on. Six residual modules, three halvings by stride; each of the four resolutions is
-    brought to full resolution by a deconvolution and classified (`every`, for deep supervision);
-    the sum of the four is the answer. A deconvolution's kernel is two longer than its stride, which
+    upsampled to full resolution by a deconvolution and classified (`every`, for deep supervision);
+    the output is the sum of the four. A deconvolution's kernel is two larger than its stride, which
     the paper leaves open.
     """
 
@@ -66,7 +70,7 @@ class VoxResNet(nn.Module):
     def every(self, patches: Tensor) -> list[Tensor]:
         """The logits of the four resolutions, finest first, each [N, 1, D, H, W]."""
         x, out = patches, []
-        for level, grow, classify in zip(self.levels, self.grow, self.classify):
+        for level, grow, classify in zip(self.levels, self.grow, self.classify, strict=True):
             x = level(x)
             out.append(classify(grow(x)))
         return out

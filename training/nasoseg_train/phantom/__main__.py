@@ -1,5 +1,5 @@
-"""A seed comes in, one patient's files go out: python -m nasoseg_train.phantom --seed 7 --out DIR
-[--format dicom|nifti].
+"""Write one patient's files: python -m nasoseg_train.phantom --seed 7 --out DIR [--format
+dicom|nifti].
 """
 
 import argparse
@@ -18,7 +18,8 @@ def main() -> None:
     write = write_dicom if arguments.format == "dicom" else write_nifti
     write(phantom, arguments.out)
     print(
-        f"{arguments.out}: seed {phantom.seed}, {phantom.t_category or 'no tumour'}, slices with tumour {phantom.tumour_slices}"
+        f"{arguments.out}: seed {phantom.seed}, {phantom.t_category or 'no tumour'}, slices with "
+        f"tumour {phantom.tumour_slices}"
     )
 
 

@@ -1,9 +1,9 @@
-"""One patient's anatomy: a random generator and tissue signals come in, an Anatomy (signal volume
-on a head grid) goes out.
+"""One patient's anatomy: a signal volume on a head grid, from a random generator and tissue
+signals.
 
 The volume lives in head coordinates (atlas.py) at 1 mm in plane and 3 mm between planes; arrays are
-[z, y, x]. Borders are painted with soft edges over the signals themselves, which is what a partial
-volume does to a measured signal.
+[z, y, x]. Borders are painted with soft edges over the signals themselves, as partial volumes
+affect a measured signal.
 """
 
 from dataclasses import dataclass

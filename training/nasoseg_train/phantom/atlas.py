@@ -1,5 +1,4 @@
-"""The structures of a standard adult's head and neck, painted one over the other; nothing comes in,
-STRUCTURES goes out.
+"""STRUCTURES: a standard adult's head and neck, painted one over the other.
 
 Coordinates are millimetres in the head: x to the patient's left, y backwards, z upwards, origin in
 the middle of the nasopharynx (height of the occipital condyles). A structure is a stack of

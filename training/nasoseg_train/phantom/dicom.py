@@ -1,7 +1,7 @@
-"""A phantom comes in; a folder of three DICOM MR series and the true mask as NIfTI goes out.
+"""Writes a phantom as a folder of three DICOM MR series and the true mask as NIfTI.
 
-    out_dir/T1/*.dcm, T1C/*.dcm, T2/*.dcm    MR Image Storage, one frame of reference, one study
-    out_dir/truth.nii.gz                     uint8 mask on T1C's grid
+out_dir/T1/*.dcm, T1C/*.dcm, T2/*.dcm    MR Image Storage, one frame of reference, one study
+out_dir/truth.nii.gz                     uint8 mask on T1C's grid
 
 Everything follows from the seed, UIDs included. File names are in no order: a reader has to sort by
 position.
@@ -83,7 +83,7 @@ def _decimal(value: float) -> str:
 
 
 def write_dicom(phantom, out_dir) -> None:
-    """Three series and the truth; `out_dir` is made where it is missing."""
+    """Write three series and the truth; `out_dir` is created if missing."""
     out_dir = Path(out_dir)
     for name in SEQUENCES:
         voxels, affine = phantom.sequence(name)

@@ -1,8 +1,8 @@
-"""A phantom comes in; NIfTI files of its sequences and its true mask go out.
+"""Writes NIfTI files of a phantom's sequences and its true mask.
 
-    t1.nii.gz, t1c.nii.gz, t2.nii.gz   int16, each on its own grid
-    truth.nii.gz                       uint8 mask on T1C's grid
-    info.json                          T category, tumour slices, areas
+t1.nii.gz, t1c.nii.gz, t2.nii.gz   int16, each on its own grid
+truth.nii.gz                       uint8 mask on T1C's grid
+info.json                          T category, tumour slices, areas
 
 NIfTI's patient axes are RAS, the phantom's are LPS: x and y change sign. NIfTI arrays are [i, j,
 k].
@@ -49,7 +49,7 @@ def write_truth(phantom, out_dir: Path) -> None:
 
 
 def write_nifti(phantom, out_dir) -> None:
-    """Four NIfTI files and info.json; `out_dir` is made where it is missing."""
+    """Write four NIfTI files and info.json; `out_dir` is created if missing."""
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     for name in SEQUENCES:

@@ -1,9 +1,8 @@
-"""Smooth random fields: a generator, a shape and a length scale come in, a float32 array of unit
-variance goes out.
+"""Smooth random fields: float32 arrays of unit variance, of a given shape and length scale.
 
 A field is a cubic B-spline over random coefficients, so it costs a few weighted sums instead of a
-filter over the whole volume. They are written without BLAS: its threads would cost more than they
-bring on arrays this thin.
+filter over the whole volume. They are computed without BLAS, whose threads cost more than they gain
+on arrays this thin.
 """
 
 import numpy as np
@@ -57,7 +56,7 @@ def smooth_noise(
     float32, `shape`.
     """
     taps = []
-    for n, step in zip(shape, knots):
+    for n, step in zip(shape, knots, strict=True):
         first, weights = cubic_taps(n, step)
         # Unit variance on average: the weights' squares sum to less than one.
         taps.append((first, weights / np.sqrt((weights**2).sum(axis=1).mean())))

@@ -1,5 +1,4 @@
-"""A patient: a seed comes in; voxels of T1, T1C and T2 on their own grids, and the tumour's true
-mask, go out.
+"""A patient of a seed: voxels of T1, T1C and T2 on their own grids, and the tumour's true mask.
 
 Arrays are [k, j, i]: k slices from inferior to superior, j rows from anterior to posterior, i
 columns from the patient's right to left. Affines map voxel (i, j, k) to LPS millimetres. Everything
@@ -274,7 +273,7 @@ class Phantom:
         steps = np.array(
             [4.0, 8.0, 8.0]
         )  # evaluated on every 4th slice and 8th pixel, then stretched
-        shape = [int(np.ceil(n / s)) + 1 for n, s in zip(grid.shape, steps)]
+        shape = [int(np.ceil(n / s)) + 1 for n, s in zip(grid.shape, steps, strict=True)]
         small = ndimage.affine_transform(
             coarse,
             full[:3, :3] * steps / 30.0,
@@ -283,7 +282,10 @@ class Phantom:
             order=3,
             mode="nearest",
         )
-        return expand(np.exp(small), [linear_taps(n, step) for n, step in zip(grid.shape, steps)])
+        return expand(
+            np.exp(small),
+            [linear_taps(n, step) for n, step in zip(grid.shape, steps, strict=True)],
+        )
 
 
 def _covering(matrix, offset, source_shape, grid_shape) -> tuple:
@@ -305,4 +307,4 @@ def _covering(matrix, offset, source_shape, grid_shape) -> tuple:
     inside = (corners - offset) @ np.linalg.inv(matrix).T
     low = np.clip(np.floor(inside.min(axis=0)), 0, np.array(grid_shape) - 1).astype(int)
     high = np.clip(np.ceil(inside.max(axis=0)) + 1, low + 1, grid_shape).astype(int)
-    return tuple(slice(a, b) for a, b in zip(low, high))
+    return tuple(slice(a, b) for a, b in zip(low, high, strict=True))

@@ -1,5 +1,4 @@
-"""Tissues and the spin-echo equation: relaxation times come in, relative signals of T1, T1C and T2
-go out.
+"""Tissues and the spin-echo equation: relative signals of T1, T1C and T2 from relaxation times.
 
 Times are milliseconds at 1.5 T, gadolinium is the added relaxation rate in 1/s a few minutes after
 injection.

@@ -1,5 +1,4 @@
-"""The tumour: an Anatomy and a T category come in, its fraction of every voxel (and its necrosis)
-goes out.
+"""The tumour of a T category in an Anatomy: its fraction of every voxel, and its necrosis.
 
 A front starts at the nasopharyngeal wall and travels through the head with a speed that the tissue
 gives it; the tumour is what the front reached when its volume is that of the category. Air is never
@@ -79,7 +78,7 @@ def draw_category(rng: np.random.Generator) -> str:
 def _window() -> tuple:
     low = np.round((_LOW_MM - ORIGIN_MM) / STEP_MM).astype(int)
     high = np.round((_HIGH_MM - ORIGIN_MM) / STEP_MM).astype(int)
-    return tuple(slice(a, b + 1) for a, b in zip(low, high))
+    return tuple(slice(a, b + 1) for a, b in zip(low, high, strict=True))
 
 
 def grow(rng: np.random.Generator, anatomy: Anatomy, category: str, side: float) -> Tumour:
@@ -164,7 +163,8 @@ def _front(speed, start, step, along_z) -> np.ndarray:
                         (dz * step[0] / along_z) ** 2 + (dy * step[1]) ** 2 + (dx * step[2]) ** 2
                     )
                     window = tuple(
-                        slice(1 + d, n - 1 + d) for d, n in zip((dz, dy, dx), slow.shape)
+                        slice(1 + d, n - 1 + d)
+                        for d, n in zip((dz, dy, dx), slow.shape, strict=True)
                     )
                     cost = (slow[inner] + slow[window]) * np.float32(length / 2.0)
                     moves.append((window, cost))

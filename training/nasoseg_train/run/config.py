@@ -1,7 +1,7 @@
-"""The typed settings of a training run: every number that it depends on, with its meaning and unit.
+"""The typed settings of a training run: every number it depends on, with its meaning and unit.
 
-`presets` gives them values; the command line, a file of settings and a run's config.json know the
-same names (settings.py).
+`presets` gives them values; the command line, a settings file and a training run's config.json use
+the same names (settings.py).
 """
 
 from __future__ import annotations
@@ -20,58 +20,62 @@ class InputConfig:
     grid: int = 384
     """Side of the square grid, pixels."""
     fit: Literal["mm", "pad", "stretch"] = "mm"
-    """How a slice is laid on the grid: mm (a fixed pixel size), pad (to a square in mm) or stretch
-    (the paper).
+    """How a slice is placed on the grid: mm (a fixed pixel size), pad (to a square in mm) or
+    stretch (the paper).
     """
     pixel_mm: float = 0.74
     """Pixel of the grid, mm, for fit mm."""
     scaling: Literal["study_percentile", "dataset_max"] = "study_percentile"
     """What a channel is divided by: a percentile of the study's own voxels above 0, or the training
-    set's largest value (the paper).
+    set's maximum (the paper).
     """
     percentile: float = 99.5
     """For study_percentile."""
     dataset_max: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """For dataset_max: the three channels' largest values in the training set; zeros are filled in
-    from the data set.
+    """For dataset_max: the three channels' maxima in the training set; zeros are filled in from the
+    data set.
     """
+
+
+# The sizes of the cited papers.
+UNET = SegmenterConfig(network="unet", widths=(64, 128, 256, 512, 1024))
+DENSENET = SegmenterConfig(
+    network="densenet", widths=(48,), blocks=(4, 5, 7, 10, 12, 15), growth=16, dropout=0.2
+)
+DDNN = SegmenterConfig(network="ddnn", widths=(64, 128, 256, 512, 512), blocks=(2, 2, 3, 3, 3))
+ATTENTION_UNET = SegmenterConfig(network="attention_unet", widths=(64, 128, 256, 512, 1024))
+DA_DSUNET = SegmenterConfig(
+    network="da_dsunet", widths=(64, 128, 256, 512, 512), blocks=(4, 4, 4, 4, 4), growth=32
+)
 
 
 @dataclass(frozen=True)
 class Baselines:
-    """Sizes of the systems that the paper compares with (systems.py). The defaults are the cited
-    papers' own.
+    """Sizes of the systems that the paper compares with (systems.py). The defaults are those of the
+    cited papers.
     """
 
     whole_crop: int = 384
     """Side to which a whole slice is resampled, pixels."""
     whole_regions: int = 8
-    """RANet's regions there."""
+    """RANet's regions on whole slices."""
     whole_border_k: int = 10
-    """DBW's k there."""
-    unet: SegmenterConfig = SegmenterConfig(network="unet", widths=(64, 128, 256, 512, 1024))
+    """DBW's k on whole slices."""
+    unet: SegmenterConfig = UNET
     """U-Net (Ronneberger 2015)."""
-    densenet: SegmenterConfig = SegmenterConfig(
-        network="densenet", widths=(48,), blocks=(4, 5, 7, 10, 12, 15), growth=16, dropout=0.2
-    )
+    densenet: SegmenterConfig = DENSENET
     """Fully convolutional DenseNet (Jegou 2017)."""
-    ddnn: SegmenterConfig = SegmenterConfig(
-        network="ddnn", widths=(64, 128, 256, 512, 512), blocks=(2, 2, 3, 3, 3)
-    )
+    ddnn: SegmenterConfig = DDNN
     """Deep deconvolutional network (Men 2017)."""
-    attention_unet: SegmenterConfig = SegmenterConfig(
-        network="attention_unet", widths=(64, 128, 256, 512, 1024)
-    )
+    attention_unet: SegmenterConfig = ATTENTION_UNET
     """Attention U-Net (Oktay 2018)."""
-    da_dsunet: SegmenterConfig = SegmenterConfig(
-        network="da_dsunet", widths=(64, 128, 256, 512, 512), blocks=(4, 4, 4, 4, 4), growth=32
-    )
+    da_dsunet: SegmenterConfig = DA_DSUNET
     """DA-DSUnet (Tang 2021)."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Everything a run depends on but its seed and data."""
+    """Everything that a training run depends on except its seed and data."""
 
     name: str
     """Shown in reports."""
@@ -90,21 +94,19 @@ class Preset:
     min_side: float = 16.0
     """Shortest side of a box, pixels of the grid."""
     thresholds: Thresholds = field(default_factory=Thresholds)
-    """Of Algorithm 1's reward and Algorithm 2's prior. Evaluations count rewarded stops by the
-    paper's, whatever stands here.
+    """Of Algorithm 1's reward and Algorithm 2's prior. Evaluations always count rewarded stops by
+    the paper's thresholds.
     """
     tumour_free_per_patient: int = 6
-    """Slices without tumour that are kept of each training and validation patient, where a loop
-    asks for any.
-    """
+    """Tumour-free slices kept of each training and validation patient, if a loop uses any."""
     ranet: SegmenterConfig = field(default_factory=SegmenterConfig)
-    """The segmenter on crops, whatever network it names."""
+    """The segmenter on crops: RANet or another network."""
     detector: DetectorTraining = field(default_factory=DetectorTraining)
     """Deep Q-learning."""
     segmenter: SegmenterTraining = field(default_factory=SegmenterTraining)
     """Training of the segmenter on crops."""
     patients_train: int = 301
-    """Synthetic patients, where the preset makes its own."""
+    """Synthetic patients, if no data set is given."""
     patients_validation: int = 129
     """The same for choosing checkpoints."""
     patients_test: int = 166

@@ -1,4 +1,4 @@
-"""One process at a time in a folder."""
+"""A lock that lets one process at a time work in a folder."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 @contextmanager
 def locked(folder: Path, wait: bool) -> Iterator[None]:
-    """Hold the folder's lock; BlockingIOError where another process has it and `wait` is false.
-    Without locks (Windows) it does nothing.
+    """Hold the folder's lock; BlockingIOError if another process holds it and `wait` is false. On
+    systems without fcntl (Windows) it does nothing.
     """
     try:
         import fcntl

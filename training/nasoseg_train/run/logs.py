@@ -1,7 +1,7 @@
-"""Figures of an epoch or of some steps in, a CSV file and, when asked, TensorBoard's out.
+"""The log of a training loop: a CSV file and, on request, TensorBoard files.
 
-The CSV is written anew with every row, beside and renamed: a run that goes on from a checkpoint
-first forgets the rows that came after it, and a column that appears late stands in every row.
+The CSV is rewritten with every row, to a temporary name that is then renamed: a resumed loop drops
+the rows after its checkpoint, and a column that appears late is in every row.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .extras import advice
 
 
 class Log:
-    """Rows of figures under the name of one of their columns, `epoch` or `step`."""
+    """Rows of figures, numbered by their column `epoch` or `step`."""
 
     def __init__(self, path: Path, key: str, tensorboard: Path | None = None) -> None:
         self.path, self.key, self.rows = path, key, []  # type: Path, str, list[dict[str, float]]
@@ -27,7 +27,7 @@ class Log:
             self.writer = SummaryWriter(str(tensorboard / path.stem))
 
     def add(self, row: dict[str, float]) -> None:
-        """One more row, in the file and on the terminal."""
+        """Append a row to the file and print it."""
         self.rows.append(row)
         columns = list(dict.fromkeys(name for one in self.rows for name in one))
         partial = self.path.with_suffix(".part")

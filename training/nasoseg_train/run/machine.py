@@ -1,10 +1,9 @@
-"""Where and how a run computes in, a Fabric and the few things that several processes must agree on
-out.
+"""Devices, precision and processes of a training loop.
 
-Lightning Fabric carries devices, mixed precision and several processes (under torchrun: one per
-GPU, or gloo on CPUs). It was chosen over accelerate because it wraps a module and an optimiser and
-nothing else, takes its place from torchrun's environment without a configuration file, and brings
-no hub client with it.
+Lightning Fabric handles devices, mixed precision and several processes (under torchrun: one per
+GPU, or gloo on CPUs). It was chosen over accelerate because it wraps only a module and an
+optimiser, reads torchrun's environment without a configuration file, and has no hub client among
+its dependencies.
 """
 
 from __future__ import annotations
@@ -24,19 +23,20 @@ if TYPE_CHECKING:
 
 
 def device_named(name: str) -> str:
-    """cpu or cuda; `auto` is cuda where there is a GPU."""
+    """cpu or cuda; `auto` is cuda if there is a GPU."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
         raise SystemExit(
-            "--device cuda: PyTorch sees no GPU here; use --device cpu, or install PyTorch's CUDA build and a driver"
+            "--device cuda: PyTorch finds no GPU. Use --device cpu, or install PyTorch's CUDA "
+            "build and a driver"
         )
     return name
 
 
 @contextmanager
 def first_on_this_machine(options: RunOptions) -> Iterator[None]:
-    """Under torchrun, the first process of a machine runs what is inside before the others do."""
+    """Under torchrun, let the first process of a machine run the block before the others."""
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         yield
         return
@@ -45,13 +45,14 @@ def first_on_this_machine(options: RunOptions) -> Iterator[None]:
 
 
 def launch(options: RunOptions, mixed: bool) -> Fabric:
-    """The Fabric of one training loop; `mixed` is the preset's wish for bfloat16."""
+    """The Fabric of one training loop; `mixed` says whether the preset uses bfloat16."""
     from lightning_fabric import Fabric
 
     device = device_named(options.device)
     if device == "cpu" and options.precision == "fp16":
         raise SystemExit(
-            "--precision fp16 needs a GPU: PyTorch's CPU kernels lack it; use bf16 or 32"
+            "--precision fp16 needs a GPU, as PyTorch's CPU kernels do not support it. Use bf16 "
+            "or 32"
         )
     chosen = options.precision if options.precision != "preset" else "bf16" if mixed else "32"
     precision: Any = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[chosen]
@@ -71,13 +72,16 @@ def share_of(total: int, fabric: Fabric, what: str) -> int:
     """This process's part of a batch or of an experience pool; it must be at least one."""
     if total % fabric.world_size:
         raise SystemExit(
-            f"{what} is {total}, which {fabric.world_size} processes do not share evenly; choose a multiple of their number"
+            f"{what} is {total}, which {fabric.world_size} processes do not share evenly. Choose "
+            "a multiple of their number"
         )
     return total // fabric.world_size
 
 
 def seeds(fabric: Fabric, *numbers: int) -> list[int]:
-    """A random stream of this process; the first process has the stream of a run alone."""
+    """The seeds of this process's random stream; the first process has that of a single-process
+    run.
+    """
     return [*numbers, fabric.global_rank] if fabric.global_rank else list(numbers)
 
 
@@ -89,7 +93,7 @@ def total(fabric: Fabric, *numbers: int) -> list[int]:
 
 
 def equalise(fabric: Fabric, *modules: nn.Module) -> None:
-    """Give every process the first one's statistics of batch normalisation; DDP keeps the weights
+    """Copy the first process's batch-normalisation statistics to all; DDP keeps the weights
     equal.
     """
     if fabric.world_size > 1:

@@ -1,4 +1,4 @@
-"""Where the `nasoseg` program is."""
+"""Finds the `nasoseg` program."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ NAME = "nasoseg.exe" if os.name == "nt" else "nasoseg"
 
 
 def find_program(given: Path | None = None) -> Path:
-    """The program: as given, else NASOSEG_PROGRAM, else on PATH, else the repository's own build.
-    FileNotFoundError otherwise.
+    """The program: `given`, else NASOSEG_PROGRAM, else on PATH, else the repository's own build.
+    FileNotFoundError if there is none.
     """
     for name, path in (
         ("--nasoseg", given),
@@ -21,7 +21,7 @@ def find_program(given: Path | None = None) -> Path:
         if path:
             if not is_program(Path(path)):
                 raise FileNotFoundError(
-                    f"{name} names {path}, which is no program; the path of `nasoseg` was expected"
+                    f"{name} names {path}, which is no program; expected the path of `nasoseg`"
                 )
             return Path(path).resolve()
     on_path = shutil.which("nasoseg")
@@ -33,8 +33,8 @@ def find_program(given: Path | None = None) -> Path:
         if is_program(built):
             return built
     raise FileNotFoundError(
-        "the program nasoseg is neither on PATH nor in target/release or target/debug. Build it (cargo build --release --bin nasoseg), "
-        "or name it with --nasoseg"
+        "the program nasoseg is neither on PATH nor in target/release or target/debug. Build it "
+        "(cargo build --release --bin nasoseg), or name it with --nasoseg"
     )
 
 

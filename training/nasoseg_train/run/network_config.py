@@ -17,14 +17,15 @@ class TrunkConfig:
     sampling_ratio: int = 2
     """RoIAlign's samples per crop pixel and side."""
     context: float = 1.0
-    """How much more than the box the crop shows; 1 is the paper. The whole slice stays as it is."""
+    """Side of the crop as a multiple of the box's; 1 is the paper. The whole slice is not enlarged.
+    """
     widths: tuple[int, ...] = ()
     """Channels of conv1, layer1, layer2, layer3 (kind small)."""
     blocks: tuple[int, ...] = ()
     """Residual blocks of layer1, layer2, layer3 (kind small)."""
     pool: int = 1
-    """Side of the pooled map; 1 is global average pooling. Larger ones keep where a thing is,
-    through linear layers.
+    """Side of the pooled map; 1 is global average pooling. Larger maps keep positions, through
+    linear layers.
     """
     project_hidden: tuple[int, ...] = ()
     """Hidden sizes of those linear layers."""
@@ -39,7 +40,7 @@ class TrunkConfig:
 class SegmenterConfig:
     """A network on crops: RANet (paper 3.2) or one that it is compared with (networks/, 4.4, 5).
 
-    What `widths`, `decoder` and `blocks` mean is the network's own: `ranet` has the widths of full
+    `widths`, `decoder` and `blocks` depend on the network: `ranet` has the widths of full
     resolution, conv1, layer1, layer2 and layer3, and four decoder widths, shallowest first; `unet`,
     `attention_unet`, `ddnn` and `da_dsunet` have one width per level, full resolution first;
     `densenet` has the first convolution's. `blocks` counts the layers of each level, `growth` the
@@ -53,21 +54,21 @@ class SegmenterConfig:
     sampling_ratio: int = 2
     """RoIAlign's samples per crop pixel and side."""
     widths: tuple[int, ...] = (32, 64, 256, 512, 1024)
-    """Channels of the levels, as the class says."""
+    """Channels of the levels, as described for the class."""
     decoder: tuple[int, ...] = (32, 64, 128, 256)
     """Channels of RANet's four decoder levels, shallowest first."""
     lstm_hidden: int = 128
     """Hidden size of the cRAM's LSTM."""
     regions: int = 8
-    """S: the rRAM pools to S x S regions; must divide the maps."""
+    """S: the rRAM pools to S x S regions; S must divide the side of the maps."""
     fused: int = 32
-    """Channels in which RANet's attended levels are added up."""
+    """Channels to which RANet's attended levels are projected before they are added."""
     cram: bool = True
     """Channel attention (3.2.2)."""
     rram: bool = True
     """Region attention (3.2.3)."""
     rram_deep_first: bool = True
-    """The rRAM's order: deepest level first, or shallowest as the paper's text has it."""
+    """The rRAM's order: deepest level first, or shallowest first as in the paper's text."""
     context_factor: float = 1.5
     """How much larger than the detector's box the crop is (4.2.3); 1 for detector kind whole."""
     threshold: float = 0.5
@@ -75,9 +76,9 @@ class SegmenterConfig:
     network: Literal[
         "ranet", "unet", "densenet", "ddnn", "attention_unet", "da_dsunet", "mask_rcnn", "box"
     ] = "ranet"
-    """Which network."""
+    """The network on crops."""
     squeeze_excitation: bool = False
-    """Squeeze-and-excitation in the places of the cRAM (unet)."""
+    """Squeeze-and-excitation in place of the cRAM (unet)."""
     blocks: tuple[int, ...] = ()
     """Layers of each level."""
     growth: int = 0
@@ -95,7 +96,7 @@ class ProposalConfig:
     backbone: Literal["resnet18", "resnet50", "resnet101", "small"] = "resnet50"
     """torchvision's ResNet, or a small one."""
     widths: tuple[int, ...] = ()
-    """conv1, layer1, layer2, layer3 of the small backbone; its pyramid stands on the last three."""
+    """conv1, layer1, layer2, layer3 of the small backbone; its pyramid uses the last three."""
     image_size: int = 384
     """Side to which slices are resampled, pixels; a multiple of 32."""
     pyramid: int = 256
@@ -123,7 +124,7 @@ class ProposalConfig:
     score_threshold: float = 0.05
     """Score below which the runtime says no lesion."""
     steps: int = 20000
-    """Batches in all."""
+    """Number of batches."""
     batch: int = 8
     """Slices of a batch."""
     lr: float = 0.01
@@ -141,12 +142,14 @@ class ProposalConfig:
     validate_every: int = 1000
     """Steps between validations."""
     validation_slices: int = 300
-    """At most so many slices, evenly spaced."""
+    """Largest number of slices, evenly spaced."""
 
 
 @dataclass(frozen=True)
 class VolumeConfig:
-    """VoxResNet on the atlas box (networks/voxresnet.py), and its training on patches (Lin 2019)."""
+    """VoxResNet on the atlas box (networks/voxresnet.py), and its training on patches (Lin
+    2019).
+    """
 
     patch: tuple[int, int, int] = (32, 128, 128)
     """Voxels of a patch (k, j, i)."""
@@ -161,9 +164,9 @@ class VolumeConfig:
     threshold: float = 0.5
     """Probability from which a voxel belongs to the mask."""
     context_factor: float = 1.0
-    """How much larger than the atlas box the region is."""
+    """Side of the region as a multiple of the atlas box's."""
     atlas_share: float = 0.99
-    """The atlas box holds this share of the training set's target boxes whole."""
+    """Share of the training set's target boxes that the atlas box contains entirely."""
     atlas_margin_mm: float = 10.0
     """Margin about them, mm."""
     steps: int = 20000
@@ -175,9 +178,9 @@ class VolumeConfig:
     weight_decay: float = 1e-4
     """L2 regularisation."""
     tumour_share: float = 0.7
-    """Share of patches that are centred on a tumour voxel along k; the others lie anywhere."""
+    """Share of patches that are centred on a tumour voxel along k; the others are anywhere."""
     auxiliary: float = 1.0
-    """Weight of the auxiliary classifiers at the start; it falls to a thousandth of it."""
+    """Weight of the auxiliary classifiers at the start; it falls to a thousandth."""
     flip: float = 0.5
     """Share of patches flipped left to right."""
     scale: float = 0.1
@@ -187,4 +190,4 @@ class VolumeConfig:
     validate_every: int = 1000
     """Steps between validations."""
     validation_patients: int = 40
-    """At most so many patients."""
+    """Largest number of patients."""

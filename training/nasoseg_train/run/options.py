@@ -1,6 +1,4 @@
-"""What a run may change without changing what is learned: its device, its precision, what it writes
-on the way.
-"""
+"""Options of a training run that do not change what is learned: device, precision, output."""
 
 from __future__ import annotations
 
@@ -10,21 +8,20 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Where a training loop runs and what it shows."""
+    """Where a training loop runs and what it writes."""
 
     device: Literal["auto", "cpu", "cuda"] = "cpu"
-    """cpu, cuda, or auto: a GPU where there is one. Under torchrun every process takes one GPU."""
+    """cpu, cuda, or auto: a GPU if there is one. Under torchrun every process takes one GPU."""
     precision: Literal["preset", "32", "bf16", "fp16"] = "preset"
-    """Of the networks' forward pass; weights stay float32. `preset` is bf16 for the agent where the
-    preset says mixed_precision. fp16 is for GPUs alone.
+    """Precision of the networks' forward pass; weights stay float32. `preset` is bf16 for the agent
+    if the preset says mixed_precision. fp16 requires a GPU.
     """
     tensorboard: bool = False
-    """Write tensorboard/ beside the CSV logs (needs the extra `tensorboard`)."""
+    """Write tensorboard/ beside the CSV logs (requires the extra `tensorboard`)."""
     pictures_every: int = 0
-    """Every so many validations, write pictures of predictions; 0 writes none."""
+    """Validations between two sets of pictures of predictions; 0 writes none."""
     checkpoint_every: int = 1
-    """Every so many validations or epochs, write the checkpoint to go on from; the last one is
-    always written.
+    """Validations or epochs between two checkpoints to resume from; the last one is always written.
     """
     progress: bool = False
-    """Progress bars on a terminal."""
+    """Show progress bars on a terminal."""

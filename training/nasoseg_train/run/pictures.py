@@ -1,7 +1,7 @@
-"""Slices, masks and boxes in, PNG files out: what a network says while it is trained.
+"""Pictures of what a network predicts while it is trained.
 
-Truth is red, prediction green, their overlap yellow, as in the paper's Fig. 6. The agent's walk
-begins white, goes on blue and ends yellow; the target box is red.
+Truth is red, prediction green, their overlap yellow, as in the paper's Fig. 6. The agent's
+trajectory is white at first, then blue, and yellow at the end; the target box is red.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ def draw_boxes(picture: Array, boxes: Array, colours: list[tuple[int, int, int]]
     """Outlines of boxes [n, 4] in pixel edges, one colour each, the last on top."""
     canvas = Image.fromarray(picture)
     pen = ImageDraw.Draw(canvas)
-    for box, colour in zip(boxes, colours):
+    for box, colour in zip(boxes, colours, strict=True):
         x0, y0, x1, y1 = (float(v) for v in box)
         pen.rectangle((x0, y0, max(x1 - 1, x0), max(y1 - 1, y0)), outline=colour)
     return np.asarray(canvas)
 
 
 def trajectory(image: Array, boxes: Array, target: Array | None) -> Array:
-    """A slice, the boxes of one episode [T, 4] from first to last, and the target box where there
+    """A slice with the boxes of one episode [T, 4] from first to last, and the target box if there
     is a tumour.
     """
     outlines, colours = list(boxes), [WHITE] + [BLUE] * (len(boxes) - 1)
@@ -53,7 +53,7 @@ def trajectory(image: Array, boxes: Array, target: Array | None) -> Array:
 
 
 def save_sheet(path: Path, pictures: list[Array], columns: int = 4) -> None:
-    """Pictures of one size side by side in one PNG, written beside and renamed."""
+    """Write pictures of one size side by side into one PNG."""
     h, w = pictures[0].shape[:2]
     rows = -(-len(pictures) // columns)
     sheet = np.zeros((rows * h, min(columns, len(pictures)) * w, 3), dtype=np.uint8)

@@ -1,6 +1,6 @@
-"""A preset's name in, every number a training run depends on out.
+"""The presets: values for every number that a training run depends on.
 
-`paper` is section 4.2 as it stands, `demo` is small enough for two CPU cores and a few megabytes,
+`paper` is section 4.2 unchanged, `demo` is small enough for two CPU cores and a few megabytes,
 `small` trains every system of the paper's tables in minutes each, `micro` is for tests of the
 runtime, `tiny` for tests of the training. A system of the tables is a base preset with its own
 networks (systems.py). Checkpoints and reports hold the preset as a dictionary.
@@ -15,14 +15,27 @@ from .network_config import ProposalConfig, SegmenterConfig, TrunkConfig, Volume
 from .training_config import DetectorTraining, Schedule, SegmenterTraining
 
 __all__ = [
-    "Baselines", "DetectorTraining", "InputConfig", "Preset", "ProposalConfig", "SegmenterConfig", "SegmenterTraining",
-    "TrunkConfig", "VolumeConfig", "PAPER", "DEMO", "MICRO", "SMALL", "TINY", "PRESETS",
-]  # fmt: skip
+    "DEMO",
+    "MICRO",
+    "PAPER",
+    "PRESETS",
+    "SMALL",
+    "TINY",
+    "Baselines",
+    "DetectorTraining",
+    "InputConfig",
+    "Preset",
+    "ProposalConfig",
+    "SegmenterConfig",
+    "SegmenterTraining",
+    "TrunkConfig",
+    "VolumeConfig",
+]
 
 PAPER = Preset(name="paper", input=InputConfig(fit="stretch", scaling="dataset_max"))
 
-# The widths of every U-Net-like network below are the U-Net's, so that a comparison compares forms
-# and not sizes; the numbers of weights are printed by `nasoseg-train list-systems`.
+# Every U-Net-like network below has the U-Net's widths, so that architectures are compared and not
+# sizes; `nasoseg-train list-systems` prints the numbers of weights.
 _SMALL_BASELINES = Baselines(
     whole_crop=96,
     whole_regions=6,
@@ -39,14 +52,34 @@ _SMALL_BASELINES = Baselines(
 )
 
 _SMALL_PROPOSALS = ProposalConfig(
-    backbone="small", widths=(16, 24, 48, 96), image_size=192, pyramid=32, anchors=(12, 24, 48, 96), head=128,
-    mask_head=(32, 32), pre_nms=200, post_nms=64, rpn_batch=64, box_batch=64, detections=8, steps=500, batch=8, lr=1e-3,
-    optimiser="adam", validate_every=100, validation_slices=120,
-)  # fmt: skip
+    backbone="small",
+    widths=(16, 24, 48, 96),
+    image_size=192,
+    pyramid=32,
+    anchors=(12, 24, 48, 96),
+    head=128,
+    mask_head=(32, 32),
+    pre_nms=200,
+    post_nms=64,
+    rpn_batch=64,
+    box_batch=64,
+    detections=8,
+    steps=500,
+    batch=8,
+    lr=1e-3,
+    optimiser="adam",
+    validate_every=100,
+    validation_slices=120,
+)
 _SMALL_VOLUME = VolumeConfig(
-    patch=(16, 64, 64), spacing_mm=(6.0, 2.0, 2.0), widths=(8, 16), steps=800, batch=2, validate_every=200,
+    patch=(16, 64, 64),
+    spacing_mm=(6.0, 2.0, 2.0),
+    widths=(8, 16),
+    steps=800,
+    batch=2,
+    validate_every=200,
     validation_patients=12,
-)  # fmt: skip
+)
 
 DEMO = Preset(
     name="demo",
@@ -130,14 +163,34 @@ _TINY_BASELINES = Baselines(
     da_dsunet=SegmenterConfig(network="da_dsunet", widths=(4, 6, 8), blocks=(1, 2, 2), growth=4),
 )
 _TINY_PROPOSALS = ProposalConfig(
-    backbone="small", widths=(8, 12, 16, 24), image_size=96, pyramid=16, anchors=(8, 16, 24, 32), head=32,
-    mask_head=(8,), pre_nms=50, post_nms=16, rpn_batch=32, box_batch=16, detections=4, steps=8, batch=4, lr=2e-3,
-    optimiser="adam", validate_every=4, validation_slices=20,
-)  # fmt: skip
+    backbone="small",
+    widths=(8, 12, 16, 24),
+    image_size=96,
+    pyramid=16,
+    anchors=(8, 16, 24, 32),
+    head=32,
+    mask_head=(8,),
+    pre_nms=50,
+    post_nms=16,
+    rpn_batch=32,
+    box_batch=16,
+    detections=4,
+    steps=8,
+    batch=4,
+    lr=2e-3,
+    optimiser="adam",
+    validate_every=4,
+    validation_slices=20,
+)
 _TINY_VOLUME = VolumeConfig(
-    patch=(8, 16, 16), spacing_mm=(6.0, 4.0, 4.0), widths=(4, 6), steps=6, batch=2, validate_every=3,
+    patch=(8, 16, 16),
+    spacing_mm=(6.0, 4.0, 4.0),
+    widths=(4, 6),
+    steps=6,
+    batch=2,
+    validate_every=3,
     validation_patients=2,
-)  # fmt: skip
+)
 
 MICRO = Preset(
     name="micro",
@@ -191,14 +244,14 @@ MICRO = Preset(
     volume=_TINY_VOLUME,
 )
 
-# A few CPU minutes per system: every table can be filled on two cores in two hours. Nothing is
-# trained until it stops to gain.
+# A few CPU minutes per system: every table can be filled on two cores in two hours. No system is
+# trained to convergence.
 SMALL = replace(
     DEMO,
     name="small",
     trunk=replace(DEMO.trunk, widths=(16, 32, 64, 128)),
-    # The paper's exploration as it stands: what the prior would earn must not reach the agents that
-    # explore without it.
+    # The paper's exploration unchanged: the prior's returns must not reach the agents that explore
+    # without it.
     detector=replace(
         DEMO.detector,
         schedule=Schedule(),
@@ -209,8 +262,8 @@ SMALL = replace(
         tumour_free_share=0.0,
         validate_every=1,
         validation_slices=120,
-    ),  # fmt: skip
-    # Slices with tumour alone, as in the paper.
+    ),
+    # Tumour slices only, as in the paper.
     segmenter=replace(
         DEMO.segmenter,
         steps=500,
@@ -220,7 +273,7 @@ SMALL = replace(
         tumour_free_share=0.0,
         validate_every=100,
         validation_slices=120,
-    ),  # fmt: skip
+    ),
     patients_train=60,
     patients_validation=12,
     patients_test=24,

@@ -62,7 +62,9 @@ class Resumable:
         return self.fabric is None or self.fabric.global_rank == 0
 
     def resume(self) -> dict[str, Any] | None:
-        """The saved state, or None for a fresh start; a state made from something else is refused."""
+        """The saved state, or None for a fresh start; a state made from something else is
+        refused.
+        """
         last = self.out / f"{self.name}_last.pt"
         if last.exists():
             return checkpoint.read(last, **self.made_from)["state"]

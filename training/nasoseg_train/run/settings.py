@@ -1,5 +1,4 @@
-"""A preset and what a file or a command line says of it in, the changed preset out; unknown names
-and wrong types are refused.
+"""Applies the settings of a file to a preset; unknown names and wrong types are rejected.
 
 A file is JSON or TOML with the preset's own nesting, for example
 
@@ -8,8 +7,8 @@ A file is JSON or TOML with the preset's own nesting, for example
     [detector.schedule]
     priori = 0.4
 
-tyro reads it as it reads a command line, so that both know the same names and types. A run's
-config.json is such a file too: its `settings` are read.
+tyro parses it like a command line, so both accept the same names and types. The config.json of a
+training run is such a file too: its `settings` are read.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ from .presets import PRESETS, Preset
 
 
 def preset_named(name: str) -> Preset:
-    """One of the presets."""
+    """The preset of that name."""
     if name not in PRESETS:
-        raise SystemExit(f"preset {name!r} is not known; there are {', '.join(PRESETS)}")
+        raise SystemExit(f"preset {name!r} is not known; expected one of {', '.join(PRESETS)}")
     return PRESETS[name]
 
 
@@ -39,16 +38,16 @@ def read_file(path: Path) -> dict[str, Any]:
         values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except (OSError, ValueError) as error:
         raise SystemExit(
-            f"{path}: no settings can be read ({error}); a JSON or TOML file was expected"
+            f"{path}: cannot be read as settings ({error}); expected a JSON or TOML file"
         ) from error
     if not isinstance(values, dict):
-        raise SystemExit(f"{path}: holds no table of settings")
-    # A run's config.json holds more than settings.
+        raise SystemExit(f"{path}: expected a table of settings")
+    # The config.json of a training run holds more than settings.
     return values["settings"] if isinstance(values.get("settings"), dict) else values
 
 
 def as_arguments(values: dict[str, Any], prefix: str = "") -> list[str]:
-    """Nested settings as a command line would say them."""
+    """Nested settings as command-line arguments."""
     out: list[str] = []
     for key, value in values.items():
         name = f"{prefix}{key}"
@@ -60,7 +59,7 @@ def as_arguments(values: dict[str, Any], prefix: str = "") -> list[str]:
 
 
 def overlaid(preset: Preset, values: dict[str, Any], where: str) -> Preset:
-    """The preset with some of its values changed; `where` names their source in messages."""
+    """The preset with some values changed; `where` names their source in messages."""
     import tyro
 
     said = io.StringIO()
@@ -74,8 +73,8 @@ def overlaid(preset: Preset, values: dict[str, Any], where: str) -> Preset:
                 config=(tyro.conf.FlagConversionOff,),
             )
     except SystemExit as error:
-        # tyro frames its message for a terminal, under a title and above a pointer to a help that a
-        # file does not have.
+        # tyro frames its message for a terminal, with a title above and a hint at --help below,
+        # which a file does not have.
         parts = re.split(r"[─-]{8,}", re.sub(r"[╭╮╰╯│]", " ", said.getvalue()))
         text = "; ".join(
             " ".join(part.split()) for part in parts[1:-1] if "Argument helptext" not in part

@@ -1,8 +1,7 @@
-"""A network, the loss of a batch and the figures of validation in; NAME.csv and the best checkpoint
-NAME.pt out.
+"""The training loop of stages that are batches only, in one process.
 
-For stages that are batches and nothing else, in one process (proposals.py, volume_training.py). A
-run that was cut off goes on from NAME_last.pt to the same result.
+Used by rcnn_training.py and volume_training.py. An interrupted loop resumes from NAME_last.pt with
+the same result.
 """
 
 from __future__ import annotations
@@ -27,19 +26,19 @@ from .resume import Best, Resumable
 
 @dataclass
 class StepLoop:
-    """What changes from batch to batch, and where it is kept."""
+    """One stage: its network, its state and its files."""
 
     name: str
     out: Path
     net: nn.Module
     optimiser: torch.optim.Optimizer
     rng: np.random.Generator
-    # What a checkpoint must agree on to be gone on from.
+    # What a checkpoint must agree on to be resumed.
     made_from: dict[str, Any]
     options: RunOptions
     # Largest norm of a gradient.
     clip: float
-    # Slices that are to come, for losses that draw from an order.
+    # The next slices, for losses that draw from a shuffled order.
     queue: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def run(
@@ -51,8 +50,8 @@ class StepLoop:
         figures_of: Callable[[], dict[str, float]],
         save: Callable[[Path, dict[str, float]], None],
     ) -> Path:
-        """All batches; returns NAME.pt. `loss_of` gives a batch's loss and its slices in words,
-        `figures_of` has a `score`.
+        """Run all batches; returns NAME.pt. `loss_of` gives a batch's loss and a description of its
+        slices, `figures_of` the validation figures, with a `score`.
         """
         self.out.mkdir(parents=True, exist_ok=True)
         log = Log(
@@ -89,7 +88,8 @@ class StepLoop:
             losses.append(float(loss.detach()))
             if not np.isfinite(losses[-1]):
                 raise FloatingPointError(
-                    f"the loss of {self.name} is {losses[-1]} in batch {step + 1}; it holds {named}. Lower the learning rate"
+                    f"the loss of {self.name} is {losses[-1]} in batch {step + 1}; it holds "
+                    f"{named}. Lower the learning rate"
                 )
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -116,7 +116,7 @@ class StepLoop:
             }
             over = step == steps - 1
             files.save(validations, over, partial(self._whole_state, counters))
-            # Validation is not this loop's time.
+            # Time spent on validation is not counted.
             begun = time.time()
         return files.finish()[0]
 
@@ -125,9 +125,11 @@ class StepLoop:
 
     def state(self) -> dict[str, Any]:
         return {
-            "net": self.net.state_dict(), "optimiser": self.optimiser.state_dict(), "queue": torch.from_numpy(self.queue),
+            "net": self.net.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "queue": torch.from_numpy(self.queue),
             "random": checkpoint.random_state(loop=self.rng),
-        }  # fmt: skip
+        }
 
     def load(self, state: dict[str, Any]) -> None:
         """The inverse of `state`."""

@@ -1,10 +1,10 @@
-"""The name of a system in, what it is made of and its preset out: every row of the paper's tables.
+"""The systems of the paper's tables: every row as a change to a base preset.
 
-    python -m nasoseg_train.systems --preset small
+    nasoseg-train list-systems --preset small
 
 prints the rows with their numbers of weights. A system is a base preset (how large, how long, which
-input) with its own detector, network and loss; whatever it does not name is the base's, so that two
-rows differ in what their names say.
+input) with its own detector, network and loss; everything else is the base's, so two rows differ
+only in what their names say.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ Stage = Literal["agent", "segmenter", "proposals", "atlas", "volume"]
 
 @dataclass(frozen=True)
 class System:
-    """One row, or one row in several tables (paper 4.3, 4.4, 5)."""
+    """One row of one or several tables (paper 4.3, 4.4, 5)."""
 
     name: str
     title: str
     tables: tuple[int, ...]
-    # What is trained, in order: `agent` (detector.py), `segmenter` (segmenter.py), `proposals`
-    # (proposals.py), `atlas` (atlas.py) and `volume` (volume_training.py).
+    # What is trained, in order: `agent` (deep_q_learning.py), `segmenter` (crop_training.py),
+    # `proposals` (rcnn_training.py), `atlas` (atlas_box.py) and `volume` (volume_training.py).
     stages: tuple[Stage, ...]
     change: Callable[[Preset], Preset]
     note: str = ""
@@ -37,7 +37,7 @@ class System:
 
     @property
     def detects_only(self) -> bool:
-        """Whether there is nothing but boxes: the bundle's mask is the box."""
+        """Whether the system only detects: the bundle's mask is then the box."""
         return (
             "segmenter" not in self.stages
             and "volume" not in self.stages
@@ -52,7 +52,7 @@ def _whole(base: Preset, network: SegmenterConfig, loss: str) -> Preset:
         base,
         detector_kind="whole",
         ranet=replace(network, crop=b.whole_crop, regions=b.whole_regions, context_factor=1.0),
-        # No detector's boxes to be robust against, and none that come late.
+        # There is no detector whose boxes could be off, or that is trained first.
         segmenter=replace(
             base.segmenter, loss=loss, border_k=b.whole_border_k, agent_steps=0, jitter=0.0
         ),
@@ -79,11 +79,10 @@ def _box_only(base: Preset) -> Preset:
 
 
 def _prior(start: float) -> Callable[[Preset], Preset]:
-    """The agent with another share of prior actions at the start. Without any, none come later
-    either.
+    """The agent with another share of prior actions at the start; 0 stays 0.
 
-    A base whose `auxiliary` loss tells the agent what the prior would earn is no base for this
-    comparison.
+    This comparison is invalid for a base whose `auxiliary` loss teaches the agent the prior's
+    returns.
     """
 
     def change(base: Preset) -> Preset:
@@ -112,27 +111,57 @@ _ROWS = (
     System("unet_se", "U-Net + SE", (3,), ("segmenter",), _unet(squeeze=True)),
     System("unet_cram", "U-Net + cRAM", (3,), ("segmenter",), _unet(cram=True)),
     System("unet_rram", "U-Net + rRAM", (3,), ("segmenter",), _unet(rram=True)),
-    System("unet_cram_rram", "U-Net + cRAM + rRAM", (3,), ("segmenter",), _unet(cram=True, rram=True)),
+    System(
+        "unet_cram_rram", "U-Net + cRAM + rRAM", (3,), ("segmenter",), _unet(cram=True, rram=True)
+    ),
     System("unet_weighted", "U-Net, category weighted", (4,), ("segmenter",), _unet("weighted")),
     System("unet_dice", "U-Net, Dice loss", (4,), ("segmenter",), _unet("dice")),
     System("unet_dbw", "U-Net, dilated border weighted", (4,), ("segmenter",), _unet("dbw")),
-    System("densenet", "DenseNet", (5,), ("segmenter",), _baseline("densenet"), "fully convolutional, Jegou 2017"),
-    System("ddnn", "DDNN", (5,), ("segmenter",), _baseline("ddnn"), "Men 2017"),
-    System("attention_unet", "Att U-Net", (5,), ("segmenter",), _baseline("attention_unet"), "Oktay 2018"),
-    System("ranet", "RANet", (5,), ("segmenter",), lambda base: _whole(base, base.ranet, "ce"), "cross entropy"),
     System(
-        "ranet_weighted", "RANet (weighted loss), RANet-S", (5, 6), ("segmenter",),
+        "densenet",
+        "DenseNet",
+        (5,),
+        ("segmenter",),
+        _baseline("densenet"),
+        "fully convolutional, Jegou 2017",
+    ),
+    System("ddnn", "DDNN", (5,), ("segmenter",), _baseline("ddnn"), "Men 2017"),
+    System(
+        "attention_unet",
+        "Att U-Net",
+        (5,),
+        ("segmenter",),
+        _baseline("attention_unet"),
+        "Oktay 2018",
+    ),
+    System(
+        "ranet",
+        "RANet",
+        (5,),
+        ("segmenter",),
+        lambda base: _whole(base, base.ranet, "ce"),
+        "cross entropy",
+    ),
+    System(
+        "ranet_weighted",
+        "RANet (weighted loss), RANet-S",
+        (5, 6),
+        ("segmenter",),
         lambda base: _whole(base, base.ranet, "dbw"),
         "dilated border weighted",
     ),
     System("mask_rcnn", "Mask R-CNN", (6,), ("proposals",), _mask_rcnn, "He 2017, feature pyramid"),
     System("lin", "Lin et al.", (6,), ("atlas", "volume"), _lin, "VoxResNet on the atlas box"),
-    System("tang", "Tang et al.", (6,), ("segmenter",), _baseline("da_dsunet", "dice_ce"), "DA-DSUnet"),
-    System("seqseg", "SeqSeg", (1, 2, 6), ("agent", "segmenter"), lambda base: base, "prior share 0.8"),
+    System(
+        "tang", "Tang et al.", (6,), ("segmenter",), _baseline("da_dsunet", "dice_ce"), "DA-DSUnet"
+    ),
+    System(
+        "seqseg", "SeqSeg", (1, 2, 6), ("agent", "segmenter"), lambda base: base, "prior share 0.8"
+    ),
     System("faster_rcnn", "Faster R-CNN", (2,), ("proposals",), _faster_rcnn, "feature pyramid"),
     System("agent_priori_04", "Agent, prior share 0.4", (1,), ("agent",), _prior(0.4)),
     System("agent_priori_00", "Agent, epsilon-greedy", (1,), ("agent",), _prior(0.0)),
-)  # fmt: skip
+)
 
 SYSTEMS: dict[str, System] = {row.name: row for row in _ROWS}
 

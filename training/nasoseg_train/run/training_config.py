@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What Algorithms 1 and 2 compare with (paper 4.2.2)."""
+    """Thresholds of Algorithms 1 and 2 (paper 4.2.2)."""
 
     tau_h: float = 0.9
     """Share of the target box's height above which a box that misses it counts as large."""
@@ -35,15 +35,15 @@ class Schedule:
     epsilon: float = 1.0
     """Probability of a random action in the first epoch."""
     epsilon_decay: float = 0.1
-    """What it loses per epoch."""
+    """Decrease per epoch."""
     epsilon_min: float = 0.1
-    """Where it stays."""
+    """Lower limit."""
     priori: float = 0.8
     """Probability of the prior's action in the first epoch (Fig. 5: 0, 0.4, 0.8)."""
     priori_decay: float = 0.2
-    """What it loses per epoch."""
+    """Decrease per epoch."""
     priori_min: float = 0.0
-    """Where it stays; 0 is the paper."""
+    """Lower limit; 0 is the paper."""
 
     def at(self, epoch: int) -> tuple[float, float]:
         """(epsilon, priori) during `epoch`, counted from 0."""
@@ -56,13 +56,13 @@ class DetectorTraining:
     """Deep Q-learning (paper 4.2.2)."""
 
     epochs: int = 50
-    """Epochs in all."""
+    """Number of epochs."""
     episodes_per_epoch: int = 0
-    """Episodes of an epoch; 0 is one on every training slice, tumour-free ones in their share."""
+    """Episodes of an epoch; 0 is the number of tumour slices in the training set."""
     tumour_free_share: float = 0.0
     """Share of episodes on slices without tumour; 0 is the paper."""
     parallel: int = 32
-    """Episodes in step."""
+    """Episodes that advance together."""
     decisions_per_update: int = 32
     """Actions taken between two gradient steps."""
     batch: int = 128
@@ -76,7 +76,7 @@ class DetectorTraining:
     lr: float = 5e-4
     """Learning rate."""
     cosine: bool = False
-    """Let the learning rate fall to 0 over the epochs along a cosine."""
+    """Decay the learning rate to 0 over the epochs along a cosine."""
     weight_decay: float = 4e-4
     """L2 regularisation."""
     momentum: float = 0.9
@@ -92,15 +92,14 @@ class DetectorTraining:
     double: bool = False
     """Double Q-learning: the action by the network, its value by the target network."""
     mixed_precision: bool = False
-    """Run the trunk in bfloat16 where a gradient is taken; weights, head and validation stay
-    float32.
+    """Run the trunk in bfloat16 during gradient steps; weights, head and validation stay float32.
     """
     auxiliary: float = 0.0
-    """Weight of the loss that draws all Q values towards what the prior would earn; falls over the
+    """Weight of the loss that pulls all Q values towards the prior's returns; falls over the
     epochs. 0 is the paper.
     """
     auxiliary_floor: float = 0.0
-    """Share of that weight that stays at the end."""
+    """Share of that weight that remains at the end."""
     auxiliary_mask: float = 0.0
     """Weight of the loss of the trunk's drawing of the tumour. 0 is the paper."""
     ema: float = 0.0
@@ -124,13 +123,13 @@ class DetectorTraining:
     (calibration.py). False is the paper.
     """
     score_context: float = 1.5
-    """The checkpoint's score counts the recall of a box so much larger than the agent's: what a
-    segmenter behind it will see. Agents that are compared must be chosen with the same.
+    """The checkpoint's score counts the recall of the agent's box enlarged by this factor, which is
+    what the segmenter will see. Compared agents must use the same value.
     """
     validate_every: int = 1
     """Epochs between validations."""
     validation_slices: int = 400
-    """At most so many slices, evenly spaced."""
+    """Largest number of slices, evenly spaced."""
 
 
 @dataclass(frozen=True)
@@ -140,17 +139,17 @@ class SegmenterTraining:
     """
 
     steps: int = 60000
-    """Batches in all."""
+    """Number of batches."""
     agent_steps: int = 0
-    """The last so many of them are on the trained agent's boxes, the first on the exploring
-    policy's; 0 with an agent: all on the agent's.
+    """Number of final batches on the trained agent's boxes; the earlier ones are on the exploring
+    policy's. 0 with an agent: all are on the agent's.
     """
     batch: int = 16
     """Crops of a batch."""
     lr: float = 1e-3
     """Learning rate."""
     lr_late: float = 1e-4
-    """Learning rate later on."""
+    """Learning rate after the drop."""
     late_after: float = 0.5
     """Share of the steps after which the learning rate drops (25 of 50 epochs)."""
     weight_decay: float = 1e-4
@@ -175,15 +174,15 @@ class SegmenterTraining:
     intensity: float = 0.0
     """Augmentation: largest relative change of each channel's brightness."""
     jitter: float = 0.0
-    """Augmentation: boxes are moved and resized at random by up to this part of their sides."""
+    """Augmentation: boxes are moved and resized at random by up to this share of their sides."""
     warmup: int = 100
     """Batches over which the learning rate rises to its value."""
     joint_pool: int = 4096
-    """Joint training: how many of the agent's latest boxes batches are drawn from."""
+    """Joint training: number of the agent's latest boxes from which batches are drawn."""
     start_at_share: bool = False
     """Start the last layer's bias at the log odds of the tumour's share of the first batch, not at
-    0 (Lin 2017, focal loss, section 4.1): the first hundred steps are not spent on learning that
-    tumour is rare. False is the paper.
+    0 (Lin 2017, focal loss, section 4.1): no steps are spent on learning that tumour is rare. False
+    is the paper.
     """
     ema: float = 0.0
     """Weights are validated and kept as an exponential moving average with this factor; 0 turns it
@@ -192,4 +191,4 @@ class SegmenterTraining:
     validate_every: int = 1000
     """Steps between validations."""
     validation_slices: int = 300
-    """At most so many slices, evenly spaced."""
+    """Largest number of slices, evenly spaced."""

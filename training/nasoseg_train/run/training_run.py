@@ -1,9 +1,10 @@
-"""The folder of one run: what it was made from in, config.json and the places of its files out.
+"""The output folder of a training run and its config.json.
 
-RUNS/<system>/seed<k>/config.json   everything that the run depends on, and every command that worked on it
-                      detector.pt, segmenter.pt, ...   best checkpoints of stages that are over (NAME_best.pt until then)
-                      NAME_last.pt   what a cut-off stage goes on from
-                      NAME.csv, tensorboard/, pictures/, bundle/, evaluation/
+RUNS/<system>/seed<k>/
+    config.json                      all that the training run depends on, and its commands
+    detector.pt, segmenter.pt, ...   best checkpoints of finished stages (NAME_best.pt until then)
+    NAME_last.pt                     what an interrupted stage resumes from
+    NAME.csv, tensorboard/, pictures/, bundle/, evaluation/
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ PACKAGES = ("nasoseg-train", "torch", "torchvision", "numpy", "scikit-image", "l
 
 @dataclass
 class TrainingRun:
-    """One run, as config.json holds it."""
+    """One training run, as config.json holds it."""
 
     folder: Path
     system: str
@@ -37,19 +38,24 @@ class TrainingRun:
     settings: Preset
 
     def content(self) -> dict[str, Any]:
-        """What must stay the same for as long as the run lives."""
+        """The part of config.json that must not change between commands."""
         plain = {
-            "format": FORMAT, "system": self.system, "preset": self.base, "seed": self.seed, "weights": self.weights,
-            "dataset": self.dataset, "settings": self.settings.to_dict(),
-        }  # fmt: skip
+            "format": FORMAT,
+            "system": self.system,
+            "preset": self.base,
+            "seed": self.seed,
+            "weights": self.weights,
+            "dataset": self.dataset,
+            "settings": self.settings.to_dict(),
+        }
         return json.loads(json.dumps(plain))
 
     def record(self, command: str, options: RunOptions) -> None:
-        """Write config.json, or add this command to it; another configuration is refused by the
-        name of what differs.
+        """Write config.json, or add this command to it; a different configuration is rejected,
+        naming what differs.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Two stages may begin side by side.
+        # Two stages may start at the same time.
         with locked(self.folder, wait=True):
             self._record(command, options)
 
@@ -62,31 +68,38 @@ class TrainingRun:
             different = difference(there, content)
             if different:
                 raise SystemExit(
-                    f"{path}: this run was begun with other settings: {different}. Choose another --runs, or the old settings"
+                    f"{path}: this training run was started with other settings: {different}. "
+                    "Choose another --runs, or the old settings"
                 )
         if int(os.environ.get("RANK", 0)):
             return
-        commands.append({
-            "command": command, "options": asdict(options), "processes": int(os.environ.get("WORLD_SIZE", 1)),
-            "python": platform.python_version(), "packages": versions(),
-        })  # fmt: skip
+        commands.append(
+            {
+                "command": command,
+                "options": asdict(options),
+                "processes": int(os.environ.get("WORLD_SIZE", 1)),
+                "python": platform.python_version(),
+                "packages": versions(),
+            }
+        )
         partial = path.with_suffix(".part")
         partial.write_text(json.dumps({**content, "commands": commands}, indent=1) + "\n")
         partial.replace(path)
 
     @classmethod
     def open(cls, folder: Path) -> TrainingRun:
-        """A run from its config.json."""
+        """Read a training run from its config.json."""
         from .settings import overlaid, preset_named
 
         path = folder / "config.json"
         if not path.is_file():
             raise SystemExit(
-                f"{path}: is missing; give a folder that nasoseg-train train wrote, such as runs/seqseg/seed1"
+                f"{path}: is missing. Give a folder that nasoseg-train train wrote, such as "
+                "runs/seqseg/seed1"
             )
         c = json.loads(path.read_text())
         if c.get("format") != FORMAT:
-            raise SystemExit(f"{path}: format {c.get('format')!r}; {FORMAT} was expected")
+            raise SystemExit(f"{path}: found format {c.get('format')!r}, expected {FORMAT}")
         settings = overlaid(preset_named(c["preset"]), c["settings"], str(path))
         return cls(
             folder, c["system"], c["preset"], c["seed"], c["weights"], c["dataset"], settings
@@ -94,7 +107,7 @@ class TrainingRun:
 
 
 def difference(there: Any, here: Any, name: str = "") -> str:
-    """The first value that differs, with its name; empty where none does."""
+    """The first value that differs, with its name; empty if none does."""
     if isinstance(there, dict) and isinstance(here, dict):
         for key in dict.fromkeys([*there, *here]):
             found = difference(there.get(key), here.get(key), f"{name}.{key}" if name else key)
@@ -105,7 +118,7 @@ def difference(there: Any, here: Any, name: str = "") -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that a result may depend on."""
+    """Versions of the packages on which a result may depend."""
     out = {}
     for name in PACKAGES:
         try:

@@ -1,4 +1,6 @@
-"""Boxes to crop at, and batches of crops with random changes (paper 3.2, 4.2.3)."""
+"""Batches of augmented crops, and the exploring policy's boxes to cut them at (paper 3.2,
+4.2.3).
+"""
 
 from __future__ import annotations
 
@@ -101,9 +103,11 @@ def training_batch(
     rng: np.random.Generator,
     device: torch.device = CPU,
 ) -> tuple[Tensor, Tensor]:
-    """Slices [n] and boxes [n, 4] -> crops [n, 3, C, C] and masks [n, 1, C, C], cut on the device."""
+    """Slices [n] and boxes [n, 4] -> crops [n, 3, C, C] and masks [n, 1, C, C], cut on the
+    device.
+    """
     c, grid = preset.segmenter, data.grid
-    # Where everything is seen, a box has nothing to be moved about.
+    # A whole-slice box already shows everything and is not moved.
     if not (boxes == whole_boxes(1, grid)).all():
         boxes = jittered(boxes, grid, preset, rng)
     boxes = bx.enlarge(boxes, preset.ranet.context_factor, grid)

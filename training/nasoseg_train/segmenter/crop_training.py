@@ -1,10 +1,10 @@
-"""Slices, masks and boxes in, a trained crop segmenter out (paper 3.2, 4.2.3).
+"""Trains a crop segmenter: RANet or another network on crops (paper 3.2, 4.2.3).
 
 A segmenter that follows an agent is trained on the crop of the box after every action, enlarged by
 the context factor. Those boxes come from one of three policies: the exploring one of Algorithm 3
-(the prior and chance; it needs no trained agent), a trained agent's greedy one, or the agent that
-is being trained beside it (`joint`). A segmenter without an agent sees the whole slice (the rows of
-Tables 3 to 5). Any network that `Segmenter` builds is trained the same way.
+(the prior and random actions; it needs no trained agent), a trained agent's greedy one, or the
+agent that is being trained jointly (`joint`). A segmenter without an agent sees the whole slice
+(the rows of Tables 3 to 5). Any network that `Segmenter` builds is trained the same way.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def validation_figures(
     """
     dice, any_pixel = [], []
     _, guesses, truths = predict(net, data, slices, boxes, preset)
-    for guess, true, tumour in zip(guesses, truths, data.tumour[slices]):
+    for guess, true, tumour in zip(guesses, truths, data.tumour[slices], strict=True):
         if tumour:
             dice.append(np.nan_to_num(metrics.dice(*metrics.counts(guess, true))))
         else:
@@ -122,7 +122,7 @@ class CropTraining:
             out,
             options,
         )
-        # `agent`: a hash of the agent whose boxes the stage is trained on.
+        # `agent` is a hash of the agent on whose boxes the stage is trained.
         self.stage, self.agent = stage, agent
         self.fabric = machine.launch(options, False)
         self.rank, self.world, self.device = (
@@ -135,7 +135,7 @@ class CropTraining:
         self.rng = np.random.default_rng(machine.seeds(self.fabric, seed, STREAMS[stage]))
         torch.manual_seed(seed)
         net = Segmenter(preset.ranet, weights)
-        # The step of the checkpoint that this stage goes on from, which another stage left.
+        # The step of the earlier stage's checkpoint that this stage starts from.
         self.before = 0
         if start is not None:
             state = checkpoint.read(start)
@@ -173,7 +173,8 @@ class CropTraining:
     def update(self, slices: Array, boxes: Array, lr: float) -> None:
         """One gradient step on the crops of boxes [n, 4]."""
         c = self.preset.segmenter
-        # The first batches run warm: Adam's steps on a fresh network are too long otherwise.
+        # The learning rate rises over the first batches: Adam's steps on a fresh network would be
+        # too large.
         lr *= min(1.0, (self.updates + 1) / max(c.warmup, 1))
         for group in self.optimiser.param_groups:
             group["lr"] = lr
@@ -190,7 +191,8 @@ class CropTraining:
         value = float(loss.detach())
         if not np.isfinite(value):
             raise FloatingPointError(
-                f"the segmenter's loss is {value} in update {self.updates + 1}; the batch holds {name_slices(self.train, slices)}."
+                f"the segmenter's loss is {value} in update {self.updates + 1}; the batch holds "
+                f"{name_slices(self.train, slices)}."
                 " Lower segmenter.lr, or use --precision 32"
             )
         self.stepper.zero_grad(set_to_none=True)
@@ -205,10 +207,10 @@ class CropTraining:
         self.seconds += time.time() - begun
 
     def _start_at(self, masks: Tensor) -> None:
-        """Before the first step: the networks say everywhere what share of the pixels [N, 1, C, C]
-        is tumour.
+        """Before the first step, set the networks' output everywhere to the share of the pixels [N,
+        1, C, C] that is tumour.
         """
-        # A logit below -7 would take long to come back from.
+        # Training would recover slowly from a logit below -7.
         share = (
             float(self.fabric.all_reduce(masks.mean(), reduce_op="mean"))
             if self.world > 1
@@ -219,8 +221,8 @@ class CropTraining:
             nn.init.constant_(last_convolution(net.net).bias, np.log(share / (1 - share)))
 
     def finish(self, line: dict[str, float], boxes: Array) -> dict[str, float]:
-        """`line` with the loss since the last call and the figures of validation on `boxes`, one
-        per chosen slice.
+        """`line` with the loss since the last call and the validation figures on `boxes`, one per
+        chosen slice.
         """
         line = {
             **line,
@@ -248,12 +250,12 @@ class CropTraining:
         )
         sheet = [
             pictures.overlay(image, true, guess)
-            for image, guess, true in zip(images, guesses, truths)
+            for image, guess, true in zip(images, guesses, truths, strict=True)
         ]
         pictures.save_sheet(self.out / "pictures" / f"{self.name}_{step:06d}.png", sheet)
 
     def state_dict(self) -> dict:
-        """All that the next update depends on. Every process must ask for it; the first gets the
+        """All that the next update depends on. Every process must call this; the first one gets the
         parts of all.
         """
         machine.equalise(self.fabric, self.net, self.average)
@@ -263,12 +265,18 @@ class CropTraining:
             "losses": self.losses,
         }
         return {
-            "net": self.net.state_dict(), "average": self.average.state_dict(), "optimiser": self.optimiser.state_dict(),
-            "scaler": self.fabric.strategy.precision.state_dict(), "rows": self.log.rows,
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.fabric.strategy.precision.state_dict(),
+            "rows": self.log.rows,
             "best": self.best.score,
-            **{name: getattr(self, name) for name in ("updates", "validations", "seconds", "before")},
+            **{
+                name: getattr(self, name)
+                for name in ("updates", "validations", "seconds", "before")
+            },
             "processes": machine.gather(self.fabric, own),
-        }  # fmt: skip
+        }
 
     def load_state_dict(self, state: dict) -> None:
         """The inverse of `state_dict`."""
@@ -285,11 +293,15 @@ class CropTraining:
         checkpoint.restore_random(own["random"], loop=self.rng)
 
     def made_from(self) -> dict:
-        """What a checkpoint must agree on to be gone on from."""
+        """What a checkpoint must agree on to be resumed."""
         return {
-            "stage": self.stage, "agent": self.agent, "preset": checkpoint.plain(self.preset), "seed": self.seed,
-            "slices": identity(self.train, self.validation), "number of processes": self.world,
-        }  # fmt: skip
+            "stage": self.stage,
+            "agent": self.agent,
+            "preset": checkpoint.plain(self.preset),
+            "seed": self.seed,
+            "slices": identity(self.train, self.validation),
+            "number of processes": self.world,
+        }
 
 
 def train_segmenter(
@@ -304,16 +316,16 @@ def train_segmenter(
     weights: str | None = None,
     options: RunOptions = RunOptions(),
 ) -> Path:
-    """One stage: `explore` (no agent, `steps` - `agent_steps` batches), `agent` (the last
+    """Train one stage: `explore` (no agent, `steps` - `agent_steps` batches), `agent` (the last
     `agent_steps`) or `whole` (`steps`).
 
-    `start` is the checkpoint of the stage before. NAME_last.pt in `out` is gone on from; one of
-    another preset, seed or data is refused. Where `agent_steps` is 0, stage `agent` without a
-    `start` takes all steps. `weights` names torchvision's weights that the encoder starts from.
+    `start` is the checkpoint of the stage before. Resumes from NAME_last.pt in `out`; one of
+    another preset, seed or data is rejected. If `agent_steps` is 0, stage `agent` without a `start`
+    takes all steps. `weights` names torchvision weights for the encoder.
     """
     c = preset.segmenter
     if (agent is None) == (stage == "agent"):
-        raise ValueError(f"stage {stage} and agent {agent is not None} do not fit each other")
+        raise ValueError(f"stage {stage} {'requires an' if stage == 'agent' else 'takes no'} agent")
     named = checkpoint.weights_hash(agent) if agent is not None else ""
     run = CropTraining(preset, train, validation, out, seed, stage, weights, options, start, named)
     files = Resumable(
@@ -334,9 +346,9 @@ def train_segmenter(
 
 
 def _train_steps(
-    run: CropTraining, files: Resumable, agent: QNetwork | None, step: int, last: int
+    run: CropTraining, files: Resumable, agent: QNetwork | None, first: int, last: int
 ) -> None:
-    """Batches `step` .. `last` of a stage."""
+    """Batches `first` .. `last` - 1 of a stage."""
     c, preset, train, validation = run.preset.segmenter, run.preset, run.train, run.validation
     stage, options = run.stage, run.options
     trajectories = None
@@ -352,10 +364,10 @@ def _train_steps(
         trajectories = run_agent(agent, train, np.arange(len(train)), preset).boxes
     show = options.progress and run.rank == 0
     for step in tqdm(
-        range(step, last),
+        range(first, last),
         desc=run.name,
         unit="batch",
-        initial=step,
+        initial=first,
         total=last,
         disable=None if show else True,
     ):
@@ -369,8 +381,8 @@ def _train_steps(
                 if trajectories is None
                 else trajectories[slices]
             )
-            # Half of the crops are of the box where the agent stopped, the rest of any box on its
-            # way.
+            # Half of the crops are of the agent's final box, the others of any box of the
+            # trajectory.
             moment = np.where(
                 rng.random(n) < 0.5, preset.max_steps, rng.integers(0, preset.max_steps + 1, n)
             )
@@ -392,29 +404,33 @@ def save_segmenter(
     figures: dict[str, float],
     agent: str = "",
 ) -> None:
-    """A checkpoint holds its preset, seed, validation figures and, where there is one, a hash of
+    """Write a checkpoint with its preset, seed, validation figures and, if there is one, a hash of
     the agent that it follows.
     """
     checkpoint.write(path, {**checkpoint.best_state(net, preset, seed, figures), "agent": agent})
 
 
 def check_pair(path: Path, state: dict, agent: QNetwork, epoch: float | None) -> None:
-    """Refuse a RANet that was trained for another agent; of a joint training both are of one epoch."""
+    """Reject a RANet that was trained for another agent; after joint training both must be of the
+    same epoch.
+    """
     if state.get("agent") not in (None, "", checkpoint.weights_hash(agent)):
         raise SystemExit(
-            f"{path}: follows another agent than the detector.pt beside it; run nasoseg-train train segmenter again in an empty folder"
+            f"{path}: follows another agent than the detector.pt beside it. Run nasoseg-train "
+            "train segmenter again in an empty folder"
         )
     if "epoch" in state["validation"] and state["validation"]["epoch"] != epoch:
         raise SystemExit(
-            f"{path}: is of epoch {state['validation']['epoch']:g}, the detector.pt beside it of epoch {epoch}; run the same train joint to its end"
+            f"{path}: is of epoch {state['validation']['epoch']:g}, the detector.pt beside it of "
+            f"epoch {epoch}. Run the same train joint to its end"
         )
 
 
 def load_segmenter(
     path: Path, preset: Preset, agent: QNetwork | None = None, epoch: float | None = None
 ) -> tuple[Segmenter, dict]:
-    """The network of a checkpoint whose RANet is the preset's, and its validation figures; with
-    `agent`, as it was trained, and the epoch that it is of, only that agent's own.
+    """Load the network of a checkpoint of this preset, and its validation figures. With `agent`
+    (uncalibrated) and its epoch, a segmenter of another agent is rejected.
     """
     state = checkpoint.read(path)
     if agent is not None:

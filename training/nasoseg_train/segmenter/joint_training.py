@@ -1,5 +1,4 @@
-"""Slices with masks and target boxes in, an agent and a RANet that grew up together out (paper
-4.2.3, "joint training").
+"""Trains the agent and RANet together (paper 4.2.3, "joint training").
 
 The paper: "During the training process of the detection model, a bounding box was obtained once
 every action was taken. The MR image was cropped according to the bounding box output by the agent.
@@ -7,14 +6,14 @@ every action was taken. The MR image was cropped according to the bounding box o
 0.0001 after 25 epochs." What it leaves open, and what is done here:
 
 - How the two alternate. One loop: after every step of the running episodes the agent learns as in
-  `detector`, the boxes that its episodes came to go into a pool of the latest, and RANet takes
-  batches from that pool, one crop for every action taken. RANet so begins on boxes of the prior and
-  of chance and ends on the agent's own, as Algorithm 3's probabilities fall.
+  `deep_q_learning`, the boxes that its episodes reached go into a pool of the latest boxes, and
+  RANet takes batches from that pool, one crop for every action taken. RANet thus starts on boxes of
+  the prior and of random actions and ends on the agent's own, as Algorithm 3's probabilities fall.
 - Whether gradients pass from RANet to the agent. They do not: a crop's place is a choice among
   eleven actions.
 - Whose learning rate it is. RANet's: 4.2.2 gives the agent one of its own (0.0005), and the same
-  page cannot mean both. `segmenter.late_after` of the agent's epochs is where it falls: half of 50
-  is 25.
+  page cannot mean both. It falls after the share `segmenter.late_after` of the agent's epochs: half
+  of 50 is 25.
 - Which weights are kept. Those of both networks at the same epoch, the one whose two validation
   scores have the largest sum; RANet is validated on the boxes where the agent of that epoch stops.
 """
@@ -40,8 +39,8 @@ Array = np.ndarray
 
 
 class BoxPool:
-    """The latest boxes of the agent, on the stored slices: a few hundred episodes', so that a batch
-    mixes slices and the agent that made them is still alike.
+    """The agent's latest boxes, on the stored slices: from a few hundred episodes, so that a batch
+    mixes slices and the agent has changed little since.
     """
 
     def __init__(self, size: int) -> None:
@@ -53,8 +52,8 @@ class BoxPool:
         self.boxes = np.concatenate([self.boxes, boxes])[-self.size :]
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Slices [count] and boxes [count, 4], in the order of the set, which reads from disk
-        faster.
+        """Slices [count] and boxes [count, 4], in the order of the set, which is faster to read
+        from disk.
         """
         rows = rng.choice(len(self.slices), count, replace=len(self.slices) < count)
         rows = rows[np.argsort(self.slices[rows], kind="stable")]
@@ -76,10 +75,10 @@ def train_joint(
     weights: str | None = None,
     options: RunOptions = RunOptions(),
 ) -> tuple[Path, Path]:
-    """Train both, keep detector.pt and segmenter.pt of the same epoch, return their paths.
+    """Train both and keep detector.pt and segmenter.pt of the same epoch; returns their paths.
 
-    `detector.epochs` says how long; `segmenter.steps` and `agent_steps` play no part. joint_last.pt
-    in `out` is gone on from.
+    `detector.epochs` sets the length; `segmenter.steps` and `agent_steps` are not used. Resumes
+    from joint_last.pt in `out`.
     """
     c = preset.segmenter
     agent = AgentTraining(preset, train, validation, out, seed, weights, options)

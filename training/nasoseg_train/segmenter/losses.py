@@ -1,6 +1,4 @@
-"""Logits and masks in, a loss out: the dilated border weighted loss (paper 3.2.4) and what it is
-compared with.
-"""
+"""The dilated border weighted loss (paper 3.2.4) and the losses that it is compared with."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ def border_weights(masks: Tensor, k: int, border_weight: float) -> Tensor:
     else 1.
 
     The border is Canny's edge of the mask, dilated by a cross of (2k + 1) x (2k + 1). k counts
-    pixels of the grid that the network outputs on.
+    pixels of the network's output.
     """
     edges = np.stack(
         [canny(m) if m.any() else np.zeros_like(m) for m in masks[:, 0].cpu().numpy() > 0.5]
@@ -64,5 +62,5 @@ def segmentation_loss(
     elif kind == "ce":
         weights = torch.ones_like(masks)
     else:
-        raise ValueError(f"no loss {kind!r}: ce, weighted, dice, dice_ce and dbw are there")
+        raise ValueError(f"loss {kind!r} is not known; expected ce, weighted, dice, dice_ce or dbw")
     return ((weights * entropy).sum((1, 2, 3)) / weights.sum((1, 2, 3))).mean()

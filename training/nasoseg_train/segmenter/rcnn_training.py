@@ -1,4 +1,4 @@
-"""Slices with target boxes in, a trained Faster R-CNN or Mask R-CNN out (paper 4.3.3, 5)."""
+"""Trains Faster R-CNN and Mask R-CNN (paper 4.3.3, 5)."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def training_batch(
     """Slices [n] -> whole-slice images [3, P, P] and torchvision's targets, rotated, flipped and
     resized at random.
 
-    The target box is that of the transformed mask. A tumour that left the picture, or was never
-    there, leaves no box.
+    The target box is that of the transformed mask. Without a tumour in the transformed slice there
+    is no box.
     """
     size, c, n = preset.proposals.image_size, preset.segmenter, len(slices)
     whole = np.tile([0.0, 0.0, data.grid, data.grid], (n, 1))
@@ -80,8 +80,8 @@ def propose(net: RCNN, images: Tensor, preset: Preset) -> tuple[Array, Array]:
 
 
 def choose(boxes: Array, scores: Array, preset: Preset) -> Array:
-    """Proposals [S, K, 4] and scores [S, K] -> each slice's box [S, 4] as the runtime takes it, NaN
-    where there is none.
+    """Proposals [S, K, 4] and scores [S, K] -> each slice's box [S, 4] as the runtime chooses it,
+    NaN if there is none.
     """
     rows, best = np.arange(len(scores)), scores.argmax(axis=1)  # ties go to the lowest index
     grid = preset.input.grid
@@ -95,7 +95,7 @@ def choose(boxes: Array, scores: Array, preset: Preset) -> Array:
 def validation_figures(
     net: RCNN, data: SliceSet, slices: Array, preset: Preset, chunk: int = 8
 ) -> dict[str, float]:
-    """Recall and IoU of tumour slices (0 where there is no box), the share of tumour-free slices
+    """Recall and IoU of tumour slices (0 if there is no box), the share of tumour-free slices
     without a box, and, with masks, Dice over the whole slice. `score` chooses the checkpoint: their
     sum.
     """
@@ -147,11 +147,17 @@ def validation_figures(
 
 
 def train_proposals(
-    preset: Preset, train: SliceSet, validation: SliceSet, out: Path, seed: int, weights: str | None = None,
-    device: str = "cpu", options: RunOptions = RunOptions(),
-) -> Path:  # fmt: skip
-    """Train, keep the best checkpoint by `validation_figures`' score, return its path:
-    proposals.pt, there when all is done.
+    preset: Preset,
+    train: SliceSet,
+    validation: SliceSet,
+    out: Path,
+    seed: int,
+    weights: str | None = None,
+    device: str = "cpu",
+    options: RunOptions = RunOptions(),
+) -> Path:
+    """Train and keep the best checkpoint by `validation_figures`' score; returns its path,
+    proposals.pt, which exists once training has finished.
 
     `weights` such as "IMAGENET1K_V1" starts a torchvision backbone from ImageNet; its statistics
     are then part of the graph.
@@ -178,7 +184,7 @@ def train_proposals(
     loop = StepLoop("proposals", out, net, optimiser, rng, made_from, options, clip=10.0)
 
     def lr_of(step: int) -> float:
-        # A short warm start, then a drop late, as torchvision's own recipe.
+        # A short warm-up and a late drop, as in torchvision's own recipe.
         return (
             c.lr
             * min(1.0, (step + 1) / max(c.warmup, 1))
@@ -195,9 +201,13 @@ def train_proposals(
         return sum(losses.values(), torch.zeros((), device=device)), name_slices(train, slices)
 
     return loop.run(
-        c.steps, c.validate_every, lr_of, loss_of, lambda: validation_figures(net, validation, chosen, preset),
+        c.steps,
+        c.validate_every,
+        lr_of,
+        loss_of,
+        lambda: validation_figures(net, validation, chosen, preset),
         lambda path, line: save_proposals(path, net, preset, seed, line, weights),
-    )  # fmt: skip
+    )
 
 
 def save_proposals(
@@ -208,14 +218,16 @@ def save_proposals(
     figures: dict[str, float],
     weights: str | None = None,
 ) -> None:
-    """A checkpoint holds its preset, seed, validation figures and whether it began at ImageNet."""
+    """Write a checkpoint with its preset, seed, validation figures and whether it started from
+    ImageNet.
+    """
     checkpoint.write(
         path, {**checkpoint.best_state(net, preset, seed, figures), "imagenet": weights is not None}
     )
 
 
 def load_proposals(path: Path, preset: Preset) -> tuple[RCNN, dict]:
-    """The network of a checkpoint of this preset, and its validation figures."""
+    """Load the network of a checkpoint of this preset, and its validation figures."""
     state = checkpoint.read(path)
     net = RCNN(preset, imagenet=state["imagenet"])
     net.load_state_dict(state["net"])

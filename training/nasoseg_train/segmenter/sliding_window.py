@@ -1,9 +1,8 @@
-"""Prepared slices and boxes in, a 3D network's probability out: segmenter kind `volume`
-(docs/bundle.md).
+"""A 3D network's probability by a sliding window: segmenter kind `volume` (docs/bundle.md).
 
-A region is the union of the slices' boxes, sampled trilinearly at the model's spacing. A window
-slides over it; what the network says is averaged with Gaussian weights and sampled back at the
-grid's pixels. Training cuts its patches here too.
+A region is the union of the slices' boxes, sampled trilinearly at the model's spacing. The
+network's output on a sliding window is averaged with Gaussian weights and sampled at the grid's
+pixels. Training cuts its patches here too.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ Network = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class Line:
-    """Voxels in a row: the first one's centre, the distance between two, how many."""
+    """A row of voxels: the first one's centre, the distance between two, their number."""
 
     first: float
     step: float
@@ -37,8 +36,8 @@ class Line:
 
     @classmethod
     def reaching(cls, low: float, high: float, step: float) -> Line:
-        """As many voxels as have low and high between the outer ones' centres, about the middle of
-        both.
+        """As many voxels as needed to have low and high between the outer centres, about their
+        middle.
         """
         return cls._centred(
             low, high, step, max(int(np.ceil((high - low) / step - ROUNDING)), 0) + 1
@@ -70,7 +69,7 @@ class Line:
 
 @dataclass
 class Stack:
-    """Slices of one patient, one over the other."""
+    """The stacked slices of one patient."""
 
     images: Array  # [S, K, G, G], float32 or uint8
     places_mm: Array  # [S], along the slices' normal, ascending
@@ -79,8 +78,8 @@ class Stack:
 
 @dataclass
 class Taps:
-    """Linear interpolation along one axis: two neighbours, the second one's weight, and whether
-    there is anything.
+    """Linear interpolation along one axis: two neighbours, the second one's weight, and whether the
+    voxel is inside.
     """
 
     low: Array
@@ -96,7 +95,9 @@ def _clamped(index: Array, count: int) -> tuple[Array, Array, Array]:
 
 
 def pixel_taps(line: Line, start: int, side: int, grid: int) -> Taps:
-    """Voxels start .. start + side of a line in pixel edges; nothing outside the line or the grid."""
+    """Voxels start .. start + side of a line in pixel edges; nothing outside the line or the
+    grid.
+    """
     n = np.arange(start, start + side)
     at = line.at(n)
     inside = (n >= 0) & (n < line.count) & (at >= 0) & (at <= grid)
@@ -104,8 +105,8 @@ def pixel_taps(line: Line, start: int, side: int, grid: int) -> Taps:
 
 
 def slice_taps(line: Line, start: int, side: int, places_mm: Array, first: int, last: int) -> Taps:
-    """Voxels of a line in mm between slices first .. last; the outermost hold beyond the places,
-    nothing beyond the line.
+    """Voxels of a line in mm between slices first .. last; values are clamped beyond the outermost
+    slices; nothing beyond the line.
     """
     n = np.arange(start, start + side)
     places = places_mm[first : last + 1]
@@ -129,8 +130,8 @@ def cut(images: Array, z: Taps, y: Taps, x: Taps) -> Array:
 
 
 def starts(count: int, side: int, overlap: float) -> list[int]:
-    """First voxels of the patches along an axis: evenly spread from end to end, one centred where
-    there is room.
+    """First voxels of the patches along an axis: evenly spread from end to end, or a single centred
+    one if it covers the axis.
     """
     if count <= side:
         return [-((side - count) // 2)]
@@ -140,14 +141,16 @@ def starts(count: int, side: int, overlap: float) -> list[int]:
 
 
 def gaussian(side: int) -> Array:
-    """What a patch's voxels weigh along one axis: a Gaussian of an eighth of the side."""
+    """The weights of a patch's voxels along one axis: a Gaussian whose sigma is an eighth of the
+    side.
+    """
     n = np.arange(side) - (side - 1) / 2
     return np.exp(-0.5 * (n / (side / 8)) ** 2).astype(np.float32)
 
 
 @dataclass
 class Lines:
-    """Where a region's voxels lie: z in mm, y and x in pixel edges of the grid; between which
+    """The positions of a region's voxels, z in mm, y and x in pixel edges of the grid, and its
     slices.
     """
 
@@ -187,8 +190,8 @@ class Lines:
 def predict(
     network: Network, config: VolumeConfig, stack: Stack, rows: Array, boxes: Array
 ) -> Array:
-    """The probability [S, G, G] at the grid's pixels: what the region says inside each slice's box,
-    0 elsewhere.
+    """The probability [S, G, G] at the grid's pixels: the region's inside each slice's box, 0
+    elsewhere.
     """
     grid, sides = stack.images.shape[-1], config.patch
     out = np.zeros((len(stack.images), grid, grid), dtype=np.float32)
@@ -198,12 +201,12 @@ def predict(
     shape = (lines.z.count, lines.y.count, lines.x.count)
     total, weight = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
     gain = gaussian(sides[0])[:, None, None] * gaussian(sides[1])[:, None] * gaussian(sides[2])
-    every = [starts(n, side, config.overlap) for n, side in zip(shape, sides)]
+    every = [starts(n, side, config.overlap) for n, side in zip(shape, sides, strict=True)]
     for start in ((a, b, c) for a in every[0] for b in every[1] for c in every[2]):
         patch = lines.patch(stack.images, stack, start, sides)[None]
         said = mirrored_mean(network, patch) if config.mirror else network(patch)[0, 0]
         region, inside = [], []
-        for a, side, count in zip(start, sides, shape):
+        for a, side, count in zip(start, sides, shape, strict=True):
             low, high = max(a, 0), min(a + side, count)
             region.append(slice(low, high))
             inside.append(slice(low - a, high - a))
@@ -211,7 +214,7 @@ def predict(
         weight[tuple(region)] += gain[tuple(inside)]
     total /= weight
     pixel = np.arange(grid) + 0.5
-    for row, box in zip(rows, boxes):
+    for row, box in zip(rows, boxes, strict=True):
         z = _clamped(np.array([lines.z.index(stack.places_mm[row])]), shape[0])
         plane = total[z[0][0]] * (1 - z[2][0]) + total[z[1][0]] * z[2][0]
         axes = [_clamped(line.index(pixel), line.count) for line in (lines.y, lines.x)]

@@ -1,5 +1,5 @@
-"""Every slice of every patient in, a trained VoxResNet on the atlas box out (paper 5; Lin 2019,
-Chen 2018).
+"""Trains VoxResNet on the atlas box (paper 5; Lin 2019, Chen 2018), on every slice of every
+patient.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Patients:
             rows = rows[np.argsort(data.slice_index[rows])]
             if len(rows) > 1 and (np.diff(data.slice_index[rows]) != 1).any():
                 raise ValueError(
-                    f"patient {patient} has {len(rows)} slices with gaps; a 3D network is trained on every slice"
+                    f"patient {patient} has {len(rows)} slices with gaps; a 3D network requires "
+                    "every slice"
                 )
             self.rows.append(rows)
 
@@ -66,7 +67,7 @@ def training_patch(
     tumour = np.flatnonzero(patients.tumour(number))
     first, last = 0, len(patients.rows[number]) - 1
     if len(tumour) and rng.random() < 0.5:
-        # A person may name a range: slices beyond it are not there.
+        # A user may restrict the range of slices; slices beyond it are then missing.
         first, last = max(tumour[0] - rng.integers(4), 0), min(tumour[-1] + rng.integers(4), last)
     stack, size = patients.stack(number, int(first), int(last))
     grid = patients.data.grid
@@ -74,7 +75,7 @@ def training_patch(
     lines = Lines.around(config, stack, np.array([0, last - first]), np.stack([on_grid] * 2))
     factor = np.exp(rng.uniform(-config.scale, config.scale, 2))
     lines.y, lines.x = lines.y.stretched(factor[0]), lines.x.stretched(factor[1])
-    # The voxel that the patch must show: in the tumour, or anywhere.
+    # The voxel that the patch must contain: in the tumour, or anywhere.
     counts = [line.count for line in (lines.z, lines.y, lines.x)]
     show = [rng.uniform(0, n) for n in counts]
     if len(tumour) and rng.random() < config.tumour_share:
@@ -87,7 +88,7 @@ def training_patch(
             lines.x.index(middle[1]),
         ]
     start = []
-    for n, side, at in zip(counts, config.patch, show):
+    for n, side, at in zip(counts, config.patch, show, strict=True):
         free = int(np.clip(round(at - rng.uniform(0, side)), 0, max(n - side, 0)))
         start.append(free if n > side else -((side - n) // 2))
     patch = lines.patch(stack.images, stack, tuple(start), config.patch) / np.float32(255)
@@ -121,8 +122,8 @@ def network_of(net: VolumeSegmenter) -> Network:
 def validation_figures(
     net: VolumeSegmenter, patients: Patients, box: FixedBox, config: VolumeConfig, count: int
 ) -> dict[str, float]:
-    """3D Dice on the grid over every slice of at most `count` patients with a tumour; `score` less
-    the share of misses.
+    """3D Dice on the grid over every slice of at most `count` patients with a tumour; `score` is
+    Dice less the share of misses.
     """
     net.eval()
     dice: list[float] = []
@@ -148,15 +149,22 @@ def validation_figures(
 
 
 def train_volume(
-    preset: Preset, train: SliceSet, validation: SliceSet, train_mm: Mapping[int, GridMm],
-    validation_mm: Mapping[int, GridMm], box: FixedBox, out: Path, seed: int, device: str = "cpu",
+    preset: Preset,
+    train: SliceSet,
+    validation: SliceSet,
+    train_mm: Mapping[int, GridMm],
+    validation_mm: Mapping[int, GridMm],
+    box: FixedBox,
+    out: Path,
+    seed: int,
+    device: str = "cpu",
     options: RunOptions = RunOptions(),
-) -> Path:  # fmt: skip
-    """Train, keep the best checkpoint by `validation_figures`' score, return its path: volume.pt,
-    there when all is done.
+) -> Path:
+    """Train and keep the best checkpoint by `validation_figures`' score; returns its path,
+    volume.pt, which exists once training has finished.
 
-    Both sets hold every slice of their patients; `..._mm` give each patient's voxel
-    (`atlas.grid_mm`).
+    Both sets hold every slice of their patients; `..._mm` give each patient's voxel size
+    (`atlas_box.grid_mm`).
     """
     c, rng = preset.volume, np.random.default_rng([seed, 7])
     check_sets(preset, train, validation, 0.0)
@@ -175,7 +183,9 @@ def train_volume(
     def loss_of(step: int) -> tuple[Tensor, str]:
         drawn = rng.integers(len(patients), size=c.batch)
         pairs = [training_patch(patients, int(number), box, c, rng) for number in drawn]
-        images, masks = (torch.from_numpy(np.stack(part)).to(device) for part in zip(*pairs))
+        images, masks = (
+            torch.from_numpy(np.stack(part)).to(device) for part in zip(*pairs, strict=True)
+        )
         # The auxiliary classifiers matter early and fade out.
         loss = deep_loss(net.net.every(images), masks, c.auxiliary * 1e-3 ** (step / c.steps))
         return loss, ", ".join(
@@ -183,10 +193,13 @@ def train_volume(
         )
 
     return loop.run(
-        c.steps, c.validate_every, lambda step: float(c.lr * (0.5 + 0.5 * np.cos(np.pi * step / c.steps))), loss_of,
+        c.steps,
+        c.validate_every,
+        lambda step: float(c.lr * (0.5 + 0.5 * np.cos(np.pi * step / c.steps))),
+        loss_of,
         lambda: validation_figures(net, others, box, c, c.validation_patients),
         lambda path, line: save_volume(path, net, box, preset, seed, line),
-    )  # fmt: skip
+    )
 
 
 def save_volume(
@@ -197,14 +210,14 @@ def save_volume(
     seed: int,
     figures: dict[str, float],
 ) -> None:
-    """A checkpoint holds its atlas box, preset, seed and validation figures."""
+    """Write a checkpoint with its atlas box, preset, seed and validation figures."""
     checkpoint.write(
         path, {**checkpoint.best_state(net, preset, seed, figures), "box_mm": list(box.box_mm)}
     )
 
 
 def load_volume(path: Path, preset: Preset) -> tuple[FixedBox, VolumeSegmenter, dict]:
-    """The atlas box and network of a checkpoint of this preset, and its validation figures."""
+    """Load the atlas box and network of a checkpoint of this preset, and its validation figures."""
     state = checkpoint.read(path)
     net = VolumeSegmenter(preset.volume)
     net.load_state_dict(state["net"])
