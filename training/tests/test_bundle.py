@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from nasoseg_train.bundle.reference import Bundle, run, sample_probability
+from nasoseg_train.bundle.reference import Bundle, run
 from nasoseg_train.bundle.reference_parity import ParityError, check_bundle, check_networks
+from nasoseg_train.bundle.reference_sampling import sample_probability
 from nasoseg_train.bundle.writer import BundleText, untrained_bundle, write_bundle
 from nasoseg_train.data import slice_set as data
 from nasoseg_train.data.slice_grid import SliceGrid, mask_boxes, prepare_slices, scale_volume

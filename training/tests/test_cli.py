@@ -215,7 +215,7 @@ def test_from_data_set_to_bundle(dataset, tmp_path, capsys):
     )
     common = ["--dataset", dataset, "--runs", tmp_path / "runs", "--config", file, *COMMON]
     with pytest.raises(
-        SystemExit, match=r"detector\.pt: is missing; run nasoseg-train train detector"
+        SystemExit, match=r"detector\.pt: is missing\. Run nasoseg-train train detector"
     ):
         call("train", "segmenter", *common, "--detector.episodes-per-epoch", 24)
     call(
@@ -242,7 +242,7 @@ def test_from_data_set_to_bundle(dataset, tmp_path, capsys):
     } <= {p.name for p in folder.iterdir()}
     with pytest.raises(SystemExit, match="episodes_per_epoch was 24 and is 64"):
         call("train", "detector", *common)
-    with pytest.raises(SystemExit, match="holds a run of train detector"):
+    with pytest.raises(SystemExit, match="holds networks of train detector"):
         call("train", "joint", *common, "--detector.episodes-per-epoch", 24)
 
     export = (
@@ -341,13 +341,13 @@ def test_systems_of_other_kinds_train_and_export(dataset, tmp_path, system):
 
 def test_what_cannot_be_trained_is_refused(dataset, tmp_path):
     common = ["--dataset", dataset, "--runs", tmp_path, *COMMON]
-    with pytest.raises(SystemExit, match="system 'vnet' is not known; there are unet"):
+    with pytest.raises(SystemExit, match="system 'vnet' is not known; expected one of unet"):
         call("train", "all", *common, "--system", "vnet")
     with pytest.raises(SystemExit, match="preset 'huge' is not known"):
         call("train", "all", "--dataset", dataset, "--preset", "huge")
-    with pytest.raises(SystemExit, match="system unet has no detector"):
+    with pytest.raises(SystemExit, match="system unet has no detector to train"):
         call("train", "detector", *common, "--system", "unet")
-    with pytest.raises(SystemExit, match="is no agent with a segmenter"):
+    with pytest.raises(SystemExit, match="is not an agent with a segmenter"):
         call("train", "joint", *common, "--system", "unet")
     with pytest.raises(SystemExit, match=r"dataset\.json: is missing"):
         call("train", "all", "--dataset", tmp_path, "--preset", "tiny")
@@ -355,7 +355,7 @@ def test_what_cannot_be_trained_is_refused(dataset, tmp_path):
         SystemExit, match="--before-agent: the segmenter of unet has no batches without an agent"
     ):
         call("train", "segmenter", *common, "--system", "unet", "--before-agent", "True")
-    with pytest.raises(SystemExit, match="change the settings of `ranet`"):
+    with pytest.raises(SystemExit, match="Change the settings of `ranet`"):
         call("train", "all", *common, "--system", "unet", "--baselines.whole-crop", 32)
     assert not list(tmp_path.iterdir())
 
@@ -460,7 +460,7 @@ def test_the_tables_by_one_command(dataset, tmp_path):
     before = (tmp_path / "work" / "runs" / "unet" / "seed1" / "log.txt").read_text()
     Reproduce(out=tmp_path / "out", dataset=dataset, **asked).main()
     assert (tmp_path / "work" / "runs" / "unet" / "seed1" / "log.txt").read_text() == before
-    with pytest.raises(SystemExit, match="begun with other settings"):
+    with pytest.raises(SystemExit, match="started with other settings"):
         Reproduce(out=tmp_path / "out", dataset=dataset, **{**asked, "preset": "micro"}).main()
     (tmp_path / "work" / "runs" / "unet_se" / "seed1" / "evaluation" / "evaluation.json").unlink()
     shutil.rmtree(tmp_path / "work" / "runs" / "unet_se" / "seed1" / "bundle")

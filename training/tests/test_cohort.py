@@ -332,16 +332,19 @@ def test_lists_as_csv_and_json(tmp_path):
         (f"{HEADER},stage\n1,a,a,a,a,x\n", "unknown: stage.*covariate:NAME"),
         ("id,t1,t1c,t2\n1,a,a,a\n", "mask missing"),
         (f"{HEADER}\n", "lists no patient"),
-        (f"{HEADER}\n1,a,a,a\n", "5 fields were expected"),
-        (f"{HEADER}\n1,a,a,a,a\n1,b,b,b,b\n", "'1' is there twice .line 2 and line 3"),
+        (f"{HEADER}\n1,a,a,a\n", "expected 5 fields"),
+        (f"{HEADER}\n1,a,a,a,a\n1,b,b,b,b\n", "'1' occurs twice .line 2 and line 3"),
         (
             f"{HEADER},split\n1,a,a,a,a,train\n1,a,a,a,a,test\n",
             "in two splits: train .line 2. and test",
         ),
         (f"{HEADER},split\n1,a,a,a,a,train\n2,a,a,a,a,\n", "line 3: no split"),
-        (f"{HEADER},split\n1,a,a,a,a,training\n", "'training'; one of train, validation, test"),
+        (
+            f"{HEADER},split\n1,a,a,a,a,training\n",
+            "'training', expected one of train, validation, test",
+        ),
         (f"{HEADER}\n../1,a,a,a,a\n", "an id names a folder"),
-        (f"{HEADER},t1\n1,a,a,a,a,a\n", "t1 is there twice"),
+        (f"{HEADER},t1\n1,a,a,a,a,a\n", "t1 occurs twice"),
     ],
 )
 def test_lists_that_make_no_sense_are_refused(tmp_path, text, told):
@@ -354,8 +357,8 @@ def test_json_lists_that_make_no_sense_are_refused(tmp_path):
     for entries, told in (
         ({"patients": []}, "a JSON list of objects"),
         ([{**entry, "age": "7"}], "unknown: age"),
-        ([{**entry, "id": 1}], "id: text was expected"),
-        ([{**entry, "covariates": {"a": [1]}}], "covariates: text"),
+        ([{**entry, "id": 1}], "id: expected text"),
+        ([{**entry, "covariates": {"a": [1]}}], "covariates: expected text"),
     ):
         with pytest.raises(CohortError, match=told):
             listed(write(tmp_path / "list.json", json.dumps(entries)))
@@ -732,7 +735,7 @@ def test_an_interrupted_run_goes_on(tmp_path):
     os.killpg(running.pid, signal.SIGINT)
     told = running.communicate(timeout=60)[1]
     assert (
-        running.returncode == 130 and "the same command goes on" in told and "Traceback" not in told
+        running.returncode == 130 and "The same command resumes" in told and "Traceback" not in told
     ), told
     kept = {f: f.stat().st_mtime_ns for f in (tmp_path / "set").glob("cases/p*/case.json")}
     assert 1 <= len(kept) < 8 and not (tmp_path / "set/dataset.json").exists()
@@ -943,11 +946,11 @@ def test_the_command(tree, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         command("--out", tmp_path, "--publik", tree)
     for words, told in (
-        (["--public", tree, "--list", "x"], "one of --public, --list and --phantoms"),
-        ([], "one of --public, --list and --phantoms"),
-        (["--public", tree, "--nasoseg", tmp_path / "none"], "the path of `nasoseg` was expected"),
-        (["--public", tree, "--nasoseg", sys.executable], "is not a nasoseg that knows"),
-        (["--phantoms", 0, 0, 0, "--nasoseg", PROGRAM], "no phantoms were asked for"),
+        (["--public", tree, "--list", "x"], "of --public, --list and --phantoms, expected one"),
+        ([], "of --public, --list and --phantoms, expected one"),
+        (["--public", tree, "--nasoseg", tmp_path / "none"], "expected the path of `nasoseg`"),
+        (["--public", tree, "--nasoseg", sys.executable], "does not know `prepare --volumes`"),
+        (["--phantoms", 0, 0, 0, "--nasoseg", PROGRAM], "no phantoms requested"),
         (["--public", tree, "--workers", 0, "--nasoseg", PROGRAM], "at least 1"),
     ):
         with pytest.raises(SystemExit) as end:

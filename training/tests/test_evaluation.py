@@ -358,7 +358,7 @@ def test_convergence_reads_logs(tmp_path):
             parse_logs([bad])
     (tmp_path / "bad.csv").write_text("epoch,value\n0,1\n")
     with pytest.raises(
-        ValueError, match=r"bad\.csv: a training log with the columns epoch and loss"
+        ValueError, match=r"bad\.csv: expected a training log with the columns"
     ):
         plots.read_log(tmp_path / "bad.csv")
 

@@ -12,14 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasoseg_train.bundle.reference import (
-    Bundle,
+from nasoseg_train.bundle.reference import Bundle, run
+from nasoseg_train.bundle.reference_sampling import (
     Crop,
     Line,
-    _between,
-    _starts,
-    run,
+    between,
     sample_probability,
+    starts,
 )
 from nasoseg_train.data.slice_grid import SliceGrid
 
@@ -99,14 +98,14 @@ def test_lines_and_patches():
     )
     assert Line.filling(2.0, 8.5, 2.0).edges == (1.25, 9.25)
     assert (
-        _starts(11, 4, 0.5) == [0, 2, 4, 5, 7]
-        and _starts(11, 4, 0.0) == [0, 4, 7]
-        and _starts(3, 8, 0.5) == [-2]
+        starts(11, 4, 0.5) == [0, 2, 4, 5, 7]
+        and starts(11, 4, 0.0) == [0, 4, 7]
+        and starts(3, 8, 0.5) == [-2]
     )
     slices = np.array([1.0, 3.0, 7.0], dtype=np.float32).reshape(3, 1, 1, 1)
     line = Line(-2.0, 3.0, 5)  # -2, 1, 4, 7, 10
-    assert _between(slices, np.array([0.0, 4.0, 8.0]), line).ravel().tolist() == [1, 1.5, 3, 6, 7]
-    assert _between(slices[:1], np.array([5.0]), line).ravel().tolist() == [1] * 5
+    assert between(slices, np.array([0.0, 4.0, 8.0]), line).ravel().tolist() == [1, 1.5, 3, 6, 7]
+    assert between(slices[:1], np.array([5.0]), line).ravel().tolist() == [1] * 5
 
 
 def test_a_crop_ends_at_its_box():

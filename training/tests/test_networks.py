@@ -161,7 +161,7 @@ def test_regions_are_attended_step_by_step_as_all_at_once():
 @pytest.mark.parametrize(
     "change, error",
     [
-        ({"squeeze_excitation": True, "cram": True}, "choose one"),
+        ({"squeeze_excitation": True, "cram": True}, "Choose one"),
         ({"rram_deep_first": False}, "deepest first"),
     ],
 )
@@ -240,7 +240,7 @@ def test_losses_by_hand():
         assert float(
             segmentation_loss(logits, masks, kind, 1, 20.0, positive_weight=7.0)
         ) == pytest.approx(value, rel=1e-5)
-    with pytest.raises(ValueError, match="no loss"):
+    with pytest.raises(ValueError, match="is not known"):
         segmentation_loss(logits, masks, "focal", 1, 20.0)
 
 

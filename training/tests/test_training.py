@@ -251,7 +251,7 @@ def test_a_cut_off_loop_of_batches_goes_on_to_the_same_bits(tmp_path, monkeypatc
     # A finished network is neither lost nor taken for that of another training; half of one is no
     # hindrance.
     (tmp_path / "cut" / "count_last.pt").rename(tmp_path / "last.pt")
-    with pytest.raises(SystemExit, match=r"count\.pt: is there without count_last\.pt"):
+    with pytest.raises(SystemExit, match=r"count\.pt: exists without count_last\.pt"):
         count_to(1.0, tmp_path / "cut")
     path.rename(tmp_path / "cut" / "count_best.pt")
     with monkeypatch.context() as m:
@@ -272,7 +272,9 @@ def test_ranet_is_not_gone_on_with_for_another_agent(sets, tmp_path):
         torch.manual_seed(seed)
         agents.append(QNetwork(SMALL).eval())
     segmenter.train_segmenter(SMALL, *sets, tmp_path, 1, agents[0], "agent")
-    with pytest.raises(SystemExit, match=r"segmenter_last\.pt: was made otherwise: agent was"):
+    with pytest.raises(
+        SystemExit, match=r"segmenter_last\.pt: was made with other inputs: agent was"
+    ):
         segmenter.train_segmenter(SMALL, *sets, tmp_path, 1, agents[1], "agent")
 
 
@@ -405,7 +407,7 @@ def test_another_preset_seed_or_data_is_refused_by_name(sets, tmp_path):
     with pytest.raises(SystemExit, match="slices was"):
         segmenter.train_segmenter(one, sets[1], sets[0], tmp_path, 1, None, "whole")
     (tmp_path / "segmenter_last.pt").write_bytes(b"half a file")
-    with pytest.raises(SystemExit, match="not a checkpoint"):
+    with pytest.raises(SystemExit, match="cannot be read as a checkpoint"):
         segmenter.train_segmenter(one, *sets, tmp_path, 1, None, "whole")
 
 
@@ -532,8 +534,8 @@ def test_a_loss_that_is_not_finite_names_its_batch(sets, tmp_path):
             lambda t, v: (t, replace(v, patient=np.full_like(v.patient, t.patient[0]))),
             "patient 10 is in the training and",
         ),
-        (lambda t, v: (replace(t, target=t.target + 500), v), "does not lie on the grid"),
-        (lambda t, v: (replace(t, target=t.target * np.nan), v), "does not lie on the grid"),
+        (lambda t, v: (replace(t, target=t.target + 500), v), "is not on the grid"),
+        (lambda t, v: (replace(t, target=t.target * np.nan), v), "is not on the grid"),
     ],
 )
 def test_unfit_data_is_refused_before_the_first_step(sets, tmp_path, spoil, message):
@@ -543,7 +545,7 @@ def test_unfit_data_is_refused_before_the_first_step(sets, tmp_path, spoil, mess
 
 
 def test_data_of_another_input_or_without_tumour_free_slices_are_refused(sets):
-    with pytest.raises(SystemExit, match="96 pixels wide and preset demo wants 384"):
+    with pytest.raises(SystemExit, match="96 pixels wide and preset demo requires 384"):
         check_sets(DEMO, *sets, 0.0)
     t = sets[0]
     rows = np.flatnonzero(t.tumour)
@@ -572,7 +574,7 @@ def test_half_precision_and_devices_are_refused_where_they_are_missing(sets, tmp
     with pytest.raises(SystemExit, match="fp16 needs a GPU"):
         dqn.train_agent(SMALL, *sets, tmp_path, 1, options=RunOptions(precision="fp16"))
     if not torch.cuda.is_available():
-        with pytest.raises(SystemExit, match="sees no GPU"):
+        with pytest.raises(SystemExit, match="finds no GPU"):
             dqn.train_agent(SMALL, *sets, tmp_path, 1, options=RunOptions(device="cuda"))
 
 

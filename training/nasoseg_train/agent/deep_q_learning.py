@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -158,19 +158,22 @@ class AgentTraining:
             self.warm = self.warm or machine.total(self.fabric, self.replay.filled)[0] >= min(
                 c.warmup, c.replay
             )
-            while due >= 1:
-                due -= 1
-                if self.warm:
-                    self.losses.append(
-                        learner.update(
-                            self.replay, max(1 - self.epoch / c.epochs, c.auxiliary_floor)
-                        )
-                    )
+            due = self._learn(due)
             # The time that the caller spends on the boxes is not counted.
             self.seconds += time.time() - begun
             yield visited
             begun = time.time()
         bar.close()
+
+    def _learn(self, due: float) -> float:
+        """Take the gradient steps that are due, once the pool is filled; returns the remainder."""
+        c = self.preset.detector
+        while due >= 1:
+            due -= 1
+            if self.warm:
+                share_left = max(1 - self.epoch / c.epochs, c.auxiliary_floor)
+                self.losses.append(self.learner.update(self.replay, share_left))
+        return due
 
     def _step(self, scene: Scene, live: Array, epsilon: float, priori: float) -> Array:
         """Take one action in every running episode and store it in the pool; returns which episodes
@@ -268,7 +271,9 @@ class AgentTraining:
         parts of all.
         """
         # Finished training is never resumed, so its pool is not needed.
-        own = {"random": checkpoint.random_state(learner=self.learner.rng, loop=self.rng)}
+        own: dict[str, Any] = {
+            "random": checkpoint.random_state(learner=self.learner.rng, loop=self.rng)
+        }
         own["replay"] = None if self.over else self.replay.state_dict()
         return {
             "epoch": self.epoch,

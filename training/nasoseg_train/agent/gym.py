@@ -41,7 +41,10 @@ class DetectionEnv(gymnasium.Env[dict[str, Array], np.int64]):
     it holds tumour.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 2}
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["rgb_array"],
+        "render_fps": 2,
+    }
 
     def __init__(
         self,
@@ -74,7 +77,7 @@ class DetectionEnv(gymnasium.Env[dict[str, Array], np.int64]):
         self.episodes = Episodes(data, preset, 1)
         self.path: list[Array] = []
         self.action_space = spaces.Discrete(bx.N_ACTIONS)
-        self.observation_space = spaces.Dict(
+        self.observation_space = spaces.Dict(  # type: ignore[assignment]
             {
                 "whole": spaces.Box(0, 255, (3, c, c), np.uint8),
                 "crop": spaces.Box(0, 255, (3, c, c), np.uint8),

@@ -20,7 +20,7 @@ from ..run import machine
 from ..run.options import RunOptions
 from ..run.presets import Preset
 from .observation import Scene, from_u8
-from .replay import Replay
+from .replay import Replay, Transitions
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -75,17 +75,10 @@ class Learner:
         torch.manual_seed(seed)
         self.rng = np.random.default_rng(machine.seeds(self.fabric, seed, 1))
         self.device = self.fabric.device
-        self.net = QNetwork(preset, weights).to(self.device, memory_format=torch.channels_last)
+        self.net = machine.placed(QNetwork(preset, weights), self.device)
         self.target = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False)
-        if c.optimiser == "sgd":
-            self.optimiser: torch.optim.Optimizer = torch.optim.SGD(
-                self.net.parameters(), c.lr, momentum=c.momentum, weight_decay=c.weight_decay
-            )
-        else:
-            self.optimiser = torch.optim.Adam(
-                self.net.parameters(), c.lr, weight_decay=c.weight_decay
-            )
+        self.optimiser = machine.optimiser_of(self.net.parameters(), c)
         self.values, self.stepper = self.fabric.setup(Values(self.net), self.optimiser)
         self.updates = 0
 
@@ -111,25 +104,13 @@ class Learner:
         if c.intensity:
             # One gain per episode and channel: the whole slice and all its boxes are the same
             # image.
-            gain = self.rng.uniform(1 - c.intensity, 1 + c.intensity, (len(whole), 3, 1, 1))
-            gain = self._here(gain.astype(np.float32))
+            drawn_gain = self.rng.uniform(1 - c.intensity, 1 + c.intensity, (len(whole), 3, 1, 1))
+            gain = self._here(drawn_gain.astype(np.float32))
             each = gain.repeat_interleave(len(before) // len(whole), 0)
             before, whole, after = before * each, whole * gain, after * each
 
         actions = self._here(seen.actions)
-        next_past = np.concatenate([seen.actions[:, None], seen.past[:, :-1]], axis=1)
-        encoded_next = self.net.encode_history(self._here(next_past))
-        with torch.no_grad(), self.fabric.autocast():
-            q_next = Values(self.target)(after, whole, encoded_next)[0]
-            best = q_next.max(1).values
-            if c.double:
-                self.net.eval()
-                choice = Values(self.net)(after, whole, encoded_next)[0].argmax(1, keepdim=True)
-                best = q_next.gather(1, choice).squeeze(1)
-            goal = self._here(seen.rewards) + c.gamma * torch.where(
-                self._here(seen.stopped), torch.zeros_like(best), best
-            )
-
+        goal = self._goal(seen, after, whole)
         self.values.train()
         encoded = self.net.encode_history(self._here(seen.past))
         q_all, drawn = self.values(before, whole, encoded)
@@ -166,6 +147,22 @@ class Learner:
             self.target.load_state_dict(self.net.state_dict())
         self._follow()
         return td_value
+
+    @torch.no_grad()
+    def _goal(self, seen: Transitions, after: Tensor, whole: Tensor) -> Tensor:
+        """The target of eq. (1) [n]: the reward and the discounted value of the next state."""
+        next_past = np.concatenate([seen.actions[:, None], seen.past[:, :-1]], axis=1)
+        encoded_next = self.net.encode_history(self._here(next_past))
+        with self.fabric.autocast():
+            q_next = Values(self.target)(after, whole, encoded_next)[0]
+            best = q_next.max(1).values
+            if self.config.double:
+                self.net.eval()
+                choice = Values(self.net)(after, whole, encoded_next)[0].argmax(1, keepdim=True)
+                best = q_next.gather(1, choice).squeeze(1)
+            return self._here(seen.rewards) + self.config.gamma * torch.where(
+                self._here(seen.stopped), torch.zeros_like(best), best
+            )
 
     def _here(self, x: Array) -> Tensor:
         return torch.from_numpy(x).to(self.device)

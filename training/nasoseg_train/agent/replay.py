@@ -9,6 +9,7 @@ stored too, so that a checkpoint holds places and not images.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -133,7 +134,7 @@ class Replay:
             self.whole.rows(rows[:, 0]), self.before.rows(flat), after, self.seen.rows(flat)
         )
 
-    def state_dict(self) -> dict[str, Tensor | int]:
+    def state_dict(self) -> dict[str, Any]:
         """Places and numbers, no images."""
         kept = self.seen.rows(np.arange(self.filled))
         return {
@@ -141,9 +142,7 @@ class Replay:
             **{f.name: torch.from_numpy(getattr(kept, f.name)) for f in fields(kept)},
         }
 
-    def load_state_dict(
-        self, state: dict[str, Tensor | int], looker: Looker, chunk: int = 256
-    ) -> None:
+    def load_state_dict(self, state: dict[str, Any], looker: Looker, chunk: int = 256) -> None:
         """Restore the ring; crops are cut again, which gives the same bytes."""
         kept = Transitions(*(state[f.name].numpy() for f in fields(Transitions)))
         self.filled, self.next = len(kept), state["next"]

@@ -121,7 +121,7 @@ def calibrate(net: QNetwork, data: SliceSet, slices: Array, preset: Preset) -> d
         table.append(row)
     best = max(table, key=lambda row: row["score"])
     with torch.no_grad():
-        last = net.head.layers[-1].bias
+        last = net.head.layers[-1].get_parameter("bias")
         last[bx.TERMINAL] += best["stop_bias"]
         last[torch.from_numpy(bx.IS_ZOOM)] += best["zoom_bias"]
     return best

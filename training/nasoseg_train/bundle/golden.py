@@ -93,8 +93,9 @@ def golden_case(
         }
     probability = np.zeros((s, 1, preset.ranet.crop, preset.ranet.crop), dtype=np.float32)
     if len(rows):
-        wide = torch.from_numpy(bx.enlarge(last[rows], preset.ranet.context_factor, g)).float()
-        probability[rows] = segmenter(x, wide, torch.from_numpy(rows)).numpy()
+        enlarged = bx.enlarge(last[rows], preset.ranet.context_factor, g)
+        crops = torch.from_numpy(enlarged).float()
+        probability[rows] = segmenter(x, crops, torch.from_numpy(rows)).numpy()
     return out | {"probability": probability}
 
 

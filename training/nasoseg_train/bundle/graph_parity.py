@@ -56,7 +56,8 @@ def check_golden(folder: Path, preset: Preset) -> dict[str, float]:
     """The golden case of a bundle with detector `whole`, `fixed` or `proposals` through ONNX
     Runtime.
     """
-    folder, worst = Path(folder), {}
+    folder = Path(folder)
+    worst: dict[str, float] = {}
     with np.load(folder / "golden" / "golden.npz") as f:
         golden = {key: f[key] for key in f.files}
     images = golden["images"].astype(np.float32) / 255
@@ -120,18 +121,7 @@ def check_graphs(
             np.kron(rng.random((s, 3, 12, 12)), np.ones((g // 12, g // 12))).astype(np.float32)
         )
         if isinstance(detector, RCNN):
-            boxes, scores = _run(graphs["detector"], {"images": images})
-            want_boxes, want_scores = (x.numpy() for x in detector(images))
-            if boxes.shape != want_boxes.shape or scores.shape != want_scores.shape:
-                raise ParityError(
-                    f"the detector gave {boxes.shape} and {scores.shape} for {s} slices"
-                )
-            note("scores", float(np.abs(scores - want_scores).max()), ABSOLUTE)
-            # Entries of equal score may be swapped; the runtime takes the best box.
-            apart = np.sort(want_scores, axis=1)
-            clear = apart[:, -1] - (apart[:, -2] if apart.shape[1] > 1 else 0) > 2 * ABSOLUTE
-            if clear.any():
-                note("boxes", float(np.abs(boxes - want_boxes)[clear, 0].max()), BOX)
+            _check_proposals(worst, graphs["detector"], detector, images)
         for n in (1, 2, 5):
             if isinstance(segmenter, VolumeSegmenter):
                 inputs = {
@@ -172,3 +162,21 @@ def check_graphs(
                 head = {"global": want, "local": want, "history": detector.encode_history(past)}
                 note("q", _worst(_run(graphs["q_head"], head)[0], detector.head, head), ABSOLUTE)
     return worst
+
+
+def _check_proposals(
+    worst: dict[str, float], graph: ort.InferenceSession, detector: RCNN, images: Tensor
+) -> None:
+    """Compare the boxes and scores of a `proposals` detector on slices [S, 3, G, G]."""
+    boxes, scores = _run(graph, {"images": images})
+    want_boxes, want_scores = (x.numpy() for x in detector(images))
+    if boxes.shape != want_boxes.shape or scores.shape != want_scores.shape:
+        raise ParityError(
+            f"the detector gave {boxes.shape} and {scores.shape} for {len(images)} slices"
+        )
+    _note(worst, "scores", float(np.abs(scores - want_scores).max()), ABSOLUTE)
+    # Entries of equal score may be swapped; the runtime takes the best box.
+    apart = np.sort(want_scores, axis=1)
+    clear = apart[:, -1] - (apart[:, -2] if apart.shape[1] > 1 else 0) > 2 * ABSOLUTE
+    if clear.any():
+        _note(worst, "boxes", float(np.abs(boxes - want_boxes)[clear, 0].max()), BOX)

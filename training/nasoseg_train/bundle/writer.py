@@ -269,7 +269,7 @@ def write_bundle(
     """
     (out / "golden").mkdir(parents=True, exist_ok=True)
     export_graphs(net, segmenter, preset, out)
-    arrays = golden_case(net, segmenter, golden_images, preset, golden_mm)
+    arrays: dict[str, Any] = golden_case(net, segmenter, golden_images, preset, golden_mm)
     np.savez_compressed(out / "golden" / "golden.npz", **arrays)
     write_manifest(out, manifest(preset, text, metrics or {}, net))
 

@@ -131,11 +131,9 @@ def _all(jobs: list[Job], workers: int) -> list[dict[str, Any] | Skipped]:
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
                 n = waiting.pop(future)
-                outcomes[n] = future.result()
-                if isinstance(outcomes[n], Skipped):
-                    tqdm.write(
-                        f"{outcomes[n].id}: skipped: {outcomes[n].reason}: {outcomes[n].detail}"
-                    )
+                outcome = outcomes[n] = future.result()
+                if isinstance(outcome, Skipped):
+                    tqdm.write(f"{outcome.id}: skipped: {outcome.reason}: {outcome.detail}")
                 bar.update()
     except Interrupted:
         raise KeyboardInterrupt from None

@@ -185,6 +185,7 @@ def _write_phantom(patient: PatientFiles, scratch: Path) -> tuple[PatientFiles, 
     """
     from ..phantom import Phantom, write_nifti
 
+    assert patient.seed is not None
     phantom = Phantom(patient.seed)
     write_nifti(phantom, scratch)
     files = {name: scratch / f"{name.lower()}.nii.gz" for name in SEQUENCES}

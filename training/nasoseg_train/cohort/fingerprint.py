@@ -132,29 +132,37 @@ def report(record: Record) -> str:
     lines += ["", "## Warnings", ""]
     told = [*record["warnings"], *(f"{c['id']}: {w}" for c in cases for w in c["warnings"])]
     lines += [f"- {w}" for w in told] or ["None."]
-    lines += ["", "## Training split", ""]
-    if f["cases"]:
-        area, share = f["tumour"]["area_mm2"], f["tumour"]["area_percent_of_slice"]
-        lines += [
-            "| figure | value |",
-            "|---|---|",
-            *(
-                f"| largest value of {name} | {value:g} ({one}) |"
-                for name, value, one in zip(
-                    SEQUENCES, f["channel_max"], f["channel_max_case"], strict=True
-                )
-            ),
-            f"| tumour slices | {f['tumour']['slices']} |",
-            f"| tumour area per slice, mm2 | {area['min']:.0f} to {area['max']:.0f}, mean "
-            f"{area['mean']:.0f} |",
-            f"| tumour area, percent of the slice | {share['min']:.2f} to {share['max']:.2f}, "
-            f"mean {share['mean']:.2f} |",
-            f"| slices | {_spread(f['slices'], 0)} |",
-            f"| slice spacing, mm | {_spread(f['slice_spacing_mm'])} |",
-            f"| pixel, mm | {_spread(f['in_plane_spacing_mm'], 3)} |",
-        ]
-    else:
-        lines.append("No case.")
+    lines += ["", "## Training split", "", *_training_lines(f), *_agreement_lines(cases)]
+    return "\n".join(lines) + "\n"
+
+
+def _training_lines(f: Record) -> list[str]:
+    """The fingerprint as a Markdown table."""
+    if not f["cases"]:
+        return ["No case."]
+    area, share = f["tumour"]["area_mm2"], f["tumour"]["area_percent_of_slice"]
+    return [
+        "| figure | value |",
+        "|---|---|",
+        *(
+            f"| largest value of {name} | {value:g} ({one}) |"
+            for name, value, one in zip(
+                SEQUENCES, f["channel_max"], f["channel_max_case"], strict=True
+            )
+        ),
+        f"| tumour slices | {f['tumour']['slices']} |",
+        f"| tumour area per slice, mm2 | {area['min']:.0f} to {area['max']:.0f}, mean "
+        f"{area['mean']:.0f} |",
+        f"| tumour area, percent of the slice | {share['min']:.2f} to {share['max']:.2f}, "
+        f"mean {share['mean']:.2f} |",
+        f"| slices | {_spread(f['slices'], 0)} |",
+        f"| slice spacing, mm | {_spread(f['slice_spacing_mm'])} |",
+        f"| pixel, mm | {_spread(f['in_plane_spacing_mm'], 3)} |",
+    ]
+
+
+def _agreement_lines(cases: list[Record]) -> list[str]:
+    """How masks drawn on T1 and T2 agree with the truth; nothing if there are none."""
     agreement = {
         name: [
             c["agreement"][name]["dice"] for c in cases if "dice" in c["agreement"].get(name, {})
@@ -167,22 +175,23 @@ def report(record: Record) -> str:
         for name in ("T1", "T2")
         if "refused" in c["agreement"].get(name, {})
     ]
-    if any(agreement.values()) or refused:
-        lines += [
-            "",
-            "## Masks drawn on T1 and T2 against the truth on T1C",
-            "",
-            "Sampled by nearest neighbour on T1C, for this comparison alone.",
-            "",
-        ]
-        lines += [
-            f"- {name}: {len(v)} compared, Dice {np.mean(v):.3f} on average, {min(v):.3f} to "
-            f"{max(v):.3f}"
-            for name, v in agreement.items()
-            if v
-        ]
-        lines += [f"- {one}, {name}: not compared: {why}" for one, name, why in refused]
-    return "\n".join(lines) + "\n"
+    if not any(agreement.values()) and not refused:
+        return []
+    lines = [
+        "",
+        "## Masks drawn on T1 and T2 against the truth on T1C",
+        "",
+        "Sampled by nearest neighbour on T1C, for this comparison alone.",
+        "",
+    ]
+    lines += [
+        f"- {name}: {len(v)} compared, Dice {np.mean(v):.3f} on average, {min(v):.3f} to "
+        f"{max(v):.3f}"
+        for name, v in agreement.items()
+        if v
+    ]
+    lines += [f"- {one}, {name}: not compared: {why}" for one, name, why in refused]
+    return lines
 
 
 def _spread(of: Record, digits: int = 2) -> str:

@@ -152,7 +152,7 @@ def public_set(root: Path) -> Cohort:
                 others[name] = found[name][0]
             else:
                 cohort.warnings.append(
-                    f"{folder.name}: {sequences[name][1]}: one file was expected, "
+                    f"{folder.name}: {sequences[name][1]}: expected one file, "
                     f"{len(found[name])} found; not compared"
                 )
         cohort.patients.append(PatientFiles(folder.name, images, found["T1C"][0], others))
@@ -205,10 +205,13 @@ def listed(path: Path) -> Cohort:
     for place, row, covariates in rows:
         if (split := row.get("split")) and split not in SPLITS:
             raise CohortError(
-                f"{path}, {place}: split {split!r}; one of {', '.join(SPLITS)} was expected"
+                f"{path}, {place}: found split {split!r}, expected one of {', '.join(SPLITS)}"
             )
         patient = _row(path.parent, row, covariates)
-        (cohort.skipped if isinstance(patient, Skipped) else cohort.patients).append(patient)
+        if isinstance(patient, Skipped):
+            cohort.skipped.append(patient)
+        else:
+            cohort.patients.append(patient)
     return cohort
 
 
@@ -246,7 +249,7 @@ def _unknown(path: Path, place: str, keys: list[str], covariate: str) -> None:
         )
     if missing := [key for key in REQUIRED if key not in keys]:
         raise CohortError(
-            f"{path}, {place}: {', '.join(missing)} missing; {', '.join(REQUIRED)} were expected"
+            f"{path}, {place}: {', '.join(missing)} missing, expected {', '.join(REQUIRED)}"
         )
 
 
@@ -270,7 +273,7 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         for row in reader:
             if row.get(None) or None in row.values():
                 raise CohortError(
-                    f"{path}, line {reader.line_num}: {len(header)} fields were expected, as the "
+                    f"{path}, line {reader.line_num}: expected {len(header)} fields, as the "
                     "header has"
                 )
             rows.append(

@@ -16,6 +16,7 @@ The same command resumes after an interruption.
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import signal
 import subprocess
@@ -23,7 +24,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..bundle.writer import write_manifest
 from ..evaluation.report import to_markdown
@@ -203,6 +204,6 @@ def wait(*commands: subprocess.Popen[bytes]) -> None:
             command.wait()
     if failed := failed or next((command for command in commands if command.returncode), None):
         raise SystemExit(
-            f"{' '.join(map(str, failed.args))}\nended with exit code {failed.returncode}; see "
-            "its message above"
+            f"{shlex.join(map(str, cast(list[str], failed.args)))}\nended with exit code"
+            f" {failed.returncode}; see its message above"
         )

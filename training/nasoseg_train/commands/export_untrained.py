@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..bundle.graph_parity import check_golden, check_graphs
 from ..bundle.reference_parity import check_bundle
@@ -42,7 +43,7 @@ class ExportUntrained:
         if self.system != "seqseg":
             preset = SYSTEMS[self.system].preset(preset)
         networks = untrained_bundle(preset, self.out, self.seed)
-        figures = {"networks": check_graphs(self.out, *networks, preset)}
+        figures: dict[str, Any] = {"networks": check_graphs(self.out, *networks, preset)}
         figures |= (
             check_bundle(self.out)
             if preset.detector_kind == "agent"

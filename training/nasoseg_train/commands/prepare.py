@@ -127,6 +127,7 @@ class Prepare:
             return "the public 277-patient set", public_set(self.public)
         if self.list is not None:
             return "a list", listed(self.list)
+        assert self.phantoms is not None  # one of the three is given
         if min(self.phantoms) < 0 or max(self.phantoms) > 8_000:
             raise CohortError(f"--phantoms {self.phantoms}: expected numbers from 0 to 8000")
         return f"synthetic patients of seed {self.phantom_seed}", phantoms(

@@ -167,7 +167,8 @@ def crop_stage(command: Training, run: TrainingRun) -> None:
     from ..segmenter.crop_training import train_segmenter
 
     apart(run, "joint")
-    p, out, shared = run.settings, run.folder, {"weights": run.weights, "options": command.options}
+    p, out = run.settings, run.folder
+    weights, options = run.weights, command.options
     if p.detector_kind == "agent" and not (out / "detector.pt").exists():
         raise SystemExit(
             f"{out / 'detector.pt'}: is missing. Run nasoseg-train train detector, or train all, "
@@ -175,11 +176,11 @@ def crop_stage(command: Training, run: TrainingRun) -> None:
         )
     sets = command.slices(p, tumour_free_of(p))
     if p.detector_kind == "whole":
-        train_segmenter(p, *sets, out, run.seed, None, "whole", **shared)
+        train_segmenter(p, *sets, out, run.seed, None, "whole", None, weights, options)
         return
     agent, _ = load_agent(out / "detector.pt", p)
     start = before_agent(command, run, sets) if explores(p) else None
-    train_segmenter(p, *sets, out, run.seed, agent, "agent", start, **shared)
+    train_segmenter(p, *sets, out, run.seed, agent, "agent", start, weights, options)
 
 
 def explores(settings: Preset) -> bool:
@@ -194,8 +195,17 @@ def before_agent(command: Training, run: TrainingRun, sets: tuple[SliceSet, Slic
     """Train RANet's first batches."""
     from ..segmenter.crop_training import train_segmenter
 
-    shared = {"weights": run.weights, "options": command.options}
-    return train_segmenter(run.settings, *sets, run.folder, run.seed, None, "explore", **shared)
+    return train_segmenter(
+        run.settings,
+        *sets,
+        run.folder,
+        run.seed,
+        None,
+        "explore",
+        None,
+        run.weights,
+        command.options,
+    )
 
 
 def proposals_stage(command: Training, run: TrainingRun) -> None:

@@ -75,4 +75,4 @@ def atlas_box(boxes_mm: Array, share: float, margin_mm: float) -> FixedBox:
             break
         best = box
     low, high = best[:2] - margin_mm, best[2:] + margin_mm
-    return FixedBox(tuple(float(v) for v in (*low, *high)))
+    return FixedBox((float(low[0]), float(low[1]), float(high[0]), float(high[1])))

@@ -88,7 +88,7 @@ class Case:
         )
         if voxels.shape != self.shape:
             raise ValueError(
-                f"{self.file(name)}: {voxels.shape} voxels, {self.shape} were expected; run "
+                f"{self.file(name)}: found {voxels.shape} voxels, expected {self.shape}. Run "
                 "nasoseg-train prepare again"
             )
         return voxels
@@ -144,8 +144,8 @@ class Dataset:
         record = json.loads(path.read_text())
         if (record.get("format"), record.get("format_version")) != (FORMAT, FORMAT_VERSION):
             raise ValueError(
-                f"{path}: format {record.get('format')!r} {record.get('format_version')}; "
-                f"{FORMAT} {FORMAT_VERSION} was expected"
+                f"{path}: found format {record.get('format')!r} {record.get('format_version')},"
+                f" expected {FORMAT} {FORMAT_VERSION}"
             )
         return cls(folder, record)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -46,9 +46,10 @@ class Patient(Protocol):
     `divisors(config)`, what its channels are divided by (else taken from the images).
     """
 
-    shape: tuple[int, int, int]
-    spacing_mm: tuple[float, float, float]
-
+    @property
+    def shape(self) -> tuple[int, int, int]: ...
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]: ...
     def mask(self) -> Array: ...
     def images(self) -> Array: ...
 
@@ -58,7 +59,7 @@ class Stacked:
     parts.
     """
 
-    def __init__(self, parts: list[Array]) -> None:
+    def __init__(self, parts: Sequence[Array]) -> None:
         self.parts = parts
         self.starts = np.cumsum([0] + [len(p) for p in parts])
         self.shape = (int(self.starts[-1]), *parts[0].shape[1:])
@@ -119,7 +120,7 @@ def patient_slices(
     patient = source(number)
     mask, images = patient.mask(), patient.images()
     _, dj, di = patient.spacing_mm
-    with_tumour = mask.any(axis=(1, 2))
+    with_tumour = np.asarray(mask.any(axis=(1, 2)))
     inside, outside = np.flatnonzero(with_tumour), np.flatnonzero(~with_tumour)
     if tumour_free is None:
         chosen = outside
@@ -240,9 +241,8 @@ def _write_shard(
                 masks.write(one["masks"].tobytes())
                 for key, values in small.items():
                     values.append(one[key])
-        np.savez(
-            beside / "slices.npz", **{key: np.concatenate(values) for key, values in small.items()}
-        )
+        joined: dict[str, Any] = {key: np.concatenate(values) for key, values in small.items()}
+        np.savez(beside / "slices.npz", **joined)
         (beside / "cache.json").write_text(json.dumps(made_from))
         if shard.exists():
             shutil.rmtree(shard)

@@ -39,8 +39,8 @@ class StandIn:
     def images(self) -> Array:
         side = self.shape[1]
         head = self._inside(self.head, np.array([0.34, 0.42]) * side)
-        cavity = self._inside(self.head - [0, side * 0.22], np.array([0.08, 0.1]) * side)
-        spine = self._inside([*self.head, 0, side * 0.2], np.array([0.07, 0.07]) * side)
+        cavity = self._inside(self.head - np.array([0, side * 0.22]), np.array([0.08, 0.1]) * side)
+        spine = self._inside(self.head + np.array([0, side * 0.2]), np.array([0.07, 0.07]) * side)
         base = head * 300.0 - cavity * 250.0 + spine * 150.0
         mask = self.mask()
         out = np.stack([base + mask * gain for gain in (60.0, 260.0, 200.0)])

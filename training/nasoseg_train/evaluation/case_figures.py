@@ -26,11 +26,14 @@ Array = np.ndarray
 class Case(Protocol):
     """One case of a data set; arrays [k, j, i] and files on T1C's grid."""
 
-    id: str
-    split: str
-    covariates: dict[str, str]
-    spacing_mm: tuple[float, float, float]
-
+    @property
+    def id(self) -> str: ...
+    @property
+    def split(self) -> str: ...
+    @property
+    def covariates(self) -> dict[str, str]: ...
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]: ...
     def images(self) -> Array: ...
     def mask(self) -> Array: ...
     def file(self, name: str) -> Path: ...
@@ -196,6 +199,6 @@ def _compare(
         affine,
         run.json("detection.json"),
         manifest["detector"],
-        tuple(case.spacing_mm[1:]),
+        (case.spacing_mm[1], case.spacing_mm[2]),
     )
     return case_row(case, rows, guess, truth, run.seconds), rows

@@ -266,13 +266,13 @@ def subgroup_claims(runs: Runs) -> list[list[str]]:
         first, second = (row.label for row in paper_table.rows)
         smaller, alike = [], []
         for run in runs.get("seqseg", []):
-            found = [
+            found, against = (
                 subgroup(run.evaluation or {}, paper_table.covariate, label)
                 for label in (first, second)
-            ]
-            if not (found[0] and found[1]):
+            )
+            if not (found and against):
                 continue
-            (one, group), (other, _) = found
+            (one, group), (other, _) = found, against
             known = one["hd_px"] is not None and other["hd_px"] is not None
             smaller.append(
                 known

@@ -22,14 +22,19 @@ from .paper import TABLES, PaperRow, PaperTable
 from .report import number, p_value, percent, table
 
 NOT_RUN = "not run"
-_MEANS = {
+_MEANS: dict[str, tuple[str, ...]] = {
     "Dice": ("dice", "mean"),
     "Precision": ("precision", "mean"),
     "Recall": ("recall", "mean"),
     "CC": ("cc",),
     "HD": ("hd_px", "mean"),
 }
-_POOLED = {"Dice": ("dice",), "Precision": ("precision",), "Recall": ("recall",), "CC": ("cc",)}
+_POOLED: dict[str, tuple[str, ...]] = {
+    "Dice": ("dice",),
+    "Precision": ("precision",),
+    "Recall": ("recall",),
+    "CC": ("cc",),
+}
 
 
 @dataclass(frozen=True)
@@ -173,19 +178,19 @@ def lines(paper_table: PaperTable, row: PaperRow, runs: Sequence[RunFiles]) -> l
         }
         return [Line("boxes", values, seeds=len(evaluated))] if any(values.values()) else []
     out = []
-    for source, names in (("slices", _MEANS), ("pooled", _POOLED)):
+    for source, paths in (("slices", _MEANS), ("pooled", _POOLED)):
         values = {
-            c: over_seeds(evaluated, ("segmentation", source, *names[c])) if c in names else None
+            c: over_seeds(evaluated, ("segmentation", source, *paths[c])) if c in paths else None
             for c in paper_table.columns
         }
         mm = (
             over_seeds(evaluated, ("segmentation", source, "hd_mm", "mean"))
-            if "HD" in names
+            if "HD" in paths
             else None
         )
         without = (
             over_seeds(evaluated, ("segmentation", source, "hd_px", "undefined"))
-            if "HD" in names
+            if "HD" in paths
             else None
         )
         out.append(Line(source, values, mm, without, len(evaluated)))
@@ -243,7 +248,7 @@ def table_lines(paper_table: PaperTable, runs: dict[str, list[RunFiles]]) -> lis
                     row.label,
                     _SOURCES[line.source] + seeds,
                     *cells,
-                    *([number(line.sample and line.sample.mean, 0)] if sampled else []),
+                    *([number(line.sample.mean if line.sample else None, 0)] if sampled else []),
                 ]
             )
     head = [paper_table.head, "", *paper_table.columns, *(["Sample"] if sampled else [])]

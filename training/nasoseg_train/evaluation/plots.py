@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine, TightLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
@@ -45,7 +46,9 @@ def save(made: Figure, path: Path, statement: str = "") -> None:
                 lines.append("")
             lines[-1] += word + " "
         strip = (len(lines) * 0.16 + 0.1) / made.get_figheight()
-        made.get_layout_engine().set(rect=(0, strip, 1, 1 - strip))
+        engine = made.get_layout_engine()
+        assert isinstance(engine, ConstrainedLayoutEngine | TightLayoutEngine)
+        engine.set(rect=(0, strip, 1, 1 - strip))
         made.text(
             0.01,
             0.06 / made.get_figheight(),

@@ -237,8 +237,8 @@ def subgroup_lines(group: dict[str, Any]) -> list[str]:
     for key, name in (("missed", "missed slices"), ("rewarded_stops", "rewarded stops")):
         g = group[key]
         if g["test"]:
-            shares = f"{g['yes'][0]}/{g['n'][0]} against {g['yes'][1]}/{g['n'][1]}"
-            tests.append(f"{name} {shares}: P {p_value(g['p'])} ({g['test']})")
+            counts = f"{g['yes'][0]}/{g['n'][0]} against {g['yes'][1]}/{g['n'][1]}"
+            tests.append(f"{name} {counts}: P {p_value(g['p'])} ({g['test']})")
     head = [
         group["covariate"],
         "Dice",

@@ -86,11 +86,11 @@ def boxes(tumour: Sequence[SliceRow]) -> dict[str, Any] | None:
     }
     of_agent = [r for r in found if r.steps is not None]
     if of_agent:
-        steps = [r.steps for r in of_agent]
+        steps = [r.steps for r in of_agent if r.steps is not None]
         out |= {
             "stopped": m.share(np.array([r.stopped for r in of_agent])),
             "rewarded_stops": m.share(np.array([r.rewarded_stop for r in of_agent])),
-            "steps": spread([float(s) for s in steps if s is not None]),
+            "steps": spread([float(s) for s in steps]),
             "steps_histogram": {str(s): steps.count(s) for s in sorted(set(steps))},
         }
     return out

@@ -12,6 +12,7 @@ the model.
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -79,7 +80,8 @@ def torchvision_model(
     if config.image_size % 32:
         raise ValueError(f"image_size must be a multiple of 32, not {config.image_size}")
     backbone = _backbone(config, weights, imagenet)
-    channels, levels = backbone.out_channels, [str(i) for i in range(len(config.anchors) - 1)]
+    channels: Any = backbone.out_channels
+    levels = [str(i) for i in range(len(config.anchors) - 1)]
 
     def pool(side: int) -> MultiScaleRoIAlign:
         # The pyramid paper's 224 is for images of 800 pixels.
@@ -204,7 +206,7 @@ class RCNN(nn.Module):
         """
         side = ((rois[:, 3] - rois[:, 1]) * (rois[:, 4] - rois[:, 2])).clamp(min=0).sqrt()
         names = pool.featmap_names
-        out = None
+        out: Tensor | None = None
         for i, name in enumerate(names):
             # Level 4 (1/16) is for the canonical side, each level below for half of the one above.
             least = pool.canonical_scale * 2.0 ** (i + 2 - pool.canonical_level)
@@ -216,6 +218,7 @@ class RCNN(nn.Module):
                 if out is None
                 else torch.where((side >= least).reshape(-1, 1, 1, 1), here, out)
             )
+        assert out is not None
         return out
 
     def _region_proposals(self, maps: dict[str, Tensor]) -> tuple[Tensor, Tensor]:

@@ -65,7 +65,8 @@ class UNet(nn.Module):
         self.last = nn.Conv2d(widths[0], 1, 1)
 
     def forward(self, crops: Tensor) -> Tensor:
-        x, levels = crops, []
+        x = crops
+        levels: list[Tensor] = []
         for i, level in enumerate(self.encoder):
             x = level(self.pool(x) if i else x)
             levels.insert(0, x)

@@ -89,7 +89,17 @@ class _Painter:
                 rx, ry = rx * shrink, ry * shrink
             self._plane(structure, plane, cx, cy, rx, ry, np.deg2rad(angle), insets)
 
-    def _plane(self, structure, plane, cx, cy, rx, ry, angle, insets) -> None:
+    def _plane(
+        self,
+        structure: Structure,
+        plane: int | np.integer,
+        cx: float,
+        cy: float,
+        rx: float,
+        ry: float,
+        angle: float,
+        insets: dict,
+    ) -> None:
         c, s = np.cos(angle), np.sin(angle)
         grow = 1.0 if structure.power <= 2.0 else 2.0 ** (0.5 - 1.0 / structure.power)
         half_x = np.hypot(rx * c, ry * s) * grow + WARP_MM
@@ -115,7 +125,7 @@ class _Painter:
             else:
                 self._blend(window, alpha, tissue)
 
-    def _blend(self, window, alpha, tissue) -> None:
+    def _blend(self, window: tuple, alpha: np.ndarray, tissue: str) -> None:
         code = CODE[tissue]
         noise = self.noise[window]
         weight = self.texture[tissue]
@@ -133,7 +143,7 @@ class _Painter:
             target[channel] += alpha * (value - target[channel])
         self.label[window][alpha > 0.5] = code
 
-    def _brain(self, window, depth, alpha) -> None:
+    def _brain(self, window: tuple, depth: np.ndarray, alpha: np.ndarray) -> None:
         """White matter under a folded ribbon of grey, fluid in the folds near the surface."""
         self._blend(window, alpha, "white")
         fold = np.abs(self.folds[window])
@@ -155,7 +165,7 @@ class _Painter:
         self._blend(window, alpha * sulcus * depth_of_fold, "csf")
 
 
-def _depth(u, v, rx, ry, power):
+def _depth(u: np.ndarray, v: np.ndarray, rx: float, ry: float, power: float) -> np.ndarray:
     """Distance to an ellipse's border along the ray from its centre, positive inside; u, v >= 0."""
     radius = np.sqrt(u * u + v * v) + np.float32(1e-3)
     a, b = u * np.float32(1.0 / max(rx, 0.05)), v * np.float32(1.0 / max(ry, 0.05))

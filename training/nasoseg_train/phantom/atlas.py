@@ -8,6 +8,7 @@ for the left side and is mirrored to the right.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def _bone(cortex: float = 1.6, inside: str = "marrow") -> tuple:
     return (("cortex", 0.0), (inside, cortex))
 
 
-def _s(name, layers, *rows, **options) -> Structure:
+def _s(name: str, layers: str | tuple, *rows: tuple[float, ...], **options: Any) -> Structure:
     if isinstance(layers, str):
         layers = ((layers, 0.0),)
     return Structure(name, layers, rows, **options)

@@ -14,17 +14,18 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from .nifti import write_truth
+from .patient import Phantom
 from .tissue import SEQUENCES, TR_TE_MS
 
 _DESCRIPTION = {"T1": "AX T1 SE", "T1C": "AX T1 SE +C", "T2": "AX T2 SE"}
 _DATE = "20120102"
 
 
-def _uid(*parts) -> str:
+def _uid(*parts: object) -> str:
     return generate_uid(entropy_srcs=["nasoseg phantom", *map(str, parts)])
 
 
-def _common(phantom, name: str) -> Dataset:
+def _common(phantom: Phantom, name: str) -> Dataset:
     """What all images of a series share."""
     number = SEQUENCES.index(name) + 1
     tr, te = TR_TE_MS[name]
@@ -82,7 +83,7 @@ def _decimal(value: float) -> str:
     return text[:16] if "." in text[:15] else f"{value:.8e}"
 
 
-def write_dicom(phantom, out_dir) -> None:
+def write_dicom(phantom: Phantom, out_dir: Path) -> None:
     """Write three series and the truth; `out_dir` is created if missing."""
     out_dir = Path(out_dir)
     for name in SEQUENCES:

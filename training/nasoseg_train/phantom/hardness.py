@@ -8,6 +8,7 @@ bounding box.
 
 import argparse
 import time
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def best_threshold_dice(image: np.ndarray, mask: np.ndarray) -> float:
     return float(max(dark[last].max(), bright[last].max()))
 
 
-def measure(seeds) -> dict:
+def measure(seeds: Iterable[int]) -> dict:
     """Figures per tumour slice and per patient, as arrays by name."""
     area, recall, best, slices, seconds, categories = [], [], [], [], [], []
     for seed in seeds:

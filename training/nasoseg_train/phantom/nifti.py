@@ -16,6 +16,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
+from .patient import Phantom
 from .tissue import SEQUENCES
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -44,11 +45,11 @@ def _save(voxels: np.ndarray, affine: np.ndarray, path: Path) -> None:
         packed.write(buffer.getvalue())
 
 
-def write_truth(phantom, out_dir: Path) -> None:
+def write_truth(phantom: Phantom, out_dir: Path) -> None:
     _save(phantom.mask().astype(np.uint8), phantom.affine, Path(out_dir) / "truth.nii.gz")
 
 
-def write_nifti(phantom, out_dir) -> None:
+def write_nifti(phantom: Phantom, out_dir: Path) -> None:
     """Write four NIfTI files and info.json; `out_dir` is created if missing."""
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,8 @@ columns from the patient's right to left. Affines map voxel (i, j, k) to LPS mil
 follows from the seed.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
@@ -28,9 +30,17 @@ def _rotation(x_deg: float, y_deg: float, z_deg: float) -> np.ndarray:
 class _Grid:
     """shape (nk, nj, ni) and an affine about a centre in LPS mm."""
 
-    def __init__(self, shape, spacing_mm, direction, centre_mm):
-        self.shape = tuple(int(n) for n in shape)
-        self.spacing_mm = tuple(float(s) for s in spacing_mm)
+    def __init__(
+        self,
+        shape: Sequence[int],
+        spacing_mm: Sequence[float],
+        direction: np.ndarray,
+        centre_mm: np.ndarray,
+    ):
+        nk, nj, ni = (int(n) for n in shape)
+        dk, dj, di = (float(s) for s in spacing_mm)
+        self.shape = (nk, nj, ni)
+        self.spacing_mm = (dk, dj, di)
         axes = direction * np.array(self.spacing_mm)[::-1]
         middle = (np.array(self.shape)[::-1] - 1) / 2.0
         self.affine = np.eye(4)
@@ -60,16 +70,16 @@ class Phantom:
         self._label = self._anatomy.label  # before the tumour, for those who ask what it grew from
         del self._anatomy
         self._mask = self._true_mask()
-        self._images = None
+        self._images: np.ndarray | None = None
 
     # ------------------------------------------------------------------ what callers ask for
 
     @property
-    def shape(self) -> tuple:
+    def shape(self) -> tuple[int, int, int]:
         return self._grids["T1C"].shape
 
     @property
-    def spacing_mm(self) -> tuple:
+    def spacing_mm(self) -> tuple[float, float, float]:
         """(between slices, between rows, between columns), mm."""
         return self._grids["T1C"].spacing_mm
 
@@ -288,7 +298,12 @@ class Phantom:
         )
 
 
-def _covering(matrix, offset, source_shape, grid_shape) -> tuple:
+def _covering(
+    matrix: np.ndarray,
+    offset: np.ndarray,
+    source_shape: tuple[int, ...],
+    grid_shape: tuple[int, ...],
+) -> tuple:
     """Slices of the grid that can meet a source of `source_shape`, whose index is matrix @ (k, j,
     i) + offset.
 

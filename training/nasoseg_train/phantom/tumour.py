@@ -6,6 +6,7 @@ entered.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -132,7 +133,7 @@ def grow(rng: np.random.Generator, anatomy: Anatomy, category: str, side: float)
     )
 
 
-def _start(rng, coarse, step, side) -> np.ndarray:
+def _start(rng: np.random.Generator, coarse: Any, step: Any, side: float) -> np.ndarray:
     """A mucosal voxel at the wall: the fossa of Rosenmueller on `side`, or the roof and posterior
     wall.
     """
@@ -145,7 +146,7 @@ def _start(rng, coarse, step, side) -> np.ndarray:
     return mucosa[int(distance.argmin())]
 
 
-def _front(speed, start, step, along_z) -> np.ndarray:
+def _front(speed: np.ndarray, start: np.ndarray, step: Any, along_z: float) -> np.ndarray:
     """Arrival time from `start` by relaxing the 26 neighbours until nothing changes; infinite where
     speed is 0.
     """
@@ -177,7 +178,7 @@ def _front(speed, start, step, along_z) -> np.ndarray:
     return time[inner]
 
 
-def _refine(arrival, shape) -> np.ndarray:
+def _refine(arrival: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Arrival on the anatomy's own grid; unreachable voxels take a little more than their reachable
     neighbours.
     """
@@ -191,7 +192,7 @@ def _refine(arrival, shape) -> np.ndarray:
     return np.ascontiguousarray(filled)
 
 
-def _double(array, axis, length) -> np.ndarray:
+def _double(array: np.ndarray, axis: int, length: int) -> np.ndarray:
     """Linear interpolation onto twice as many samples."""
     array = np.moveaxis(array, axis, 0)
     out = np.empty((length, *array.shape[1:]), np.float32)
@@ -204,7 +205,7 @@ def _double(array, axis, length) -> np.ndarray:
     return np.moveaxis(out, 0, axis)
 
 
-def _joined(fraction) -> np.ndarray:
+def _joined(fraction: np.ndarray) -> np.ndarray:
     """The largest connected piece, its small holes filled: islands across a lumen are not one
     tumour.
     """
@@ -217,7 +218,7 @@ def _joined(fraction) -> np.ndarray:
     return fraction.astype(np.float32)
 
 
-def _blunt(fraction) -> np.ndarray:
+def _blunt(fraction: np.ndarray) -> np.ndarray:
     """Without the planes at both ends that hold less than `_END_MM2` of tumour: a front does not
     taper to nothing.
     """
@@ -229,7 +230,9 @@ def _blunt(fraction) -> np.ndarray:
     return fraction
 
 
-def _necrosis(rng, fine, reach, fraction, category) -> np.ndarray:
+def _necrosis(
+    rng: np.random.Generator, fine: Any, reach: Any, fraction: np.ndarray, category: str
+) -> np.ndarray:
     """Fluid-like spots deep inside some bulky tumours."""
     chance = {"T1": 0.0, "T2": 0.05, "T3": 0.2, "T4": 0.35}[category]
     if rng.random() >= chance:

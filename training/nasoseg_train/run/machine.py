@@ -1,4 +1,4 @@
-"""Devices, precision and processes of a training loop.
+"""Devices, precision, processes and optimiser of a training loop.
 
 Lightning Fabric handles devices, mixed precision and several processes (under torchrun: one per
 GPU, or gloo on CPUs). It was chosen over accelerate because it wraps only a module and an
@@ -9,17 +9,21 @@ its dependencies.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
 
+from .network_config import ProposalConfig
 from .options import RunOptions
+from .training_config import DetectorTraining
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 def device_named(name: str) -> str:
@@ -68,6 +72,23 @@ def launch(options: RunOptions, mixed: bool) -> Fabric:
     return fabric
 
 
+def placed(net: Net, device: torch.device) -> Net:
+    """A network on a device, with the channels last in memory, which convolutions prefer."""
+    # torch's own stubs do not know the two arguments together.
+    return net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def optimiser_of(
+    weights: Iterable[nn.Parameter], config: DetectorTraining | ProposalConfig
+) -> torch.optim.Optimizer:
+    """SGD with momentum or Adam, as the settings say."""
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(
+            weights, config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+        )
+    return torch.optim.Adam(weights, config.lr, weight_decay=config.weight_decay)
+
+
 def share_of(total: int, fabric: Fabric, what: str) -> int:
     """This process's part of a batch or of an experience pool; it must be at least one."""
     if total % fabric.world_size:
@@ -89,7 +110,9 @@ def total(fabric: Fabric, *numbers: int) -> list[int]:
     """The sums over all processes."""
     if fabric.world_size == 1:
         return list(numbers)
-    return fabric.all_reduce(torch.tensor(numbers, device=fabric.device), reduce_op="sum").tolist()
+    summed = fabric.all_reduce(torch.tensor(numbers, device=fabric.device), reduce_op="sum")
+    assert isinstance(summed, torch.Tensor)
+    return summed.tolist()
 
 
 def equalise(fabric: Fabric, *modules: nn.Module) -> None:

@@ -81,20 +81,7 @@ class StepLoop:
         )
         for step in bar:
             lr = lr_of(step)
-            for group in self.optimiser.param_groups:
-                group["lr"] = lr
-            self.net.train()
-            loss, named = loss_of(step)
-            losses.append(float(loss.detach()))
-            if not np.isfinite(losses[-1]):
-                raise FloatingPointError(
-                    f"the loss of {self.name} is {losses[-1]} in batch {step + 1}; it holds "
-                    f"{named}. Lower the learning rate"
-                )
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(self.net.parameters(), self.clip)
-            self.optimiser.step()
+            losses.append(self._update(step, lr, loss_of))
             if (step + 1) % validate_every and step < steps - 1:
                 continue
             seconds += time.time() - begun
@@ -119,6 +106,24 @@ class StepLoop:
             # Time spent on validation is not counted.
             begun = time.time()
         return files.finish()[0]
+
+    def _update(self, step: int, lr: float, loss_of: Callable[[int], tuple[Tensor, str]]) -> float:
+        """One gradient step; returns its loss."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = lr
+        self.net.train()
+        loss, named = loss_of(step)
+        value = float(loss.detach())
+        if not np.isfinite(value):
+            raise FloatingPointError(
+                f"the loss of {self.name} is {value} in batch {step + 1}; it holds {named}. Lower"
+                " the learning rate"
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), self.clip)
+        self.optimiser.step()
+        return value
 
     def _whole_state(self, counters: dict[str, Any]) -> dict[str, Any]:
         return {**counters, **self.state()}

@@ -15,6 +15,7 @@ from typing import Literal
 
 from .presets import Preset, SegmenterConfig
 
+Loss = Literal["dbw", "ce", "weighted", "dice", "dice_ce"]
 Stage = Literal["agent", "segmenter", "proposals", "atlas", "volume"]
 
 
@@ -45,7 +46,7 @@ class System:
         )
 
 
-def _whole(base: Preset, network: SegmenterConfig, loss: str) -> Preset:
+def _whole(base: Preset, network: SegmenterConfig, loss: Loss) -> Preset:
     """A network on whole slices: the crop is the grid, resampled."""
     b = base.baselines
     return replace(
@@ -60,7 +61,7 @@ def _whole(base: Preset, network: SegmenterConfig, loss: str) -> Preset:
 
 
 def _unet(
-    loss: str = "ce", cram: bool = False, rram: bool = False, squeeze: bool = False
+    loss: Loss = "ce", cram: bool = False, rram: bool = False, squeeze: bool = False
 ) -> Callable[[Preset], Preset]:
     def change(base: Preset) -> Preset:
         unet = replace(base.baselines.unet, cram=cram, rram=rram, squeeze_excitation=squeeze)
@@ -69,7 +70,7 @@ def _unet(
     return change
 
 
-def _baseline(name: str, loss: str = "ce") -> Callable[[Preset], Preset]:
+def _baseline(name: str, loss: Loss = "ce") -> Callable[[Preset], Preset]:
     return lambda base: _whole(base, getattr(base.baselines, name), loss)
 
 

@@ -76,9 +76,9 @@ def sample_crops(
     theta[:, 0, 0], theta[:, 0, 1] = mirror * half[:, 0] * cos, -half[:, 1] * sin
     theta[:, 1, 0], theta[:, 1, 1] = mirror * half[:, 0] * sin, half[:, 1] * cos
     theta[:, :, 2] = centre - grid / 2
-    theta = torch.from_numpy(theta / (grid / 2)).float().to(images.device)
+    matrix = torch.from_numpy(theta / (grid / 2)).float().to(images.device)
     where = F.affine_grid(
-        theta, [n, images.shape[1], size * ratio, size * ratio], align_corners=False
+        matrix, [n, images.shape[1], size * ratio, size * ratio], align_corners=False
     )
     return F.avg_pool2d(F.grid_sample(images, where, align_corners=False), ratio)
 

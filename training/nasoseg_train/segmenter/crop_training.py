@@ -20,12 +20,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..agent.learner import follow
-from ..agent.observation import load_images, whole_boxes
+from ..agent.observation import whole_boxes
 from ..agent.trajectories import run_agent
 from ..data.draws import check_sets, draw_slices, identity, name_slices, pick_validation
 from ..data.slice_set import SliceSet
-from ..geometry import boxes as bx
-from ..geometry import metrics
 from ..networks import QNetwork, Segmenter
 from ..networks.crop_segmenter import last_convolution
 from ..run import checkpoint, machine, pictures
@@ -34,67 +32,13 @@ from ..run.options import RunOptions
 from ..run.presets import Preset
 from ..run.resume import Best, Resumable
 from .crop_batches import exploring_boxes, training_batch
+from .crop_validation import predict, validation_figures
 from .losses import segmentation_loss
 
 Array = np.ndarray
 Stage = Literal["explore", "agent", "whole"]
 # Each stage has a random stream of its own.
 STREAMS = {"explore": 3, "agent": 4, "whole": 6, "joint": 7}
-
-
-@torch.no_grad()
-def predict(
-    net: Segmenter, data: SliceSet, slices: Array, boxes: Array, preset: Preset, chunk: int = 16
-) -> tuple[Array, Array, Array]:
-    """Fixed boxes [n, 4] -> T1C's crops uint8, predicted and true masks bool, each [n, C, C], on
-    the crop's grid.
-    """
-    net.eval()
-    device = next(net.parameters()).device
-    wide = (
-        torch.from_numpy(bx.enlarge(boxes, preset.ranet.context_factor, data.grid))
-        .float()
-        .to(device)
-    )
-    out: list[list[Array]] = [[], [], []]
-    for start in range(0, len(slices), chunk):
-        part = slices[start : start + chunk]
-        index, here = torch.arange(len(part), device=device), wide[start : start + chunk]
-        images = load_images(data, part, device)
-        masks = (
-            torch.from_numpy(np.ascontiguousarray(data.masks[part])).to(device).float().unsqueeze(1)
-        )
-        out[0].append(
-            net.crop(images[:, 1:2], here, index)[:, 0].mul(255).cpu().numpy().astype(np.uint8)
-        )
-        out[1].append(net(images, here, index)[:, 0].cpu().numpy() >= preset.ranet.threshold)
-        out[2].append(net.crop(masks, here, index)[:, 0].cpu().numpy() >= 127.5)
-    return tuple(np.concatenate(one) for one in out)
-
-
-def validation_figures(
-    net: Segmenter, data: SliceSet, slices: Array, boxes: Array, preset: Preset
-) -> dict[str, float]:
-    """Dice on the crop's grid for fixed boxes [n, 4] and the share of tumour-free slices with any
-    pixel.
-
-    A tumour slice whose crop holds no tumour counts as Dice 0. `score` chooses the checkpoint: mean
-    Dice less the share of misses and half the share of tumour-free slices with any pixel.
-    """
-    dice, any_pixel = [], []
-    _, guesses, truths = predict(net, data, slices, boxes, preset)
-    for guess, true, tumour in zip(guesses, truths, data.tumour[slices], strict=True):
-        if tumour:
-            dice.append(np.nan_to_num(metrics.dice(*metrics.counts(guess, true))))
-        else:
-            any_pixel.append(guess.any())
-    figures = {
-        "dice": float(np.mean(dice)),
-        "misses": float(np.mean(np.array(dice) == 0)),
-        "tumour_free_any": float(np.mean(any_pixel)) if any_pixel else 0.0,
-    }
-    figures["score"] = figures["dice"] - figures["misses"] - figures["tumour_free_any"] / 2
-    return figures
 
 
 class CropTraining:
@@ -143,7 +87,7 @@ class CropTraining:
             self.before = state["validation"]["step"]
         if self.rank:
             torch.manual_seed(seed + 1_000_003 * self.rank)
-        self.net = net.to(self.device, memory_format=torch.channels_last)
+        self.net = machine.placed(net, self.device)
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.optimiser = torch.optim.Adam(self.net.parameters(), c.lr, weight_decay=c.weight_decay)
         self.crop_net, self.stepper = self.fabric.setup(self.net.net, self.optimiser)
@@ -211,14 +155,15 @@ class CropTraining:
         1, C, C] that is tumour.
         """
         # Training would recover slowly from a logit below -7.
-        share = (
-            float(self.fabric.all_reduce(masks.mean(), reduce_op="mean"))
-            if self.world > 1
-            else float(masks.mean())
-        )
+        mean = masks.mean()
+        if self.world > 1:
+            mean = torch.as_tensor(self.fabric.all_reduce(mean, reduce_op="mean"))
+        share = float(mean)
         share = min(max(share, 1e-3), 0.5)
         for net in (self.net, self.average):
-            nn.init.constant_(last_convolution(net.net).bias, np.log(share / (1 - share)))
+            bias = last_convolution(net.net).bias
+            assert bias is not None
+            nn.init.constant_(bias, np.log(share / (1 - share)))
 
     def finish(self, line: dict[str, float], boxes: Array) -> dict[str, float]:
         """`line` with the loss since the last call and the validation figures on `boxes`, one per

@@ -119,17 +119,25 @@ def train_joint(
         line = agent.finish_epoch()
         epoch = agent.epoch
         if epoch % preset.detector.validate_every == 0 or agent.over:
-            boxes = np.zeros((0, 4))
-            if agent.rank == 0:
-                boxes = run_agent(agent.learner.average, validation, ranet.chosen, preset).last
-            of_ranet = ranet.finish({"step": ranet.updates, "epoch": epoch - 1}, boxes)
-            score = line.get("score", -np.inf) + of_ranet.get("score", -np.inf)
-            if agent.rank == 0:
-                agent.best.keep(line, score)
-                ranet.best.keep(of_ranet, score)
-                ranet.log.add(of_ranet)
+            _validate(agent, ranet, line)
         if agent.rank == 0:
             agent.log.add(line)
         files.save(epoch, agent.over, state_of)
     detector, segmenter = files.finish()
     return detector, segmenter
+
+
+def _validate(agent: AgentTraining, ranet: CropTraining, line: dict[str, float]) -> None:
+    """Validate RANet where the agent stops, and keep both networks if the sum of their scores is
+    the best so far.
+    """
+    boxes = np.zeros((0, 4))
+    if agent.rank == 0:
+        net, chosen = agent.learner.average, ranet.chosen
+        boxes = run_agent(net, ranet.validation, chosen, ranet.preset).last
+    of_ranet = ranet.finish({"step": ranet.updates, "epoch": agent.epoch - 1}, boxes)
+    score = line.get("score", -np.inf) + of_ranet.get("score", -np.inf)
+    if agent.rank == 0:
+        agent.best.keep(line, score)
+        ranet.best.keep(of_ranet, score)
+        ranet.log.add(of_ranet)

@@ -13,7 +13,7 @@ from ..data.slice_set import SliceSet
 from ..geometry import boxes as bx
 from ..networks import RoiCrop
 from ..networks.rcnn import MASK_SIDE, RCNN, MaskSegmenter
-from ..run import checkpoint
+from ..run import checkpoint, machine
 from ..run.options import RunOptions
 from ..run.presets import Preset
 from ..run.step_loop import StepLoop
@@ -167,13 +167,7 @@ def train_proposals(
     check_sets(preset, train, validation, free)
     torch.manual_seed(seed)
     net = RCNN(preset, weights).to(device)
-    learnt = [p for p in net.parameters() if p.requires_grad]
-    if c.optimiser == "sgd":
-        optimiser: torch.optim.Optimizer = torch.optim.SGD(
-            learnt, c.lr, momentum=c.momentum, weight_decay=c.weight_decay
-        )
-    else:
-        optimiser = torch.optim.Adam(learnt, c.lr, weight_decay=c.weight_decay)
+    optimiser = machine.optimiser_of((p for p in net.parameters() if p.requires_grad), c)
     chosen = pick_validation(validation, c.validation_slices)
     made_from = {
         "preset": checkpoint.plain(preset),

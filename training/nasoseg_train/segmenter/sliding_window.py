@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ class Line:
     def at(self, n: Array) -> Array:
         return self.first + n * self.step
 
-    def index(self, coordinate: float) -> float:
+    def index(self, coordinate: float | Array) -> Any:
         """The continuous index of a coordinate."""
         return (coordinate - self.first) / self.step
 

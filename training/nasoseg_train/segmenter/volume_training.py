@@ -87,11 +87,12 @@ def training_patch(
             lines.y.index(middle[0]),
             lines.x.index(middle[1]),
         ]
-    start = []
+    start: list[int] = []
     for n, side, at in zip(counts, config.patch, show, strict=True):
         free = int(np.clip(round(at - rng.uniform(0, side)), 0, max(n - side, 0)))
         start.append(free if n > side else -((side - n) // 2))
-    patch = lines.patch(stack.images, stack, tuple(start), config.patch) / np.float32(255)
+    patch = lines.patch(stack.images, stack, (start[0], start[1], start[2]), config.patch)
+    patch = patch / np.float32(255)
     if rng.random() < config.flip:
         patch = patch[..., ::-1]
     gain = rng.uniform(1 - config.intensity, 1 + config.intensity, (3, 1, 1, 1)).astype(np.float32)
