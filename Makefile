@@ -176,8 +176,8 @@ test-asan: setup
 	$(ASAN_TEST) --test ffi --test faults
 	$(ASAN_TEST) --lib ffi::
 
-# A large model is not in the repository: nasoseg-train
-# export-untrained --preset paper --out DIR makes one of the paper's size.
+# A large model is not in the repository: nasoseg-train export-untrained --preset paper --out DIR
+# makes one of the paper's size.
 test-cancel: build-ctest
 	$(CTEST)/build/cancel $(BUNDLE)
 

@@ -248,9 +248,15 @@ def main() -> None:
         made,
     )
     window = {
-        "kind": "volume", "graph": "segmenter.onnx", "patch": PATCH, "spacing_mm": [4.0, 1.9, 2.3], "overlap": 0.5,
-        "mirror": True, "threshold": 0.4, "context_factor": 1.3,
-    }  # fmt: skip
+        "kind": "volume",
+        "graph": "segmenter.onnx",
+        "patch": PATCH,
+        "spacing_mm": [4.0, 1.9, 2.3],
+        "overlap": 0.5,
+        "mirror": True,
+        "threshold": 0.4,
+        "context_factor": 1.3,
+    }
     write(
         "volume",
         {"detector.onnx": proposals_graph(), "segmenter.onnx": volume_graph(ramp=True)},

@@ -357,9 +357,7 @@ def test_convergence_reads_logs(tmp_path):
         with pytest.raises(ValueError, match="NAME=FILE"):
             parse_logs([bad])
     (tmp_path / "bad.csv").write_text("epoch,value\n0,1\n")
-    with pytest.raises(
-        ValueError, match=r"bad\.csv: expected a training log with the columns"
-    ):
+    with pytest.raises(ValueError, match=r"bad\.csv: expected a training log with the columns"):
         plots.read_log(tmp_path / "bad.csv")
 
 
