@@ -833,8 +833,8 @@ MICRO = REPOSITORY / "tests" / "data" / "micro"
 
 
 def test_training_sees_what_deployment_sees(public, tree, tmp_path):
-    """`nasoseg prepare --out` on the DICOM files against prepare.py on the case, each sequence on
-    its own grid.
+    """`nasoseg prepare --out` on the DICOM files against slice_grid.py on the case, each sequence
+    on its own grid.
     """
     place = tree / "data" / "MRI-Segments" / "001"
     told = json.loads((MICRO / "bundle.json").read_text())

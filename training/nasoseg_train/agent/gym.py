@@ -62,7 +62,7 @@ class DetectionEnv(gymnasium.Env[dict[str, Array], np.int64]):
             raise ValueError("the set holds no slice with tumour")
         if data.grid != preset.input.grid:
             raise ValueError(
-                f"the set's slices are {data.grid} pixels wide and preset {preset.name} wants "
+                f"the set's slices are {data.grid} pixels wide and preset {preset.name} requires "
                 f"{preset.input.grid}"
             )
         self.data, self.preset, self.augment, self.render_mode, self._rows = (

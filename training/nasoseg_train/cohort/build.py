@@ -51,7 +51,7 @@ class Plan:
 
 def build(cohort: Cohort, plan: Plan) -> Dataset:
     """Prepares every patient and writes the data set."""
-    told = nasoseg.version(plan.program)
+    program_version = nasoseg.version(plan.program)
     if len(plan.shares) != len(SPLITS) or min(plan.shares) < 0 or not sum(plan.shares) > 0:
         raise CohortError(
             f"found shares {plan.shares}, expected three numbers, none below 0 and at least one "
@@ -69,14 +69,17 @@ def build(cohort: Cohort, plan: Plan) -> Dataset:
             shutil.rmtree(half_made)
         before = _before(plan.out)
         threads = max(1, (os.cpu_count() or 1) // plan.workers)
-        jobs = [Job(p, cases, plan.program, told, plan.geometry, threads) for p in cohort.patients]
+        jobs = [
+            Job(p, cases, plan.program, program_version, plan.geometry, threads)
+            for p in cohort.patients
+        ]
         outcomes = _all(jobs, plan.workers)
         records = [o for o in outcomes if isinstance(o, dict)]
         skipped = [*cohort.skipped, *(o for o in outcomes if isinstance(o, Skipped))]
         records, twins = _without_twins(records)
         skipped += twins
         split = _split(records, cohort, plan, before)
-        record = _record(records, skipped, cohort, plan, told, split)
+        record = _record(records, skipped, cohort, plan, program_version, split)
         _write(plan.out / "report.md", report(record))
         _write(plan.out / "dataset.json", json.dumps(record, indent=1) + "\n")
     return Dataset.open(plan.out)
@@ -204,7 +207,7 @@ def _record(
     skipped: list[Skipped],
     cohort: Cohort,
     plan: Plan,
-    told: str,
+    program_version: str,
     split: dict[str, Any],
 ) -> dict[str, Any]:
     """dataset.json."""
@@ -231,7 +234,7 @@ def _record(
         # Cases, what they were made from, splits and covariates: an equal hash means the same data
         # set.
         "hash": hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest(),
-        "made_by": {"nasoseg": told, "nasoseg-train": own},
+        "made_by": {"nasoseg": program_version, "nasoseg-train": own},
         "source": {"kind": plan.kind, "patients": len(cohort.patients) + len(cohort.skipped)},
         "geometry": asdict(plan.geometry),
         "split": split,

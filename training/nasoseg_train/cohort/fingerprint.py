@@ -130,8 +130,8 @@ def report(record: Record) -> str:
     else:
         lines.append("None.")
     lines += ["", "## Warnings", ""]
-    told = [*record["warnings"], *(f"{c['id']}: {w}" for c in cases for w in c["warnings"])]
-    lines += [f"- {w}" for w in told] or ["None."]
+    warnings = [*record["warnings"], *(f"{c['id']}: {w}" for c in cases for w in c["warnings"])]
+    lines += [f"- {w}" for w in warnings] or ["None."]
     lines += ["", "## Training split", "", *_training_lines(f), *_agreement_lines(cases)]
     return "\n".join(lines) + "\n"
 

@@ -38,18 +38,18 @@ class Geometry:
 def version(program: Path) -> str:
     """The program's version, which also proves that it runs and knows --volumes."""
     try:
-        told = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60)
         knows = subprocess.run(
             [program, "prepare", "--help"], capture_output=True, text=True, timeout=60
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CohortError(f"{program}: cannot be executed ({error})") from error
-    if told.returncode or "--volumes" not in knows.stdout:
+    if done.returncode or "--volumes" not in knows.stdout:
         raise CohortError(
             f"{program}: does not know `prepare --volumes`. Build a newer nasoseg or name one "
             "with --nasoseg"
         )
-    return told.stdout.strip()
+    return done.stdout.strip()
 
 
 # Patterns of the program's messages, and what the report calls them. The first match counts.

@@ -30,7 +30,7 @@ class Measure:
     name: str
     of: Callable[[Runs, str], Value | None]
     higher: bool = True  # is better
-    share: bool = True  # told in percent
+    share: bool = True  # shown in percent
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ class Outcome:
             return "within the seeds' spread"
         return "holds" if lead > 0 else "does not hold"
 
-    def told(self, value: Value | None) -> str:
+    def shown(self, value: Value | None) -> str:
         if value is None:
             return "–"
         factor, unit = (100, " %") if self.measure.share else (1, "")
@@ -291,7 +291,7 @@ def to_markdown(found: Sequence[Outcome], runs: Runs) -> str:
     for o in found:
         pair = f"{o.claim.better} > {o.claim.worse}"
         rows.append(
-            [o.claim.where, pair, o.measure.name, o.told(o.better), o.told(o.worse), o.verdict]
+            [o.claim.where, pair, o.measure.name, o.shown(o.better), o.shown(o.worse), o.verdict]
         )
     ran = [o for o in found if not o.verdict.startswith(NOT_RUN)]
     counted = {

@@ -267,17 +267,17 @@ def table_lines(paper_table: PaperTable, runs: dict[str, list[RunFiles]]) -> lis
 
 def _tests(paper_table: PaperTable, runs: dict[str, list[RunFiles]]) -> list[str]:
     """Our P values, seed by seed."""
-    told = []
+    words = []
     for run in runs.get("seqseg", []):
         found = subgroup(run.evaluation or {}, paper_table.covariate, paper_table.rows[0].label)
         if found:
             s, p = found[1]["slices"], found[1]["patients"]
-            told.append(
+            words.append(
                 f"{run.folder.name}: per slice Dice {p_value(s['dice']['p'])}, HD "
                 f"{p_value(s['hd']['p'])}; "
                 f"per patient Dice {p_value(p['dice']['p'])}, HD {p_value(p['hd']['p'])}"
             )
-    return [f"Our P values (Mann-Whitney U, two-tailed). {'. '.join(told)}.", ""] if told else []
+    return [f"Our P values (Mann-Whitney U, two-tailed). {'. '.join(words)}.", ""] if words else []
 
 
 def demo_lines(runs: dict[str, list[RunFiles]]) -> list[str]:
