@@ -545,7 +545,7 @@ def test_unfit_data_is_refused_before_the_first_step(sets, tmp_path, spoil, mess
 
 
 def test_data_of_another_input_or_without_tumour_free_slices_are_refused(sets):
-    with pytest.raises(SystemExit, match="96 pixels wide and preset demo requires 384"):
+    with pytest.raises(SystemExit, match="96 pixels wide, preset demo requires 384"):
         check_sets(DEMO, *sets, 0.0)
     t = sets[0]
     rows = np.flatnonzero(t.tumour)
