@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 
-use super::header::open_bytes;
-use super::stream::Stream;
+use super::codestream::Codestream;
+use super::file::open_bytes;
 use super::tests::{Series, image, keep, pixels, put, put_short};
 use super::*;
 use dicom_core::{DataElement, PrimitiveValue, VR};
@@ -118,7 +118,7 @@ fn headers_that_promise_more_pixels_than_are_there_are_refused() {
     let native = element(0x7fe0, 0x10, b"OW", 12, &[0; 12]);
     refused(
         &file(PLAIN, &[head(&huge), native.clone()].concat()),
-        "12 bytes of pixels are there, and 65535 x 65535 x 1 pixels",
+        "found 12 bytes of pixels, expected 65535 x 65535 x 1 pixels",
     );
     let packed = [
         element(0x7fe0, 0x10, b"OB", OPEN, b""),
@@ -136,11 +136,14 @@ fn headers_that_promise_more_pixels_than_are_there_are_refused() {
     ] {
         refused(
             &file(syntax, &[head(&huge), packed.clone()].concat()),
-            "64 bytes of packed pixels are there",
+            "found 64 bytes of packed pixels",
         );
     }
     let frames = |o: &mut InMemDicomObject| put(o, tags::NUMBER_OF_FRAMES, VR::IS, "4000000000");
-    refused(&file(PLAIN, &[head(&frames), native].concat()), "4000000000 images; at most 65536");
+    refused(
+        &file(PLAIN, &[head(&frames), native].concat()),
+        "found 4000000000 images, expected at most 65536",
+    );
     refused(&file(PLAIN, &head(&|_| ())), "no pixel data");
 }
 
@@ -285,7 +288,10 @@ fn frames_in_fragments_are_found_by_either_offset_table() {
         assert_eq!(volume.voxels().as_slice().unwrap()[4..8], [14.0, 15.0, 20.0, 21.0]);
     }
     let none = [head, groups, begin, item(0xe000, 0), items, item(0xe0dd, 0)].concat();
-    refused(&file(uids::RLE_LOSSLESS, &none), "4 fragments for 2 frames and no offset table");
+    refused(
+        &file(uids::RLE_LOSSLESS, &none),
+        "4 packed fragments hold 2 frames without an offset table",
+    );
 }
 
 /// A JPEG 2000 main header: 16 x 16 pixels in tiles of `tile`, then the coding style.
@@ -305,7 +311,7 @@ fn jpeg2000(tile: u32, layers: u16, levels: u8, precincts: &[u8]) -> Vec<u8> {
 
 #[test]
 fn streams_that_would_take_memory_without_end_are_refused() {
-    let of = |bytes: &[u8]| Stream::of(bytes, uids::JPEG2000_LOSSLESS);
+    let of = |bytes: &[u8]| Codestream::parse(bytes, uids::JPEG2000_LOSSLESS);
     let stream = of(&jpeg2000(16, 1, 5, &[])).unwrap();
     assert_eq!((stream.columns, stream.rows, stream.components, stream.bits), (16, 16, 1, 12));
     assert!(of(&jpeg2000(16, 1, 2, &[0x11, 0x88, 0x88])).is_ok());
@@ -332,15 +338,17 @@ fn streams_that_would_take_memory_without_end_are_refused() {
         [&[0xff, 0xd8, 0xff, marker, 0, 11, 12, 0, 2, 0, 3, 1, 1, 0x11, 0][..], &[0xff, 0xda, 0, 2]]
             .concat()
     };
-    let stream = Stream::of(&frame(0xc3), uids::JPEG_LOSSLESS_SV1).unwrap();
+    let stream = Codestream::parse(&frame(0xc3), uids::JPEG_LOSSLESS_SV1).unwrap();
     assert_eq!((stream.columns, stream.rows, stream.components, stream.bits), (3, 2, 1, 12));
     // Progressive JPEG, of which a few bytes can cost a scan of the image.
     assert!(
-        Stream::of(&frame(0xc2), uids::JPEG_EXTENDED12_BIT).unwrap_err().contains("process C2")
+        Codestream::parse(&frame(0xc2), uids::JPEG_EXTENDED12_BIT)
+            .unwrap_err()
+            .contains("process C2")
     );
     assert!(
-        Stream::of(&frame(0xc0), uids::JPEG_LOSSLESS).is_err()
-            && Stream::of(&frame(0xf7), uids::JPEGLS_LOSSLESS).is_ok()
+        Codestream::parse(&frame(0xc0), uids::JPEG_LOSSLESS).is_err()
+            && Codestream::parse(&frame(0xf7), uids::JPEGLS_LOSSLESS).is_ok()
     );
 }
 
