@@ -336,7 +336,12 @@ fn corrupt_truncated_unreadable() {
     std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     refused(&trio.run(".nii.gz", &out, &[]), &out, 3, &["T1C: ", "t1c.nii.gz"]);
     std::fs::write(&path, b"this is no image at all, just some words").unwrap();
-    refused(&trio.run(".nii.gz", &out, &[]), &out, 3, &["T1C: ", "expected DICOM, NIfTI-1 (.nii, .nii.gz) or NRRD"]);
+    refused(
+        &trio.run(".nii.gz", &out, &[]),
+        &out,
+        3,
+        &["T1C: ", "expected DICOM, NIfTI-1 (.nii, .nii.gz) or NRRD"],
+    );
 
     let trio = Trio::dicom(|_, _, _| ());
     let file = Path::new(&trio.path("t2")).join("03.dcm");

@@ -9,6 +9,7 @@ mod rtstruct_series;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nasoseg::Provenance;
 use nasoseg::contour::{Contours, contours_of_level, contours_of_mask};
 use nasoseg::formats::rtstruct::{HoleMode, RtStructOptions, write_rtstruct};
 use nasoseg::volume::{Source, Volume};
@@ -66,7 +67,14 @@ fn judge(folder: &Path, case: &Case) {
 }
 
 fn options() -> RtStructOptions {
-    RtStructOptions::for_model("micro", "1.0", "0123456789abcdef0123456789abcdef")
+    RtStructOptions::default().with_provenance(Provenance {
+        library_version: "0".into(),
+        model_name: "micro".into(),
+        model_version: "1.0".into(),
+        model_hash: "0123456789abcdef0123456789abcdef".into(),
+        demo: false,
+        statement: String::new(),
+    })
 }
 
 /// NASOSEG_TEST_KEEP leaves the files where they are, to look at.
@@ -355,7 +363,7 @@ fn a_reference_that_cannot_carry_contours_is_refused() {
         &options(),
     )
     .unwrap_err();
-    assert!(error.code() == 2 && error.to_string().contains("but 1.2.3 was expected"), "{error}");
+    assert!(error.code() == 2 && error.to_string().contains("expected 1.2.3"), "{error}");
     series.header_file = folder.path().join("gone.dcm");
     let error =
         write_rtstruct(&path, &contours, &with(Source::Dicom(Box::new(series))), &options())

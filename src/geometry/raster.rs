@@ -58,8 +58,8 @@ pub(crate) fn count(spans: &[Span]) -> usize {
     spans.iter().map(|s| s.to - s.from).sum()
 }
 
-/// Number of voxels that two rings share.
-pub(crate) fn shared(a: &[Span], b: &[Span]) -> usize {
+/// Number of voxels that two rings have in common.
+pub(crate) fn common(a: &[Span], b: &[Span]) -> usize {
     let (mut n, mut m, mut sum) = (0, 0, 0);
     while let (Some(x), Some(y)) = (a.get(n), b.get(m)) {
         if x.j == y.j {
@@ -133,7 +133,7 @@ mod tests {
             [[0.0, 0.0], [2.0, 0.0], [2.0, 4.0], [0.0, 4.0]],
             [[2.0, 0.0], [5.0, 0.0], [5.0, 4.0], [2.0, 4.0]],
         );
-        assert_eq!(shared(&spans(&left, 6, 5), &spans(&right, 6, 5)), 0);
+        assert_eq!(common(&spans(&left, 6, 5), &spans(&right, 6, 5)), 0);
         assert_eq!(count(&spans(&left, 6, 5)) + count(&spans(&right, 6, 5)), 5 * 4);
     }
 
@@ -160,6 +160,6 @@ mod tests {
         .collect();
         assert_eq!(drawn(&[&keyhole]), expected);
         let (a, b) = (spans(&outer, 6, 5), spans(&inner, 6, 5));
-        assert_eq!((count(&a), count(&b), shared(&a, &b), shared(&b, &a)), (20, 6, 6, 6));
+        assert_eq!((count(&a), count(&b), common(&a, &b), common(&b, &a)), (20, 6, 6, 6));
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use nasoseg::compare::{Comparison, compare};
 use nasoseg::formats::read::is_dicom;
 use nasoseg::formats::rtstruct::{DEMO_NAME, DEMO_WARNING};
-use nasoseg::formats::rtstruct::{Region, SliceBy, StructureSet};
+use nasoseg::formats::rtstruct::{Roi, SliceBy, StructureSet};
 use nasoseg::formats::write::write_atomically;
 use nasoseg::formats::{ReadOptions, read};
 use nasoseg::geometry::Grid;
@@ -90,7 +90,7 @@ fn structure_set(
     by: SliceBy,
 ) -> Result<Drawn> {
     let set = StructureSet::read(path)?;
-    let region = set.region(choice)?;
+    let region = set.roi(choice)?;
     let drawn = set.mask(region, reference, by)?;
     Ok(Drawn {
         name: format!("{}, {region}", absolute(path)),
@@ -101,7 +101,7 @@ fn structure_set(
 }
 
 /// What a demonstration model's region says of itself.
-fn demo(region: &Region) -> Option<String> {
+fn demo(region: &Roi) -> Option<String> {
     match region.description.contains(DEMO_WARNING) {
         true => Some(region.description.clone()),
         false => (region.name == DEMO_NAME).then(|| DEMO_WARNING.to_owned()),

@@ -251,7 +251,7 @@ fn drawn(
 ) -> Result<Array3<u8>> {
     if is_dicom(path)? {
         let set = StructureSet::read(path)?;
-        let found = set.mask(set.region(drawings.mask_roi.as_deref())?, series, SliceBy::Image)?;
+        let found = set.mask(set.roi(drawings.mask_roi.as_deref())?, series, SliceBy::Image)?;
         warnings.extend(found.warnings);
         return Ok(found.mask);
     }
