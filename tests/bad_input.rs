@@ -141,7 +141,7 @@ fn another_frame_of_reference_can_be_forced() {
     let output = trio.run("", &out, &["--force-geometry"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let record = std::fs::read_to_string(out.join("run.json")).unwrap();
-    assert!(record.contains("forced: taken to be aligned"));
+    assert!(record.contains("forced: assumed to be aligned"));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn the_same_series_twice() {
         &trio.run(".nii.gz", &out, &[]),
         &out,
         4,
-        &["T1C and T2 are the same series", "Three different sequences"],
+        &["T1C and T2 are the same series", "three different sequences"],
     );
 }
 

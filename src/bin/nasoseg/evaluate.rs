@@ -11,7 +11,7 @@ use nasoseg::formats::{ReadOptions, read};
 use nasoseg::geometry::Grid;
 use nasoseg::geometry::orientation::Orientation;
 use nasoseg::geometry::raster::rings_mask;
-use nasoseg::geometry::transfer::{Sampling, onto};
+use nasoseg::geometry::transfer::{Sampling, transfer};
 use nasoseg::provenance::DEMO_MARK;
 use nasoseg::volume::Source;
 use nasoseg::{Error, Result, Volume};
@@ -121,7 +121,7 @@ fn ours(path: &Path, choice: Option<&str>, reference: &Volume, by: SliceBy) -> R
 
 fn of_mask(path: &Path, reference: &Volume) -> Result<Drawn> {
     let region = read(&[path.to_owned()], &ReadOptions::default())?;
-    let voxels = onto(&region.view(), &reference.view(), Sampling::Refused)?.voxels;
+    let voxels = transfer(&region.view(), &reference.view(), Sampling::Refused)?.voxels;
     if let Some(value) = voxels.iter().find(|v| **v != 0.0 && **v != 1.0) {
         return Err(Error::Argument(format!(
             "{}: holds the value {value}; a mask of 0 and 1 was expected",

@@ -131,7 +131,8 @@ pub(super) fn parse(fields: &HashMap<String, String>, path: &Path) -> Result<Hea
     };
     let sample = sample_type(need("type")?).ok_or_else(|| {
         Error::Image(format!(
-            "{name}: voxels of type \"{}\" are not read; an integer or float type was expected",
+            "{name}: the voxels are of type \"{}\", expected an integer or float type. Convert the \
+             image",
             fields["type"]
         ))
     })?;
