@@ -1,6 +1,7 @@
 """Makes the seeds that fuzzing starts from.
 
-In: nothing, or the folder of real files (default ../shared/data beside the project, where it is).
+In: nothing, or a folder of real files (by default the real images of the tests, if they exist;
+docs/test-data.md).
 Out: fuzz/seeds/{dicom,nifti,nrrd,bundle}, small files that every reader takes: a synthetic enhanced
 MR image of two frames in every transfer syntax, NIfTI and NRRD in every sample type and encoding,
 the project's own manifests; of real files those that are small, and the beginnings of the others.
@@ -28,6 +29,10 @@ from pydicom.uid import (
 )
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests" / "data"))
+
+import real_data
+
 LARGEST = 64 << 10
 
 
@@ -215,10 +220,11 @@ def bundle(out, _):
 
 
 def main():
-    data = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent.parent / "shared" / "data"
-    if not data.is_dir():
-        print(f"no real files: {data} is missing")
-        data = None
+    data = Path(sys.argv[1]) if len(sys.argv) > 1 else real_data.root()
+    if data is None:
+        print(f"no real files: {real_data.DEFAULT} is missing (docs/test-data.md)")
+    elif not data.is_dir():
+        sys.exit(f"{data}: not a folder, expected a folder of real files. Correct the path")
     for make in (dicom, nifti, nrrd, bundle):
         out = HERE / "seeds" / make.__name__
         shutil.rmtree(out, ignore_errors=True)

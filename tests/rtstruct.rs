@@ -4,11 +4,13 @@
 //! interpreter that has what tests/judges/requirements.txt lists; without it the tests say so and
 //! check what they can by themselves.
 
+mod common;
 mod rtstruct_series;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use common::shared;
 use nasoseg::Provenance;
 use nasoseg::contour::{Contours, contours_of_level, contours_of_mask};
 use nasoseg::formats::rtstruct::{HoleMode, RtStructOptions, write_rtstruct};
@@ -41,15 +43,22 @@ fn judge(folder: &Path, case: &Case) {
     let slices: Vec<_> = series
         .slices
         .iter()
-        .map(|s| json!({"uid": s.sop_instance_uid, "frame": s.frame, "position": s.position, "orientation": s.orientation}))
+        .map(|s| {
+            json!({
+                "uid": s.sop_instance_uid, "frame": s.frame, "position": s.position,
+                "orientation": s.orientation,
+            })
+        })
         .collect();
+    let provenance = case.options.provenance.as_ref().unwrap();
     let description = json!({
         "rtstruct": path, "images": case.images, "mask": mask, "header": series.header_file,
         "size": grid.size(), "axis_i": grid.axis_i(), "axis_j": grid.axis_j(), "slices": slices,
         "series": series.series_instance_uid, "sop_class": series.sop_class_uid,
         "frame_of_reference": series.frame_of_reference_uid, "holes": case.holes,
         "demo": case.options.demo, "edited": case.options.edited, "roi_name": case.options.roi_name,
-        "label": case.options.structure_set_label, "model": case.options.model_name, "hash": case.options.model_hash,
+        "label": case.options.structure_set_label, "model": provenance.model_name,
+        "hash": provenance.model_hash,
         "version": env!("CARGO_PKG_VERSION"),
     });
     let file = folder.join(format!("{}.json", case.name));
@@ -152,16 +161,6 @@ fn sagittal_from_a_scanner() {
 fn multiframe_from_a_scanner() {
     let Some(images) = shared("dicom_mr_enhanced") else { return };
     judge_all("multiframe", &read_multiframe(&images), &images);
-}
-
-/// Real data beside the project, if it is there.
-fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    if !path.is_dir() {
-        eprintln!("skipped: {} is missing", path.display());
-        return None;
-    }
-    Some(path)
 }
 
 #[test]
