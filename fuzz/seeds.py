@@ -1,4 +1,4 @@
-"""Makes the seeds that fuzzing starts from.
+"""Makes the seeds of fuzzing.
 
 In: nothing, or a folder of real files (by default the real images of the tests, if they exist;
 docs/test-data.md).
@@ -31,7 +31,7 @@ from pydicom.uid import (
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "data"))
 
-import real_data
+import real_data  # noqa: E402
 
 LARGEST = 64 << 10
 
@@ -99,7 +99,7 @@ def dicom(out, data):
     ds["PixelData"].VR = "OW"
     save("big_endian", ds)
     for name, uid in [("rle", RLELossless), ("jpeg2000", JPEG2000Lossless)]:
-        # The wavelets of JPEG 2000 want 32 pixels.
+        # The wavelets of JPEG 2000 require 32 pixels.
         ds = image(rows=40, columns=48)
         ds.compress(uid, generate_instance_uid=False)
         save(name, ds)
@@ -142,11 +142,11 @@ def dicom(out, data):
 
 
 def real(out, files):
-    """Small files whole; of large ones the beginning, where the header is."""
+    """Copies small files, and the beginnings of large ones, which hold the header."""
     for n, file in enumerate(files):
         raw = file.read_bytes()
-        # A cut gzip file is damaged from the start; the last four bytes of a whole one say how long
-        # it inflates.
+        # A truncated gzip file is useless; the last four bytes of a whole one give its inflated
+        # length.
         if file.suffix == ".gz" and (
             len(raw) > LARGEST or int.from_bytes(raw[-4:], "little") > 4 << 20
         ):
@@ -177,7 +177,11 @@ def nifti(out, data):
 
 
 def nrrd(out, data):
-    head = "NRRD0004\ntype: {}\ndimension: 3\nspace: {}\nsizes: 2 3 2\nspace directions: (2,0,0) (0,3,0) (0,0,4)\nendian: {}\nspace origin: (1,2,3)\nencoding: {}\n{}\n"
+    head = (
+        "NRRD0004\ntype: {}\ndimension: 3\nspace: {}\nsizes: 2 3 2\n"
+        "space directions: (2,0,0) (0,3,0) (0,0,4)\nendian: {}\nspace origin: (1,2,3)\n"
+        "encoding: {}\n{}\n"
+    )
     voxels = np.arange(12)
     for kind, code in [
         ("uchar", "u1"),

@@ -1,5 +1,5 @@
-//! Real series against other people's readers: the same voxels and the same geometry, or a refusal
-//! with its reason.
+//! Real series compared with third-party readers: the same voxels and the same geometry, or an
+//! error with its reason.
 //!
 //! Skipped if the real images (docs/test-data.md) or the judges' Python (`NASOSEG_TEST_PYTHON`) are
 //! missing.
@@ -27,7 +27,7 @@ fn load(path: &Path) -> nasoseg::Result<Volume> {
 
 /// Largest differences between our volume and a judge's.
 struct Difference {
-    /// Relative to the value where it is rescaled, absolute below 1.
+    /// Relative to the value if it is above 1, absolute otherwise.
     voxel: f64,
     axis_mm: f64,
     origin_mm: f64,
@@ -144,8 +144,7 @@ fn what_dcmtk_and_gdcm_store_equals_the_original() {
         for path in std::fs::read_dir(out.path()).unwrap().map(|e| e.unwrap().path()) {
             let volume = load(&path).unwrap_or_else(|e| panic!("{}", e.chain()));
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            // GDCM writes the frames of a multi-frame image at equal distances, the mean of what
-            // they were.
+            // GDCM writes the frames of a multi-frame image at equal distances, their mean.
             let places = |v: &Volume| {
                 [v.grid().axis_i(), v.grid().axis_j()]
                     .into_iter()

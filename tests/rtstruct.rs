@@ -1,8 +1,8 @@
-//! Structure sets on DICOM series written here, looked at by other people's software.
+//! Structure sets on DICOM series written here, checked by third-party validators.
 //!
-//! The judges are Python programs (tests/judges) and run where NASOSEG_TEST_PYTHON names an
-//! interpreter that has what tests/judges/requirements.txt lists; without it the tests say so and
-//! check what they can by themselves.
+//! The judges are Python programs (tests/judges). They run if NASOSEG_TEST_PYTHON names an
+//! interpreter with the packages of tests/judges/requirements.txt; otherwise the tests report it
+//! and check what they can on their own.
 
 mod common;
 mod rtstruct_series;
@@ -29,7 +29,7 @@ struct Case<'a> {
     holes: &'a str,
 }
 
-/// Writes the structure set and lets the judges look at it.
+/// Writes the structure set and has the judges check it.
 fn judge(folder: &Path, case: &Case) {
     let path = folder.join(format!("{}.dcm", case.name));
     write_rtstruct(&path, case.contours, case.volume, case.options).unwrap();
@@ -86,7 +86,7 @@ fn options() -> RtStructOptions {
     })
 }
 
-/// NASOSEG_TEST_KEEP leaves the files where they are, to look at.
+/// If NASOSEG_TEST_KEEP is set, the files are kept for inspection.
 fn folder() -> tempfile::TempDir {
     let mut folder = tempfile::tempdir().unwrap();
     folder.disable_cleanup(std::env::var_os("NASOSEG_TEST_KEEP").is_some());

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[3]
 MICRO = ROOT / "tests" / "data" / "micro"
 sys.path.insert(0, str(ROOT / "tests" / "data"))
 
-import real_data
+import real_data  # noqa: E402
 
 TRIO = real_data.folder("mr_trio_tcga")
 SCREENSHOTS = ROOT / "plugins" / "slicer" / "Screenshots"

@@ -1,4 +1,4 @@
-//! Series made here, file by file, and what becomes of them.
+//! Series made here file by file, and the volumes or errors that they give.
 
 use super::*;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};

@@ -1,4 +1,4 @@
-//! Files that lie: refused early, whatever they promise. Each is built here, byte by byte.
+//! Files with false lengths and counts, which are refused early. Each is built here, byte by byte.
 
 use std::io::Write as _;
 
@@ -99,7 +99,7 @@ fn deep_and_broken_sequences_are_refused() {
     refused(&sequence(item(0xe000, OPEN)), "inside a sequence");
     refused(&sequence([item(0xe000, OPEN), item(0xe0dd, 0)].concat()), "delimiter");
     refused(&sequence(element(8, 8, b"CS", 2, b"MR")), "cannot be read");
-    // An element that reaches over the end of its sequence: one that is looked into.
+    // An element that reaches over the end of a sequence that is read.
     let shared = [
         element(0x5200, 0x9229, b"SQ", 16, b""),
         item(0xe000, 8),
@@ -171,7 +171,7 @@ fn attributes_too_long_to_be_true_are_refused() {
     let long = "1\\".repeat(4000);
     let series = Series::with(&[0, 3], &|o| put(o, tags::IMAGE_POSITION_PATIENT, VR::DS, &long));
     series.refused(&["attribute (0020,0032) is 8000 bytes long"]);
-    // Others are passed over, whatever they hold.
+    // Others are skipped, whatever they hold.
     let comment = "x".repeat(60_000);
     assert!(
         Series::with(&[0, 3], &|o| put(o, tags::IMAGE_COMMENTS, VR::LT, &comment)).read().is_ok()
@@ -182,7 +182,7 @@ fn attributes_too_long_to_be_true_are_refused() {
 fn what_is_odd_but_harmless_is_read() {
     let expected = Series::with(&[0, 3], &keep).read().unwrap();
     let series = Series::with(&[0, 3], &keep);
-    // Behind the pixels anything may follow; before the image, a private sequence of implicit VR in
+    // After the pixels anything may follow; before the image, a private sequence of implicit VR in
     // an element of unknown kind, and an element of no known value representation.
     let odd = [
         element(9, 0x1010, b"UN", OPEN, b""),
@@ -354,8 +354,8 @@ fn streams_that_would_take_memory_without_end_are_refused() {
 
 #[test]
 fn a_jpeg_ls_stream_without_an_end_is_refused_at_once() {
-    // 16 x 12 pixels of 12 bits, near-lossless; found by the fuzzer: its last byte is no marker any
-    // more, and the bits before it are zeros.
+    // 16 x 12 pixels of 12 bits, near-lossless; found by fuzzing: its last byte is no longer a
+    // marker, and the bits before it are zeros.
     let stream: [u8; 74] = [
         0xff, 0xd8, 0xff, 0xf7, 0x00, 0x0b, 0x0c, 0x00, 0x0c, 0x00, 0x10, 0x01, 0x01, 0x11, 0x00,
         0xff, 0xda, 0x00, 0x08, 0x01, 0x01, 0x00, 0x02, 0x00, 0x00, 0x56, 0x30, 0x39, 0x98, 0xb2,
