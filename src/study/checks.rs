@@ -14,16 +14,8 @@ use crate::volume::{DicomSeries, Volume};
 /// [`Error::Identity`] for another patient; [`Error::Geometry`] for the same series twice, or for
 /// another frame of reference unless `force_geometry`; [`Error::Image`] for a constant volume.
 pub fn validate_sequences(volumes: &[Arc<Volume>; 3], force_geometry: bool) -> Result<Vec<String>> {
+    check_contrast(volumes)?;
     let mut warnings = Vec::new();
-    for (sequence, volume) in Sequence::ALL.into_iter().zip(volumes) {
-        if let Some(value) = volume.constant() {
-            return Err(Error::Image(format!(
-                "{sequence}: {}: every voxel has the value {value}, expected an MR image with \
-                 contrast. Check that the right file was given",
-                volume.place()
-            )));
-        }
-    }
     for (sequence, volume) in Sequence::ALL.into_iter().zip(volumes) {
         warnings.extend(
             volume
@@ -56,6 +48,27 @@ pub fn validate_sequences(volumes: &[Arc<Volume>; 3], force_geometry: bool) -> R
             foreign.join(" and ")
         ));
     }
+    check_distinct(volumes)?;
+    warnings.extend(swapped(volumes));
+    Ok(warnings)
+}
+
+/// Refuses a volume whose voxels all have one value.
+fn check_contrast(volumes: &[Arc<Volume>; 3]) -> Result<()> {
+    for (sequence, volume) in Sequence::ALL.into_iter().zip(volumes) {
+        if let Some(value) = volume.constant() {
+            return Err(Error::Image(format!(
+                "{sequence}: {}: every voxel has the value {value}, expected an MR image with \
+                 contrast. Check that the right file was given",
+                volume.place()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses the same series, or the same voxels, given twice.
+fn check_distinct(volumes: &[Arc<Volume>; 3]) -> Result<()> {
     for (a, b) in [(0, 1), (0, 2), (1, 2)] {
         let same_series = match (volumes[a].dicom(), volumes[b].dicom()) {
             (Some(x), Some(y)) => x.series_instance_uid == y.series_instance_uid,
@@ -74,8 +87,7 @@ pub fn validate_sequences(volumes: &[Arc<Volume>; 3], force_geometry: bool) -> R
             )));
         }
     }
-    warnings.extend(swapped(volumes));
-    Ok(warnings)
+    Ok(())
 }
 
 /// Refuses sequences that differ in patient ID, name or birth date, if both give it.

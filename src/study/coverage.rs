@@ -6,7 +6,9 @@
 use ndarray::parallel::prelude::*;
 use ndarray::{Array3, ArrayView2, ArrayView3, Axis};
 
+use super::LEAST_COVERAGE;
 use crate::error::{Error, Result};
+use crate::sequence::Sequence;
 use crate::volume::Volume;
 
 /// T1C's foreground: voxels above this share of its 99.5th percentile. Air and noise lie below.
@@ -68,4 +70,24 @@ pub(super) fn covered_shares(
             }
         };
     slices.enumerate().map(share).collect()
+}
+
+/// The warning about slices that a sequence does not cover, by its covered share of every slice.
+///
+/// # Errors
+/// [`Error::Geometry`] if the sequence covers no slice at all.
+pub(super) fn check_coverage(sequence: Sequence, shares: &[f64]) -> Result<Option<String>> {
+    if shares.iter().all(|s| *s == 0.0) {
+        return Err(Error::Geometry(format!(
+            "{sequence} does not overlap T1C anywhere. Check that both are of the same examination \
+             and region"
+        )));
+    }
+    let incomplete = shares.iter().filter(|s| **s < LEAST_COVERAGE).count();
+    Ok((incomplete > 0).then(|| {
+        format!(
+            "{sequence} covers less than 95 % of T1C's foreground on {incomplete} of {} slices",
+            shares.len()
+        )
+    }))
 }

@@ -22,7 +22,7 @@ use crate::geometry::reslice::{self, Reslice, Resliced};
 use crate::run::{Run, Stage};
 use crate::sequence::Sequence;
 use crate::volume::Volume;
-use coverage::{covered_shares, foreground_threshold};
+use coverage::{check_coverage, covered_shares, foreground_threshold};
 use prepare::Fit;
 pub use slice_info::SliceInfo;
 
@@ -107,8 +107,7 @@ impl Study {
             None => canonical_reference(reference)?,
         };
         warnings.extend(tilt_warning(reference, resliced.as_ref(), options.reslice));
-        let slices = grid.size()[2];
-        if slices < 2 {
+        if grid.size()[2] < 2 {
             return Err(Error::Image(
                 "T1C has one axial slice only, expected a volume of at least two slices. Give the \
                  whole series"
@@ -127,19 +126,7 @@ impl Study {
         {
             let resampled = resample(&volume.view(), &grid);
             let shares = covered_shares(&resampled.covered, t1c, foreground, reached);
-            if shares.iter().all(|s| *s == 0.0) {
-                return Err(Error::Geometry(format!(
-                    "{sequence} does not overlap T1C anywhere. Check that both are of the same \
-                     examination and region"
-                )));
-            }
-            let incomplete = shares.iter().filter(|s| **s < LEAST_COVERAGE).count();
-            if incomplete > 0 {
-                warnings.push(format!(
-                    "{sequence} covers less than 95 % of T1C's foreground on {incomplete} of \
-                     {slices} slices"
-                ));
-            }
+            warnings.extend(check_coverage(sequence, &shares)?);
             aligned.push(resampled.voxels);
             coverage.push(shares);
             run.tick(Stage::Align, done + 1, 2)?;

@@ -80,16 +80,7 @@ pub(super) fn decode(
         Pixels::Packed { at, offsets, fragments } => {
             let parts =
                 parts(*at, offsets, fragments, format.frames, frame.index).map_err(&damaged)?;
-            let packed = match parts.as_slice() {
-                [one] => read_at(file, one.clone())?,
-                many => {
-                    let mut packed = Vec::new();
-                    for part in many {
-                        packed.extend_from_slice(&read_at(file, part.clone())?);
-                    }
-                    Cow::Owned(packed)
-                }
-            };
+            let packed = read_parts(file, &parts)?;
             let (data, width, shift) = match format.syntax == uids::RLE_LOSSLESS {
                 true => {
                     packed::check_rle(&packed, bytes, pixels).map_err(&damaged)?;
@@ -104,6 +95,20 @@ pub(super) fn decode(
         }
     }
     Ok(())
+}
+
+/// Reads parts of the file, one after the other.
+fn read_parts<'a>(file: &'a DicomFile, parts: &[Range<u64>]) -> Result<Cow<'a, [u8]>> {
+    match parts {
+        [one] => read_at(file, one.clone()),
+        many => {
+            let mut bytes = Vec::new();
+            for part in many {
+                bytes.extend_from_slice(&read_at(file, part.clone())?);
+            }
+            Ok(Cow::Owned(bytes))
+        }
+    }
 }
 
 /// Reads a part of the file.

@@ -15,6 +15,7 @@ mod codestream;
 mod decode;
 mod file;
 mod file_meta;
+mod fragments;
 mod header;
 mod order;
 mod packed;

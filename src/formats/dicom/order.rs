@@ -109,6 +109,14 @@ pub(super) fn order(images: &[Image], allow_gaps: bool) -> Result<Stack, Trouble
         }
         steps.push(step);
     }
+    check_unique(images)?;
+    let warnings = check_gaps(images, &order, &steps, allow_gaps)?;
+    check_straight(images, &order, normal).map_err(Trouble::Other)?;
+    Ok(Stack { order, warnings })
+}
+
+/// Refuses two single-frame images with one SOP Instance UID.
+fn check_unique(images: &[Image]) -> Result<(), Trouble> {
     let mut seen: BTreeMap<&str, &Image> = BTreeMap::new();
     for image in images.iter().filter(|i| !i.frame.multi && !i.sop_instance_uid().is_empty()) {
         if let Some(other) = seen.insert(image.sop_instance_uid(), image) {
@@ -121,12 +129,23 @@ pub(super) fn order(images: &[Image], allow_gaps: bool) -> Result<Stack, Trouble
             )));
         }
     }
+    Ok(())
+}
+
+/// Finds missing slices by the `steps` between the images in `order`: warnings if `allow_gaps`, else
+/// an error.
+fn check_gaps(
+    images: &[Image],
+    order: &[usize],
+    steps: &[f64],
+    allow_gaps: bool,
+) -> Result<Vec<String>, Trouble> {
     // The lower median, so that one large gap among few slices does not count as the usual step.
-    let mut sorted = steps.clone();
+    let mut sorted = steps.to_vec();
     sorted.sort_by(f64::total_cmp);
     let usual = sorted[(sorted.len() - 1) / 2];
     let mut warnings = Vec::new();
-    for (pair, step) in order.windows(2).zip(&steps) {
+    for (pair, step) in order.windows(2).zip(steps) {
         let ratio = step / usual;
         if ratio.round() >= 2.0 && (ratio - ratio.round()).abs() <= GAP {
             let gap = format!(
@@ -144,8 +163,7 @@ pub(super) fn order(images: &[Image], allow_gaps: bool) -> Result<Stack, Trouble
             warnings.push(format!("{gap}; allowed"));
         }
     }
-    check_straight(images, &order, normal).map_err(Trouble::Other)?;
-    Ok(Stack { order, warnings })
+    Ok(warnings)
 }
 
 /// Pairs of images that cannot be of one stack: of another kind than the first, or neighbours in

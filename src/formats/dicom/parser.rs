@@ -25,6 +25,7 @@ use flate2::read::DeflateDecoder;
 use super::attributes::{FUNCTIONAL_GROUPS, KEPT, TOP_SEQUENCES};
 use super::byte_stream::{ByteStream, Source};
 use super::file_meta::{bare_syntax, file_meta};
+use super::fragments::fragments;
 use super::header::{Header, NONE, Part, Pixels};
 use super::value;
 
@@ -215,10 +216,10 @@ impl<'s> Parser<'s> {
             (ITEM_END | SEQUENCE_END, Some(0)) if open.is_empty() => (),
             (Tag(0xfffe, _), _) => return Err(misplaced_delimiter(stream)),
             (tags::PIXEL_DATA, None) if place == Place::Top => {
-                header.pixels = self.packed(stream, std::mem::take(offsets))?;
+                header.pixels = fragments(&self.decoder, stream, std::mem::take(offsets))?;
                 return Ok(ControlFlow::Break(()));
             }
-            (tags::PIXEL_DATA, None) => drop(self.packed(stream, Vec::new())?),
+            (tags::PIXEL_DATA, None) => drop(fragments(&self.decoder, stream, Vec::new())?),
             (tags::PIXEL_DATA, Some(bytes)) if place == Place::Top => {
                 let words = element.vr() != VR::OB;
                 header.pixels = Pixels::Native { at: stream.position(), bytes, words };
@@ -380,45 +381,6 @@ impl<'s> Parser<'s> {
             .and_then(SpecificCharacterSet::from_code);
         let text = value::text(&raw, known, charset, self.big_endian)?;
         header.put(part, sequence, tag, text.trim_matches(|c: char| c.is_whitespace() || c == '\0'))
-    }
-
-    /// Fragments of packed pixels: an offset table, then one item for each.
-    fn packed(&self, stream: &mut ByteStream<'s>, mut offsets: Vec<u64>) -> Result<Pixels, String> {
-        let mut first = None;
-        let mut fragments: Vec<u32> = Vec::new();
-        loop {
-            let at = stream.position();
-            let item = self
-                .decoder
-                .decode_item_header(stream)
-                .map_err(|e| format!("the packed pixels end at byte {at} ({e})"))?;
-            match item {
-                SequenceItemHeader::Item { len } => {
-                    let length =
-                        len.get().ok_or("a fragment of the packed pixels has no length")?;
-                    if first.is_none() {
-                        let raw = stream.read_bytes(u64::from(length))?;
-                        let table = raw
-                            .chunks_exact(4)
-                            .filter_map(|raw| raw.try_into().ok())
-                            .map(u32::from_le_bytes)
-                            .map(u64::from);
-                        if offsets.is_empty() {
-                            offsets = table.collect();
-                        }
-                        first = Some(stream.position());
-                    } else {
-                        stream.skip(u64::from(length))?;
-                        fragments.push(length);
-                    }
-                }
-                SequenceItemHeader::SequenceDelimiter => break,
-                SequenceItemHeader::ItemDelimiter => {
-                    return Err("a delimiter stands among the packed pixels".into());
-                }
-            }
-        }
-        Ok(Pixels::Packed { at: first.unwrap_or(stream.position()), offsets, fragments })
     }
 }
 

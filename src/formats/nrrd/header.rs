@@ -136,17 +136,7 @@ pub(super) fn parse(fields: &HashMap<String, String>, path: &Path) -> Result<Hea
             fields["type"]
         ))
     })?;
-    let encoding = match need("encoding")?.to_ascii_lowercase().as_str() {
-        "raw" => Encoding::Raw,
-        "gzip" | "gz" => Encoding::Gzip,
-        "ascii" | "text" | "txt" => Encoding::Text,
-        other => {
-            return Err(Error::read(format!(
-                "{name}: the NRRD encoding is \"{other}\", expected raw, gzip or ascii. Save the \
-                 image with one of these"
-            )));
-        }
-    };
+    let encoding = encoding(need("encoding")?, path)?;
     let big_endian = match get(&["endian"]).map(str::to_ascii_lowercase).as_deref() {
         Some("little") => false,
         Some("big") => true,
@@ -158,7 +148,39 @@ pub(super) fn parse(fields: &HashMap<String, String>, path: &Path) -> Result<Hea
             )));
         }
     };
-    let integer = |keys: &[&str]| match get(keys) {
+    let (line_skip, byte_skip) = skips(fields, encoding, path)?;
+    Ok(Header {
+        size,
+        layout: Layout { sample, big_endian, slope: 1.0, intercept: 0.0 },
+        encoding,
+        affine: affine(fields, path)?,
+        data_file: get(&["data file", "datafile"]).map(str::to_string),
+        line_skip,
+        byte_skip,
+    })
+}
+
+fn encoding(text: &str, path: &Path) -> Result<Encoding> {
+    match text.to_ascii_lowercase().as_str() {
+        "raw" => Ok(Encoding::Raw),
+        "gzip" | "gz" => Ok(Encoding::Gzip),
+        "ascii" | "text" | "txt" => Ok(Encoding::Text),
+        other => Err(Error::read(format!(
+            "{}: the NRRD encoding is \"{other}\", expected raw, gzip or ascii. Save the image with \
+             one of these",
+            path.display()
+        ))),
+    }
+}
+
+/// Lines and bytes to skip before the voxels; -1 bytes: the voxels are the last bytes of the file.
+fn skips(
+    fields: &HashMap<String, String>,
+    encoding: Encoding,
+    path: &Path,
+) -> Result<(usize, i64)> {
+    let name = path.display();
+    let integer = |keys: [&str; 2]| match keys.iter().find_map(|k| fields.get(*k)) {
         None => Ok(0),
         Some(text) => text.parse::<i64>().map_err(|_| {
             Error::read(format!(
@@ -167,26 +189,14 @@ pub(super) fn parse(fields: &HashMap<String, String>, path: &Path) -> Result<Hea
             ))
         }),
     };
-    let (line_skip, byte_skip) =
-        (integer(&["line skip", "lineskip"])?, integer(&["byte skip", "byteskip"])?);
-    if !(0..=100_000).contains(&line_skip)
-        || byte_skip < -1
-        || (byte_skip == -1 && encoding != Encoding::Raw)
-    {
+    let (lines, bytes) = (integer(["line skip", "lineskip"])?, integer(["byte skip", "byteskip"])?);
+    if !(0..=100_000).contains(&lines) || bytes < -1 || (bytes == -1 && encoding != Encoding::Raw) {
         return Err(Error::read(format!(
-            "{name}: line skip {line_skip} and byte skip {byte_skip} are not valid here. Save the \
-             image as one .nrrd file"
+            "{name}: line skip {lines} and byte skip {bytes} are not valid here. Save the image as \
+             one .nrrd file"
         )));
     }
-    Ok(Header {
-        size,
-        layout: Layout { sample, big_endian, slope: 1.0, intercept: 0.0 },
-        encoding,
-        affine: affine(fields, path)?,
-        data_file: get(&["data file", "datafile"]).map(str::to_string),
-        line_skip: line_skip as usize,
-        byte_skip,
-    })
+    Ok((lines as usize, bytes))
 }
 
 /// The sample type of a name; the format defines several names for each.
