@@ -2,7 +2,7 @@
 //!
 //! DICOM series, NIfTI-1 and NRRD become a [`crate::Volume`]; masks, probabilities and contours
 //! become NIfTI-1 files and RT Structure Sets. A file is written completely or not at all
-//! ([`write`]).
+//! ([`mod@write`]).
 
 pub mod dicom;
 pub mod nifti;
