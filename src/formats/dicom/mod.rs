@@ -260,6 +260,9 @@ fn volume(files: Vec<DicomFile>, name: &str, options: &ReadOptions) -> Result<Vo
     Volume::new(voxels, grid, Source::Dicom(Box::new(series)), name)
 }
 
+/// A frame and the index of its file.
+type Placed<'a> = (usize, &'a Frame);
+
 /// The frames of the volume's slices in order, each with the index of its file, and warnings for
 /// the user.
 fn slices<'a>(
@@ -268,9 +271,9 @@ fn slices<'a>(
     frames: &'a [Vec<Frame>],
     name: &str,
     options: &ReadOptions,
-) -> Result<(Vec<(usize, &'a Frame)>, Vec<String>)> {
+) -> Result<(Vec<Placed<'a>>, Vec<String>)> {
     // Every frame of every file, in the order of the files.
-    let all: Vec<(usize, &Frame)> =
+    let all: Vec<Placed> =
         frames.iter().enumerate().flat_map(|(n, list)| list.iter().map(move |f| (n, f))).collect();
     let image = |(n, frame): (usize, _)| Image {
         file: &files[n],
@@ -290,7 +293,7 @@ fn slices<'a>(
 fn voxels(
     files: &[DicomFile],
     formats: &[Format],
-    sorted: &[(usize, &Frame)],
+    sorted: &[Placed],
     size: [usize; 3],
     name: &str,
 ) -> Result<Array3<f32>> {
@@ -327,7 +330,7 @@ fn voxels(
 }
 
 /// The description of a series beyond its voxels; `head` is the file of slice 0.
-fn describe(files: &[DicomFile], sorted: &[(usize, &Frame)], head: usize) -> DicomSeries {
+fn describe(files: &[DicomFile], sorted: &[Placed], head: usize) -> DicomSeries {
     let slice = |(n, frame): &(usize, &Frame)| DicomSlice {
         path: files[*n].path.clone(),
         sop_instance_uid: files[*n].text(tags::SOP_INSTANCE_UID).to_owned(),
