@@ -132,8 +132,8 @@ fn check_unique(images: &[Image]) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Finds missing slices by the `steps` between the images in `order`: warnings if `allow_gaps`, else
-/// an error.
+/// Finds missing slices by the `steps` between the images in `order`: warnings if `allow_gaps`,
+/// else an error.
 fn check_gaps(
     images: &[Image],
     order: &[usize],

@@ -166,7 +166,8 @@ fn encoding(text: &str, path: &Path) -> Result<Encoding> {
         "gzip" | "gz" => Ok(Encoding::Gzip),
         "ascii" | "text" | "txt" => Ok(Encoding::Text),
         other => Err(Error::read(format!(
-            "{}: the NRRD encoding is \"{other}\", expected raw, gzip or ascii. Save the image with \
+            "{}: the NRRD encoding is \"{other}\", expected raw, gzip or ascii. Save the image \
+             with \
              one of these",
             path.display()
         ))),
