@@ -183,7 +183,8 @@ fn a_contour_off_its_plane_is_refused_with_the_distance() {
     assert!(error.to_string().contains("contour 3 of ROI 1 \"GTVp_SeqSeg\""), "{error}");
     assert!(
         error.to_string().contains(
-            "names the image of slice k 3, but lies up to 1.250 mm off its plane; at most 0.500 mm"
+            "references the image of slice k 3, but lies up to 1.250 mm off its plane, \
+             expected at most 0.500 mm"
         ),
         "{error}"
     );
