@@ -1,20 +1,18 @@
-//! How much memory a read takes: counted byte by byte, and held against what its input honestly is.
+//! The memory that a read takes, counted byte by byte and compared with the true size of its input.
 //!
-//! Shared by the fuzz targets and by tests/hostile.rs. What C and C++ code takes (CharLS,
-//! OpenJPEG's malloc) is not seen here; the fuzzer's limit on the whole process is for that.
+//! Shared by the fuzz targets and tests/hostile.rs. Memory of C and C++ code (CharLS, OpenJPEG's
+//! malloc) is not counted here; the fuzzer's limit on the whole process covers it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// What any read may take, whatever its input: tables, threads, buffers.
+/// Bytes that any read may take, whatever its input: tables, threads, buffers.
 const FLOOR: usize = 16 << 20;
-/// No read takes longer for every so many honest bytes, even without optimisation on a busy
-/// machine.
+/// The time allowed for this many bytes, even without optimisation on a busy machine.
 const LONGEST: Duration = Duration::from_secs(5);
 const LONGEST_FOR: usize = 16 << 20;
-/// A packed byte stands for as many voxels of four bytes at most (see samples.rs and
-/// dicom/stream.rs).
+/// Most voxels of four bytes in a packed byte (see samples.rs and dicom/codestream.rs).
 const UNPACKED: usize = 1032 * 4;
 
 /// A fuzz target over a reader of whole files.
@@ -25,14 +23,17 @@ macro_rules! fuzz_volumes {
         static COUNTING: bound::Counting = bound::Counting;
 
         libfuzzer_sys::fuzz_target!(init: bound::let_decoders_panic(), |input: &[u8]| {
-            let voxels = |input: &[u8]| $read(input, std::path::Path::new("fuzz")).map_or(0, |v| 4 * v.voxels().len());
+            let voxels = |input: &[u8]| {
+                let volume = $read(input, std::path::Path::new("fuzz"));
+                volume.map_or(0, |v| 4 * v.voxels().len())
+            };
             bound::bounded(input, bound::is_packed(input), voxels);
         });
     };
 }
 
-/// A panic in a decoder of another package is caught by the reader, so that it is no finding; one
-/// that nobody catches still ends the fuzzer.
+/// The reader catches panics in decoders of other packages, so they are not findings; an uncaught
+/// panic still ends the fuzzer.
 #[allow(dead_code)]
 pub fn let_decoders_panic() {
     std::panic::set_hook(Box::new(|info| {
@@ -45,7 +46,7 @@ pub fn let_decoders_panic() {
 static NOW: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-/// The system's allocator, with a count.
+/// The system's allocator, counting bytes.
 pub struct Counting;
 
 // SAFETY: every call goes to the system's allocator unchanged.
@@ -66,7 +67,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // Both may be there for a moment.
+        // Both blocks may exist for a moment.
         taken(size);
         NOW.fetch_sub(layout.size(), Relaxed);
         unsafe { System.realloc(pointer, layout, size) }
@@ -78,9 +79,9 @@ fn taken(bytes: usize) {
     PEAK.fetch_max(now, Relaxed);
 }
 
-/// Runs `read` on `input` and panics where it took more memory than four times the honest size, or
-/// too long. `read` returns the bytes of the voxels that it gave, 0 for an error; `packed` inputs
-/// may honestly be larger than they look.
+/// Runs `read` on `input` and panics if it takes more memory than four times the true size, or too
+/// long. The true size is the larger of the input and the voxels. `read` returns the bytes of the
+/// voxels, 0 for an error; `packed` inputs may be larger than they look.
 pub fn bounded(input: &[u8], packed: bool, read: impl FnOnce(&[u8]) -> usize) -> usize {
     let before = NOW.load(Relaxed);
     PEAK.store(before, Relaxed);
@@ -99,8 +100,7 @@ pub fn bounded(input: &[u8], packed: bool, read: impl FnOnce(&[u8]) -> usize) ->
     peak
 }
 
-/// Whether a DICOM file says that its pixels are packed, or the file is gzip. A manifest is
-/// neither.
+/// Whether the file is gzip, or DICOM that states packed pixels. A manifest is neither.
 #[allow(dead_code)]
 pub fn is_packed(input: &[u8]) -> bool {
     let head = &input[..input.len().min(2048)];

@@ -1,6 +1,7 @@
-"""Makes the seeds that fuzzing starts from.
+"""Makes the seeds of fuzzing.
 
-In: nothing, or the folder of real files (default ../shared/data beside the project, where it is).
+In: nothing, or a folder of real files (by default the real images of the tests, if they exist;
+docs/test-data.md).
 Out: fuzz/seeds/{dicom,nifti,nrrd,bundle}, small files that every reader takes: a synthetic enhanced
 MR image of two frames in every transfer syntax, NIfTI and NRRD in every sample type and encoding,
 the project's own manifests; of real files those that are small, and the beginnings of the others.
@@ -28,6 +29,10 @@ from pydicom.uid import (
 )
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests" / "data"))
+
+import real_data  # noqa: E402
+
 LARGEST = 64 << 10
 
 
@@ -94,7 +99,7 @@ def dicom(out, data):
     ds["PixelData"].VR = "OW"
     save("big_endian", ds)
     for name, uid in [("rle", RLELossless), ("jpeg2000", JPEG2000Lossless)]:
-        # The wavelets of JPEG 2000 want 32 pixels.
+        # The wavelets of JPEG 2000 require 32 pixels.
         ds = image(rows=40, columns=48)
         ds.compress(uid, generate_instance_uid=False)
         save(name, ds)
@@ -137,11 +142,11 @@ def dicom(out, data):
 
 
 def real(out, files):
-    """Small files whole; of large ones the beginning, where the header is."""
+    """Copies small files, and the beginnings of large ones, which hold the header."""
     for n, file in enumerate(files):
         raw = file.read_bytes()
-        # A cut gzip file is damaged from the start; the last four bytes of a whole one say how long
-        # it inflates.
+        # A truncated gzip file is useless; the last four bytes of a whole one give its inflated
+        # length.
         if file.suffix == ".gz" and (
             len(raw) > LARGEST or int.from_bytes(raw[-4:], "little") > 4 << 20
         ):
@@ -172,7 +177,11 @@ def nifti(out, data):
 
 
 def nrrd(out, data):
-    head = "NRRD0004\ntype: {}\ndimension: 3\nspace: {}\nsizes: 2 3 2\nspace directions: (2,0,0) (0,3,0) (0,0,4)\nendian: {}\nspace origin: (1,2,3)\nencoding: {}\n{}\n"
+    head = (
+        "NRRD0004\ntype: {}\ndimension: 3\nspace: {}\nsizes: 2 3 2\n"
+        "space directions: (2,0,0) (0,3,0) (0,0,4)\nendian: {}\nspace origin: (1,2,3)\n"
+        "encoding: {}\n{}\n"
+    )
     voxels = np.arange(12)
     for kind, code in [
         ("uchar", "u1"),
@@ -215,10 +224,11 @@ def bundle(out, _):
 
 
 def main():
-    data = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent.parent / "shared" / "data"
-    if not data.is_dir():
-        print(f"no real files: {data} is missing")
-        data = None
+    data = Path(sys.argv[1]) if len(sys.argv) > 1 else real_data.root()
+    if data is None:
+        print(f"no real files: {real_data.DEFAULT} is missing (docs/test-data.md)")
+    elif not data.is_dir():
+        sys.exit(f"{data}: not a folder, expected a folder of real files. Correct the path")
     for make in (dicom, nifti, nrrd, bundle):
         out = HERE / "seeds" / make.__name__
         shutil.rmtree(out, ignore_errors=True)

@@ -1,7 +1,7 @@
 //! One MR sequence of a patient.
 //!
-//! In: what a reader found in a file, or a caller's buffer. Out: voxels [k, j, i] in storage order,
-//! their [`Grid`], and where they came from.
+//! In: a file's content, or a caller's buffer. Out: voxels [k, j, i] in storage order, their
+//! [`Grid`], and their source.
 
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -17,30 +17,30 @@ pub use crate::geometry::grid::SAME_PLACE_MM;
 use crate::geometry::grid::{Grid, norm, sub};
 pub use source::{DicomSeries, DicomSlice, Source};
 
-/// A volume: voxels in storage order, their grid, their origin.
+/// A volume: voxels in storage order, their grid and their source.
 #[derive(Debug, Clone)]
 pub struct Volume {
     voxels: Array3<f32>,
     grid: Grid,
     source: Source,
-    known: Known,
+    cached: Cached,
 }
 
-/// What was computed of voxels and grid, which never change; copies of a volume share it.
+/// Values derived from voxels and grid, which never change. Copies of a volume share them.
 #[derive(Debug, Clone, Default)]
-struct Known {
+struct Cached {
     sha256: Arc<OnceLock<String>>,
     percentiles: Arc<Mutex<Percentiles>>,
 }
 
-/// Percentiles above zero asked for so far, and what they are.
+/// Percentiles above zero computed so far, and their values.
 type Percentiles = Vec<(f64, Option<f64>)>;
 
 impl Volume {
-    /// `voxels` is [k, j, i] on `grid`; `name` stands in messages for the input.
+    /// A volume of `voxels` [k, j, i] on `grid`; messages call the input `name`.
     ///
     /// # Errors
-    /// [`Error::Image`] where a voxel is NaN or infinite.
+    /// [`Error::Image`] if a voxel is NaN or infinite.
     pub fn new(voxels: Array3<f32>, grid: Grid, source: Source, name: &str) -> Result<Self> {
         if voxels.dim() != grid.shape() {
             return Err(Error::Internal(format!(
@@ -49,16 +49,17 @@ impl Volume {
                 grid.shape()
             )));
         }
-        // A row at a time without leaving early: so the compiler can look at many voxels at once.
+        // A row at a time without an early exit, so that the compiler can vectorise.
         let finite = |plane: ArrayView2<'_, f32>| {
             plane.rows().into_iter().all(|row| row.iter().fold(true, |all, v| all & v.is_finite()))
         };
-        // Which voxel it is, is looked for only where it must be told.
+        // The voxel itself is searched only for the message.
         if !voxels.axis_iter(Axis(0)).into_par_iter().all(finite)
             && let Some(((k, j, i), value)) = voxels.indexed_iter().find(|(_, v)| !v.is_finite())
         {
             return Err(Error::Image(format!(
-                "{name}: voxel (i {i}, j {j}, k {k}) is {value}; every voxel must be a finite number. Clean the image before use"
+                "{name}: voxel (i {i}, j {j}, k {k}) is {value}, but every voxel must be a finite \
+                 number. Clean the image before use"
             )));
         }
         let voxels = if voxels.is_standard_layout() {
@@ -66,16 +67,16 @@ impl Volume {
         } else {
             voxels.as_standard_layout().into_owned()
         };
-        Ok(Volume { voxels, grid, source, known: Known::default() })
+        Ok(Volume { voxels, grid, source, cached: Cached::default() })
     }
 
-    /// The one value that every voxel has, if they are all equal: no image, but possibly a mask.
+    /// The value of all voxels, if they are equal: such a volume may be a mask, but not an image.
     pub fn constant(&self) -> Option<f32> {
         let first = self.voxels.iter().next().copied()?;
         self.voxels.iter().all(|v| *v == first).then_some(first)
     }
 
-    /// Where the volume came from, for messages.
+    /// The volume's source, for messages.
     pub fn place(&self) -> String {
         match &self.source {
             Source::Memory => "in memory".into(),
@@ -84,10 +85,10 @@ impl Volume {
         }
     }
 
-    /// SHA-256 (hex) of size, geometry and voxels: the identity of what a run saw. Float32 and
-    /// float64, little endian, storage order. Computed once.
+    /// SHA-256 (hex) of size, geometry and voxels, which identifies the input of a result. Float32
+    /// and float64, little endian, storage order. Computed once.
     pub fn sha256(&self) -> &str {
-        self.known.sha256.get_or_init(|| self.hash())
+        self.cached.sha256.get_or_init(|| self.hash())
     }
 
     fn hash(&self) -> String {
@@ -108,15 +109,15 @@ impl Volume {
         crate::hash::hex(&hasher.finalize())
     }
 
-    /// Percentile of the voxels above 0, linear between order statistics; `None` where there is
-    /// none. Each is computed once and kept.
+    /// Percentile of the voxels above 0, linear between order statistics; `None` if there are none.
+    /// Each is computed once and cached.
     pub fn percentile_above_zero(&self, percentile: f64) -> Option<f64> {
-        let known = || self.known.percentiles.lock().unwrap_or_else(|p| p.into_inner());
-        if let Some((_, value)) = known().iter().find(|(of, _)| *of == percentile) {
+        let cached = || self.cached.percentiles.lock().unwrap_or_else(|p| p.into_inner());
+        if let Some((_, value)) = cached().iter().find(|(of, _)| *of == percentile) {
             return *value;
         }
-        // Not under the lock: a thread that waits for the count's other parts may be given work
-        // that asks for a percentile too.
+        // Not under the lock: a thread that waits for the other parts of the count may be given
+        // work that also needs a percentile.
         let value = match self.voxels.as_slice() {
             Some(voxels) => percentile::above_zero(voxels, percentile),
             None => percentile::above_zero(
@@ -124,7 +125,7 @@ impl Volume {
                 percentile,
             ),
         };
-        known().push((percentile, value));
+        cached().push((percentile, value));
         value
     }
 
@@ -138,24 +139,29 @@ impl Volume {
         &self.voxels
     }
 
+    /// The grid of the voxels.
     pub fn grid(&self) -> &Grid {
         &self.grid
     }
 
+    /// The source of the volume.
     pub fn source(&self) -> &Source {
         &self.source
     }
 
-    /// Says that this volume, a viewer's own buffer, shows the DICOM series `series`, so that
-    /// results can refer to its images. The slices may run the other way.
+    /// States that this volume, a viewer's own buffer, shows the DICOM series `series`, so that
+    /// results can refer to its images. The order of the slices may be reversed.
     ///
     /// # Errors
-    /// [`Error::Geometry`] where sizes differ, or any slice lies more than [`SAME_PLACE_MM`] from
-    /// the series' own.
+    /// [`Error::Geometry`] if sizes differ, or any slice lies more than [`SAME_PLACE_MM`] from the
+    /// series' own.
     pub fn with_dicom(mut self, series: &Volume, name: &str) -> Result<Self> {
-        let dicom = series
-            .dicom()
-            .ok_or_else(|| Error::Argument(format!("{name}: the source is not a DICOM series")))?;
+        let dicom = series.dicom().ok_or_else(|| {
+            Error::Argument(format!(
+                "{name}: the source is not a DICOM series, expected one. Give the series that the \
+                 volume was loaded from"
+            ))
+        })?;
         let slices = self.grid.size()[2];
         let far = |reversed: bool| {
             if self.grid.size() != series.grid.size() {
@@ -169,20 +175,22 @@ impl Volume {
                 far.max(norm(sub(self.grid.point(i, j, k), series.grid.point(i, j, there))))
             })
         };
-        let (same, turned) = (far(false), far(true));
-        if same.min(turned) > SAME_PLACE_MM {
+        let (same, reversed) = (far(false), far(true));
+        if same.min(reversed) > SAME_PLACE_MM {
             let difference = if same.is_finite() {
-                format!("their corners lie up to {:.3} mm apart", same.min(turned))
+                format!("their corners lie up to {:.3} mm apart", same.min(reversed))
             } else {
                 format!("{:?} voxels against {:?}", self.grid.size(), series.grid.size())
             };
             return Err(Error::Geometry(format!(
-                "{name}: the volume in memory does not lie where its DICOM series lies: {difference}; {SAME_PLACE_MM} mm at most were expected. Give \
-                 the series that the volume was loaded from, before any resampling or transform"
+                "{name}: the volume in memory does not lie where its DICOM series lies: \
+                 {difference}, expected at most {SAME_PLACE_MM} mm. Give the series that the \
+                 volume \
+                 was loaded from, before any resampling or transform"
             )));
         }
         let mut dicom = dicom.clone();
-        if turned < same {
+        if reversed < same {
             dicom.slices.reverse();
         }
         self.source = Source::Dicom(Box::new(dicom));
@@ -207,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn nan_is_refused_by_name_and_constants_are_told() {
+    fn nan_is_refused_by_name_and_constants_are_detected() {
         let mut voxels = Array3::from_shape_vec((1, 2, 2), vec![0.0, 1.0, 2.0, f32::NAN]).unwrap();
         let error = Volume::new(voxels.clone(), grid(), Source::Memory, "scan.nii").unwrap_err();
         assert!(error.to_string().contains("scan.nii: voxel (i 1, j 1, k 0) is NaN"), "{error}");
@@ -219,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_what_was_asked_for() {
+    fn cached_values_are_those_asked_for() {
         let voxels = Array3::from_shape_vec((1, 2, 2), vec![0.0, 1.0, 2.0, 4.0]).unwrap();
         let volume = Volume::new(voxels, grid(), Source::Memory, "v").unwrap();
         for _ in 0..2 {
@@ -228,7 +236,7 @@ mod tests {
                 [Some(2.0), Some(4.0)]
             );
         }
-        // Size, axes, origin, voxels, as sha256sum says of these bytes.
+        // Size, axes, origin and voxels, as sha256sum hashes these bytes.
         let bytes = [2u64, 2, 1].iter().flat_map(|n| n.to_le_bytes());
         let geometry =
             [1.0f64, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0].into_iter().flat_map(f64::to_le_bytes);

@@ -141,7 +141,7 @@ fn another_frame_of_reference_can_be_forced() {
     let output = trio.run("", &out, &["--force-geometry"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let record = std::fs::read_to_string(out.join("run.json")).unwrap();
-    assert!(record.contains("forced: taken to be aligned"));
+    assert!(record.contains("forced: assumed to be aligned"));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn the_same_series_twice() {
         &trio.run(".nii.gz", &out, &[]),
         &out,
         4,
-        &["T1C and T2 are the same series", "Three different sequences"],
+        &["T1C and T2 are the same series", "three different sequences"],
     );
 }
 
@@ -222,7 +222,7 @@ fn two_echoes_in_one_series() {
         &trio.run("", &out, &["--t2-pick", "Echo Time=7"]),
         &out,
         2,
-        &["T2: ", "these are there", "Echo Time=20"],
+        &["T2: ", "expected one of", "Echo Time=20"],
     );
     let output = trio.run("", &out, &["--t2-pick", "Echo Time=99"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -298,7 +298,7 @@ fn voxels_that_are_no_image() {
         &any((1, 80, 72)),
         AFFINE,
         3,
-        &["T1C: ", "at least 2 slices was expected"],
+        &["T1C: ", "expected a volume of at least 2 slices"],
     );
 }
 
@@ -336,7 +336,12 @@ fn corrupt_truncated_unreadable() {
     std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     refused(&trio.run(".nii.gz", &out, &[]), &out, 3, &["T1C: ", "t1c.nii.gz"]);
     std::fs::write(&path, b"this is no image at all, just some words").unwrap();
-    refused(&trio.run(".nii.gz", &out, &[]), &out, 3, &["T1C: ", "neither DICOM, nor NIfTI-1"]);
+    refused(
+        &trio.run(".nii.gz", &out, &[]),
+        &out,
+        3,
+        &["T1C: ", "expected DICOM, NIfTI-1 (.nii, .nii.gz) or NRRD"],
+    );
 
     let trio = Trio::dicom(|_, _, _| ());
     let file = Path::new(&trio.path("t2")).join("03.dcm");

@@ -15,15 +15,15 @@ use nasoseg::Error;
 use nasoseg::compare::compare;
 use nasoseg::contour::{contours_of_level, contours_of_mask};
 use nasoseg::formats::rtstruct::{HoleMode, RtStructOptions, write_rtstruct};
-use nasoseg::formats::rtstruct::{RegionMask, SliceBy, StructureSet};
+use nasoseg::formats::rtstruct::{RoiMask, SliceBy, StructureSet};
 use nasoseg::geometry::Grid;
 use nasoseg::volume::{Source, Volume};
 use ndarray::Array3;
 use rtstruct_series::{Layout, mask_of, probability, read_multiframe, read_series, write_series};
 
-fn read_back(path: &Path, reference: &Volume) -> Result<RegionMask, Error> {
+fn read_back(path: &Path, reference: &Volume) -> Result<RoiMask, Error> {
     let set = StructureSet::read(path)?;
-    set.mask(set.region(None)?, reference, SliceBy::Image)
+    set.mask(set.roi(None)?, reference, SliceBy::Image)
 }
 
 /// Every hole mode, along voxel edges and along the level, gives back the voxels that were drawn.
@@ -105,7 +105,7 @@ impl Drawn {
     }
 
     /// The structure set with changes, read onto the series.
-    fn changed(&self, change: impl Fn(&mut InMemDicomObject)) -> Result<RegionMask, Error> {
+    fn changed(&self, change: impl Fn(&mut InMemDicomObject)) -> Result<RoiMask, Error> {
         read_back(&self.change(change), &self.reference)
     }
 
@@ -166,8 +166,9 @@ fn contours_without_an_image_are_told_by_their_plane() {
     let found = found.unwrap();
     assert_eq!(found.mask, drawn.mask);
     assert!(
-        found.warnings[0]
-            .contains("1 contours were told their slice by their plane alone: they name no image"),
+        found.warnings[0].contains(
+            "the slices of 1 contours were found from their planes alone: they reference no image"
+        ),
         "{:?}",
         found.warnings
     );
@@ -182,7 +183,8 @@ fn a_contour_off_its_plane_is_refused_with_the_distance() {
     assert!(error.to_string().contains("contour 3 of ROI 1 \"GTVp_SeqSeg\""), "{error}");
     assert!(
         error.to_string().contains(
-            "names the image of slice k 3, but lies up to 1.250 mm off its plane; at most 0.500 mm"
+            "references the image of slice k 3, but lies up to 1.250 mm off its plane, \
+             expected at most 0.500 mm"
         ),
         "{error}"
     );
@@ -210,14 +212,14 @@ fn a_contour_off_its_plane_is_refused_with_the_distance() {
         "{error}"
     );
     let set = StructureSet::read(&drawn.folder.path().join("changed.dcm")).unwrap();
-    let found = set.mask(set.region(None).unwrap(), &drawn.reference, SliceBy::Plane).unwrap();
+    let found = set.mask(set.roi(None).unwrap(), &drawn.reference, SliceBy::Plane).unwrap();
     assert_eq!(
         found.mask.index_axis(ndarray::Axis(0), 4),
         drawn.mask.index_axis(ndarray::Axis(0), 3)
     );
     assert!(
         found.warnings[0]
-            .contains("3 contours were told their slice by their plane alone: as asked for"),
+            .contains("the slices of 3 contours were found from their planes alone: as requested"),
         "{:?}",
         found.warnings
     );
@@ -236,7 +238,9 @@ fn a_structure_set_of_other_images_or_another_patient_is_refused() {
         })
         .unwrap_err();
     assert!(
-        error.to_string().contains("names image 1.2.3, which is none of the reference series' 6"),
+        error
+            .to_string()
+            .contains("references image 1.2.3, which is not one of the reference series' 6"),
         "{error}"
     );
     assert!(
@@ -289,9 +293,9 @@ fn other_geometric_types_are_left_out_by_name_or_refused() {
         .unwrap_err();
     assert!(matches!(error, Error::Unsupported(_)), "{error}");
     assert!(
-        error
-            .to_string()
-            .contains("its contours are 1 OPEN_NONPLANAR, 2 POINT; closed planar contours"),
+        error.to_string().contains(
+            "its contours are 1 OPEN_NONPLANAR, 2 POINT, expected closed planar contours"
+        ),
         "{error}"
     );
 }
@@ -310,22 +314,19 @@ fn regions_are_chosen_by_name_or_number_and_listed_otherwise() {
         });
     });
     let set = StructureSet::read(&path).unwrap();
-    assert_eq!(set.region(Some("GTVp_SeqSeg")).unwrap().number, "1");
-    assert_eq!(set.region(Some("7")).unwrap().name, "BODY");
+    assert_eq!(set.roi(Some("GTVp_SeqSeg")).unwrap().number, "1");
+    assert_eq!(set.roi(Some("7")).unwrap().name, "BODY");
     // A region that was emptied is empty, not an error.
     assert_eq!(
-        set.mask(set.region(Some("7")).unwrap(), &drawn.reference, SliceBy::Image)
-            .unwrap()
-            .mask
-            .sum(),
+        set.mask(set.roi(Some("7")).unwrap(), &drawn.reference, SliceBy::Image).unwrap().mask.sum(),
         0
     );
     for (choice, says) in [
-        (None, "has 3 regions; choose one"),
-        (Some("GTVn"), "no region has the name or number 'GTVn'"),
-        (Some("BODY"), "2 regions have the name"),
+        (None, "has 3 ROIs, expected one"),
+        (Some("GTVn"), "no ROI has the name or number 'GTVn'"),
+        (Some("BODY"), "2 ROIs have the name"),
     ] {
-        let error = set.region(choice).unwrap_err();
+        let error = set.roi(choice).unwrap_err();
         assert!(matches!(error, Error::Argument(_)) && error.to_string().contains(says), "{error}");
         assert!(
             error
@@ -339,7 +340,7 @@ fn regions_are_chosen_by_name_or_number_and_listed_otherwise() {
 #[test]
 fn overlaps_repetitions_and_what_lies_outside_are_told() {
     let drawn = Drawn::new();
-    let count = |found: &RegionMask| found.mask.iter().filter(|v| **v != 0).count();
+    let count = |found: &RoiMask| found.mask.iter().filter(|v| **v != 0).count();
     let all = 5 * 5 + 2 * 5 + 4 * 5;
     // The same contour twice does not undo itself.
     let twice = drawn.changed(|set| contours(set, |c| c.push(c[0].clone()))).unwrap();
@@ -390,9 +391,9 @@ fn damaged_contours_are_named_and_long_ones_of_unknown_vr_read() {
         drawn.changed(|set| contours(set, |c| put(&mut c[1], tags::CONTOUR_DATA, VR::DS, value)))
     };
     for (value, says) in [
-        ("1\\2\\3\\4", "4 coordinates, which are no triplets"),
+        ("1\\2\\3\\4", "4 coordinates, expected triplets"),
         ("1\\2\\x", "something other than finite numbers"),
-        ("1\\2\\3", "1 points, but Number of Contour Points says 4"),
+        ("1\\2\\3", "1 points, expected 4 by Number of Contour Points"),
     ] {
         let error = with(value).unwrap_err();
         assert!(matches!(error, Error::Read { .. }) && error.to_string().contains(says), "{error}");
@@ -431,12 +432,8 @@ fn structure_sets_of_other_software_are_listed() {
         ("rt-utils_mock_rt.dcm", 1, "ROI 1 \"ROI-1\" (2 CLOSED_PLANAR)"),
     ] {
         let set = StructureSet::read(&folder.join(file)).unwrap();
-        assert_eq!(set.regions().len(), regions, "{file}");
-        assert!(
-            set.regions().iter().any(|r| r.to_string() == listed),
-            "{file}: {:?}",
-            set.regions()
-        );
+        assert_eq!(set.rois().len(), regions, "{file}");
+        assert!(set.rois().iter().any(|r| r.to_string() == listed), "{file}: {:?}", set.rois());
     }
 }
 
@@ -612,7 +609,7 @@ fn an_edited_run_is_evaluated() {
     let (output, file) = evaluate(&edited, &out, "wrong", &["--roi", "GTVn"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
-        text(&output.stderr).contains("Regions in the file: ROI 1 \"DEMO_NOT_CLIN\"")
+        text(&output.stderr).contains("ROIs in the file: ROI 1 \"DEMO_NOT_CLIN\"")
             && !file.exists(),
         "{}",
         text(&output.stderr)

@@ -1,8 +1,11 @@
-//! Contours of real tumour masks at clinical size, where the shared data are there.
+//! Contours of real tumour masks at clinical size, if the real images (docs/test-data.md) exist.
+
+mod common;
 
 use std::path::Path;
 use std::time::Instant;
 
+use common::shared;
 use nasoseg::contour::{Contour, Contours, contours_of_level, contours_of_mask, keyhole};
 use nasoseg::geometry::Grid;
 use ndarray::{Array2, Array3, Axis};
@@ -97,11 +100,7 @@ fn smoothed(mask: &Array3<u8>) -> Array3<f32> {
 
 #[test]
 fn tumour_masks_come_back_exactly_and_in_time() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/tumour_masks");
-    if !folder.is_dir() {
-        eprintln!("skipped: {} is missing", folder.display());
-        return;
-    }
+    let Some(folder) = shared("tumour_masks") else { return };
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
         let (labels, grid) = read_mask(&path);

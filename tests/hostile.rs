@@ -1,8 +1,8 @@
 //! Files changed at random: every reader gives a volume or an error, in bounded memory and time.
 //!
-//! Seeds are made here; `NASOSEG_HOSTILE_SEEDS` adds a folder (fuzz/seeds, with one folder a
-//! format), `NASOSEG_HOSTILE_SECONDS` says how long each format takes. The numbers are drawn from a
-//! fixed seed. What fuzzing found is kept below, byte by byte.
+//! Input files are made here; `NASOSEG_HOSTILE_SEEDS` adds a folder (fuzz/seeds, with one folder
+//! for each format), and `NASOSEG_HOSTILE_SECONDS` sets the time for each format. Random numbers
+//! have a fixed seed. Inputs found by fuzzing follow below, byte by byte.
 
 #[path = "../fuzz/bound.rs"]
 mod bound;
@@ -20,7 +20,7 @@ use nasoseg::geometry::Grid;
 #[global_allocator]
 static COUNTING: bound::Counting = bound::Counting;
 
-/// Memory is counted for the process: one format at a time.
+/// Memory is counted for the whole process, so only one format is tested at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// xorshift64*.
@@ -35,7 +35,7 @@ impl Random {
     }
 }
 
-/// One to four changes such as damaged or forged files have.
+/// Makes one to four changes, as in damaged or forged files.
 fn change(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
     const NUMBERS: [u32; 10] =
         [0, 1, 0x7f, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff];
@@ -96,7 +96,7 @@ fn shake(format: &str, mut seeds: Vec<Vec<u8>>, read: impl Fn(&[u8]) -> usize) {
         let (a, b) = (random.below(seeds.len()), random.below(seeds.len()));
         let mut bytes = seeds[a].clone();
         change(&mut bytes, &seeds[b], &mut random);
-        // What fails is kept where it can be found, whatever ends the process.
+        // The input is written before it is read, so that it survives whatever ends the process.
         if let Ok(path) = std::env::var("NASOSEG_HOSTILE_KEEP") {
             std::fs::write(Path::new(&path).join(format), &bytes).unwrap();
         }
@@ -148,7 +148,8 @@ fn nifti_files_changed_at_random() {
 fn nrrd_files_changed_at_random() {
     let head = |encoding: &str| {
         format!(
-            "NRRD0004\ntype: short\ndimension: 3\nspace: RAS\nsizes: 2 3 2\nspace directions: (2,0,0) (0,3,0) (0,0,4)\n\
+            "NRRD0004\ntype: short\ndimension: 3\nspace: RAS\nsizes: 2 3 2\n\
+             space directions: (2,0,0) (0,3,0) (0,0,4)\n\
              endian: little\nspace origin: (1,2,3)\nencoding: {encoding}\n\n"
         )
     };
@@ -196,7 +197,7 @@ fn manifests_that_are_huge_or_deep() {
         Manifest::parse(input, "bundle.json").unwrap();
         0
     });
-    // In its folder, too.
+    // The same through the bundle's folder.
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(
         folder.path().join("bundle.json"),
@@ -231,7 +232,7 @@ fn gzip_that_inflates_to_more_or_less_than_the_header_says() {
         std::io::copy(&mut std::io::Read::take(std::io::repeat(0), more as u64), &mut gz).unwrap();
         gz.finish().unwrap()
     };
-    // 64 MiB behind the voxels: not looked at.
+    // 64 MiB after the voxels are not read.
     let more = pack(&plain, 64 << 20);
     let taken = bound::bounded(&more, false, |input| {
         voxels(nifti::read_bytes(input, Path::new("more.nii.gz")))

@@ -1,22 +1,17 @@
-//! Real series against other people's readers: the same voxels and the same geometry, or a refusal
-//! with its reason.
+//! Real series compared with third-party readers: the same voxels and the same geometry, or an
+//! error with its reason.
 //!
-//! Skipped, saying so, where `../shared/data` or the judges' Python (`NASOSEG_TEST_PYTHON`) is
+//! Skipped if the real images (docs/test-data.md) or the judges' Python (`NASOSEG_TEST_PYTHON`) are
 //! missing.
+
+mod common;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use common::shared;
 use nasoseg::formats::{ReadOptions, read};
 use nasoseg::volume::Volume;
-
-fn data(path: &str) -> Option<PathBuf> {
-    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")).join(path);
-    if !path.exists() {
-        println!("skipped: {} is missing", path.display());
-    }
-    path.exists().then_some(path)
-}
 
 fn judge() -> Option<String> {
     let python = std::env::var("NASOSEG_TEST_PYTHON").ok();
@@ -32,7 +27,7 @@ fn load(path: &Path) -> nasoseg::Result<Volume> {
 
 /// Largest differences between our volume and a judge's.
 struct Difference {
-    /// Relative to the value where it is rescaled, absolute below 1.
+    /// Relative to the value if it is above 1, absolute otherwise.
     voxel: f64,
     axis_mm: f64,
     origin_mm: f64,
@@ -100,7 +95,7 @@ const SERIES: [&str; 14] = [
 fn dicom_series_equal_pydicom_and_simpleitk() {
     let Some(python) = judge() else { return };
     for folder in SERIES {
-        let Some(path) = data(folder) else { continue };
+        let Some(path) = shared(folder) else { continue };
         let volume = load(&path).unwrap_or_else(|e| panic!("{}", e.chain()));
         let d = compare(&volume, &python, "pydicom", &path);
         assert!(d.voxel <= 1e-6 && d.axis_mm <= 1e-9 && d.origin_mm <= 1e-9, "{folder}");
@@ -113,7 +108,7 @@ fn dicom_series_equal_pydicom_and_simpleitk() {
 
 #[test]
 fn the_same_series_stored_in_other_ways_equals_pydicom_and_simpleitk() {
-    let (Some(python), Some(source)) = (judge(), data("dicom_mr_positions/hfp")) else { return };
+    let (Some(python), Some(source)) = (judge(), shared("dicom_mr_positions/hfp")) else { return };
     let out = tempfile::tempdir().unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judges/recode.py");
     let run = Command::new(&python).arg(script).arg(&source).arg(out.path()).output().unwrap();
@@ -139,7 +134,7 @@ fn the_same_series_stored_in_other_ways_equals_pydicom_and_simpleitk() {
 fn what_dcmtk_and_gdcm_store_equals_the_original() {
     let Some(python) = judge() else { return };
     for (folder, slices) in [("dicom_mr_positions/hfp", 4), ("dicom_mr_enhanced", 96)] {
-        let Some(source) = data(folder) else { return };
+        let Some(source) = shared(folder) else { return };
         let original = load(&source).unwrap();
         let out = tempfile::tempdir().unwrap();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judges/recode_tools.py");
@@ -149,8 +144,7 @@ fn what_dcmtk_and_gdcm_store_equals_the_original() {
         for path in std::fs::read_dir(out.path()).unwrap().map(|e| e.unwrap().path()) {
             let volume = load(&path).unwrap_or_else(|e| panic!("{}", e.chain()));
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            // GDCM writes the frames of a multi-frame image at equal distances, the mean of what
-            // they were.
+            // GDCM writes the frames of a multi-frame image at equal distances, their mean.
             let places = |v: &Volume| {
                 [v.grid().axis_i(), v.grid().axis_j()]
                     .into_iter()
@@ -179,7 +173,7 @@ fn what_dcmtk_and_gdcm_store_equals_the_original() {
 
 #[test]
 fn dicom_slices_carry_their_own_headers() {
-    let Some(path) = data("dicom_mr_codecs/siemens_multiframe/anatomical/001") else { return };
+    let Some(path) = shared("dicom_mr_codecs/siemens_multiframe/anatomical/001") else { return };
     let volume = load(&path).unwrap();
     let series = volume.dicom().unwrap();
     assert_eq!(series.slices.len(), 8);
@@ -189,7 +183,7 @@ fn dicom_slices_carry_their_own_headers() {
     assert_eq!(series.frame_of_reference_uid, None);
     assert_eq!(series.echo_time_ms, Some(2.46));
 
-    let Some(path) = data("dicom_mr_sagittal") else { return };
+    let Some(path) = shared("dicom_mr_sagittal") else { return };
     let volume = load(&path).unwrap();
     let series = volume.dicom().unwrap();
     // Row x column is (-1, 0, 0): slices go from the left to the right.
@@ -202,7 +196,7 @@ fn dicom_slices_carry_their_own_headers() {
 
 #[test]
 fn a_list_of_files_equals_its_folder_in_any_order() {
-    let Some(path) = data("dicom_mr_positions/hfp") else { return };
+    let Some(path) = shared("dicom_mr_positions/hfp") else { return };
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(&path).unwrap().map(|e| e.unwrap().path()).collect();
     files.sort();
@@ -215,7 +209,8 @@ fn a_list_of_files_equals_its_folder_in_any_order() {
 
 #[test]
 fn bytes_of_a_multi_frame_file_equal_the_file() {
-    let Some(path) = data("dicom_mr_codecs/philips_enhanced/anatomical/001/IM-0001-0170-0001.dcm")
+    let Some(path) =
+        shared("dicom_mr_codecs/philips_enhanced/anatomical/001/IM-0001-0170-0001.dcm")
     else {
         return;
     };
@@ -230,7 +225,7 @@ fn bytes_of_a_multi_frame_file_equal_the_file() {
 
 #[test]
 fn every_codec_gives_the_same_voxels() {
-    let folder = |codec: &str| data(&format!("dicom_mr_codecs/generic/compressed_{codec}/001"));
+    let folder = |codec: &str| shared(&format!("dicom_mr_codecs/generic/compressed_{codec}/001"));
     let Some(rle) = folder("rle").map(|p| load(&p).unwrap()) else { return };
     for codec in ["j2k", "jpeg", "jpegls"] {
         let Some(path) = folder(codec) else { return };
@@ -243,7 +238,7 @@ fn every_codec_gives_the_same_voxels() {
 fn two_series_are_listed_and_one_can_be_chosen() {
     let generic = "dicom_mr_codecs/generic/anatomical";
     let (Some(a), Some(b)) =
-        (data(&format!("{generic}/001")), data(&format!("{generic}/001_implicit")))
+        (shared(&format!("{generic}/001")), shared(&format!("{generic}/001_implicit")))
     else {
         return;
     };
@@ -284,12 +279,10 @@ fn what_is_not_one_mr_stack_is_refused() {
         ("mr_trio_tcga", &["none of the folder's 3 files is DICOM"]),
         ("tumour_masks/nothing.nii", &["cannot be read"]),
     ] {
-        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data"));
-        if !folder.exists() {
-            println!("skipped: {} is missing", folder.display());
-            return;
-        }
-        let error = load(&folder.join(path)).expect_err(path).chain();
+        let (top, rest) = path.split_once('/').unwrap_or((path, ""));
+        let Some(folder) = shared(top) else { continue };
+        let full = if rest.is_empty() { folder } else { folder.join(rest) };
+        let error = load(&full).expect_err(path).chain();
         println!("{error}");
         for reason in reasons {
             assert!(error.contains(reason), "{path}: {error}");
@@ -313,7 +306,7 @@ fn nifti_and_nrrd_equal_nibabel_and_pynrrd() {
         ("tumour_masks/95_midRT_mask.nii.gz", ["nibabel", "sitk"]),
         ("dicom_mr_codecs/generic/anatomical/001_ground_truth.nii.gz", ["nibabel", "sitk"]),
     ] {
-        let Some(path) = data(file) else { continue };
+        let Some(path) = shared(file) else { continue };
         let volume = load(&path).unwrap_or_else(|e| panic!("{}", e.chain()));
         for reader in readers {
             let d = compare(&volume, &python, reader, &path);
@@ -330,8 +323,8 @@ fn nifti_and_nrrd_equal_nibabel_and_pynrrd() {
 #[test]
 fn a_dicom_series_lies_where_its_nifti_does() {
     let (Some(folder), Some(nifti)) = (
-        data("dicom_mr_codecs/generic/anatomical/001"),
-        data("dicom_mr_codecs/generic/anatomical/001_ground_truth.nii.gz"),
+        shared("dicom_mr_codecs/generic/anatomical/001"),
+        shared("dicom_mr_codecs/generic/anatomical/001_ground_truth.nii.gz"),
     ) else {
         return;
     };

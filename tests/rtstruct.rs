@@ -1,14 +1,17 @@
-//! Structure sets on DICOM series written here, looked at by other people's software.
+//! Structure sets on DICOM series written here, checked by third-party validators.
 //!
-//! The judges are Python programs (tests/judges) and run where NASOSEG_TEST_PYTHON names an
-//! interpreter that has what tests/judges/requirements.txt lists; without it the tests say so and
-//! check what they can by themselves.
+//! The judges are Python programs (tests/judges). They run if NASOSEG_TEST_PYTHON names an
+//! interpreter with the packages of tests/judges/requirements.txt; otherwise the tests report it
+//! and check what they can on their own.
 
+mod common;
 mod rtstruct_series;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use common::shared;
+use nasoseg::Provenance;
 use nasoseg::contour::{Contours, contours_of_level, contours_of_mask};
 use nasoseg::formats::rtstruct::{HoleMode, RtStructOptions, write_rtstruct};
 use nasoseg::volume::{Source, Volume};
@@ -26,7 +29,7 @@ struct Case<'a> {
     holes: &'a str,
 }
 
-/// Writes the structure set and lets the judges look at it.
+/// Writes the structure set and has the judges check it.
 fn judge(folder: &Path, case: &Case) {
     let path = folder.join(format!("{}.dcm", case.name));
     write_rtstruct(&path, case.contours, case.volume, case.options).unwrap();
@@ -40,15 +43,22 @@ fn judge(folder: &Path, case: &Case) {
     let slices: Vec<_> = series
         .slices
         .iter()
-        .map(|s| json!({"uid": s.sop_instance_uid, "frame": s.frame, "position": s.position, "orientation": s.orientation}))
+        .map(|s| {
+            json!({
+                "uid": s.sop_instance_uid, "frame": s.frame, "position": s.position,
+                "orientation": s.orientation,
+            })
+        })
         .collect();
+    let provenance = case.options.provenance.as_ref().unwrap();
     let description = json!({
         "rtstruct": path, "images": case.images, "mask": mask, "header": series.header_file,
         "size": grid.size(), "axis_i": grid.axis_i(), "axis_j": grid.axis_j(), "slices": slices,
         "series": series.series_instance_uid, "sop_class": series.sop_class_uid,
         "frame_of_reference": series.frame_of_reference_uid, "holes": case.holes,
         "demo": case.options.demo, "edited": case.options.edited, "roi_name": case.options.roi_name,
-        "label": case.options.structure_set_label, "model": case.options.model_name, "hash": case.options.model_hash,
+        "label": case.options.structure_set_label, "model": provenance.model_name,
+        "hash": provenance.model_hash,
         "version": env!("CARGO_PKG_VERSION"),
     });
     let file = folder.join(format!("{}.json", case.name));
@@ -66,10 +76,17 @@ fn judge(folder: &Path, case: &Case) {
 }
 
 fn options() -> RtStructOptions {
-    RtStructOptions::for_model("micro", "1.0", "0123456789abcdef0123456789abcdef")
+    RtStructOptions::default().with_provenance(Provenance {
+        library_version: "0".into(),
+        model_name: "micro".into(),
+        model_version: "1.0".into(),
+        model_hash: "0123456789abcdef0123456789abcdef".into(),
+        demo: false,
+        statement: String::new(),
+    })
 }
 
-/// NASOSEG_TEST_KEEP leaves the files where they are, to look at.
+/// If NASOSEG_TEST_KEEP is set, the files are kept for inspection.
 fn folder() -> tempfile::TempDir {
     let mut folder = tempfile::tempdir().unwrap();
     folder.disable_cleanup(std::env::var_os("NASOSEG_TEST_KEEP").is_some());
@@ -144,16 +161,6 @@ fn sagittal_from_a_scanner() {
 fn multiframe_from_a_scanner() {
     let Some(images) = shared("dicom_mr_enhanced") else { return };
     judge_all("multiframe", &read_multiframe(&images), &images);
-}
-
-/// Real data beside the project, if it is there.
-fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    if !path.is_dir() {
-        eprintln!("skipped: {} is missing", path.display());
-        return None;
-    }
-    Some(path)
 }
 
 #[test]
@@ -355,7 +362,7 @@ fn a_reference_that_cannot_carry_contours_is_refused() {
         &options(),
     )
     .unwrap_err();
-    assert!(error.code() == 2 && error.to_string().contains("but 1.2.3 was expected"), "{error}");
+    assert!(error.code() == 2 && error.to_string().contains("expected 1.2.3"), "{error}");
     series.header_file = folder.path().join("gone.dcm");
     let error =
         write_rtstruct(&path, &contours, &with(Source::Dicom(Box::new(series))), &options())

@@ -5,7 +5,8 @@ use ndarray::Array3;
 use super::testing::{Random, assert_simple, unit_grid};
 use super::{contours_of_level, contours_of_mask, keyhole};
 use crate::geometry::Contours;
-use crate::geometry::contours::simplify::{PlaneMm, containers};
+use crate::geometry::contours::nesting::containers;
+use crate::geometry::contours::simplify::PlaneMm;
 use crate::geometry::ring::signed_area;
 
 /// Largest distance of a point of `line`'s edges (ends and between) from the ring `other`, unit

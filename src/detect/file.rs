@@ -10,7 +10,7 @@ use crate::bundle::Manifest;
 use crate::bundle::manifest::Detector;
 use crate::detect::{BoundingBox, Detection, Proposal, Search, SliceDetection, Trajectory};
 use crate::error::{Error, Result};
-use crate::geometry::{Point, ReslicedAs};
+use crate::geometry::{Point, ResliceSummary};
 use crate::provenance::Provenance;
 use crate::runtime::DeviceUsed;
 use crate::sequence::Sequence;
@@ -36,7 +36,7 @@ struct File {
     /// The axial slices that T1C was resampled to, on which the boxes lie; `None` where they lie on
     /// T1C's own.
     #[serde(default)]
-    resliced: Option<ReslicedAs>,
+    resliced: Option<ResliceSummary>,
     grid: usize,
     force_coverage: bool,
     actions: Vec<String>,
@@ -187,7 +187,7 @@ fn detection(
     }
     let here = study.resliced().map(|r| &r.summary);
     if file.resliced.as_ref() != here {
-        let words = |r: Option<&ReslicedAs>| {
+        let words = |r: Option<&ResliceSummary>| {
             r.map_or("T1C's own slices".into(), |r| {
                 format!("{} axial slices {} mm apart", r.size[2], r.step_mm[2])
             })

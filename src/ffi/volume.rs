@@ -6,7 +6,7 @@ use ndarray::Array3;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::formats::nifti::{ras_point_to_lps, ras_to_lps};
+use crate::formats::ras::{ras_point_to_lps, ras_to_lps};
 use crate::geometry::Grid;
 use crate::memory;
 use crate::volume::{Source, Volume};

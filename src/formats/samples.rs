@@ -11,7 +11,7 @@ use ndarray::Array3;
 use crate::error::{Error, Result};
 use crate::geometry::grid::MAX_VOXELS;
 
-/// Deflate cannot shrink more than this; a header that promises more is a lie.
+/// Deflate cannot compress by a larger factor than this.
 const DEFLATE_LIMIT: u64 = 1032;
 
 /// Type of one stored sample.
@@ -40,8 +40,8 @@ impl SampleType {
     }
 }
 
-/// How samples are stored and what turns them into voxel values: `value = sample * slope +
-/// intercept`, in f64.
+/// How samples are stored and converted to voxel values: `value = sample * slope + intercept`, in
+/// f64.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Layout {
     pub(crate) sample: SampleType,
@@ -53,26 +53,28 @@ pub(crate) struct Layout {
 /// Number of bytes that `size` voxels take in the file.
 ///
 /// # Errors
-/// [`Error::Image`] where the image has fewer than two slices or more than [`MAX_VOXELS`] voxels.
+/// [`Error::Image`] if the image has fewer than two slices or more than [`MAX_VOXELS`] voxels.
 pub(crate) fn stored_bytes(size: [usize; 3], sample: SampleType, path: &Path) -> Result<u64> {
     let [ni, nj, nk] = size;
     if nk < 2 || ni == 0 || nj == 0 {
         return Err(Error::Image(format!(
-            "{}: the image has {ni} x {nj} x {nk} voxels; a volume of at least 2 slices was expected. Give the whole series",
+            "{}: the image has {ni} x {nj} x {nk} voxels, expected a volume of at least 2 slices. \
+             Give the whole series",
             path.display()
         )));
     }
     match ni.checked_mul(nj).and_then(|n| n.checked_mul(nk)) {
         Some(voxels) if voxels <= MAX_VOXELS => Ok(voxels as u64 * sample.bytes() as u64),
         _ => Err(Error::Image(format!(
-            "{}: the header promises {ni} x {nj} x {nk} voxels; at most {MAX_VOXELS} are read. Check the file's header, or crop the image",
+            "{}: the header promises {ni} x {nj} x {nk} voxels, expected at most {MAX_VOXELS}. \
+             Check the file's header, or crop the image",
             path.display()
         ))),
     }
 }
 
-/// Refuses a file that cannot hold what its header promises, before anything is allocated. `stored`
-/// is what the file really has.
+/// Refuses a file that cannot hold the promised bytes, before anything is allocated. `stored` is
+/// the size of the file.
 pub(crate) fn check_stored(stored: u64, gzip: bool, promised: u64, path: &Path) -> Result<()> {
     let possible = if gzip { stored.saturating_mul(DEFLATE_LIMIT) } else { stored };
     if possible < promised {
@@ -84,12 +86,13 @@ pub(crate) fn check_stored(stored: u64, gzip: bool, promised: u64, path: &Path) 
 fn truncated(path: &Path, promised: u64, found: u64, gzip: bool) -> Error {
     let packed = if gzip { " (gzip)" } else { "" };
     Error::read(format!(
-        "{}: the file is truncated: its header promises {promised} bytes of voxels, and {found} bytes{packed} are there. Copy or export it again",
+        "{}: the file is truncated: found {found} bytes{packed}, expected {promised} bytes of \
+         voxels as the header promises. Copy or export it again",
         path.display()
     ))
 }
 
-/// Reads the voxels slice by slice, so that memory grows with what the file really holds.
+/// Reads the voxels slice by slice, so that memory grows with the bytes that the file really holds.
 pub(crate) fn read_voxels<R: Read>(
     mut stream: R,
     size: [usize; 3],
@@ -106,16 +109,17 @@ pub(crate) fn read_voxels<R: Read>(
     let mut bytes: Vec<u8> = Vec::new();
     for k in 0..nk {
         bytes.clear();
-        let wanted = slice * layout.sample.bytes();
-        (&mut stream).take(wanted as u64).read_to_end(&mut bytes).map_err(|e| {
+        let expected = slice * layout.sample.bytes();
+        (&mut stream).take(expected as u64).read_to_end(&mut bytes).map_err(|e| {
             Error::read_caused(
                 path,
-                "the voxels cannot be read; the file is damaged or truncated",
+                "the voxels cannot be read: the file is damaged or truncated. Copy or export it \
+                 again",
                 e,
             )
         })?;
-        if bytes.len() < wanted {
-            return Err(truncated(path, promised, (k * wanted + bytes.len()) as u64, false));
+        if bytes.len() < expected {
+            return Err(truncated(path, promised, (k * expected + bytes.len()) as u64, false));
         }
         voxels.try_reserve(slice).map_err(no_memory)?;
         convert(&bytes, layout, &mut voxels);

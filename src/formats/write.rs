@@ -1,7 +1,7 @@
-//! A file that appears whole or not at all.
+//! Atomic writes: a file appears completely or not at all.
 //!
-//! In: a path and what to write. Out: the file, written beside its target and renamed once it is
-//! complete; a run that is killed or fails leaves an older file of that name as it was.
+//! In: a path and a function that writes. Out: the file, written beside its target and renamed once
+//! it is complete; a process that is killed or fails leaves an older file of that name unchanged.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -13,12 +13,12 @@ use crate::fault::{self, Counted};
 /// Calls `write` with a buffered, seekable writer to a new file beside `path`, and renames that
 /// file to `path`.
 ///
-/// The writer is flushed here. A failing `write` leaves nothing behind; where its error is a
-/// nasoseg [`Error`], it comes back as it is.
+/// The writer is flushed here. If `write` fails, nothing is left behind; its error is returned
+/// unchanged if it is an [`Error`].
 ///
 /// # Errors
-/// [`Error::Write`], naming `path`, where the folder is missing or not writable, the disk is full,
-/// or `write` fails.
+/// [`Error::Write`], naming `path`, if the folder is missing or not writable, the disk is full, or
+/// `write` fails.
 pub fn write_atomically<E>(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<Counted<&mut File>>) -> std::result::Result<(), E>,
@@ -30,7 +30,7 @@ where
     let failed = |e| {
         Error::write_caused(
             path,
-            "writing failed; check that the disk has space left and try again",
+            "writing failed. Check that the disk has space left and try again",
             e,
         )
     };
@@ -49,11 +49,11 @@ where
     Ok(())
 }
 
-/// As [`write_atomically`], for libraries that open a path of their own; the sibling's name ends in
-/// `suffix`.
+/// As [`write_atomically`], for libraries that open the path themselves; the name of the temporary
+/// file ends in `suffix`.
 ///
 /// # Errors
-/// As there.
+/// As [`write_atomically`].
 pub fn rename_into_place(
     path: &Path,
     suffix: &str,
@@ -62,7 +62,7 @@ pub fn rename_into_place(
     let failed = |e| {
         Error::write_caused(
             path,
-            "writing failed; check that the disk has space left and try again",
+            "writing failed. Check that the disk has space left and try again",
             e,
         )
     };
@@ -73,7 +73,7 @@ pub fn rename_into_place(
     sibling.persist(path).map_err(|e| failed(e.error))
 }
 
-/// Some file systems (NFS, quotas) say only here that there was no space for what was written.
+/// Flushes the file to disk. Some file systems (NFS, quotas) report only here that space ran out.
 fn sync(file: &File) -> std::io::Result<()> {
     fault::write()?;
     file.sync_all()
@@ -83,13 +83,13 @@ fn sync(file: &File) -> std::io::Result<()> {
 fn sibling(path: &Path, suffix: &str) -> Result<tempfile::NamedTempFile> {
     let Some(name) = path.file_name() else {
         return Err(Error::Argument(format!(
-            "'{}' is not the name of a file to write; give a folder and a file name",
+            "'{}' is not the name of a file, expected a folder and a file name. Give both",
             path.display()
         )));
     };
     if path.is_dir() {
         return Err(Error::Argument(format!(
-            "{}: this is a folder, but the name of a file to write was expected",
+            "{}: this is a folder, expected the name of a file. Add a file name",
             path.display()
         )));
     }
@@ -101,14 +101,15 @@ fn sibling(path: &Path, suffix: &str) -> Result<tempfile::NamedTempFile> {
     prefix.push(name);
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(suffix);
-    // Temporary files are private by default; this one becomes the result, so it gets the usual
+    // Temporary files are private by default; this one becomes the result and gets the usual
     // permissions (less the umask).
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     fault::write().and_then(|()| builder.tempfile_in(folder)).map_err(|e| {
         Error::write_caused(
             path,
-            "cannot be written; the folder must exist and be writable. Choose another folder or change its permissions",
+            "cannot be written: the folder must exist and be writable. Choose another folder or \
+             change its permissions",
             e,
         )
     })
@@ -148,7 +149,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .starts_with("/no/such/folder/a.json: cannot be written; the folder must exist"),
+                .starts_with("/no/such/folder/a.json: cannot be written: the folder must exist"),
             "{error}"
         );
         let folder = tempfile::tempdir().unwrap();

@@ -1,12 +1,13 @@
-//! The contours of a region: closed rings on the slices of a grid, in patient millimetres.
+//! The contours of a structure: closed rings on the slices of a grid, in patient millimetres.
 
+pub(crate) mod nesting;
 pub(crate) mod simplify;
 
 use crate::geometry::grid::{Grid, Point, cross, norm};
 use crate::geometry::ring::{Ring, signed_area};
 use crate::provenance::Provenance;
 
-/// What line a contour follows.
+/// What a contour follows.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
 )]
@@ -38,7 +39,7 @@ pub struct Contour {
     pub points: Vec<Point>,
     /// The same points as continuous voxel indices (i, j).
     pub indices: Vec<[f64; 2]>,
-    /// Bounds a hole of the region rather than the region.
+    /// Whether the ring bounds a hole of the structure.
     pub hole: bool,
     /// For a hole: index, in [`Contours::all`], of the outer ring around it. `None` for an outer
     /// ring.
@@ -47,7 +48,7 @@ pub struct Contour {
     pub area_mm2: f64,
 }
 
-/// All contours of a region: ordered by slice, every outer ring followed by its holes.
+/// All contours of a structure, ordered by slice, every outer ring followed by its holes.
 #[derive(Debug, Clone)]
 pub struct Contours {
     kind: ContourKind,
@@ -63,8 +64,8 @@ pub struct Contours {
 }
 
 impl Contours {
-    /// From the rings of every slice k, outer rings before their holes. Rings without area are
-    /// dropped (with the holes of a dropped ring).
+    /// The contours of the rings of every slice k, outer rings before their holes. Rings without
+    /// area are dropped, with their holes.
     pub(crate) fn from_rings(
         kind: ContourKind,
         threshold: Option<f32>,
@@ -110,7 +111,7 @@ impl Contours {
         }
     }
 
-    /// Says that a model made these, with or without edited boxes.
+    /// Stores the model that made the contours, and whether a person edited its boxes.
     #[must_use]
     pub fn of_model(mut self, provenance: Provenance, edited: bool) -> Self {
         self.model = Some((provenance, edited));
@@ -122,17 +123,17 @@ impl Contours {
         self.model.as_ref().map(|(p, edited)| (p, *edited))
     }
 
-    /// What line the contours follow.
+    /// What the contours follow.
     pub fn kind(&self) -> ContourKind {
         self.kind
     }
 
-    /// The probability at the line; `None` where the contours were drawn around a mask.
+    /// The probability along the contours; `None` if they were drawn around a mask.
     pub fn threshold(&self) -> Option<f32> {
         self.threshold
     }
 
-    /// How far simplification was allowed to move the line, mm; 0 for the exact line.
+    /// How far simplification was allowed to move the contours, mm; 0 for exact contours.
     pub fn tolerance_mm(&self) -> f64 {
         self.tolerance_mm
     }
@@ -147,7 +148,7 @@ impl Contours {
         &self.contours
     }
 
-    /// The contours of storage slice k; empty where there are none or no such slice.
+    /// The contours of storage slice k; empty if there are none or no such slice.
     pub fn slice(&self, k: usize) -> &[Contour] {
         match (self.starts.get(k), self.starts.get(k + 1)) {
             (Some(from), Some(to)) => &self.contours[*from..*to],
@@ -166,7 +167,7 @@ impl Contours {
         rest.iter().take_while(|c| c.hole).filter(move |c| c.parent == Some(outer))
     }
 
-    /// No ring at all: nothing was found.
+    /// Whether there is no ring: nothing was found.
     pub fn is_empty(&self) -> bool {
         self.contours.is_empty()
     }
@@ -176,7 +177,7 @@ impl Contours {
         self.contours.len()
     }
 
-    /// Area of the region on slice k, holes subtracted, mm2.
+    /// Area of the structure on slice k, holes subtracted, mm2.
     pub fn area_mm2(&self, k: usize) -> f64 {
         self.slice(k).iter().map(|c| if c.hole { -c.area_mm2 } else { c.area_mm2 }).sum()
     }

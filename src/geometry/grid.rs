@@ -1,4 +1,4 @@
-//! Where voxels lie in the patient.
+//! The position of voxels in the patient.
 //!
 //! In: in-plane axes and one origin per slice. Out: maps between voxel indices and patient
 //! millimetres (LPS).
@@ -8,18 +8,19 @@
 //! patient coordinate is LPS (x to the left, y to the back, z to the head).
 
 use crate::error::{Error, Result};
+use crate::geometry::locator::{EvenLocator, Locator};
 
-/// More voxels than this are refused: the largest clinical MR volumes have a fifth of it.
+/// Larger grids are refused: the largest clinical MR volumes have a fifth of these voxels.
 pub(crate) const MAX_VOXELS: usize = 1 << 29;
 
-/// How far (mm) a volume in memory may lie from the DICOM series that it is said to show.
+/// How far (mm) a volume in memory may lie from the DICOM series that it belongs to.
 pub const SAME_PLACE_MM: f64 = 0.01;
 
 /// A point or a direction in patient space, LPS, mm.
 pub type Point = [f64; 3];
 
-/// How far (mm) a slice origin may lie from the place that a uniform affine gives it, for the grid
-/// to count as uniform.
+/// How far (mm) a slice origin may lie from the position given by a uniform affine, for the grid to
+/// count as uniform.
 pub const UNIFORM_TOLERANCE_MM: f64 = 0.01;
 
 /// The sampling grid of a volume: in-plane axes shared by all slices and an origin for every slice.
@@ -36,8 +37,8 @@ impl Grid {
     /// along i and j; `origins[k]` is the centre of voxel (0, 0, k).
     ///
     /// # Errors
-    /// [`Error::Image`] when an axis is not finite, zero, or parallel to the other, when two slices
-    /// coincide, or when the slices' order along the normal is not monotonous.
+    /// [`Error::Image`] if an axis is not finite, zero, or parallel to the other, if two slices
+    /// coincide, or if the order of the slices along the normal is not monotonous.
     pub fn new(
         size: [usize; 3],
         axis_i: Point,
@@ -47,7 +48,9 @@ impl Grid {
         let [ni, nj, nk] = size;
         if ni == 0 || nj == 0 || nk == 0 || origins.len() != nk {
             return Err(Error::Image(format!(
-                "a grid of {ni} x {nj} x {nk} voxels with {} slice origins is not valid",
+                "found a grid of {ni} x {nj} x {nk} voxels with {} slice origins, expected at \
+                 least \
+                 one voxel and an origin for every slice. Check the image's size",
                 origins.len()
             )));
         }
@@ -61,8 +64,9 @@ impl Grid {
             || norm(axis_j) < 1e-6
         {
             return Err(Error::Image(
-                "the image's geometry is degenerate: its row and column directions must be finite, non-zero and not parallel. \
-                 Check pixel spacing and orientation in the file's header"
+                "the image's geometry is degenerate, expected finite, non-zero row and column \
+                 directions that are not parallel. Check pixel spacing and orientation in the \
+                 file's header"
                     .into(),
             ));
         }
@@ -73,15 +77,15 @@ impl Grid {
         let monotonous = steps.iter().all(|s| *s > 0.0) || steps.iter().all(|s| *s < 0.0);
         if !steps.is_empty() && (smallest < 1e-3 || !monotonous) {
             return Err(Error::Image(
-                "the image's slices do not follow one another along their normal: two lie in one plane or the order turns back. \
-                 Check the slice positions in the file's header"
+                "two of the image's slices lie in one plane, or their order reverses, expected \
+                 slices in order along their normal. Check the slice positions in the file's header"
                     .into(),
             ));
         }
         Ok(grid)
     }
 
-    /// From a 4 x 4 affine, row major, that maps (i, j, k, 1) to LPS mm.
+    /// The grid of a 4 x 4 affine, row major, that maps (i, j, k, 1) to LPS mm.
     ///
     /// # Errors
     /// As [`Grid::new`].
@@ -155,7 +159,7 @@ impl Grid {
         }
     }
 
-    /// The affine (i, j, k, 1) -> LPS mm where the slices are uniformly spaced (within
+    /// The affine (i, j, k, 1) -> LPS mm if the slices are uniformly spaced (within
     /// [`UNIFORM_TOLERANCE_MM`]), and only then.
     pub fn affine(&self) -> Option<[[f64; 4]; 4]> {
         let (axis_k, origin) = (self.axis_k(), self.origins[0]);
@@ -172,7 +176,7 @@ impl Grid {
     }
 
     /// Volume of one voxel of slice k, mm3: pixel area times half the distance to both neighbours
-    /// (the distance itself where there is only one).
+    /// (the distance itself if there is only one).
     pub fn voxel_mm3(&self, k: usize) -> f64 {
         let area = self.pixel_mm2();
         let p = self.positions();
@@ -191,13 +195,10 @@ impl Grid {
         Locator::new(self)
     }
 
-    /// A locator that is affine everywhere, where the slices are uniformly spaced.
+    /// A locator that is affine everywhere, if the slices are uniformly spaced.
     pub fn even_locator(&self) -> Option<EvenLocator> {
         self.affine()?;
-        let (a, b, c) = (self.axis_i, self.axis_j, self.axis_k());
-        let volume = dot(a, cross(b, c));
-        let rows = [cross(b, c), cross(c, a), cross(a, b)].map(|row| scale(row, 1.0 / volume));
-        Some(EvenLocator { origin: self.origins[0], rows })
+        Some(EvenLocator::new(self.origins[0], [self.axis_i, self.axis_j, self.axis_k()]))
     }
 
     /// Centre of slice `k`, LPS mm.
@@ -206,7 +207,7 @@ impl Grid {
         self.point((ni - 1) as f64 / 2.0, (nj - 1) as f64 / 2.0, k)
     }
 
-    /// Largest distance (mm) between the corners of two grids of the same size; infinite where the
+    /// Largest distance (mm) between the corners of two grids of the same size; infinite if the
     /// sizes differ.
     pub fn corner_distance(&self, other: &Grid) -> f64 {
         if self.size != other.size {
@@ -221,94 +222,6 @@ impl Grid {
             }
         }
         largest
-    }
-}
-
-/// Maps patient points to continuous indices, slices of any spacing.
-#[derive(Debug, Clone)]
-pub struct Locator {
-    inverse: [[f64; 2]; 2],
-    axis_i: Point,
-    axis_j: Point,
-    normal: Point,
-    origins: Vec<Point>,
-    /// Along the normal, ascending or descending.
-    positions: Vec<f64>,
-    ascending: bool,
-    step: f64,
-}
-
-impl Locator {
-    fn new(grid: &Grid) -> Self {
-        let (a, b) = (grid.axis_i, grid.axis_j);
-        // In-plane coordinates by the normal equations, so that skewed axes work too.
-        let (aa, ab, bb) = (dot(a, a), dot(a, b), dot(b, b));
-        let det = aa * bb - ab * ab;
-        let positions = grid.positions();
-        let step = grid.slice_spacing_mm().unwrap_or(1.0);
-        Locator {
-            inverse: [[bb / det, -ab / det], [-ab / det, aa / det]],
-            axis_i: a,
-            axis_j: b,
-            normal: grid.normal(),
-            origins: grid.origins.clone(),
-            ascending: positions.len() < 2 || positions[1] > positions[0],
-            positions,
-            step,
-        }
-    }
-
-    /// Continuous (i, j, k) of a patient point. k is extrapolated by the usual spacing beyond the
-    /// first and last slice.
-    pub fn index(&self, point: Point) -> [f64; 3] {
-        let k = self.slice(dot(point, self.normal));
-        let below = (k.floor().max(0.0) as usize).min(self.origins.len() - 1);
-        let above = (below + 1).min(self.origins.len() - 1);
-        let t = (k - below as f64).clamp(0.0, 1.0);
-        let origin = add(scale(self.origins[below], 1.0 - t), scale(self.origins[above], t));
-        let d = sub(point, origin);
-        let (u, v) = (dot(d, self.axis_i), dot(d, self.axis_j));
-        [
-            self.inverse[0][0] * u + self.inverse[0][1] * v,
-            self.inverse[1][0] * u + self.inverse[1][1] * v,
-            k,
-        ]
-    }
-
-    fn slice(&self, position: f64) -> f64 {
-        let p = &self.positions;
-        let n = p.len();
-        let sign = if self.ascending { 1.0 } else { -1.0 };
-        let q = sign * position;
-        if q <= sign * p[0] {
-            return (q - sign * p[0]) / self.step;
-        }
-        if q >= sign * p[n - 1] {
-            return (n - 1) as f64 + (q - sign * p[n - 1]) / self.step;
-        }
-        let above = p.partition_point(|x| sign * x <= q);
-        let (lo, hi) = (sign * p[above - 1], sign * p[above]);
-        (above - 1) as f64 + (q - lo) / (hi - lo)
-    }
-}
-
-/// Maps patient points to continuous indices of an evenly spaced grid: the inverse of its affine,
-/// beyond its ends too.
-#[derive(Debug, Clone)]
-pub struct EvenLocator {
-    origin: Point,
-    rows: [Point; 3],
-}
-
-impl EvenLocator {
-    /// Continuous (i, j, k) of a patient point.
-    pub fn index(&self, point: Point) -> [f64; 3] {
-        self.step(sub(point, self.origin))
-    }
-
-    /// How far (i, j, k) go along `direction`, mm.
-    pub fn step(&self, direction: Point) -> [f64; 3] {
-        self.rows.map(|row| dot(row, direction))
     }
 }
 

@@ -1,14 +1,14 @@
 //! Linear interpolation between samples.
 //!
 //! In: samples in a row, or in a plane, and continuous indices (whole numbers are the samples'
-//! centres). Out: values, in float32: a result lies within a few float32 roundings of the exact
-//! one, and on it where the index is whole.
+//! centres). Out: values in float32, within a few float32 roundings of the exact result, and exact
+//! if the index is whole.
 
 use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
-/// Two neighbouring samples and what the upper one weighs.
+/// Two neighbouring samples and the weight of the upper one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Tap {
     pub low: usize,
@@ -17,7 +17,7 @@ pub(crate) struct Tap {
 }
 
 impl Tap {
-    /// At continuous index `at` of `size` samples; the outermost are held beyond the ends.
+    /// The tap at continuous index `at` of `size` samples; indices are clamped beyond the ends.
     #[inline]
     pub fn new(at: f64, size: usize) -> Self {
         let at = at.max(0.0).min((size - 1) as f64);
@@ -26,13 +26,13 @@ impl Tap {
     }
 }
 
-/// From `low` to `high`, `weight` of the way.
+/// Interpolates from `low` to `high` by `weight`.
 #[inline]
 pub(crate) fn mix(low: f32, high: f32, weight: f32) -> f32 {
     low + (high - low) * weight
 }
 
-/// `out` becomes the mix of two rows of its length.
+/// Interpolates two rows of the length of `out` into `out`.
 #[inline]
 pub(crate) fn mix_rows(low: &[f32], high: &[f32], weight: f32, out: &mut [f32]) {
     if weight == 0.0 {
@@ -44,7 +44,7 @@ pub(crate) fn mix_rows(low: &[f32], high: &[f32], weight: f32, out: &mut [f32]) 
     }
 }
 
-/// The taps of neighbouring samples of one axis of an output; outside of them there is nothing.
+/// The taps of a contiguous range of output samples along one axis; the others have none.
 #[derive(Debug, Clone)]
 pub(crate) struct Taps {
     /// Output samples that have a tap.
@@ -53,8 +53,8 @@ pub(crate) struct Taps {
 }
 
 impl Taps {
-    /// `index` gives the continuous index among `size` samples of each of `count` outputs, `None`
-    /// outside; the outputs inside are neighbours.
+    /// `index` gives the continuous index among `size` samples for each of `count` outputs, and
+    /// `None` outside; the outputs inside must be contiguous.
     pub fn new(count: usize, size: usize, index: impl Fn(usize) -> Option<f64>) -> Self {
         let inside = |n: &usize| index(*n).is_some();
         let first = (0..count).find(inside).unwrap_or(count);
@@ -64,8 +64,8 @@ impl Taps {
     }
 }
 
-/// Samples a plane [row, column], bilinear, and puts `finish` of every value into `out`; what lies
-/// outside the taps is left as it is.
+/// Samples a plane [row, column], bilinear, and writes `finish` of every value to `out`; outputs
+/// without taps are left unchanged.
 pub(crate) fn sample_plane(
     source: ArrayView2<'_, f32>,
     rows: &Taps,
@@ -87,7 +87,7 @@ pub(crate) fn sample_plane(
     }
 }
 
-/// The row itself where its samples are neighbours in memory, else copied to `place`.
+/// The row itself if it is contiguous in memory, else a copy in `place`.
 fn contiguous<'a>(row: ArrayView1<'a, f32>, place: &'a mut [f32]) -> &'a [f32] {
     match row.to_slice() {
         Some(slice) => slice,
@@ -104,7 +104,7 @@ mod tests {
     use ndarray::{Array2, s};
 
     #[test]
-    fn taps_hold_the_ends() {
+    fn taps_are_clamped_at_the_ends() {
         let tap = |at: f64, size: usize| {
             let t = Tap::new(at, size);
             (t.low, t.high, t.weight)

@@ -1,15 +1,14 @@
 //! One ring around a region with holes.
 //!
 //! In: an outer ring and its holes. Out: a single ring that runs to every hole and back along the
-//! same cut line, for readers that know no holes. The two sides of a cut coincide point for point,
-//! so area and even-odd fill stay what they were.
+//! same cut, for readers that do not support holes. The two sides of a cut coincide point for
+//! point, so that area and even-odd fill do not change.
 //!
-//! Every hole is cut free along a line of constant j just above its lowest point, from the hole to
-//! the ring that lies next to its left: no other ring can lie in between, so a cut crosses nothing.
-//! That ring begins no higher than the hole, or, at the same height, lies to its left; so the cuts
-//! form a tree with the outer ring at its root, whatever the shapes. The line is laid through the
-//! middle of the widest gap between the points and voxel centres of its neighbourhood, so that it
-//! meets none of them.
+//! Every hole is connected along a line of constant j just above its lowest point, from the hole to
+//! the next ring on its left: no other ring can lie in between, so a cut crosses nothing. That ring
+//! begins no higher than the hole or, at the same height, lies to its left; therefore the cuts form
+//! a tree with the outer ring at its root, whatever the shapes. The line runs through the middle of
+//! the widest gap between the points and voxel centres of its neighbourhood and meets none of them.
 
 /// A ring edge: ring number and edge number (from point n to point n + 1).
 type Edge = (usize, usize);
@@ -24,14 +23,14 @@ struct Cut {
     hole: usize,
 }
 
-/// Lowest points that lie this close (index units) count as equally low.
+/// Lowest points this close to each other (index units) count as equally low.
 const SAME_HEIGHT: f64 = 1e-9;
 
 /// Joins the `holes` of an `outer` ring to it. Rings are as in [`Contours`](super::Contours):
 /// simple, touching at most in corners, outer counter-clockwise and holes clockwise (i right, j
 /// up), in index units.
 ///
-/// A hole that lies outside the outer ring is left out.
+/// A hole outside the outer ring is left out.
 pub fn keyhole(outer: &[[f64; 2]], holes: &[&[[f64; 2]]]) -> Vec<[f64; 2]> {
     if holes.is_empty() {
         return outer.to_vec();
@@ -66,7 +65,7 @@ pub fn keyhole(outer: &[[f64; 2]], holes: &[&[[f64; 2]]]) -> Vec<[f64; 2]> {
         }
         first = after;
     }
-    walk(&rings, cuts)
+    join(&rings, cuts)
 }
 
 /// From the hole's leftmost crossing of the line to the next crossing on its left.
@@ -77,10 +76,11 @@ fn cut(crossings: &[(f64, Edge)], hole: usize, line: f64) -> Option<(usize, Cut)
     Some((ring, Cut { from: [from, line], from_edge, to: [to, line], to_edge, hole }))
 }
 
-/// All points in order, from the outer ring into every hole and back.
-fn walk(rings: &[&[[f64; 2]]], cuts: Vec<Vec<Cut>>) -> Vec<[f64; 2]> {
-    // The ends of the cuts become points of their rings; the end on a hole is where its walk
-    // begins.
+/// Joins the rings along the cuts: all points in order, from the outer ring into every hole and
+/// back.
+fn join(rings: &[&[[f64; 2]]], cuts: Vec<Vec<Cut>>) -> Vec<[f64; 2]> {
+    // The ends of the cuts become points of their rings; a hole's own points begin at the end on
+    // it.
     let mut ends: Vec<Vec<(usize, Node)>> = vec![Vec::new(); rings.len()];
     for (ring, cuts) in cuts.into_iter().enumerate() {
         for cut in cuts {
@@ -94,8 +94,8 @@ fn walk(rings: &[&[[f64; 2]]], cuts: Vec<Vec<Cut>>) -> Vec<[f64; 2]> {
     let nodes: Vec<Vec<Node>> =
         rings.iter().zip(ends).map(|(ring, ends)| with_ends(ring, ends)).collect();
 
-    // A ring on the way: the node to visit next, how many are left, and where the cut that led here
-    // began.
+    // Open rings: the node to visit next, the number of nodes left, and the start of the cut that
+    // led to the ring.
     let mut stack = vec![(0, 0, nodes[0].len(), None)];
     let mut points: Vec<[f64; 2]> = Vec::with_capacity(nodes.iter().map(|n| n.len() + 2).sum());
     while let Some((ring, next, left, back)) = stack.last_mut() {
@@ -129,7 +129,7 @@ struct Node {
     entry: bool,
 }
 
-/// The ring's points with the ends of cuts put in order on their edges.
+/// The ring's points, with the ends of cuts in order on their edges.
 fn with_ends(ring: &[[f64; 2]], mut ends: Vec<(usize, Node)>) -> Vec<Node> {
     ends.sort_by(|(edge, a), (other, b)| {
         let upwards = ring[(edge + 1) % ring.len()][1] > ring[*edge][1];
@@ -147,7 +147,7 @@ fn with_ends(ring: &[[f64; 2]], mut ends: Vec<(usize, Node)>) -> Vec<Node> {
     nodes
 }
 
-/// Edges and points by the whole number below their j: a line meets the edges of one bucket only.
+/// Edges and points by the whole number below their j: a line meets the edges of only one bucket.
 struct Rows {
     lowest: i64,
     edges: Vec<Vec<Edge>>,
@@ -200,7 +200,7 @@ impl Rows {
         widest.1
     }
 
-    /// Where the rings cross the line, from left to right.
+    /// The crossings of the rings with the line, from left to right.
     fn crossings(&self, rings: &[&[[f64; 2]]], line: f64) -> Vec<(f64, Edge)> {
         let mut crossings = Vec::new();
         let row = line.floor() as i64 - self.lowest;

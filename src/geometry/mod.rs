@@ -1,23 +1,24 @@
 //! Grids, orientation, resampling, and closed rings on slices.
 //!
-//! Patient axes are LPS, millimetres. Arrays are [k, j, i]; voxel index (i, j, k) is the voxel's
-//! centre.
+//! Patient axes are LPS, millimetres. Arrays are [k, j, i]; the voxel index (i, j, k) maps to the
+//! voxel's centre.
 
 pub mod contours;
 pub mod grid;
 pub(crate) mod interpolate;
 pub mod keyhole;
+pub mod locator;
 pub mod orientation;
 pub mod raster;
 pub mod resample;
 pub mod reslice;
 pub(crate) mod ring;
-
 pub mod transfer;
 mod view;
 
 pub use contours::{Contour, ContourKind, Contours};
 pub use grid::{Grid, Point};
+pub use locator::{EvenLocator, Locator};
 pub use orientation::Orientation;
-pub use reslice::{Reslice, Resliced, ReslicedAs};
+pub use reslice::{Reslice, ResliceSummary, Resliced};
 pub use view::VoxelView;

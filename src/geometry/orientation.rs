@@ -1,20 +1,19 @@
-//! Canonical axial orientation of a grid, and the way back.
+//! The canonical axial orientation of a grid, and back.
 //!
 //! In: a storage grid with any order, direction or determinant of its axes. Out: an [`Orientation`]
 //! whose canonical view has rows from anterior to posterior, columns from the patient's right to
-//! left and slices from inferior to superior, as a pure permutation and flip: no voxel is
-//! interpolated, and [`Orientation::to_storage`] puts results back exactly.
+//! left and slices from inferior to superior, by permutation and flips only: no voxel is
+//! interpolated, and [`Orientation::to_storage`] restores the storage order exactly.
 
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis};
 
 use crate::error::{Error, Result};
-use crate::geometry::grid::SAME_PLACE_MM;
-use crate::geometry::grid::{Grid, Point, add, norm, scale, sub};
+use crate::geometry::grid::{Grid, Point, SAME_PLACE_MM, add, norm, scale, sub};
 
 const PERMUTATIONS: [[usize; 3]; 6] =
     [[0, 1, 2], [1, 0, 2], [0, 2, 1], [2, 0, 1], [1, 2, 0], [2, 1, 0]];
 
-/// Which storage axis plays which canonical part, and whether it runs backwards.
+/// The storage axis of every canonical axis, and whether it runs backwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Orientation {
     /// Storage axis (0 = i, 1 = j, 2 = k) of canonical i, j, k.
@@ -24,27 +23,28 @@ pub struct Orientation {
 }
 
 impl Orientation {
-    /// Of an array that is canonical already.
+    /// The orientation of an array that is already canonical.
     pub const CANONICAL: Orientation = Orientation { axes: [0, 1, 2], flips: [false; 3] };
 
     /// The orientation of a storage grid. The slice axis is the storage axis nearest to head-foot.
     ///
     /// # Errors
-    /// [`Error::Geometry`] where that axis is not the storage's own slice axis although only that
-    /// one may have uneven spacing.
+    /// [`Error::Geometry`] if the slices are unevenly spaced and that axis is not the storage's own
+    /// slice axis.
     pub fn of(grid: &Grid) -> Result<Self> {
         let nearest = Orientation::nearest(grid);
         if !nearest.slices_are_axial() && grid.affine().is_none() {
             return Err(Error::Geometry(
-                "the slices are unevenly spaced and were not acquired axially; an axial acquisition or even spacing was expected. \
-                 Use --reslice axial, or resample the image onto an evenly spaced grid first"
+                "the slices are unevenly spaced and were not acquired axially, expected an axial \
+                 acquisition or even spacing. Use --reslice axial, or resample the image onto an \
+                 evenly spaced grid first"
                     .into(),
             ));
         }
         Ok(nearest)
     }
 
-    /// For every patient axis the storage axis nearest to it, head-foot first.
+    /// Assigns to every patient axis the storage axis nearest to it, head-foot first.
     pub fn nearest(grid: &Grid) -> Self {
         let directions = directions(grid);
         let weight = |storage: usize, patient: usize| directions[storage][patient].abs();
@@ -63,24 +63,23 @@ impl Orientation {
         }
     }
 
-    /// How an array on `from` is to be turned to lie on `to`: [`Orientation::canonical`] of the one
-    /// is the other. `None` where the two are not one grid in two storage orders, within
-    /// [`SAME_PLACE_MM`].
+    /// The orientation that maps an array on `from` to `to`: [`Orientation::canonical`] of the
+    /// first lies on the second. `None` if the two are not the same grid in two storage orders,
+    /// within [`SAME_PLACE_MM`].
     pub fn between(from: &Grid, to: &Grid) -> Option<Self> {
         let ways = PERMUTATIONS
             .into_iter()
             .flat_map(|axes| (0..8).map(move |n| (axes, [0, 1, 2].map(|s| n >> s & 1 == 1))));
-        ways.map(|(axes, flips)| Orientation { axes, flips }).find(|way| way.brings(from, to))
+        ways.map(|(axes, flips)| Orientation { axes, flips }).find(|way| way.maps(from, to))
     }
 
-    /// Whether this turns `from` into `to`: the corners of every slice of either lie on the
-    /// other's.
-    fn brings(&self, from: &Grid, to: &Grid) -> bool {
+    /// Whether this maps `from` to `to`: the corners of every slice of either lie on the other's.
+    fn maps(&self, from: &Grid, to: &Grid) -> bool {
         let last = from.size().map(|n| n - 1);
         if self.axes.map(|a| from.size()[a]) != to.size() {
             return false;
         }
-        let turned = |c: usize, v: usize| if self.flips[c] { last[self.axes[c]] - v } else { v };
+        let flipped = |c: usize, v: usize| if self.flips[c] { last[self.axes[c]] - v } else { v };
         let apart = |at: [usize; 3], other: [usize; 3]| {
             let point = |grid: &Grid, [i, j, k]: [usize; 3]| grid.point(i as f64, j as f64, k);
             norm(sub(point(from, at), point(to, other)))
@@ -91,15 +90,15 @@ impl Orientation {
         };
         corners(to.size()).all(|at| {
             let mut there = [0; 3];
-            (0..3).for_each(|c| there[self.axes[c]] = turned(c, at[c]));
+            (0..3).for_each(|c| there[self.axes[c]] = flipped(c, at[c]));
             apart(there, at) <= SAME_PLACE_MM
         }) && corners(from.size())
-            .all(|at| apart(at, [0, 1, 2].map(|c| turned(c, at[self.axes[c]]))) <= SAME_PLACE_MM)
+            .all(|at| apart(at, [0, 1, 2].map(|c| flipped(c, at[self.axes[c]]))) <= SAME_PLACE_MM)
     }
 
     /// Largest angle (degrees) between a canonical axis of `storage` and the patient's: left, back,
     /// head.
-    pub fn turned_deg(&self, storage: &Grid) -> f64 {
+    pub fn tilt_deg(&self, storage: &Grid) -> f64 {
         let directions = directions(storage);
         let cosine = |patient: usize| directions[self.axes[patient]][patient].abs().min(1.0);
         (0..3).map(cosine).fold(1.0, f64::min).acos().to_degrees()
@@ -110,7 +109,7 @@ impl Orientation {
         self.axes[2] == 2
     }
 
-    /// The canonical grid of the storage grid this orientation was made from.
+    /// The canonical grid of the storage grid from which this orientation was made.
     ///
     /// # Errors
     /// As [`Grid::new`].
@@ -150,7 +149,7 @@ impl Orientation {
         Grid::new(size, step(0, column(self.axes[0])), step(1, column(self.axes[1])), origins)
     }
 
-    /// Storage slice index of canonical slice `k`, where the storage's slices are axial.
+    /// Storage slice index of canonical slice `k`, if the storage's slices are axial.
     pub fn storage_slice(&self, k: usize, slices: usize) -> usize {
         if self.flips[2] { slices - 1 - k } else { k }
     }
@@ -162,7 +161,7 @@ impl Orientation {
         view
     }
 
-    /// A canonical array [k, j, i] brought to storage order, contiguous.
+    /// A canonical array [k, j, i] in storage order, contiguous.
     pub fn to_storage<T: Clone + Default>(&self, canonical: ArrayView3<'_, T>) -> Array3<T> {
         let mut shape = [0; 3];
         for (position, storage) in self.permutation().into_iter().enumerate() {
@@ -173,14 +172,14 @@ impl Orientation {
         out
     }
 
-    /// A canonical view [k, j, i] of a storage array [k, j, i], to write to.
+    /// A mutable canonical view [k, j, i] of a storage array [k, j, i].
     pub fn canonical_mut<'a, T>(&self, storage: ArrayViewMut3<'a, T>) -> ArrayViewMut3<'a, T> {
         let mut view = storage.permuted_axes(self.permutation());
         self.flip(|axis| view.invert_axis(axis));
         view
     }
 
-    /// For canonical array positions (k, j, i): the storage array position.
+    /// The storage array axis for each canonical array axis (k, j, i).
     fn permutation(&self) -> [usize; 3] {
         [2 - self.axes[2], 2 - self.axes[1], 2 - self.axes[0]]
     }
@@ -262,6 +261,7 @@ mod tests {
             }
         }
     }
+
     #[test]
     fn grids_that_differ_by_more_than_storage_order_are_two() {
         let affine = |shift: f64| {
@@ -285,7 +285,7 @@ mod tests {
             Orientation::between(&Grid::from_affine([4, 4, 4], &affine(0.0)).unwrap(), &grid),
             None
         );
-        // A slice in between that lies elsewhere is found, whichever side it is on.
+        // A slice in between at another position is detected in both grids.
         let uneven = Grid::new(
             [4, 4, 3],
             grid.axis_i(),

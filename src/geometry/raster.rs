@@ -1,8 +1,8 @@
-//! Which voxels a closed ring encloses.
+//! The voxels that a closed ring encloses.
 //!
 //! In: rings as continuous voxel indices of one slice. Out: voxels whose centre lies inside. A
-//! centre on the line itself belongs to the ring's right or upper side, so that of two rings that
-//! share an edge exactly one has it.
+//! centre on an edge belongs to the edge's right or upper side, so that exactly one of two rings
+//! that share an edge encloses it.
 
 use std::cmp::Ordering;
 
@@ -19,10 +19,9 @@ pub(crate) struct Span {
     pub to: usize,
 }
 
-/// The voxels inside one ring by the even-odd rule, row by row; what lies beyond the image is cut
-/// off.
+/// The voxels inside one ring by the even-odd rule, row by row, clipped to the image.
 pub(crate) fn spans(ring: &[[f64; 2]], ni: usize, nj: usize) -> Vec<Span> {
-    // (row, first voxel to the right of the line)
+    // (row, first voxel to the right of the edge)
     let mut crossings: Vec<(usize, usize)> = Vec::new();
     for (n, p) in ring.iter().enumerate() {
         let q = ring[(n + 1) % ring.len()];
@@ -38,12 +37,12 @@ pub(crate) fn spans(ring: &[[f64; 2]], ni: usize, nj: usize) -> Vec<Span> {
         }
     }
     crossings.sort_unstable();
-    // A closed line crosses every row an even number of times.
+    // A closed ring crosses every row an even number of times.
     let pairs = crossings.chunks_exact(2).filter(|pair| pair[0].1 < pair[1].1);
     pairs.map(|pair| Span { j: pair[0].0, from: pair[0].1, to: pair[1].1 }).collect()
 }
 
-/// Turns every voxel of the spans over: rings drawn one after the other follow the even-odd rule
+/// Toggles every voxel of the spans: rings drawn one after the other follow the even-odd rule
 /// together.
 pub(crate) fn toggle(spans: &[Span], slice: &mut ArrayViewMut2<u8>) {
     for span in spans {
@@ -58,8 +57,8 @@ pub(crate) fn count(spans: &[Span]) -> usize {
     spans.iter().map(|s| s.to - s.from).sum()
 }
 
-/// Number of voxels that two rings share.
-pub(crate) fn shared(a: &[Span], b: &[Span]) -> usize {
+/// Number of voxels that two rings have in common.
+pub(crate) fn common(a: &[Span], b: &[Span]) -> usize {
     let (mut n, mut m, mut sum) = (0, 0, 0);
     while let (Some(x), Some(y)) = (a.get(n), b.get(m)) {
         if x.j == y.j {
@@ -77,7 +76,7 @@ pub(crate) fn shared(a: &[Span], b: &[Span]) -> usize {
 /// with its slice k.
 ///
 /// # Errors
-/// [`Error::Argument`] where a ring lies on a slice that the grid does not have, or an index is not
+/// [`Error::Argument`] if a ring lies on a slice that the grid does not have, or an index is not
 /// finite.
 pub fn rings_mask<'a>(
     rings: impl IntoIterator<Item = (usize, &'a [[f64; 2]])>,
@@ -88,7 +87,8 @@ pub fn rings_mask<'a>(
     for (k, ring) in rings {
         if k >= nk || !ring.iter().flatten().all(|v| v.is_finite()) {
             return Err(Error::Argument(format!(
-                "a ring on slice k {k} of {nk} slices, or without finite indices, cannot be drawn"
+                "found a ring on slice k {k}, expected a slice below {nk} and finite indices. Draw \
+                 the contours again on this grid"
             )));
         }
         toggle(&spans(ring, ni, nj), &mut mask.index_axis_mut(Axis(0), k));
@@ -128,12 +128,12 @@ mod tests {
     }
 
     #[test]
-    fn a_line_through_centres_gives_them_to_one_side() {
+    fn an_edge_through_centres_gives_them_to_one_side() {
         let (left, right) = (
             [[0.0, 0.0], [2.0, 0.0], [2.0, 4.0], [0.0, 4.0]],
             [[2.0, 0.0], [5.0, 0.0], [5.0, 4.0], [2.0, 4.0]],
         );
-        assert_eq!(shared(&spans(&left, 6, 5), &spans(&right, 6, 5)), 0);
+        assert_eq!(common(&spans(&left, 6, 5), &spans(&right, 6, 5)), 0);
         assert_eq!(count(&spans(&left, 6, 5)) + count(&spans(&right, 6, 5)), 5 * 4);
     }
 
@@ -160,6 +160,6 @@ mod tests {
         .collect();
         assert_eq!(drawn(&[&keyhole]), expected);
         let (a, b) = (spans(&outer, 6, 5), spans(&inner, 6, 5));
-        assert_eq!((count(&a), count(&b), shared(&a, &b), shared(&b, &a)), (20, 6, 6, 6));
+        assert_eq!((count(&a), count(&b), common(&a, &b), common(&b, &a)), (20, 6, 6, 6));
     }
 }

@@ -1,45 +1,48 @@
-//! Axial slices through a T1C whose own planes are not axial.
+//! Resampling of T1C to axial slices if its own planes are not axial.
 //!
-//! In: T1C on any grid, and how far the axial slices lie apart. Out: a [`Resliced`]: an axial grid
+//! In: T1C on any grid, and the distance of the axial slices. Out: a [`Resliced`]: an axial grid
 //! around T1C, along the patient's own axes, and T1C sampled there (trilinear). The model works on
-//! these slices; `segment` brings its probability back onto T1C's own voxels, so every result lies
-//! where T1C lies.
+//! these slices; `segment` resamples its probability onto T1C's own voxels, so that every result
+//! lies on T1C's grid.
 
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::geometry::grid::MAX_VOXELS;
-use crate::geometry::grid::{Grid, Point};
+use crate::geometry::grid::{Grid, MAX_VOXELS, Point};
 use crate::geometry::orientation::Orientation;
 use crate::geometry::resample::{Resampled, resample};
 use crate::geometry::view::VoxelView;
 
-/// Distance between axial slices, mm, where the caller names none: the fine end of what axial head
-/// and neck MR is acquired with. A finer one costs model runs in proportion.
+/// Default distance between axial slices, mm: the fine end of axial head and neck MR. A smaller
+/// distance costs model runs in proportion.
 pub const STEP_MM: f64 = 3.0;
 
-/// What a caller may ask for, mm.
+/// Distances that a caller may choose, mm.
 pub const STEPS_MM: std::ops::RangeInclusive<f64> = 0.5..=10.0;
 
-/// No pixel is made smaller than this (mm): the networks see nothing finer.
+/// Smallest pixel, mm: the networks see no finer detail.
 const FINEST_PIXEL_MM: f64 = 0.5;
 
-/// Slices that are axial to within this angle (degrees) are taken as they are.
-pub const NEEDLESS_DEG: f64 = 1.0;
+/// Slices that are axial to within this angle (degrees) are not resliced.
+pub const AXIAL_WITHIN_DEG: f64 = 1.0;
 
-/// From this angle (degrees) between T1C's axes and the patient's on, a study says so: axial series
-/// are seldom tilted more.
+/// A study warns if T1C's axes and the patient's differ by more than this angle (degrees): axial
+/// series are seldom tilted more.
 pub const TILT_WARNED_DEG: f64 = 15.0;
 
 /// Whether T1C is resampled to axial slices for the model.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Reslice {
-    /// T1C's own axes, the nearest to the patient's: nothing is interpolated.
+    /// The model sees T1C's own slices, and nothing is interpolated.
     #[default]
     Never,
-    /// Axial slices `step_mm` apart, unless T1C's own slices are axial to within [`NEEDLESS_DEG`].
-    Axial { step_mm: f64 },
+    /// Axial slices `step_mm` apart, unless T1C's own slices are axial to within
+    /// [`AXIAL_WITHIN_DEG`].
+    Axial {
+        /// Distance between slices, mm.
+        step_mm: f64,
+    },
 }
 
 impl Reslice {
@@ -51,7 +54,8 @@ impl Reslice {
         let step_mm = step_mm.unwrap_or(STEP_MM);
         if !STEPS_MM.contains(&step_mm) {
             return Err(Error::Argument(format!(
-                "axial slices {step_mm} mm apart: a distance from {} to {} mm was expected",
+                "axial slices {step_mm} mm apart, expected a distance from {} to {} mm. Choose \
+                 another",
                 STEPS_MM.start(),
                 STEPS_MM.end()
             )));
@@ -72,34 +76,36 @@ impl std::str::FromStr for Reslice {
         };
         let step = step.ok_or_else(|| {
             Error::Argument(format!(
-                "{text:?}: axial or axial:MM was expected, for example axial:2.5"
+                "found {text:?}, expected axial or axial:MM. Write, for example, axial:2.5"
             ))
         })?;
         Reslice::axial(step)
     }
 }
 
-/// How T1C was resliced, as outputs tell it.
+/// How T1C was resliced, as outputs record it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ReslicedAs {
+pub struct ResliceSummary {
     /// The plane that T1C's own slices are nearest to: axial, coronal or sagittal.
     pub from: String,
     /// Largest angle between an axis of T1C and the patient axis nearest to it, degrees.
     pub turned_deg: f64,
-    /// The axial grid: columns, rows, slices; step along each, mm; centre of its first voxel, LPS
-    /// mm. Its axes are the patient's.
+    /// Columns, rows and slices of the axial grid, whose axes are the patient's.
     pub size: [usize; 3],
+    /// Distance between columns, rows and slices, mm.
     pub step_mm: [f64; 3],
+    /// Centre of the first voxel, LPS mm.
     pub origin_mm: Point,
 }
 
-impl ReslicedAs {
-    /// What people should know.
-    pub fn words(&self) -> String {
+impl ResliceSummary {
+    /// A warning for the user.
+    pub fn warning(&self) -> String {
         format!(
-            "T1C's slices are {} (turned by {:.0} degrees): the model saw T1C resampled to {} axial slices {} mm apart, and its result was brought \
-             back onto the original slices",
+            "T1C's slices are {} (turned by {:.0} degrees): the model saw T1C resampled to {} \
+             axial \
+             slices {} mm apart, and its result was resampled onto the original slices",
             self.from, self.turned_deg, self.size[2], self.step_mm[2]
         )
     }
@@ -108,32 +114,34 @@ impl ReslicedAs {
 /// T1C on axial slices.
 #[derive(Debug)]
 pub struct Resliced {
+    /// The axial grid.
     pub grid: Grid,
-    /// [k, j, i] on `grid`; 0 where T1C does not reach.
+    /// [k, j, i] on `grid`; 0 beyond T1C.
     pub voxels: Array3<f32>,
-    /// Where T1C reaches.
+    /// Whether T1C covers the voxel.
     pub covered: Array3<bool>,
-    pub summary: ReslicedAs,
+    /// How T1C was resliced.
+    pub summary: ResliceSummary,
 }
 
 impl Resliced {
-    /// Axial slices through `reference`, where `reslice` wants them and they are not needless.
+    /// Axial slices through `reference`, if requested and necessary.
     ///
     /// # Errors
-    /// [`Error::Geometry`] where the axial grid would be too large.
+    /// [`Error::Geometry`] if the axial grid would be too large.
     pub fn of(reference: &VoxelView<'_>, reslice: Reslice) -> Result<Option<Self>> {
         let Reslice::Axial { step_mm } = reslice else { return Ok(None) };
         let storage = reference.grid;
         let orientation = Orientation::of(storage);
         if orientation
             .as_ref()
-            .is_ok_and(|o| o.slices_are_axial() && o.turned_deg(storage) <= NEEDLESS_DEG)
+            .is_ok_and(|o| o.slices_are_axial() && o.tilt_deg(storage) <= AXIAL_WITHIN_DEG)
         {
             return Ok(None);
         }
         let (grid, step_mm, origin_mm) = axial_grid(storage, step_mm)?;
-        let turned_deg = Orientation::nearest(storage).turned_deg(storage);
-        let summary = ReslicedAs {
+        let turned_deg = Orientation::nearest(storage).tilt_deg(storage);
+        let summary = ResliceSummary {
             from: plane(storage).into(),
             turned_deg,
             size: grid.size(),
@@ -145,12 +153,12 @@ impl Resliced {
     }
 }
 
-/// The plane that a grid's slices are nearest to.
+/// The name of the plane that a grid's slices are nearest to.
 pub fn plane(grid: &Grid) -> &'static str {
     plane_across(grid.normal())
 }
 
-/// The plane that slices across `normal` (of any length) are nearest to.
+/// The name of the plane that slices across `normal` (of any length) are nearest to.
 pub(crate) fn plane_across(normal: Point) -> &'static str {
     let n = normal.map(f64::abs);
     match (n[0] > n[1] && n[0] > n[2], n[1] > n[2]) {
@@ -161,8 +169,8 @@ pub(crate) fn plane_across(normal: Point) -> &'static str {
 }
 
 /// The smallest grid along the patient's axes that holds every voxel centre of `storage`, centred
-/// on it; square pixels as small as the smallest step of `storage`. Also its steps and the centre
-/// of its first voxel.
+/// on it, with square pixels as small as the smallest step of `storage`. Also returns its steps and
+/// the centre of its first voxel.
 fn axial_grid(storage: &Grid, step_mm: f64) -> Result<(Grid, [f64; 3], Point)> {
     let [ni, nj, nk] = storage.size();
     let (mut low, mut high) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
@@ -180,13 +188,14 @@ fn axial_grid(storage: &Grid, step_mm: f64) -> Result<(Grid, [f64; 3], Point)> {
         .min(storage.slice_spacing_mm().unwrap_or(f64::INFINITY))
         .max(FINEST_PIXEL_MM);
     let step = [pixel, pixel, step_mm];
-    // A thousandth of a step is rounding, not another slice: one patient gives one grid, whatever
-    // file it was stored in.
+    // A thousandth of a step counts as rounding, not as another slice: one patient gives one grid,
+    // however the file stores it.
     let size: [usize; 3] =
         std::array::from_fn(|a| ((high[a] - low[a]) / step[a] - 1e-3).ceil().max(1.0) as usize + 1);
     if size.iter().try_fold(1usize, |n, m| n.checked_mul(*m)).is_none_or(|n| n > MAX_VOXELS / 4) {
         return Err(Error::Geometry(format!(
-            "T1C would take {} x {} x {} voxels as axial slices {step_mm} mm apart; at most {} are made. Crop T1C, or take a larger distance",
+            "axial slices {step_mm} mm apart would take {} x {} x {} voxels, expected at most {}. \
+             Crop T1C, or choose a larger distance",
             size[0],
             size[1],
             size[2],
@@ -264,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_typed() {
+    fn text_forms_are_parsed() {
         assert_eq!("axial".parse::<Reslice>().unwrap(), Reslice::Axial { step_mm: STEP_MM });
         assert_eq!("axial:2.5".parse::<Reslice>().unwrap(), Reslice::Axial { step_mm: 2.5 });
         for wrong in

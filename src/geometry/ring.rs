@@ -1,6 +1,6 @@
 //! A closed ring in the index plane of a slice.
 
-/// A ring in the index plane; `parent` counts within its slice.
+/// A ring in the index plane; `parent` is an index among the rings of its slice.
 #[derive(Debug, Clone)]
 pub(crate) struct Ring {
     pub indices: Vec<[f64; 2]>,
@@ -8,11 +8,11 @@ pub(crate) struct Ring {
     pub parent: Option<usize>,
 }
 
-/// Area by the shoelace formula, in squared index units: positive where the ring runs
+/// Area by the shoelace formula, in squared index units: positive if the ring runs
 /// counter-clockwise (i right, j up).
 pub(crate) fn signed_area(ring: &[[f64; 2]]) -> f64 {
     let Some(first) = ring.first() else { return 0.0 };
-    // Relative to the first point, so that large indices cost no digits.
+    // Relative to the first point, so that large indices lose no digits.
     let of = |p: [f64; 2]| [p[0] - first[0], p[1] - first[1]];
     let mut twice = 0.0;
     for (n, p) in ring.iter().enumerate() {

@@ -1,81 +1,83 @@
-//! A mask or probability of other origin, brought onto a reference's grid.
+//! Transfer of a mask or probability of other origin to a reference's grid.
 //!
-//! In: a region on a grid of its own, and the reference. Out: its voxels in the reference's storage
-//! order [k, j, i]: put in order, where both grids are one whatever their permutation and flips;
-//! sampled at the reference's voxel centres, where the caller wants that; refused otherwise.
+//! In: an image on its own grid, and the reference. Out: its voxels in the reference's storage
+//! order [k, j, i]: reordered if both grids are the same but for permutation and flips; sampled at
+//! the reference's voxel centres if the caller allows it; refused otherwise.
 
 use ndarray::parallel::prelude::*;
 use ndarray::{Array3, ArrayView3, Axis};
 
 use crate::error::{Error, Result};
-use crate::geometry::grid::Grid;
-use crate::geometry::grid::SAME_PLACE_MM;
+use crate::geometry::grid::{Grid, SAME_PLACE_MM};
 use crate::geometry::orientation::Orientation;
 use crate::geometry::resample::resample;
 use crate::geometry::view::VoxelView;
 
-/// How a region is sampled where it lies on another grid.
+/// How an image is sampled if it lies on another grid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sampling {
-    /// Not at all: it must lie on the reference's grid.
+    /// Not at all: the image must lie on the reference's grid.
     Refused,
-    /// The voxel whose centre is nearest; 0 beyond half a voxel outside. For masks.
+    /// By the voxel whose centre is nearest; 0 beyond half a voxel outside. For masks.
     Nearest,
-    /// Trilinear; the outermost values held half a voxel, 0 beyond. For probabilities.
+    /// Trilinear; clamped up to half a voxel outside, 0 beyond. For probabilities.
     Linear,
 }
 
-/// The region on the reference's grid.
+/// The image on the reference's grid.
 #[derive(Debug)]
 pub struct Transferred {
+    /// [k, j, i], storage order of the reference.
     pub voxels: Array3<f32>,
-    /// Whether it was sampled rather than put in order.
+    /// Whether the voxels were sampled rather than reordered.
     pub sampled: bool,
 }
 
-/// Brings `region` onto the grid of `reference`.
+/// Transfers `image` to the grid of `reference`.
 ///
 /// # Errors
-/// [`Error::Geometry`] where the grids are two and `sampling` is [`Sampling::Refused`], or where a
-/// region that is not empty misses the reference.
-pub fn onto(
-    region: &VoxelView<'_>,
+/// [`Error::Geometry`] if the grids differ and `sampling` is [`Sampling::Refused`], or if an image
+/// that is not empty lies outside the reference.
+pub fn transfer(
+    image: &VoxelView<'_>,
     reference: &VoxelView<'_>,
     sampling: Sampling,
 ) -> Result<Transferred> {
-    if let Some(orientation) = Orientation::between(region.grid, reference.grid) {
-        let voxels = orientation.canonical(region.voxels).as_standard_layout().into_owned();
+    if let Some(orientation) = Orientation::between(image.grid, reference.grid) {
+        let voxels = orientation.canonical(image.voxels).as_standard_layout().into_owned();
         return Ok(Transferred { voxels, sampled: false });
     }
     let voxels = match sampling {
-        Sampling::Nearest => nearest(region, reference.grid),
-        Sampling::Linear => resample(region, reference.grid).voxels,
+        Sampling::Nearest => nearest(image, reference.grid),
+        Sampling::Linear => resample(image, reference.grid).voxels,
         Sampling::Refused => {
             return Err(Error::Geometry(format!(
-                "{}: does not lie on the grid of {} ({}). Give the series that it was drawn on, or use --resample to sample it at that grid's voxel \
-                 centres",
-                region.place,
+                "{}: does not lie on the grid of {} ({}). Give the series that it was drawn on, or \
+                 use --resample to sample it at that grid's voxel centres",
+                image.place,
                 reference.place,
-                difference(region.grid, reference.grid)
+                difference(image.grid, reference.grid)
             )));
         }
     };
     let empty = |voxels: ArrayView3<'_, f32>| voxels.iter().all(|v| *v == 0.0);
-    if empty(voxels.view()) && !empty(region.voxels) {
+    if empty(voxels.view()) && !empty(image.voxels) {
         return Err(Error::Geometry(format!(
-            "{}: nothing of it lies on {}. Check that both are of one patient and examination, and that the file's orientation is right",
-            region.place, reference.place
+            "{}: nothing of it lies on {}. Check that both are of one patient and examination, and \
+             that the file's orientation is right",
+            image.place, reference.place
         )));
     }
     Ok(Transferred { voxels, sampled: true })
 }
 
-/// How two grids differ, for a message.
-fn difference(region: &Grid, reference: &Grid) -> String {
-    let distance = region.corner_distance(reference);
+/// The difference of two grids, for a message.
+fn difference(image: &Grid, reference: &Grid) -> String {
+    let distance = image.corner_distance(reference);
     if distance.is_finite() {
         return format!(
-            "their corners lie up to {distance:.3} mm apart; {SAME_PLACE_MM} mm at most were expected, in any storage order"
+            "their corners lie up to {distance:.3} mm apart, expected at most {SAME_PLACE_MM} mm, \
+             in any storage order"
         );
     }
     let of = |grid: &Grid| {
@@ -83,15 +85,15 @@ fn difference(region: &Grid, reference: &Grid) -> String {
             (grid.size(), grid.pixel_mm(), grid.slice_spacing_mm().unwrap_or_default());
         format!("{ni} x {nj} x {nk} voxels of {di:.3} x {dj:.3} x {dk:.3} mm")
     };
-    format!("{} against {}", of(region), of(reference))
+    format!("{} against {}", of(image), of(reference))
 }
 
 /// The value of the voxel whose centre is nearest.
-fn nearest(region: &VoxelView<'_>, target: &Grid) -> Array3<f32> {
+fn nearest(image: &VoxelView<'_>, target: &Grid) -> Array3<f32> {
     let mut out = Array3::zeros(target.shape());
-    let locator = region.grid.locator();
-    let size = region.grid.size();
-    let voxels = region.voxels;
+    let locator = image.grid.locator();
+    let size = image.grid.size();
+    let voxels = image.voxels;
     out.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(k, mut plane)| {
         for ((j, i), value) in plane.indexed_iter_mut() {
             let at = locator.index(target.point(i as f64, j as f64, k)).map(|x| (x + 0.5).floor());
@@ -137,7 +139,7 @@ mod tests {
         ];
         let axial = volume(Grid::from_affine([5, 21, 19], &affine).unwrap(), field);
         let reference = volume(sagittal(), field);
-        let found = onto(&axial.view(), &reference.view(), Sampling::Refused).unwrap();
+        let found = transfer(&axial.view(), &reference.view(), Sampling::Refused).unwrap();
         assert!(!found.sampled && found.voxels.is_standard_layout());
         for (a, b) in found.voxels.iter().zip(reference.voxels) {
             assert!((a - b).abs() < 1e-4);
@@ -155,17 +157,17 @@ mod tests {
             [0.0, 0.0, 2.0, -9.0],
             [0.0, 0.0, 0.0, 1.0],
         ];
-        let region = volume(Grid::from_affine([20, 20, 10], &affine).unwrap(), inside);
+        let image = volume(Grid::from_affine([20, 20, 10], &affine).unwrap(), inside);
         let reference = volume(sagittal(), |_| 0.0);
         let error =
-            onto(&region.view(), &reference.view(), Sampling::Refused).unwrap_err().to_string();
+            transfer(&image.view(), &reference.view(), Sampling::Refused).unwrap_err().to_string();
         assert!(
             error.contains(
                 "20 x 20 x 10 voxels of 1.000 x 1.000 x 2.000 mm against 21 x 19 x 5 voxels"
             ) && error.contains("--resample"),
             "{error}"
         );
-        let found = onto(&region.view(), &reference.view(), Sampling::Nearest).unwrap();
+        let found = transfer(&image.view(), &reference.view(), Sampling::Nearest).unwrap();
         assert!(found.sampled);
         for ((k, j, i), v) in found.voxels.indexed_iter() {
             let [x, y, z] = reference.grid.point(i as f64, j as f64, k);
@@ -188,7 +190,7 @@ mod tests {
             |_| 1.0,
         );
         assert!(
-            onto(&elsewhere.view(), &reference.view(), Sampling::Nearest)
+            transfer(&elsewhere.view(), &reference.view(), Sampling::Nearest)
                 .unwrap_err()
                 .to_string()
                 .contains("nothing of it lies on")

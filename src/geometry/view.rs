@@ -9,8 +9,9 @@ use crate::geometry::grid::Grid;
 pub struct VoxelView<'a> {
     /// [k, j, i].
     pub voxels: ArrayView3<'a, f32>,
+    /// The grid of the voxels.
     pub grid: &'a Grid,
-    /// What messages call the image.
+    /// The name of the image in messages.
     pub place: String,
 }
 

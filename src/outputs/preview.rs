@@ -193,7 +193,7 @@ fn notes(preview: &Preview<'_>, text: &Text, width: f32) -> Vec<Vec<Note>> {
         (
             format!(
                 "{}. The contour shown here is the one on the axial slices.",
-                r.summary.words()
+                r.summary.warning()
             ),
             WARNING,
         )

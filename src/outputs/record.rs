@@ -10,7 +10,7 @@ use crate::detect::{Detection, Trajectory};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::formats::write::write_atomically;
-use crate::geometry::ReslicedAs;
+use crate::geometry::ResliceSummary;
 use crate::provenance::Provenance;
 use crate::runtime::DeviceUsed;
 use crate::runtime::networks::Work;
@@ -34,7 +34,7 @@ pub struct Record {
     pub inputs: Vec<InputRecord>,
     /// The axial slices that T1C was resampled to for the model: `slices` lists these. `None` where
     /// the model saw T1C's own slices.
-    pub resliced: Option<ReslicedAs>,
+    pub resliced: Option<ResliceSummary>,
     pub warnings: Vec<String>,
     /// Wall time of each stage, in order.
     pub timings: Vec<Timing>,

@@ -1,7 +1,6 @@
-//! Do the three sequences belong together?
+//! Whether the three sequences belong together.
 //!
-//! In: the three volumes. Out: warnings, or the error that stops the run. Identity is never forced;
-//! geometry can be.
+//! In: the three volumes. Out: warnings, or an error. Geometry can be forced, identity never.
 
 use std::sync::Arc;
 
@@ -9,21 +8,14 @@ use crate::error::{Error, Result};
 use crate::sequence::Sequence;
 use crate::volume::{DicomSeries, Volume};
 
-/// Checks identity, frames of reference, duplicates and swapped sequences.
+/// Checks identity, frames of reference, duplicates and swapped sequences; returns warnings.
 ///
 /// # Errors
-/// [`Error::Identity`] for another patient; [`Error::Geometry`] for the same series twice, or
-/// another frame of reference unless `force_geometry`.
-pub fn together(volumes: &[Arc<Volume>; 3], force_geometry: bool) -> Result<Vec<String>> {
+/// [`Error::Identity`] for another patient; [`Error::Geometry`] for the same series twice, or for
+/// another frame of reference unless `force_geometry`; [`Error::Image`] for a constant volume.
+pub fn validate_sequences(volumes: &[Arc<Volume>; 3], force_geometry: bool) -> Result<Vec<String>> {
+    check_contrast(volumes)?;
     let mut warnings = Vec::new();
-    for (sequence, volume) in Sequence::ALL.into_iter().zip(volumes) {
-        if let Some(value) = volume.constant() {
-            return Err(Error::Image(format!(
-                "{sequence}: {}: every voxel has the value {value}; an MR image with contrast was expected. Check that the right file was given",
-                volume.place()
-            )));
-        }
-    }
     for (sequence, volume) in Sequence::ALL.into_iter().zip(volumes) {
         warnings.extend(
             volume
@@ -33,13 +25,13 @@ pub fn together(volumes: &[Arc<Volume>; 3], force_geometry: bool) -> Result<Vec<
                 .map(|w| format!("{sequence}: {w}")),
         );
     }
-    // T1C first: it is the one that the others are compared with. T1 and T2 also with one another,
-    // for where T1C tells nothing.
+    // The others are compared with T1C, and T1 and T2 with one another in case T1C does not name
+    // the patient.
     for (a, b) in [(1, 0), (1, 2), (0, 2)] {
         if let (Some(x), Some(y)) = (volumes[a].dicom(), volumes[b].dicom()) {
             let names = (Sequence::ALL[a], Sequence::ALL[b]);
-            same_patient(x, y, names)?;
-            if let Some(warning) = same_frame(x, y, names, force_geometry)?.filter(|_| a == 1) {
+            check_patient(x, y, names)?;
+            if let Some(warning) = check_frame(x, y, names, force_geometry)?.filter(|_| a == 1) {
                 warnings.push(warning);
             }
         }
@@ -56,6 +48,27 @@ pub fn together(volumes: &[Arc<Volume>; 3], force_geometry: bool) -> Result<Vec<
             foreign.join(" and ")
         ));
     }
+    check_distinct(volumes)?;
+    warnings.extend(swapped(volumes));
+    Ok(warnings)
+}
+
+/// Refuses a volume whose voxels all have one value.
+fn check_contrast(volumes: &[Arc<Volume>; 3]) -> Result<()> {
+    for (sequence, volume) in Sequence::ALL.into_iter().zip(volumes) {
+        if let Some(value) = volume.constant() {
+            return Err(Error::Image(format!(
+                "{sequence}: {}: every voxel has the value {value}, expected an MR image with \
+                 contrast. Check that the right file was given",
+                volume.place()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses the same series, or the same voxels, given twice.
+fn check_distinct(volumes: &[Arc<Volume>; 3]) -> Result<()> {
     for (a, b) in [(0, 1), (0, 2), (1, 2)] {
         let same_series = match (volumes[a].dicom(), volumes[b].dicom()) {
             (Some(x), Some(y)) => x.series_instance_uid == y.series_instance_uid,
@@ -66,19 +79,19 @@ pub fn together(volumes: &[Arc<Volume>; 3], force_geometry: bool) -> Result<Vec<
                 && volumes[a].voxels() == volumes[b].voxels())
         {
             return Err(Error::Geometry(format!(
-                "{} and {} are the same series ({}). Three different sequences were expected: T1, contrast-enhanced T1 and T2",
+                "{} and {} are the same series ({}), expected three different sequences: T1, \
+                 contrast-enhanced T1 and T2. Choose the right series",
                 Sequence::ALL[a],
                 Sequence::ALL[b],
                 volumes[b].place()
             )));
         }
     }
-    warnings.extend(swapped(volumes));
-    Ok(warnings)
+    Ok(())
 }
 
-/// PatientID, name and birth date where both sequences carry them.
-fn same_patient(
+/// Refuses sequences that differ in patient ID, name or birth date, if both give it.
+fn check_patient(
     first: &DicomSeries,
     other: &DicomSeries,
     (name, sequence): (Sequence, Sequence),
@@ -92,15 +105,20 @@ fn same_patient(
         let (a, b) = (a.trim().trim_end_matches('^'), b.trim().trim_end_matches('^'));
         if !a.is_empty() && !b.is_empty() && a != b {
             return Err(Error::Identity(format!(
-                "{sequence} belongs to another patient than {name}: {what} {b:?} against {a:?}. All three sequences must be of one patient; \
-                 no option overrides this. Choose the right series"
+                "{sequence} belongs to another patient than {name}: {what} {b:?} against {a:?}, \
+                 expected three sequences of one patient; no option overrides this. Choose the \
+                 right series"
             )));
         }
     }
     Ok(())
 }
 
-fn same_frame(
+/// The warning about two frames of reference, if there is one.
+///
+/// # Errors
+/// [`Error::Geometry`] if they differ and are not forced.
+fn check_frame(
     first: &DicomSeries,
     other: &DicomSeries,
     (name, sequence): (Sequence, Sequence),
@@ -113,7 +131,9 @@ fn same_frame(
         }
         _ if first.study_instance_uid == other.study_instance_uid => {
             return Ok(Some(format!(
-                "{sequence} or {name} carries no frame of reference; taken to share one, as they are of one study"
+                "{sequence} or {name} carries no frame of reference; they are assumed to share \
+                 one, \
+                 as they are of one study"
             )));
         }
         _ => format!(
@@ -121,15 +141,16 @@ fn same_frame(
         ),
     };
     if force {
-        return Ok(Some(format!("{problem}; forced: taken to be aligned")));
+        return Ok(Some(format!("{problem}; forced: assumed to be aligned")));
     }
     Err(Error::Geometry(format!(
-        "{problem}: their positions cannot be compared. Register them first and store the result in {name}'s frame of reference, or use \
-         --force-geometry if you know that they are aligned"
+        "{problem}: their positions cannot be compared. Register them first and store the result \
+         in \
+         {name}'s frame of reference, or use --force-geometry if you know that they are aligned"
     )))
 }
 
-/// Echo times and contrast tags that contradict the names.
+/// Warnings about echo times and contrast agents that contradict the sequences' names.
 fn swapped(volumes: &[Arc<Volume>; 3]) -> Vec<String> {
     let mut warnings = Vec::new();
     let [t1, t1c, t2] = [volumes[0].dicom(), volumes[1].dicom(), volumes[2].dicom()];
@@ -198,10 +219,10 @@ mod tests {
 
     #[test]
     fn one_patient_passes() {
-        assert!(together(&trio(|_| ()), false).unwrap().is_empty());
-        // A trailing component separator and padding are no difference.
+        assert!(validate_sequences(&trio(|_| ()), false).unwrap().is_empty());
+        // A trailing component separator or padding is not a difference.
         assert!(
-            together(&trio(|s| s[2].patient_name = "DOE^JANE^^ ".into()), false)
+            validate_sequences(&trio(|s| s[2].patient_name = "DOE^JANE^^ ".into()), false)
                 .unwrap()
                 .is_empty()
         );
@@ -210,7 +231,8 @@ mod tests {
     #[test]
     fn another_patient_is_never_forced() {
         for force in [false, true] {
-            let error = together(&trio(|s| s[2].patient_id = "P2".into()), force).unwrap_err();
+            let error =
+                validate_sequences(&trio(|s| s[2].patient_id = "P2".into()), force).unwrap_err();
             assert!(
                 matches!(error, Error::Identity(_))
                     && error.to_string().contains("T2 belongs to another patient"),
@@ -218,7 +240,7 @@ mod tests {
             );
         }
         assert!(
-            together(
+            validate_sequences(
                 &trio(|s| {
                     s[0].patient_birth_date = "19600101".into();
                     s[1].patient_birth_date = "19610101".into()
@@ -232,19 +254,20 @@ mod tests {
     #[test]
     fn another_frame_of_reference_is_forced_and_recorded() {
         let other = || trio(|s| s[0].frame_of_reference_uid = Some("9".into()));
-        assert!(matches!(together(&other(), false).unwrap_err(), Error::Geometry(_)));
-        assert!(together(&other(), true).unwrap()[0].contains("forced"));
+        assert!(matches!(validate_sequences(&other(), false).unwrap_err(), Error::Geometry(_)));
+        assert!(validate_sequences(&other(), true).unwrap()[0].contains("forced"));
     }
 
     #[test]
     fn the_same_series_twice_is_refused() {
-        let error = together(&trio(|s| s[2].series_instance_uid = "2".into()), true).unwrap_err();
+        let error =
+            validate_sequences(&trio(|s| s[2].series_instance_uid = "2".into()), true).unwrap_err();
         assert!(error.to_string().contains("T1C and T2 are the same series"), "{error}");
     }
 
     #[test]
-    fn swapped_sequences_are_told() {
-        let warnings = together(
+    fn swapped_sequences_are_reported() {
+        let warnings = validate_sequences(
             &trio(|s| {
                 s[0].echo_time_ms = Some(99.0);
                 s[2].echo_time_ms = Some(11.8)
@@ -253,7 +276,8 @@ mod tests {
         )
         .unwrap();
         assert!(warnings[0].contains("T1 and T2 look swapped"), "{warnings:?}");
-        let warnings = together(&trio(|s| s[0].contrast_agent = "Gd".into()), false).unwrap();
+        let warnings =
+            validate_sequences(&trio(|s| s[0].contrast_agent = "Gd".into()), false).unwrap();
         assert!(warnings[0].contains("T1 and T1C look swapped"), "{warnings:?}");
     }
 }

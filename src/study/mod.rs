@@ -1,15 +1,16 @@
 //! The patient's three MR sequences.
 //!
 //! In: three [`Volume`]s, each on its own grid. Out: a [`Study`]: T1 and T2 aligned on T1C's
-//! canonical axial grid, which slices they cover, and slices prepared for a bundle's networks.
+//! canonical axial grid, the slices that they cover, and slices prepared for a bundle's networks.
 
 pub mod checks;
+mod coverage;
 pub mod prepare;
+mod slice_info;
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use ndarray::parallel::prelude::*;
 use ndarray::{Array3, Array4, ArrayView2, ArrayView3, Axis};
 
 use crate::bundle::manifest::Input;
@@ -21,19 +22,18 @@ use crate::geometry::reslice::{self, Reslice, Resliced};
 use crate::run::{Run, Stage};
 use crate::sequence::Sequence;
 use crate::volume::Volume;
+use coverage::{check_coverage, covered_shares, foreground_threshold};
 use prepare::Fit;
+pub use slice_info::SliceInfo;
 
 /// A sequence must cover this share of T1C's foreground on a slice.
 pub const LEAST_COVERAGE: f64 = 0.95;
 
-/// T1C's foreground: voxels above this share of its 99.5th percentile. Air and noise lie below.
-const FOREGROUND: f64 = 0.1;
-
-/// How the sequences are brought together.
+/// How the sequences are validated and aligned.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct StudyOptions {
-    /// Go on where the frames of reference differ; recorded as a warning.
+    /// Continue if the frames of reference differ; recorded as a warning.
     pub force_geometry: bool,
     /// Whether the model works on axial slices resampled from T1C rather than on T1C's own.
     pub reslice: Reslice,
@@ -45,8 +45,8 @@ pub struct StudyOptions {
 #[derive(Debug)]
 pub struct Study {
     volumes: [Arc<Volume>; 3],
-    /// How the array that the model's results are written to becomes canonical: T1C's storage, or
-    /// the axial slices themselves.
+    /// The orientation of the array that receives the model's results: T1C's storage, or the axial
+    /// slices themselves.
     orientation: Orientation,
     resliced: Option<Resliced>,
     grid: Grid,
@@ -69,68 +69,52 @@ pub struct Prepared {
     pub images: Array4<f32>,
     /// Canonical slice numbers of the rows of `images`.
     pub slices: Range<usize>,
+    /// Maps between the networks' grid and the slices.
     pub fit: Fit,
-    /// What T1, T1C and T2 were divided by.
+    /// The divisors of T1, T1C and T2.
     pub divisors: [f64; 3],
 }
 
-/// One slice of T1C, as every listing names it.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct SliceInfo {
-    /// Canonical number, 0-based, from inferior to superior.
-    pub slice: usize,
-    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image
-    /// stored axially. `None` where T1C was resliced.
-    pub storage_slice: Option<usize>,
-    /// z (LPS, mm) of the slice's centre.
-    pub position_mm: f64,
-    pub sop_instance_uid: Option<String>,
-    /// Original 1-based frame of a multi-frame image.
-    pub frame: Option<u32>,
-}
+impl StudyOptions {
+    /// Sets whether to continue if the frames of reference differ.
+    #[must_use]
+    pub fn with_force_geometry(mut self, force: bool) -> Self {
+        self.force_geometry = force;
+        self
+    }
 
-impl SliceInfo {
-    /// Names a slice of `reference`; the image, where it has one, is that of `storage_slice`.
-    pub(crate) fn new(
-        reference: &Volume,
-        slice: usize,
-        storage_slice: Option<usize>,
-        position_mm: f64,
-    ) -> Self {
-        let image = storage_slice.and_then(|k| reference.dicom()?.slices.get(k));
-        SliceInfo {
-            slice,
-            storage_slice,
-            position_mm,
-            sop_instance_uid: image.map(|i| i.sop_instance_uid.clone()),
-            frame: image.and_then(|i| i.frame),
-        }
+    /// Sets whether the model works on axial slices resampled from T1C.
+    #[must_use]
+    pub fn with_reslice(mut self, reslice: Reslice) -> Self {
+        self.reslice = reslice;
+        self
     }
 }
 
 impl Study {
-    /// Brings T1, T1C and T2 together.
+    /// Validates T1, T1C and T2 and aligns T1 and T2 on T1C's canonical grid.
     ///
     /// # Errors
-    /// [`Error::Identity`], [`Error::Geometry`] or [`Error::Image`] where the sequences cannot be
-    /// used together (see [`checks`]), where a DICOM T1C was not acquired axially and is not to be
-    /// resliced, or where T1 or T2 does not overlap T1C.
+    /// [`Error::Identity`], [`Error::Geometry`] or [`Error::Image`] if the sequences do not belong
+    /// together (see [`checks`]), if a DICOM T1C was not acquired axially and is not to be
+    /// resliced, or if T1 or T2 does not overlap T1C.
     pub fn new(volumes: [Arc<Volume>; 3], options: &StudyOptions, run: &Run<'_>) -> Result<Self> {
-        let mut warnings = checks::together(&volumes, options.force_geometry)?;
+        let mut warnings = checks::validate_sequences(&volumes, options.force_geometry)?;
         let reference = &volumes[1];
         let resliced = Resliced::of(&reference.view(), options.reslice)?;
         let (orientation, grid) = match &resliced {
             Some(resliced) => (Orientation::CANONICAL, resliced.grid.clone()),
-            None => own_axes(reference)?,
+            None => canonical_reference(reference)?,
         };
-        warnings.extend(turned(reference, resliced.as_ref(), options.reslice));
-        let slices = grid.size()[2];
-        if slices < 2 {
+        warnings.extend(tilt_warning(reference, resliced.as_ref(), options.reslice));
+        if grid.size()[2] < 2 {
             return Err(Error::Image(
-                "T1C has one axial slice only; a volume of at least two slices was expected".into(),
+                "T1C has one axial slice only, expected a volume of at least two slices. Give the \
+                 whole series"
+                    .into(),
             ));
         }
-        let foreground = foreground(reference)?;
+        let foreground = foreground_threshold(reference)?;
         let t1c = orientation
             .canonical(resliced.as_ref().map_or(reference.voxels().view(), |r| r.voxels.view()));
         let reached = resliced.as_ref().map(|r| &r.covered);
@@ -141,16 +125,8 @@ impl Study {
             [(Sequence::T1, &volumes[0]), (Sequence::T2, &volumes[2])].into_iter().enumerate()
         {
             let resampled = resample(&volume.view(), &grid);
-            let shares = covered(&resampled.covered, t1c, foreground, reached);
-            if shares.iter().all(|s| *s == 0.0) {
-                return Err(Error::Geometry(format!(
-                    "{sequence} does not overlap T1C anywhere. Check that both are of the same examination and region"
-                )));
-            }
-            let incomplete = shares.iter().filter(|s| **s < LEAST_COVERAGE).count();
-            if incomplete > 0 {
-                warnings.push(format!("{sequence} covers less than 95 % of T1C's foreground on {incomplete} of {slices} slices"));
-            }
+            let shares = covered_shares(&resampled.covered, t1c, foreground, reached);
+            warnings.extend(check_coverage(sequence, &shares)?);
             aligned.push(resampled.voxels);
             coverage.push(shares);
             run.tick(Stage::Align, done + 1, 2)?;
@@ -192,18 +168,18 @@ impl Study {
         self.grid.size()[2]
     }
 
-    /// T1C on axial slices, where it was resampled to them.
+    /// T1C on axial slices, if it was resliced.
     pub fn resliced(&self) -> Option<&Resliced> {
         self.resliced.as_ref()
     }
 
-    /// How canonical and storage order relate; where T1C was resliced, the canonical slices are
-    /// stored as they are.
+    /// The relation of canonical and storage order; if T1C was resliced, the canonical slices are
+    /// the storage.
     pub fn orientation(&self) -> &Orientation {
         &self.orientation
     }
 
-    /// What the user should know of the sequences.
+    /// Warnings for the user about the sequences.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -230,7 +206,7 @@ impl Study {
         self.coverage(slice).iter().all(|c| *c >= LEAST_COVERAGE)
     }
 
-    /// How listings name a slice.
+    /// The entry of a slice in listings.
     pub fn slice_info(&self, slice: usize) -> SliceInfo {
         let storage_slice =
             self.resliced.is_none().then(|| self.orientation.storage_slice(slice, self.slices()));
@@ -240,41 +216,44 @@ impl Study {
     /// The canonical slices whose centre has z (LPS mm) in `low .. high`.
     ///
     /// # Errors
-    /// [`Error::Argument`] where there is none.
+    /// [`Error::Argument`] if there is none.
     pub fn slices_between_mm(&self, low: f64, high: f64) -> Result<Range<usize>> {
         let z: Vec<f64> = (0..self.slices()).map(|k| self.slice_info(k).position_mm).collect();
         let inside: Vec<usize> = (0..z.len()).filter(|k| z[*k] >= low && z[*k] < high).collect();
         match (inside.first(), inside.last()) {
             (Some(first), Some(last)) => Ok(*first..last + 1),
             _ => Err(Error::Argument(format!(
-                "no slice lies between {low} and {high} mm; T1C's slices lie from {:.1} to {:.1} mm (z, head positive)",
+                "no slice lies between {low} and {high} mm, expected a range within {:.1} to {:.1} \
+                 mm (z, head positive), where T1C's slices lie. Choose another range",
                 z[0],
                 z[z.len() - 1]
             ))),
         }
     }
 
-    /// Checks a range of canonical slices, half open; `None` is all of them.
+    /// Checks a range of canonical slices, half open; `None` stands for all.
     ///
     /// # Errors
-    /// [`Error::Argument`].
+    /// [`Error::Argument`] if the range is empty or not inside the study.
     pub fn check_slices(&self, range: Option<Range<usize>>) -> Result<Range<usize>> {
         let all = 0..self.slices();
         let range = range.unwrap_or_else(|| all.clone());
         if range.start >= range.end || range.end > all.end {
             return Err(Error::Argument(format!(
-                "slice range {}:{} is not inside the study; T1C has {} slices: 0:{} (half open, from inferior to superior)",
-                range.start, range.end, all.end, all.end
+                "slice range {}:{} is empty or not inside the study, expected a range in 0:{} \
+                 (half \
+                 open, from inferior to superior). Choose another range",
+                range.start, range.end, all.end
             )));
         }
         Ok(range)
     }
 
-    /// The slices of `range` as a bundle's networks see them; made once and kept until another
-    /// bundle or range asks.
+    /// The slices of `range` as a bundle's networks see them; cached until another bundle or range
+    /// is requested.
     ///
     /// # Errors
-    /// [`Error::Image`] where a channel cannot be scaled.
+    /// [`Error::Image`] if a channel cannot be scaled.
     pub fn prepared(
         &self,
         input: &Input,
@@ -311,14 +290,18 @@ impl Study {
     }
 }
 
-/// The canonical grid of T1C's own axes.
-fn own_axes(reference: &Volume) -> Result<(Orientation, Grid)> {
+/// The orientation of T1C and its canonical grid.
+///
+/// # Errors
+/// [`Error::Geometry`] if T1C is a DICOM series that was not acquired axially.
+fn canonical_reference(reference: &Volume) -> Result<(Orientation, Grid)> {
     let orientation = Orientation::of(reference.grid()).map_err(|e| e.within("T1C"))?;
     if reference.dicom().is_some() && !orientation.slices_are_axial() {
         return Err(Error::Geometry(format!(
-            "T1C was acquired {}; the model works on axial slices, and the RT Structure Set must lie on the original planes. Give an axial T1C \
-             series, or use --reslice axial: the model then sees T1C resampled to axial slices, and its result is brought back onto the \
-             original ones",
+            "T1C was acquired {}, expected axial slices, on which the model works, as the RT \
+             Structure Set must lie on the original planes. Give an axial T1C series, or use \
+             --reslice axial: the model then sees T1C resampled to axial slices, and its result is \
+             resampled onto the original ones",
             reslice::plane(reference.grid())
         )));
     }
@@ -326,70 +309,20 @@ fn own_axes(reference: &Volume) -> Result<(Orientation, Grid)> {
     Ok((orientation, grid))
 }
 
-/// What the user should know of how T1C lies.
-fn turned(reference: &Volume, resliced: Option<&Resliced>, asked: Reslice) -> Option<String> {
-    let degrees = Orientation::nearest(reference.grid()).turned_deg(reference.grid());
+/// The warning about T1C's tilt or reslicing, if there is one.
+fn tilt_warning(reference: &Volume, resliced: Option<&Resliced>, asked: Reslice) -> Option<String> {
+    let degrees = Orientation::nearest(reference.grid()).tilt_deg(reference.grid());
     match (resliced, asked) {
-        (Some(resliced), _) => Some(resliced.summary.words()),
-        (None, Reslice::Axial { .. }) => {
-            Some(format!("T1C's slices are axial to within {degrees:.1} degrees: nothing was resampled, although reslicing was asked for"))
-        }
+        (Some(resliced), _) => Some(resliced.summary.warning()),
+        (None, Reslice::Axial { .. }) => Some(format!(
+            "T1C's slices are axial to within {degrees:.1} degrees: nothing was resampled, \
+                 although reslicing was requested"
+        )),
         (None, Reslice::Never) => (degrees > reslice::TILT_WARNED_DEG).then(|| {
             format!(
-                "T1C's axes lie up to {degrees:.0} degrees from the patient's; the model was made for axial slices. Look at the result with \
-                 care, or use --reslice axial"
+                "T1C's axes lie up to {degrees:.0} degrees from the patient's, but the model was \
+                 made for axial slices. Check the result with care, or use --reslice axial"
             )
         }),
     }
-}
-
-/// T1C's foreground lies above this value.
-fn foreground(reference: &Volume) -> Result<f32> {
-    let bright = reference.percentile_above_zero(99.5).ok_or_else(|| {
-        Error::Image("T1C: no voxel lies above 0; MR signal was expected. Check the rescale intercept or the file".into())
-    })?;
-    Ok((FOREGROUND * bright) as f32)
-}
-
-/// Per slice: share of T1C's `canonical` voxels above `threshold` that are covered; where none is,
-/// of what T1C `reached` there (`None`: the whole slice).
-fn covered(
-    covered: &Array3<bool>,
-    canonical: ArrayView3<'_, f32>,
-    threshold: f32,
-    reached: Option<&Array3<bool>>,
-) -> Vec<f64> {
-    let without_foreground = |k: usize, covered: ArrayView2<'_, bool>| {
-        let all = |of: ArrayView2<'_, bool>| of.iter().filter(|c| **c).count() as f64;
-        match reached.map(|r| r.index_axis(Axis(0), k)).filter(|r| r.iter().any(|r| *r)) {
-            Some(reached) => {
-                covered.iter().zip(reached).filter(|(c, r)| **c && **r).count() as f64
-                    / all(reached)
-            }
-            None => all(covered) / covered.len() as f64,
-        }
-    };
-    let slices = covered
-        .axis_iter(Axis(0))
-        .into_par_iter()
-        .zip(canonical.axis_iter(Axis(0)).into_par_iter());
-    let share =
-        |(k, (covered, canonical)): (usize, (ArrayView2<'_, bool>, ArrayView2<'_, f32>))| {
-            let (mut foreground, mut both) = (0u64, 0u64);
-            for (covered, canonical) in covered.rows().into_iter().zip(canonical.rows()) {
-                let row = covered
-                    .iter()
-                    .zip(canonical)
-                    .map(|(covered, value)| (u32::from(*value > threshold), u32::from(*covered)));
-                let (f, b) = row
-                    .fold((0, 0), |(f, b), (inside, covered)| (f + inside, b + (inside & covered)));
-                foreground += u64::from(f);
-                both += u64::from(b);
-            }
-            match foreground {
-                0 => without_foreground(k, covered),
-                _ => both as f64 / foreground as f64,
-            }
-        };
-    slices.enumerate().map(share).collect()
 }

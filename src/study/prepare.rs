@@ -1,4 +1,4 @@
-//! What the networks see: scaled channels on the bundle's square grid.
+//! The networks' input: scaled channels on the bundle's square grid.
 //!
 //! In: aligned canonical slices and the bundle's input section. Out: images [S, 3, G, G] float32 in
 //! [0, 1] and the [`Fit`] between grid and slice coordinates. Coordinates are pixel edges: pixel i
@@ -44,8 +44,8 @@ impl Fit {
         Fit { grid, scale, size: [ni, nj] }
     }
 
-    /// Size of a pixel of the grid along x and y, mm, where `slice_grid` is the one that the fit
-    /// was made for.
+    /// Size of a pixel of the grid along x and y, mm; `slice_grid` is the grid for which the fit
+    /// was made.
     pub fn pixel_mm(&self, slice_grid: &Grid) -> [f64; 2] {
         let [dx, dy] = slice_grid.pixel_mm();
         [self.scale[0] * dx, self.scale[1] * dy]
@@ -70,16 +70,21 @@ impl Fit {
     }
 }
 
-/// The value that a channel is divided by.
+/// The divisor of a channel.
 ///
 /// # Errors
-/// [`Error::Image`] where `study_percentile` finds no voxel above 0.
+/// [`Error::Image`] if `study_percentile` finds no voxel above 0.
 pub fn divisor(scaling: &Scaling, volume: &Volume, sequence: Sequence) -> Result<f64> {
     match scaling {
         Scaling::DatasetMax { value } => Ok(*value),
-        Scaling::StudyPercentile { percentile } => volume.percentile_above_zero(*percentile).ok_or_else(|| {
-            Error::Image(format!("{sequence}: no voxel lies above 0; MR signal was expected. Check the rescale intercept or the file"))
-        }),
+        Scaling::StudyPercentile { percentile } => {
+            volume.percentile_above_zero(*percentile).ok_or_else(|| {
+                Error::Image(format!(
+                    "{sequence}: no voxel lies above 0, expected MR signal. Check the rescale \
+                 intercept or the file"
+                ))
+            })
+        }
     }
 }
 
@@ -103,7 +108,7 @@ pub fn images(
     images
 }
 
-/// Where the grid's pixels fall on an axis of the slice (0: columns, 1: rows).
+/// The taps of the grid's pixels on an axis of the slice (0: columns, 1: rows).
 fn taps(fit: &Fit, axis: usize) -> Taps {
     let size = fit.size[axis];
     Taps::new(fit.grid, size, |g| {

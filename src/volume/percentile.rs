@@ -5,16 +5,17 @@
 
 use rayon::prelude::*;
 
-/// Voxels of one part of the count; each part has counters of its own.
+/// Voxels of one part of the count; each part has its own counters.
 const PART: usize = 1 << 20;
 
-/// Percentile of the values above 0, linear between order statistics. `None` where there is none.
+/// Percentile of the values above 0, linear between order statistics. `None` if there are
+/// none.
 pub(crate) fn above_zero(values: &[f32], percentile: f64) -> Option<f64> {
-    // Positive floats sort like their bits. One count by the upper half of the bits finds where an
-    // order statistic lies, one by the lower half within finds it; the neighbouring one nearly
-    // always lies in the same part.
+    // Positive floats sort like their bits. One count by the upper half of the bits finds the bin
+    // of an order statistic, a second by the lower half within the bin finds its value; the next
+    // order statistic is nearly always in the same bin.
     let upper = count(values, None);
-    // Bits are counted less 1: 0 then lands among the negative numbers, far above infinity.
+    // Bits are counted less 1: 0 then falls among the negative numbers, far above infinity.
     let positive = &upper[..=(f32::INFINITY.to_bits() >> 16) as usize];
     let total: usize = positive.iter().map(|n| *n as usize).sum();
     if total == 0 {
@@ -88,7 +89,7 @@ mod tests {
         assert_eq!(above_zero(&[f32::MAX], 50.0), Some(f64::from(f32::MAX)));
     }
 
-    /// Against sorting: many parts, ranks in one bin and in two.
+    /// Compared with sorting: many parts, ranks in one bin and in two.
     #[test]
     fn equal_to_sorting() {
         let mut state = 1u64;

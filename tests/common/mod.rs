@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, unused_macros)]
 
 pub mod abi;
+pub mod data;
 pub mod golden;
 
 use std::path::{Path, PathBuf};
@@ -14,17 +15,10 @@ use nasoseg::formats::nifti::write_nifti;
 use nasoseg::geometry::Grid;
 use ndarray::Array3;
 
+pub use data::shared;
+
 pub fn micro() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/micro")
-}
-
-/// A folder of the shared test data; `None`, said aloud, where it is missing.
-pub fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    if !path.exists() {
-        eprintln!("SKIPPED: {} is missing", path.display());
-    }
-    path.exists().then_some(path)
 }
 
 /// Runs a Python judge of tests/judges, which must agree; says so where no interpreter is named by

@@ -1,10 +1,10 @@
-"""Makes the bundles that tests of their kinds run, and what the plain reading of docs/bundle.md
-makes of a study with them.
+"""Makes one bundle of each kind for the tests, and the expected results on a study by a direct
+implementation of docs/bundle.md.
 
 In: nothing. Out: tests/data/{fixed,proposals,volume}, each a bundle with its golden case; in
-tests/data/kinds the study, what was made of it, and a network of volumes for windows of any size.
-The graphs are written by hand, so that what they must give is known: T1C itself as probability, a
-bright spot's bounds as box.
+tests/data/kinds the study, the expected results, and a network of volumes for windows of any size.
+The graphs are written by hand, so that their results are known: T1C itself as probability, a bright
+spot's bounds as box.
 
     PYTHONPATH=training python tests/data/kinds.py
 """
@@ -51,7 +51,7 @@ def tensor(name: str, shape: list[Any]) -> Any:
 
 
 def proposals_graph() -> bytes:
-    """Three entries per slice: the bounds of what is brighter than 0.3 on T1C, of what is brighter
+    """Three entries per slice: the bounds of the pixels brighter than 0.3 on T1C, of those brighter
     than 0.6, one not used.
 
     The first scores 0.9 of the brightest pixel, the second the brightest pixel where there is

@@ -1,6 +1,6 @@
-"""Are prepared slices where SimpleITK puts them?
+"""Compares prepared slices with SimpleITK's.
 
-In: the .npz of `nasoseg prepare` and the three sequences it was made from. Out: exit status 0 where
+In: the .npz of `nasoseg prepare` and the three sequences it was made from. Out: exit status 0 if
 every channel agrees with SimpleITK's own resampling (onto T1C's grid, then onto the model's square
 grid) and T2's head covers T1C's.
 """
@@ -23,7 +23,7 @@ def main(npz, *paths):
     square = sitk.Image(grid, grid, int(size[2]), sitk.sitkFloat64)
     square.SetDirection(reference.GetDirection())
     square.SetSpacing([spacing[0] * scale[0], spacing[1] * scale[1], spacing[2]])
-    # Both are centred: the square's centre lies on the slice's.
+    # Both grids have the same centre.
     centre = reference.TransformContinuousIndexToPhysicalPoint(
         [(size[0] - 1) / 2, (size[1] - 1) / 2, 0.0]
     )
@@ -37,8 +37,8 @@ def main(npz, *paths):
             sitk.Resample(on_reference, square, sitk.Transform(), sitk.sitkLinear, 0.0)
         )[slices]
         expected = np.clip(expected / prepared["divisors"][channel], 0, 1)
-        # At the field's edge the two conventions differ (values held for half a voxel, or cut):
-        # compare where both are inside.
+        # The conventions differ at the field's edge (values clamped for half a voxel, or cut off),
+        # so only voxels inside both are compared.
         inside = np.zeros_like(expected, dtype=bool)
         inside[1:-1] = True
         difference = np.abs(images[:, channel] - expected)

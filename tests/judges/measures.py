@@ -1,7 +1,7 @@
-"""Are the measures of an edited outline those of other software?
+"""Compares the measures of an edited mask with other software's.
 
 In: a folder of cases (NAME.json with the figures, NAME.ours and NAME.edited with the masks; written
-by tests/compare.rs). Out: one line for each case; exit code 1 where a figure differs.
+by tests/compare.rs). Out: one line for each case; exit code 1 if a figure differs.
 
 Judges: SimpleITK (Dice), SciPy (outline pixels by erosion), surface-distance (contour Dice, surface
 Dice, Hausdorff 95).
@@ -16,8 +16,8 @@ import SimpleITK as sitk
 import surface_distance
 from scipy.ndimage import binary_erosion
 
-# Cells whose boundary is no plane are cut into other triangles there: their areas differ a little,
-# and with them what weighs by area.
+# surface-distance cuts cells whose boundary is not a plane into other triangles: their areas differ
+# slightly, and with them the measures that weigh by area.
 SURFACE_DICE = 0.002
 
 
@@ -26,7 +26,7 @@ def distances(ours, edited, spacing):
 
 
 def surface(ours, edited, spacing, tolerance):
-    """Dice and Hausdorff 95 of the boundaries; None where one of them is missing."""
+    """Dice and Hausdorff 95 of the boundaries; None if one of them is missing."""
     if not ours.any() or not edited.any():
         return (0.0 if ours.any() or edited.any() else None), None
     found = distances(ours, edited, spacing)
@@ -65,7 +65,7 @@ def check(file):
     same("volume", pooled["edited_mm3"], edited.sum() * x * y * z, 1e-6)
     surface_dice, hausdorff = surface(ours, edited, (z, y, x), case["tolerance_mm"])
     same("surface Dice", pooled["surface_dice"], surface_dice, SURFACE_DICE)
-    # The 95th percentile may fall on the next distance; distances themselves are the same.
+    # The 95th percentile may fall on the next distance; the distances are the same.
     found = distances(ours, edited, (z, y, x))
     known = np.concatenate([found["distances_gt_to_pred"], found["distances_pred_to_gt"]])
     if np.abs(known - pooled["hausdorff95_mm"]).min() > 1e-9:
@@ -91,7 +91,10 @@ def check(file):
     same("added path", pooled["added_path_pixels"], added)
     same("added path in mm", pooled["added_path_mm"], added * np.sqrt(x * y))
     same("contour Dice", pooled["contour_dice"], within / total)
-    agrees = f"Dice {pooled['dice']:.3f}, surface Dice {pooled['surface_dice']:.5f} ({surface_dice:.5f}), HD95 {pooled['hausdorff95_mm']:.3f} mm"
+    agrees = (
+        f"Dice {pooled['dice']:.3f}, surface Dice {pooled['surface_dice']:.5f} "
+        f"({surface_dice:.5f}), HD95 {pooled['hausdorff95_mm']:.3f} mm"
+    )
     print(f"{file.stem}: {'; '.join(wrong) or agrees}")
     return bool(wrong)
 
@@ -115,7 +118,8 @@ def main():
     files = sorted(Path(sys.argv[1]).glob("*.json"))
     if not files:
         sys.exit("no case was found")
-    sys.exit(any([check(file) for file in files]))
+    failed = [check(file) for file in files]
+    sys.exit(any(failed))
 
 
 main()

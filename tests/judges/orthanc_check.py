@@ -1,15 +1,15 @@
-"""Does an archive take a structure set and find it again with the images that it names?
+"""Stores a structure set in an archive and finds it again with the images that it references.
 
 In: a folder of images (--images) and their structure set (--rtstruct). Out: one line per step; exit
-code 1 and the reason where one fails.
+code 1 and the reason if one fails.
 
 A private Orthanc (Debian: orthanc, orthanc-dicomweb, dcmtk) is started on free ports of this
 machine, with an empty store that is removed afterwards:
-1. images and structure set are stored by C-STORE, found again by REST, in one study, every image
-   that the structure set names among them;
-2. the structure set comes back as it was sent, element by element;
-3. deleted and sent again by REST, it is there again;
-4. DICOMweb lists it as RTSTRUCT of the images' study, where the plug-in is installed.
+1. images and structure set are stored by C-STORE and found by REST in one study, with every image
+   that the structure set references;
+2. the structure set is returned as it was sent, element by element;
+3. deleted and sent again by REST, it is found again;
+4. DICOMweb lists it as RTSTRUCT of the images' study, if the plug-in is installed.
 """
 
 import argparse
@@ -93,7 +93,8 @@ def running():
                     time.sleep(0.5)
                 else:
                     sys.exit(
-                        f"Orthanc did not answer within a minute: {log.read_text(errors='replace')[-2000:]}"
+                        "Orthanc did not answer within a minute: "
+                        f"{log.read_text(errors='replace')[-2000:]}"
                     )
                 yield archive
             finally:
@@ -107,7 +108,7 @@ def check(condition, what):
 
 
 def named_images(rt):
-    """Every image that the structure set names, as a series or for a contour."""
+    """Every image that the structure set references, in its series or for a contour."""
     series = (
         rt.ReferencedFrameOfReferenceSequence[0]
         .RTReferencedStudySequence[0]
@@ -129,7 +130,8 @@ def main():
     missing = [program for program in ("Orthanc", "storescu") if not shutil.which(program)]
     if missing:
         print(
-            f"SKIPPED: {' and '.join(missing)} not installed (Debian: orthanc, orthanc-dicomweb, dcmtk)"
+            f"SKIPPED: {' and '.join(missing)} not installed "
+            "(Debian: orthanc, orthanc-dicomweb, dcmtk)"
         )
         return
     rt = pydicom.dcmread(arguments.rtstruct)
@@ -169,18 +171,21 @@ def main():
             for i in images["Instances"]
         }
         check(
-            named <= there, f"{len(named - there)} images that the structure set names are missing"
+            named <= there,
+            f"{len(named - there)} images that the structure set references are missing",
         )
         print(
-            f"C-STORE: structure set and {len(there)} images in one study; all {len(named)} images that it names are there"
+            f"C-STORE: structure set and {len(there)} images in one study, among them all "
+            f"{len(named)} images that it references"
         )
 
         back = pydicom.dcmread(
             io.BytesIO(archive.call(f"/instances/{identity}/file", accept="*/*"))
         )
-        check(back == rt, "the structure set does not come back as it was sent")
+        check(back == rt, "the structure set was changed")
         print(
-            f"REST: it comes back as it was sent, {len(rt.ROIContourSequence[0].get('ContourSequence', []))} contours"
+            "REST: it is returned as it was sent, "
+            f"{len(rt.ROIContourSequence[0].get('ContourSequence', []))} contours"
         )
 
         archive.call(f"/instances/{identity}", method="DELETE")

@@ -1,8 +1,8 @@
-"""Do structure sets lie on the original planes of any orientation, and do other programs read the
-mask out of them?
+"""Checks that structure sets lie on the original planes of any orientation, and that other programs
+read the same mask from them.
 
-In: a list of cases (JSON, written by tests/orientation), each as rtstruct_check.py wants it, and
-the names of the judges to ask besides. Out: a line for every case; exit code 1 where a judge
+In: a list of cases (JSON, written by tests/orientation), each in the form that rtstruct_check.py
+requires, with the names of further judges. Out: a line for every case; exit code 1 if a judge
 disagrees.
 
 usage: planes_check.py CASES
@@ -19,8 +19,8 @@ import rtstruct_check as judges
 def check(case):
     rt = pydicom.dcmread(case["rtstruct"])
     print(case["name"])
-    # Every image of the series is listed, and every contour names one of them (check_points looks
-    # it up).
+    # Every image of the series is listed, and every contour references one of them (check_points
+    # looks it up).
     (frame,) = rt.ReferencedFrameOfReferenceSequence
     (study,) = frame.RTReferencedStudySequence
     (series,) = study.RTReferencedSeriesSequence

@@ -1,4 +1,4 @@
-"""Reads an MR volume with other people's readers and writes what they saw.
+"""Reads an MR volume with third-party readers and writes their result.
 
 In: a DICOM folder or file, a NIfTI or an NRRD file. Out, under OUT: `volume.json` (reader, size,
 in-plane axes and one origin per slice, LPS mm) and `volume.f64` (voxels [k, j, i], little-endian
@@ -93,7 +93,7 @@ def read_sitk(path):
     origin = np.array(image.GetOrigin())
     origins = [origin + k * step[:, 2] for k in range(voxels.shape[0])]
     if path.is_dir() and np.dot(np.cross(step[:, 0], step[:, 1]), step[:, 2]) < 0:
-        # GDCM may sort against the normal; the same voxels, told from the other end.
+        # GDCM may sort against the normal: the same voxels in reverse order.
         voxels, origins = voxels[::-1], origins[::-1]
     return voxels, step[:, 0], step[:, 1], origins
 

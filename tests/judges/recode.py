@@ -1,6 +1,7 @@
-"""Stores a DICOM series again in other legal ways.
+"""Stores a DICOM series in other legal encodings.
 
-In: a folder of single-frame files. Out, under OUT: one folder per way, with the same images.
+In: a folder of single-frame files. Out, under OUT: one folder for each encoding,
+with the same images.
 
 usage: recode.py PATH OUT
 """

@@ -1,8 +1,8 @@
-"""Stores a DICOM series again with other people's programs: DCMTK's and GDCM's.
+"""Stores a DICOM series with DCMTK's and GDCM's programs.
 
-In: a folder of MR images. Out, under OUT: one folder per way, with the same voxels at the same
-places (`near_` in its name: within 3 grey levels). A line that begins with "skipped" for every
-program that is not installed.
+In: a folder of MR images. Out, under OUT: one folder for each encoding, with the same voxels at the
+same positions (`near_` in its name: within 3 grey levels). A line that begins with "skipped" for
+every program that is not installed.
 
 usage: recode_tools.py PATH OUT
 """
@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# What the DCMTK programs are told; "+fs 1" cuts frames into fragments of 1 KiB.
+# Arguments of the DCMTK programs; "+fs 1" cuts frames into fragments of 1 KiB.
 DCMTK = {
     "implicit": ["dcmconv", "+ti"],
     "big_endian": ["dcmconv", "+tb"],

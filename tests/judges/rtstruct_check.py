@@ -1,8 +1,8 @@
-"""Does a structure set say what it should, and do other programs read the mask out of it?
+"""Checks the attributes of a structure set, and that other programs read the same mask from it.
 
 In: a case description (JSON, written by tests/rtstruct.rs): the structure set, its images, the
-mask, the geometry. Out: one line for each judge with what it found; exit code 1 and the reason
-where one of them disagrees. A judge that is not installed is named and left out.
+mask, the geometry. Out: one line for each judge with its finding; exit code 1 and the reason if
+one of them disagrees. A judge that is not installed is named and skipped.
 
 Judges: pydicom (attributes; rings rasterised here by the even-odd rule), SimpleITK (geometry of the
 series), plastimatch, dcmrtstruct2nii, dciodvfy, drtdump.
@@ -21,8 +21,25 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 
-COPIED = """SpecificCharacterSet PatientName PatientID IssuerOfPatientID OtherPatientIDs PatientBirthDate PatientSex PatientAge PatientSize
-PatientWeight StudyInstanceUID StudyDate StudyTime StudyID AccessionNumber ReferringPhysicianName StudyDescription""".split()
+COPIED = [
+    "SpecificCharacterSet",
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "OtherPatientIDs",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "StudyInstanceUID",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "StudyDescription",
+]
 
 
 def same(what, found, expected):
@@ -92,7 +109,7 @@ def check_attributes(case, rt):
         ("NOT FOR CLINICAL USE",) if case["demo"] else ()
     ):
         if part not in roi.ROIDescription:
-            raise SystemExit(f"ROIDescription {roi.ROIDescription!r} lacks {part!r}")
+            raise SystemExit(f"ROIDescription {roi.ROIDescription!r} has no {part!r}")
     same("RTROIInterpretedType", observation.RTROIInterpretedType, "" if case["demo"] else "GTV")
     if not case["demo"]:
         same("identification", observation.RTROIIdentificationCodeSequence[0].CodeValue, "86049000")
@@ -100,7 +117,7 @@ def check_attributes(case, rt):
 
 
 def fill_holes(mask, corners):
-    """Outside is what the background reaches from the border, across corners or not."""
+    """Fills holes: outside is the background connected to the border, across corners or not."""
     filled = np.ones_like(mask)
     steps = [(y, x) for y in range(3) for x in range(3) if corners or 1 in (y, x)]
     for k, slice_ in enumerate(mask):
@@ -144,7 +161,9 @@ def even_odd(rings, ni, nj):
 
 
 def check_points(case, rt):
-    """Every contour lies on its own slice's plane; the rings give back the mask at voxel centres."""
+    """Checks that every contour lies on its slice's plane and that the rings reproduce the mask at
+    voxel centres.
+    """
     ni, nj, nk = case["size"]
     axes = np.array([case["axis_i"], case["axis_j"]]).T
     slices = {(s["uid"], s["frame"]): k for k, s in enumerate(case["slices"])}
@@ -186,7 +205,8 @@ def check_points(case, rt):
     least, most = expected_masks(case)
     different = int(((found & ~most) | (least & ~found)).sum())
     print(
-        f"even-odd: {different} of {int(found.sum())} voxels different, {sum(map(len, rings))} rings, {points} points, off plane {farthest:.5f} mm"
+        f"even-odd: {different} of {int(found.sum())} voxels different, {sum(map(len, rings))} "
+        f"rings, {points} points, off plane {farthest:.5f} mm"
     )
     return different
 
@@ -260,7 +280,7 @@ def check_plastimatch(case, rt):
 
 
 def check_dcmrtstruct2nii(case, rt):
-    # It wants older pydicom and numpy, so it lives in an environment of its own.
+    # It requires older versions of pydicom and numpy, so it has its own environment.
     program = os.environ.get("NASOSEG_DCMRTSTRUCT2NII") or tool("dcmrtstruct2nii")
     if not program:
         return print("dcmrtstruct2nii: skipped, not installed (make judges installs it)") or 0
@@ -317,7 +337,8 @@ def different_on(case, image, name):
     if not compared:
         raise SystemExit(f"{name}: none of the slices lies where the series' slices lie")
     print(
-        f"{name}: {different} voxels different on {compared} of {nk} slices, {int((found != 0).sum())} voxels read"
+        f"{name}: {different} voxels different on {compared} of {nk} slices, "
+        f"{int((found != 0).sum())} voxels read"
     )
     return different
 

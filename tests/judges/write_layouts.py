@@ -1,7 +1,7 @@
 """Writes DICOM series of one image in any storage order, with pydicom.
 
 In: a description (JSON, written by tests/orientation): voxels, size, affine to LPS mm and words for
-each series. Out: one folder per series, its files named against the slice order.
+each series. Out: one folder for each series; its file names are not in slice order.
 
 usage: write_layouts.py DESCRIPTION
 """
@@ -63,7 +63,7 @@ def write(series):
         ds.ImageOrientationPatient = numbers([*(axis_i / spacing_i), *(axis_j / spacing_j)])
         ds.PixelSpacing = numbers([spacing_j, spacing_i])
         ds.SliceThickness = numbers([spacing_k])[0]
-        # Some writers give the direction of travel a sign here. Positions say it better.
+        # Some writers put the sign of the direction here; readers must use the positions.
         ds.SpacingBetweenSlices = numbers([series["sign"] * spacing_k])[0]
         ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
         ds.Rows, ds.Columns = nj, ni

@@ -1,5 +1,5 @@
 //! DICOM in all 48 layouts: the 16 whose planes are axial give the same result; the 32 others are
-//! refused, and resliced when asked.
+//! refused, or resliced if requested.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub struct Series<'a> {
     pub sign: f64,
 }
 
-/// Whether the judges' Python is there; says so where it is not.
+/// Whether the judges' Python is available; reports if it is not.
 pub fn python() -> bool {
     let there = std::env::var_os("NASOSEG_TEST_PYTHON").is_some();
     if !there {
@@ -29,7 +29,7 @@ pub fn python() -> bool {
     there
 }
 
-/// Writes every series into a folder of its own under `dir`.
+/// Writes every series to its own folder under `dir`.
 pub fn write(dir: &Path, series: &[Series]) -> Vec<PathBuf> {
     let mut description = Vec::new();
     let mut folders = Vec::new();
@@ -39,7 +39,8 @@ pub fn write(dir: &Path, series: &[Series]) -> Vec<PathBuf> {
             s.stored.voxels.iter().flat_map(|v| (*v as u16).to_le_bytes()).collect();
         std::fs::write(&voxels, bytes).unwrap();
         description.push(json!({
-            "name": s.name, "number": n + 11, "folder": folder, "voxels": voxels, "size": s.stored.size, "affine": s.stored.affine,
+            "name": s.name, "number": n + 11, "folder": folder, "voxels": voxels,
+            "size": s.stored.size, "affine": s.stored.affine,
             "patient_position": s.patient_position, "sign": s.sign,
         }));
         folders.push(folder);
@@ -54,8 +55,8 @@ pub fn series(folder: &Path) -> Volume {
     read(&[folder.to_owned()], &ReadOptions::default()).unwrap()
 }
 
-/// What planes_check.py needs to judge a structure set; `mask` is in the order of the volume that
-/// `images` make.
+/// The input of planes_check.py for a structure set; `mask` is in the order of the volume of
+/// `images`.
 pub fn case(name: &str, rtstruct: &Path, images: &Path, mask: &[u8], judges: &[&str]) -> Value {
     let volume = series(images);
     let (grid, dicom) = (volume.grid(), volume.dicom().unwrap());
@@ -64,11 +65,17 @@ pub fn case(name: &str, rtstruct: &Path, images: &Path, mask: &[u8], judges: &[&
     let slices: Vec<_> = dicom
         .slices
         .iter()
-        .map(|s| json!({"uid": s.sop_instance_uid, "frame": s.frame, "position": s.position, "orientation": s.orientation}))
+        .map(|s| {
+            json!({
+                "uid": s.sop_instance_uid, "frame": s.frame, "position": s.position,
+                "orientation": s.orientation,
+            })
+        })
         .collect();
     json!({
-        "name": name, "rtstruct": rtstruct, "images": images, "mask": raw, "size": grid.size(), "axis_i": grid.axis_i(),
-        "axis_j": grid.axis_j(), "slices": slices, "series": dicom.series_instance_uid, "sop_class": dicom.sop_class_uid,
+        "name": name, "rtstruct": rtstruct, "images": images, "mask": raw, "size": grid.size(),
+        "axis_i": grid.axis_i(), "axis_j": grid.axis_j(), "slices": slices,
+        "series": dicom.series_instance_uid, "sop_class": dicom.sop_class_uid,
         "frame_of_reference": dicom.frame_of_reference_uid, "holes": "keyhole", "judges": judges,
     })
 }
@@ -109,7 +116,7 @@ fn axial_planes(tilts: &[[f64; 3]]) {
                 name: layouts[n].name(),
                 stored: &stored[n],
                 patient_position: POSITIONS[n % 8],
-                // Negative where the files run against the image's normal.
+                // Negative if the files run against the image's normal.
                 sign: if layouts[n].is_right_handed() { 1.0 } else { -1.0 },
             })
             .collect();
@@ -134,8 +141,8 @@ fn axial_planes(tilts: &[[f64; 3]]) {
     }
 }
 
-/// Image Orientation (Patient) is in patient coordinates whatever the patient lies on: the word
-/// alone changes no bit.
+/// Image Orientation (Patient) is in patient coordinates in every patient position: the word alone
+/// changes no bit.
 #[test]
 fn the_patient_s_position_changes_nothing() {
     if !python() {
@@ -251,11 +258,12 @@ fn other_planes(tilts: &[[f64; 3]], resliced: usize) {
         }
         judge(dir.path(), cases);
         println!(
-            "{turns:?} DICOM, 32 layouts, resliced: probability within {:.1e}, contours within {:.1e} mm",
+            "{turns:?} DICOM, 32 layouts, resliced: probability within {:.1e}, contours within \
+             {:.1e} mm",
             worst.0, worst.1
         );
         let [sagittal, coronal] = expected.map(Option::unwrap);
-        // The mask does not know how its planes were stored.
+        // The mask does not depend on how its planes were stored.
         assert!(
             (sagittal.volume_mm3 / coronal.volume_mm3 - 1.0).abs() < 1e-3,
             "{} {}",

@@ -12,7 +12,7 @@ fn bytes(stored: &Stored) -> Vec<u8> {
     stored.voxels.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-/// x and y the other way round: LPS to RAS.
+/// Changes the sign of x and y: LPS to RAS.
 fn ras(affine: &Affine) -> Affine {
     std::array::from_fn(|r| affine[r].map(|v| if r < 2 { -v } else { v }))
 }
@@ -107,8 +107,8 @@ pub fn write_nrrd(path: &Path, stored: &Stored, right_anterior: bool) {
     std::fs::write(path, file).unwrap();
 }
 
-/// Every layout against the usual order; as a view of one buffer, as NIfTI and as NRRD, or as one
-/// of these in turn from `first` on. The worst of each is printed.
+/// Compares every layout with the usual order: as a view of one buffer, as NIfTI and as NRRD, or as
+/// one of these in turn from `first` on. The largest difference of each is printed.
 fn check(turns: [f64; 3], first: Option<usize>) {
     let engine = Engine::new();
     let (patient, others) = (t1c(turns), others());
@@ -146,7 +146,8 @@ fn check(turns: [f64; 3], first: Option<usize>) {
     }
     for (name, runs, probability, contour) in worst {
         println!(
-            "{turns:?} {name}, {runs} layouts: probability within {probability:.1e}, contours within {contour:.1e} mm"
+            "{turns:?} {name}, {runs} layouts: probability within {probability:.1e}, contours \
+             within {contour:.1e} mm"
         );
     }
 }

@@ -11,7 +11,7 @@ use crate::dicom::{Series, case, judge, python, series, write};
 use crate::files::{write_nifti, write_nrrd};
 use crate::layouts::{Affine, DOUBLE_OBLIQUE, Layout, Stored, affine, t1c};
 
-/// A lesion with a cavity, 0 or 1 or smooth, on any grid.
+/// A lesion with a cavity, binary or smooth, on any grid.
 fn region(size: [usize; 3], affine: Affine, smooth: bool) -> Stored {
     let grid = Grid::from_affine(size, &affine).unwrap();
     let level = |[x, y, z]: [f64; 3]| {
@@ -40,7 +40,8 @@ fn succeeded(output: &Output) {
 }
 
 fn rings(out: &Path) -> Value {
-    serde_json::from_slice::<Value>(&std::fs::read(out.join("contours.json")).unwrap()).unwrap()["contours"].clone()
+    let bytes = std::fs::read(out.join("contours.json")).unwrap();
+    serde_json::from_slice::<Value>(&bytes).unwrap()["contours"].clone()
 }
 
 /// One series per plane, and the mask on it in its own storage order.
@@ -126,7 +127,7 @@ fn a_mask_on_another_grid_is_refused_or_resampled() {
         return;
     }
     let Planes { dir, folders } = planes();
-    // Half a millimetre aside is another grid, as are other voxels.
+    // A grid half a millimetre aside is another grid, as is one with other voxels.
     let usual = t1c(DOUBLE_OBLIQUE);
     let mut aside = usual.affine;
     aside[0][3] += 0.5;
@@ -177,7 +178,7 @@ fn a_mask_on_another_grid_is_refused_or_resampled() {
                 "{}",
                 text(&output.stderr)
             );
-            // The mask that a plain look-up of the file gives, here by hand.
+            // The mask by a direct look-up in the file.
             let stored = region(size, fine, file == "smooth.nii");
             let mask: Vec<u8> = by_hand(&stored, grid, file == "smooth.nii");
             let kept = path(&format!("{name}-{file}.dcm"));
@@ -188,8 +189,8 @@ fn a_mask_on_another_grid_is_refused_or_resampled() {
     judge(dir.path(), cases);
 }
 
-/// Nearest voxel, or trilinear at 0.5, at the voxel centres of `grid`. `stored` is straight, and
-/// holds all of the region.
+/// Nearest voxel, or trilinear at 0.5, at the voxel centres of `grid`. `stored` is straight and
+/// holds the whole lesion.
 fn by_hand(stored: &Stored, grid: &Grid, linear: bool) -> Vec<u8> {
     let a = stored.affine;
     let value = |at: [f64; 3]| {

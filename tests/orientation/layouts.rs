@@ -1,11 +1,11 @@
-//! The patient and the ways in which it can be stored.
+//! The patient and the storage layouts of its images.
 
 use nasoseg::geometry::Grid;
 use ndarray::Array3;
 
 pub type Affine = [[f64; 4]; 4];
 
-/// Odd and even, no two alike; pixels that are not square.
+/// Odd and even sizes, all different; pixels that are not square.
 pub const SIZE: [usize; 3] = [61, 66, 7];
 const STEP: [f64; 3] = [3.5, 3.3, 6.0];
 
@@ -44,7 +44,7 @@ pub fn t1c(turns: [f64; 3]) -> Stored {
     filled(1, SIZE, affine(SIZE, STEP, turns, [0.4, -3.1, 3.7]))
 }
 
-/// T1 and T2, each on a grid of its own.
+/// T1 and T2, each on its own grid.
 pub fn others() -> [Stored; 2] {
     let size = [72, 76, 17];
     [
@@ -96,7 +96,7 @@ impl Stored {
     }
 }
 
-/// Storage axis s is axis `axes[s]` of the usual order, backwards where `flips[s]`.
+/// Storage axis s is axis `axes[s]` of the usual order, backwards if `flips[s]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Layout {
     pub axes: [usize; 3],

@@ -1,4 +1,4 @@
-//! What a run found, and where two of them differ in the patient.
+//! The result of a run, and the differences of two results in the patient.
 
 use nasoseg::geometry::{Grid, Point};
 
@@ -20,8 +20,7 @@ pub struct Outcome {
     pub warnings: Vec<String>,
 }
 
-/// Probabilities that lie nearer to the threshold may fall on either side: affines in float32
-/// round.
+/// Probabilities nearer to the threshold may fall on either side, as float32 affines are rounded.
 const UNDECIDED: f32 = 1e-4;
 
 impl Outcome {
@@ -30,8 +29,8 @@ impl Outcome {
         assert!(set > 100 && self.rings.len() > 2, "{set} voxels, {} rings", self.rings.len());
     }
 
-    /// The other is this one in another storage order. Gives how far probabilities and contours
-    /// (mm) are apart.
+    /// Checks that the other result is this one in another storage order. Returns the largest
+    /// differences of probabilities and of contours (mm).
     pub fn must_be(&self, other: &Outcome, name: &str) -> (f64, f64) {
         assert_eq!(self.mask.len(), other.mask.len(), "{name}");
         let locator = self.grid.locator();

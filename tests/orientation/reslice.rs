@@ -1,5 +1,4 @@
-//! `--reslice axial` on the command line: what is written, what it says, and that a detection comes
-//! back.
+//! `--reslice axial` on the command line: output files, messages, and reuse of a detection.
 
 use std::path::Path;
 use std::process::Output;
@@ -78,7 +77,7 @@ fn a_sagittal_series_through_the_program() {
     refused(
         &study.call("run", &study.t1c, &out, &["--reslice", "coronal"]),
         2,
-        &["axial or axial:MM was expected"],
+        &["expected axial or axial:MM"],
     );
     refused(
         &study.call("run", &study.t1c, &out, &["--reslice", "axial:20"]),
@@ -102,7 +101,7 @@ fn a_sagittal_series_through_the_program() {
             .as_array()
             .unwrap()
             .iter()
-            .any(|w| w.as_str().unwrap().contains("brought back onto the original slices"))
+            .any(|w| w.as_str().unwrap().contains("resampled onto the original slices"))
     );
     let slices = record["slices"].as_array().unwrap();
     assert_eq!(slices.len() as u64, record["resliced"]["size"][2].as_u64().unwrap());
@@ -129,7 +128,7 @@ fn a_sagittal_series_through_the_program() {
         serde_json::json!(own.grid().size())
     );
 
-    // A detection comes back to the same slices only.
+    // A detection can be reused for the same slices only.
     let file = out.join("detection.json").display().to_string();
     let again = study.dir.path().join("again");
     refused(
@@ -163,7 +162,7 @@ fn a_sagittal_series_through_the_program() {
             "{name}"
         );
     }
-    // An edited box is one of the axial slices'.
+    // An edited box lies on an axial slice.
     let mut edited = detection.clone();
     edited["slices"].as_array_mut().unwrap().iter_mut().for_each(|s| s["box"] = Value::Null);
     let nothing = study.dir.path().join("edited.json");
@@ -184,7 +183,7 @@ fn a_sagittal_series_through_the_program() {
     assert!(storage.len() == slices.len() && storage.iter().all(|s| *s == -1));
 }
 
-/// NIfTI and NRRD take the nearest axis; asked for, they are resliced like DICOM, to the same
+/// NIfTI and NRRD use the nearest axis; on request they are resliced like DICOM, with the same
 /// result.
 #[test]
 fn files_are_resliced_like_dicom_when_asked() {
@@ -207,8 +206,8 @@ fn files_are_resliced_like_dicom_when_asked() {
     }
     let expected = expected.unwrap();
     expected.must_be_worth_comparing();
-    // The nearest axes and the resliced axial ones see one lesion, the one on slices 6 mm apart and
-    // tilted, the other 3 mm and straight.
+    // Both find the same lesion: the nearest axes on tilted slices 6 mm apart, reslicing on
+    // straight ones 3 mm apart.
     let nearest = engine.run(&others, &Input::Path(&nifti), None).unwrap();
     assert!(
         (nearest.volume_mm3 / expected.volume_mm3 - 1.0).abs() < 0.35,
@@ -226,7 +225,7 @@ fn files_are_resliced_like_dicom_when_asked() {
     }
 }
 
-/// Axial slices are never resampled, and a tilt that is worth knowing is told.
+/// Axial slices are never resampled, and a large tilt is reported.
 #[test]
 fn what_is_said_of_a_tilt() {
     let (engine, others, dir) = (Engine::new(), others(), tempfile::tempdir().unwrap());

@@ -1,5 +1,5 @@
-//! DICOM series for the structure set tests: small ones written here, real ones read by their
-//! headers alone; regions to draw on them.
+//! DICOM series for the structure set tests: small ones written here, and real ones of which only
+//! the headers are read; masks to draw on them.
 #![allow(dead_code)]
 
 use std::path::Path;
@@ -25,7 +25,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Evenly spaced, as readers that know one spacing want it.
+    /// Evenly spaced, for readers that support only one spacing.
     pub fn even() -> Self {
         let position = |k: usize| {
             ["-20.125".into(), "-31.5".into(), format!("{:.3}", -30.031 + 6.125 * k as f64)]
@@ -34,7 +34,7 @@ impl Layout {
     }
 
     pub fn axial() -> Self {
-        // The last slice is farther away: planes are kept, never averaged.
+        // The last slice is farther away: planes are kept, not averaged.
         let heights = ["-30.0312456789", "-24.03125", "-18.03125", "-12.03125", "-6.03125", "3.5"];
         Layout {
             size: [52, 44, 6],
@@ -87,7 +87,7 @@ fn volume(series: DicomSeries, columns: usize, rows: usize, spacing: [f64; 2]) -
     Volume::new(voxels, grid, Source::Dicom(Box::new(series)), "series").unwrap()
 }
 
-/// Writes the images (in another order than their position) and gives the volume that they make.
+/// Writes the images (in another order than their position) and returns their volume.
 pub fn write_series(folder: &Path, layout: &Layout) -> Volume {
     let study = "1.2.826.0.1.3680043.10.1234.1";
     let (series_uid, frame) = (format!("{study}.2"), format!("{study}.3"));
@@ -228,7 +228,7 @@ fn image_size(object: &InMemDicomObject) -> (usize, usize) {
     (number(tags::COLUMNS), number(tags::ROWS))
 }
 
-/// A real single-frame series, by its headers; voxels are made up.
+/// A real single-frame series: headers are read, voxels are invented.
 pub fn read_series(folder: &Path) -> Volume {
     let mut found = None;
     let mut slices = Vec::new();
@@ -251,7 +251,7 @@ pub fn read_series(folder: &Path) -> Volume {
     volume(DicomSeries { slices, ..series }, columns, rows, [across, down])
 }
 
-/// A real multi-frame file, by its header; frames are sorted by position, voxels made up.
+/// A real multi-frame file: the header is read, frames are sorted by position, voxels are invented.
 pub fn read_multiframe(folder: &Path) -> Volume {
     let path = &files(folder)[0];
     let object = OpenFileOptions::new().read_until(tags::PIXEL_DATA).open_file(path).unwrap();

@@ -26,7 +26,11 @@ import slicer  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
 MICRO = ROOT / "tests" / "data" / "micro"
-TRIO = ROOT.parent / "shared" / "data" / "mr_trio_tcga"
+sys.path.insert(0, str(ROOT / "tests" / "data"))
+
+import real_data  # noqa: E402
+
+TRIO = real_data.folder("mr_trio_tcga")
 SCREENSHOTS = ROOT / "plugins" / "slicer" / "Screenshots"
 
 
@@ -212,8 +216,8 @@ def phantom(panel):
 @pytest.fixture
 def trio(panel):
     """A real patient's three oblique sequences, each on its own grid."""
-    if not TRIO.is_dir():
-        pytest.skip(f"SKIPPED: {TRIO} is missing")
+    if TRIO is None:
+        pytest.skip(real_data.missing("mr_trio_tcga"))
     nodes = [load(TRIO / f"{name}.nii.gz", name) for name in ("t1", "t1c", "t2")]
     panel.select(*nodes)
     panel.ui.bundlePath.currentPath = str(MICRO)

@@ -9,7 +9,7 @@ use nasoseg::contour::{ContourKind, contours_of_level, contours_of_mask};
 use nasoseg::contour::{ContourOptions, contour};
 use nasoseg::formats::rtstruct::{RtStructOptions, write_rtstruct};
 use nasoseg::formats::{ReadOptions, read};
-use nasoseg::geometry::transfer::{Sampling, onto};
+use nasoseg::geometry::transfer::{Sampling, transfer};
 use nasoseg::geometry::{Grid, Reslice};
 use nasoseg::outputs::record::{Record, Timing};
 use nasoseg::provenance::DEMO_MARK;
@@ -275,7 +275,7 @@ fn outline(
     out: &Path,
 ) -> Result<()> {
     let outputs = Outputs::new(out)?;
-    let moved = onto(&region.view(), &series.view(), sampling)?;
+    let moved = transfer(&region.view(), &series.view(), sampling)?;
     let inside = |v: &f32| *v >= threshold.unwrap_or(1.0);
     let resampled = moved.sampled.then(|| {
         let (before, after) = (

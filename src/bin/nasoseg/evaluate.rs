@@ -5,13 +5,13 @@ use std::path::Path;
 use nasoseg::compare::{Comparison, compare};
 use nasoseg::formats::read::is_dicom;
 use nasoseg::formats::rtstruct::{DEMO_NAME, DEMO_WARNING};
-use nasoseg::formats::rtstruct::{Region, SliceBy, StructureSet};
+use nasoseg::formats::rtstruct::{Roi, SliceBy, StructureSet};
 use nasoseg::formats::write::write_atomically;
 use nasoseg::formats::{ReadOptions, read};
 use nasoseg::geometry::Grid;
 use nasoseg::geometry::orientation::Orientation;
 use nasoseg::geometry::raster::rings_mask;
-use nasoseg::geometry::transfer::{Sampling, onto};
+use nasoseg::geometry::transfer::{Sampling, transfer};
 use nasoseg::provenance::DEMO_MARK;
 use nasoseg::volume::Source;
 use nasoseg::{Error, Result, Volume};
@@ -90,7 +90,7 @@ fn structure_set(
     by: SliceBy,
 ) -> Result<Drawn> {
     let set = StructureSet::read(path)?;
-    let region = set.region(choice)?;
+    let region = set.roi(choice)?;
     let drawn = set.mask(region, reference, by)?;
     Ok(Drawn {
         name: format!("{}, {region}", absolute(path)),
@@ -101,7 +101,7 @@ fn structure_set(
 }
 
 /// What a demonstration model's region says of itself.
-fn demo(region: &Region) -> Option<String> {
+fn demo(region: &Roi) -> Option<String> {
     match region.description.contains(DEMO_WARNING) {
         true => Some(region.description.clone()),
         false => (region.name == DEMO_NAME).then(|| DEMO_WARNING.to_owned()),
@@ -121,7 +121,7 @@ fn ours(path: &Path, choice: Option<&str>, reference: &Volume, by: SliceBy) -> R
 
 fn of_mask(path: &Path, reference: &Volume) -> Result<Drawn> {
     let region = read(&[path.to_owned()], &ReadOptions::default())?;
-    let voxels = onto(&region.view(), &reference.view(), Sampling::Refused)?.voxels;
+    let voxels = transfer(&region.view(), &reference.view(), Sampling::Refused)?.voxels;
     if let Some(value) = voxels.iter().find(|v| **v != 0.0 && **v != 1.0) {
         return Err(Error::Argument(format!(
             "{}: holds the value {value}; a mask of 0 and 1 was expected",

@@ -15,7 +15,7 @@ use nasoseg::formats::rtstruct::{SliceBy, StructureSet};
 use nasoseg::formats::write::write_atomically;
 use nasoseg::formats::{ReadOptions, read};
 use nasoseg::geometry::Grid;
-use nasoseg::geometry::transfer::{Sampling, onto};
+use nasoseg::geometry::transfer::{Sampling, transfer};
 use nasoseg::volume::Source;
 use nasoseg::{Bundle, Error, Result, Run, Sequence, Stage, Study, Volume};
 use ndarray::Array3;
@@ -227,7 +227,7 @@ fn agree(
         let series = study.volume(sequence);
         let region = drawn(path, series, drawings, &mut warnings)?.mapv(f32::from);
         let region = Volume::new(region, series.grid().clone(), Source::Memory, "drawing")?;
-        let there = onto(&region.view(), &study.reference().view(), Sampling::Nearest)?.voxels;
+        let there = transfer(&region.view(), &study.reference().view(), Sampling::Nearest)?.voxels;
         let (mut both, mut sum) = (0usize, 0usize);
         for (a, b) in there.iter().zip(truth) {
             let (a, b) = (*a > 0.0, *b > 0);
@@ -251,7 +251,7 @@ fn drawn(
 ) -> Result<Array3<u8>> {
     if is_dicom(path)? {
         let set = StructureSet::read(path)?;
-        let found = set.mask(set.region(drawings.mask_roi.as_deref())?, series, SliceBy::Image)?;
+        let found = set.mask(set.roi(drawings.mask_roi.as_deref())?, series, SliceBy::Image)?;
         warnings.extend(found.warnings);
         return Ok(found.mask);
     }
@@ -267,7 +267,7 @@ fn in_order(
     trust_array: bool,
     warnings: &mut Vec<String>,
 ) -> Result<Array3<f32>> {
-    match onto(&region.view(), &series.view(), Sampling::Refused) {
+    match transfer(&region.view(), &series.view(), Sampling::Refused) {
         Ok(found) => return Ok(found.voxels),
         Err(Error::Geometry(_)) => {}
         Err(other) => return Err(other),
@@ -277,7 +277,7 @@ fn in_order(
             "{}: its voxels lie up to {apart:.3} mm from the series'; taken as the same",
             region.place()
         ));
-        return Ok(onto(&region.view(), &series.view(), Sampling::Nearest)?.voxels);
+        return Ok(transfer(&region.view(), &series.view(), Sampling::Nearest)?.voxels);
     }
     let (found, expected) = (region.grid().size(), series.grid().size());
     let words = |[i, j, k]: [usize; 3]| format!("{i} x {j} x {k}");
@@ -289,7 +289,7 @@ fn in_order(
             return Ok(region.voxels().clone());
         }
         // Nothing of it on the image is worse than a wrong affine; the library says so.
-        onto(&region.view(), &series.view(), Sampling::Nearest)?;
+        transfer(&region.view(), &series.view(), Sampling::Nearest)?;
         return Err(Error::Geometry(format!(
             "{}: the mask's affine disagrees with the series by up to {apart:.3} mm, though its array is as large. Write the mask with the series' \
              affine, or use --trust-array-order where it runs as the series does: columns, rows, slices by increasing position",

@@ -1,27 +1,27 @@
-//! Which images, where there are more than one stack of them.
+//! The choice of one series, and of one stack of its images.
 //!
-//! In: the files of a folder and the caller's [`ReadOptions`]. Out: one series; of it, the images
-//! that the caller picked; or a refusal that lists what is there, in words that can be given back
-//! as the choice.
+//! In: the files of a folder and the caller's [`ReadOptions`]. Out: one series and the images of it
+//! that the caller picked; or an error that lists the candidates in the form in which the options
+//! accept them.
 
 use std::collections::BTreeMap;
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
-use super::header::Opened;
+use super::file::DicomFile;
+use super::header::NONE;
 use super::order::{Image, clashes};
-use super::walk::NONE;
 use crate::error::{Error, Result};
 use crate::formats::read::ReadOptions;
 use crate::geometry::grid::cross;
 use crate::geometry::reslice::plane_across;
 
-/// No listing names more than so many series or stacks.
+/// No listing names more series or stacks.
 const MOST_LISTED: usize = 20;
 
-/// What tells images of one series apart: a name, the functional group and attribute of enhanced
-/// images, the attribute of others. The earlier ones are tried first.
+/// What distinguishes images of one series: a name, the functional group and attribute of enhanced
+/// images, the attribute of others. Earlier marks are tried first.
 const MARKS: [(&str, Tag, Tag, Tag); 9] = [
     ("Stack ID", tags::FRAME_CONTENT_SEQUENCE, tags::STACK_ID, NONE),
     ("Echo Time", tags::MR_ECHO_SEQUENCE, tags::EFFECTIVE_ECHO_TIME, tags::ECHO_TIME),
@@ -49,11 +49,12 @@ const MARKS: [(&str, Tag, Tag, Tag); 9] = [
     ("Acquisition Time", NONE, NONE, tags::ACQUISITION_TIME),
 ];
 
-/// Told by the geometry.
+/// Mark computed from the geometry: the plane that the image is nearest to.
 const PLANE: &str = "Plane";
+/// Mark computed from the geometry: columns x rows.
 const SIZE: &str = "Size";
 
-/// The value of a mark; empty where the image has none.
+/// The value of a mark; empty if the image has none.
 fn mark(image: &Image, name: &str) -> String {
     match name {
         SIZE => format!("{} x {}", image.matrix[0], image.matrix[1]),
@@ -73,7 +74,7 @@ fn names() -> impl Iterator<Item = &'static str> {
     [PLANE, SIZE].into_iter().chain(MARKS.iter().map(|m| m.0))
 }
 
-/// The marks in which two images differ, with both values.
+/// The marks by which two images differ, with both values.
 pub(super) fn differences(a: &Image, b: &Image) -> Vec<String> {
     let both = |name| (name, mark(a, name), mark(b, name));
     names()
@@ -83,9 +84,13 @@ pub(super) fn differences(a: &Image, b: &Image) -> Vec<String> {
         .collect()
 }
 
-/// The one series, or the one that was named.
-pub(super) fn series(files: Vec<Opened>, name: &str, options: &ReadOptions) -> Result<Vec<Opened>> {
-    let mut series: BTreeMap<String, Vec<Opened>> = BTreeMap::new();
+/// The only series, or the one that the options name.
+pub(super) fn series(
+    files: Vec<DicomFile>,
+    name: &str,
+    options: &ReadOptions,
+) -> Result<Vec<DicomFile>> {
+    let mut series: BTreeMap<String, Vec<DicomFile>> = BTreeMap::new();
     for file in files {
         series.entry(file.text(tags::SERIES_INSTANCE_UID).to_owned()).or_default().push(file);
     }
@@ -93,13 +98,15 @@ pub(super) fn series(files: Vec<Opened>, name: &str, options: &ReadOptions) -> R
     match &options.series_uid {
         Some(uid) => series.remove(uid.trim()).ok_or_else(|| {
             Error::Argument(format!(
-                "{name}: no series has the UID {}; these are there: {}. Give one of these UIDs",
+                "{name}: no series has the UID {}, expected one of: {}. Give one of these UIDs",
                 uid.trim(),
                 listed(&lines)
             ))
         }),
         None if series.len() > 1 => Err(Error::Image(format!(
-            "{name}: {} series were found, one was expected: {}. Choose one by its series UID, or give the list of its files",
+            "{name}: {} series were found, one was expected: {}. Choose one by its series UID, or \
+             give \
+             the list of its files",
             series.len(),
             listed(&lines)
         ))),
@@ -107,8 +114,9 @@ pub(super) fn series(files: Vec<Opened>, name: &str, options: &ReadOptions) -> R
     }
 }
 
-/// A series in one line: UID, description, what it is, number of images, echo times and b-values.
-fn describe(uid: &str, files: &[Opened]) -> String {
+/// A series in one line: UID, description, modality and class, number of images, echo times and
+/// b-values.
+fn describe(uid: &str, files: &[DicomFile]) -> String {
     let images: u64 = files.iter().map(|f| u64::from(f.frame_count())).sum();
     let values = |(name, group, inside, top): (&str, Tag, Tag, Tag)| {
         let mut values: Vec<&str> = Vec::new();
@@ -133,7 +141,7 @@ fn describe(uid: &str, files: &[Opened]) -> String {
         "{} \"{}\" ({}, {images} images{}{})",
         if uid.is_empty() { "no UID" } else { uid },
         files.first().map(|f| f.text(tags::SERIES_DESCRIPTION)).unwrap_or_default(),
-        files.first().map(Opened::what).unwrap_or_default(),
+        files.first().map(DicomFile::what).unwrap_or_default(),
         values(MARKS[1]),
         values(MARKS[4])
     )
@@ -145,42 +153,43 @@ fn listed(lines: &[String]) -> String {
     if more > 0 { format!("{shown}; and {more} more") } else { shown }
 }
 
-/// The images that the caller picked: `NAME=VALUE`, several parted by semicolons. All of them where
-/// nothing was picked.
+/// The images that the caller picked by `NAME=VALUE`, several separated by semicolons; all of them
+/// if nothing was picked.
 pub(super) fn picked(images: Vec<Image>, name: &str, options: &ReadOptions) -> Result<Vec<usize>> {
     let Some(pick) = &options.pick else { return Ok((0..images.len()).collect()) };
     let known = || names().collect::<Vec<_>>().join(", ");
-    let mut wanted = Vec::new();
+    let mut conditions = Vec::new();
     for part in pick.split(';').map(str::trim).filter(|p| !p.is_empty()) {
         let (left, value) = part.split_once('=').unwrap_or((part, ""));
         let found =
             names().find(|n| n.eq_ignore_ascii_case(left.trim())).filter(|_| part.contains('='));
         let found = found.ok_or_else(|| {
             Error::Argument(format!(
-                "pick \"{part}\": NAME=VALUE was expected, and as the name one of {}",
+                "pick \"{part}\": expected NAME=VALUE with a name of {}",
                 known()
             ))
         })?;
-        wanted.push((found, value.trim()));
+        conditions.push((found, value.trim()));
     }
     let same = |a: &str, b: &str| match (a.parse::<f64>(), b.parse::<f64>()) {
         (Ok(a), Ok(b)) => a == b,
         _ => a.eq_ignore_ascii_case(b),
     };
-    let left: Vec<usize> = (0..images.len())
-        .filter(|n| wanted.iter().all(|(name, value)| same(&mark(&images[*n], name), value)))
+    let matching: Vec<usize> = (0..images.len())
+        .filter(|n| conditions.iter().all(|(name, value)| same(&mark(&images[*n], name), value)))
         .collect();
-    if left.is_empty() {
-        let names: Vec<&str> = wanted.iter().map(|w| w.0).collect();
+    if matching.is_empty() {
+        let names: Vec<&str> = conditions.iter().map(|c| c.0).collect();
         let all: Vec<&Image> = images.iter().collect();
         return Err(Error::Argument(format!(
-            "{name}: no image has {pick}; these are there: {}. Give one of these as pick",
+            "{name}: no image has {pick}, expected one of: {}. Give one of these as pick",
             listed(&lines(&grouped(&all, &names), &names))
         )));
     }
-    Ok(left)
+    Ok(matching)
 }
 
+/// Images by the values of some marks.
 type Groups<'a, 'b> = BTreeMap<Vec<String>, Vec<&'b Image<'a>>>;
 
 fn grouped<'a, 'b>(images: &[&'b Image<'a>], names: &[&str]) -> Groups<'a, 'b> {
@@ -201,13 +210,13 @@ fn lines(groups: &Groups, names: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// What a heap of images can be divided into, as a sentence; empty where no mark divides it into
+/// The stacks into which marks divide the images, as a sentence; empty if no marks divide them into
 /// stacks.
 pub(super) fn stacks(images: &[Image]) -> String {
     let mut names: Vec<&str> = Vec::new();
     let images: Vec<&Image> = images.iter().collect();
     for name in self::names() {
-        // A mark helps where it tells two images apart that cannot be of one stack.
+        // A mark helps if it distinguishes two images that cannot be of one stack.
         let helps = |group: &Vec<&Image>| {
             clashes(group).iter().any(|(a, b)| mark(group[*a], name) != mark(group[*b], name))
         };

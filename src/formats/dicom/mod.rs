@@ -3,23 +3,31 @@
 //! In: a folder or a list of files. Out: one MR series as a [`Volume`] whose k axis ascends along
 //! row direction x column direction, with its [`DicomSeries`].
 //!
-//! Two passes: every header is read (in parallel), one series is chosen, its images are ordered by
-//! position; then pixels are decoded (in parallel) straight into the volume. In a folder, hidden
-//! files, DICOMDIR and files that are not DICOM are passed over; objects without an image
-//! (structure sets, reports) too, as long as images are there. A damaged DICOM file is an error.
+//! Two passes: every header is read (in parallel), one series is chosen, and its images are ordered
+//! by position; then pixels are decoded (in parallel) straight into the volume. In a folder, hidden
+//! files, DICOMDIR and files that are not DICOM are skipped, as are objects without an image
+//! (structure sets, reports) if the folder also holds images. A damaged DICOM file is an error.
 
+mod attributes;
+mod byte_stream;
 mod choose;
+mod codestream;
+mod decode;
+mod file;
+mod file_meta;
+mod fragments;
 mod header;
 mod order;
+mod packed;
+mod parser;
 mod pixels;
-mod stream;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_hostile;
 #[cfg(test)]
 mod tests_stacks;
-mod walk;
+mod value;
 
 use std::path::{Path, PathBuf};
 
@@ -29,17 +37,18 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::fault;
-use crate::formats::read::{Kind, ReadOptions, head, kind};
+use crate::formats::read::{self, ReadOptions, detect, head};
 use crate::geometry::grid::MAX_VOXELS;
 use crate::geometry::grid::{Grid, scale};
 use crate::volume::{DicomSeries, DicomSlice, Source, Volume};
 
-use header::{Frame, Opened};
+use file::{DicomFile, Frame};
 use order::{Image, Trouble};
 use pixels::Format;
 
-pub(crate) use header::decimal;
-pub(crate) use walk::{DEEPEST, bare_syntax};
+pub(crate) use file::decimal;
+pub(crate) use file_meta::bare_syntax;
+pub(crate) use parser::DEEPEST;
 
 /// More images in one series are refused: no volume has as many slices, and no series as many time
 /// points.
@@ -48,14 +57,14 @@ const MOST_IMAGES: u64 = 1 << 16;
 /// Reads the one series in a folder.
 ///
 /// # Errors
-/// [`Error::Read`] where the folder or a DICOM file in it cannot be read; [`Error::Image`] where it
-/// does not hold exactly one MR stack.
+/// [`Error::Read`] if the folder or a DICOM file in it cannot be read; [`Error::Image`] if it does
+/// not hold exactly one MR stack.
 pub fn read_folder(folder: &Path, options: &ReadOptions) -> Result<Volume> {
     let name = folder.display().to_string();
     let mut files = list(folder)?;
     if files.paths.is_empty() {
-        // A folder of folders (as on a CD): look one level down and further, but never mix files
-        // with folders.
+        // A folder of folders (as on a CD): search all levels below, but never mix files with
+        // folders.
         let mut waiting = std::mem::take(&mut files.folders);
         while let Some(next) = waiting.pop() {
             let inner = list(&next)?;
@@ -66,31 +75,33 @@ pub fn read_folder(folder: &Path, options: &ReadOptions) -> Result<Volume> {
     }
     if files.paths.is_empty() {
         return Err(Error::Image(format!(
-            "{name}: the folder holds no file; a folder with the DICOM files of one MR series was expected"
+            "{name}: the folder holds no file, expected the DICOM files of one MR series. \
+             Give the folder of the series"
         )));
     }
-    let heads: Vec<Kind> =
-        files.paths.par_iter().map(|p| head(p).map(|h| kind(&h))).collect::<Result<_>>()?;
+    let detected: Vec<read::Format> =
+        files.paths.par_iter().map(|p| head(p).map(|h| detect(&h))).collect::<Result<_>>()?;
     let seen = files.paths.len();
     let paths: Vec<PathBuf> = files
         .paths
         .into_iter()
-        .zip(heads)
-        .filter(|(_, k)| *k == Kind::Dicom)
+        .zip(detected)
+        .filter(|(_, k)| *k == read::Format::Dicom)
         .map(|(p, _)| p)
         .collect();
     if paths.is_empty() {
         return Err(Error::Image(format!(
-            "{name}: none of the folder's {seen} files is DICOM ({} subfolders were not looked into); the DICOM files of one MR series were expected. \
-             Give the series' own folder, or a NIfTI or NRRD file by its own path",
+            "{name}: none of the folder's {seen} files is DICOM ({} subfolders were not searched), \
+             expected the DICOM files of one MR series. Give the folder of the series, or a NIfTI \
+             or NRRD file by its own path",
             files.folders.len()
         )));
     }
     let mut opened = open_all(&paths)?;
-    // The index of a medium, under whatever name.
+    // The index of a medium may have any name.
     opened.retain(|f| f.class() != uids::MEDIA_STORAGE_DIRECTORY_STORAGE);
-    if opened.iter().any(Opened::is_image) {
-        opened.retain(Opened::is_image);
+    if opened.iter().any(DicomFile::is_image) {
+        opened.retain(DicomFile::is_image);
     }
     volume(opened, &name, options)
 }
@@ -103,17 +114,21 @@ pub fn read_files(paths: &[PathBuf], options: &ReadOptions) -> Result<Volume> {
     let name = match paths {
         [one] => one.display().to_string(),
         [first, ..] => format!("{} and {} other file(s)", first.display(), paths.len() - 1),
-        [] => return Err(Error::Argument("no DICOM file was given".into())),
+        [] => {
+            return Err(Error::Argument(
+                "no DICOM file was given. Give the files of one series".into(),
+            ));
+        }
     };
     volume(open_all(paths)?, &name, options)
 }
 
-/// Reads the bytes of one multi-frame file; `path` stands in messages.
+/// Reads the bytes of one multi-frame file; messages name `path`.
 ///
 /// # Errors
 /// As [`read_folder`].
 pub fn read_bytes(bytes: &[u8], path: &Path) -> Result<Volume> {
-    let file = header::open_bytes(bytes, path)?;
+    let file = file::open_bytes(bytes, path)?;
     file.check_whole()?;
     volume(vec![file], &path.display().to_string(), &ReadOptions::default())
 }
@@ -128,7 +143,7 @@ struct Listing {
 /// system.
 fn list(folder: &Path) -> Result<Listing> {
     let wrong =
-        |e| Error::read_caused(folder, "the folder cannot be read; check its permissions", e);
+        |e| Error::read_caused(folder, "the folder cannot be read. Check its permissions", e);
     let mut listing = Listing::default();
     for entry in fault::read().and_then(|()| std::fs::read_dir(folder)).map_err(wrong)? {
         let entry = fault::read().and(entry).map_err(wrong)?;
@@ -142,9 +157,9 @@ fn list(folder: &Path) -> Result<Listing> {
             listing.folders.push(path);
             continue;
         }
-        // A dangling link is an image that is missing, not one that never was.
+        // A dangling link means a missing image and must not be skipped.
         let target = std::fs::metadata(&path).map_err(|e| {
-            Error::read_caused(&path, "cannot be read; check the link and its permissions", e)
+            Error::read_caused(&path, "cannot be read. Check the link and its permissions", e)
         })?;
         if target.is_file() {
             listing.paths.push(path);
@@ -155,19 +170,19 @@ fn list(folder: &Path) -> Result<Listing> {
     Ok(listing)
 }
 
-fn open_all(paths: &[PathBuf]) -> Result<Vec<Opened>> {
+fn open_all(paths: &[PathBuf]) -> Result<Vec<DicomFile>> {
     paths
         .par_iter()
         .map(|p| {
-            let file = header::open(p)?;
+            let file = file::open(p)?;
             file.check_whole()?;
             Ok(file)
         })
         .collect()
 }
 
-/// Refuses files of one series that disagree about whose and where they are.
-fn check_same(files: &[Opened], name: &str) -> Result<()> {
+/// Refuses files of one series that differ in patient, study or frame of reference.
+fn check_same(files: &[DicomFile], name: &str) -> Result<()> {
     let Some(first) = files.first() else { return Ok(()) };
     for file in files {
         for (tag, what) in [
@@ -177,7 +192,8 @@ fn check_same(files: &[Opened], name: &str) -> Result<()> {
         ] {
             if file.text(tag) != first.text(tag) {
                 return Err(Error::Identity(format!(
-                    "{name}: the files of one series differ in {what}: {} and {}. Check where the files come from",
+                    "{name}: the files of one series differ in {what}: {} and {}. \
+                     Check where the files come from",
                     first.path.display(),
                     file.path.display()
                 )));
@@ -189,7 +205,8 @@ fn check_same(files: &[Opened], name: &str) -> Result<()> {
         ] {
             if file.text(tag) != first.text(tag) {
                 return Err(Error::Image(format!(
-                    "{name}: the files of one series differ in {what}: {} ({}) and {} ({}). Give the files of one acquisition",
+                    "{name}: the files of one series differ in {what}: {} ({}) and {} ({}). \
+                     Give the files of one acquisition",
                     first.path.display(),
                     first.text(tag),
                     file.path.display(),
@@ -201,7 +218,8 @@ fn check_same(files: &[Opened], name: &str) -> Result<()> {
     Ok(())
 }
 
-fn volume(files: Vec<Opened>, name: &str, options: &ReadOptions) -> Result<Volume> {
+/// One volume from the files of a folder or list.
+fn volume(files: Vec<DicomFile>, name: &str, options: &ReadOptions) -> Result<Volume> {
     let files = choose::series(files, name, options)?;
     for file in &files {
         file.check_kind()?;
@@ -211,30 +229,16 @@ fn volume(files: Vec<Opened>, name: &str, options: &ReadOptions) -> Result<Volum
     let count: u64 = files.iter().map(|f| u64::from(f.frame_count())).sum();
     if count > MOST_IMAGES {
         return Err(Error::Image(format!(
-            "{name}: {count} images; at most {MOST_IMAGES} are read. Give the files of one stack"
+            "{name}: found {count} images, expected at most {MOST_IMAGES}. \
+             Give the files of one stack"
         )));
     }
-    let frames: Vec<Vec<Frame>> = files.iter().map(Opened::frames).collect::<Result<_>>()?;
+    let frames: Vec<Vec<Frame>> = files.iter().map(DicomFile::frames).collect::<Result<_>>()?;
     for (file, format) in files.iter().zip(&formats) {
-        format.check_promise(file)?;
+        format.check_promised_size(file)?;
     }
 
-    // Every frame of every file, in the order of files; then those that were picked, in the order
-    // of slices.
-    let places: Vec<(usize, &Frame)> =
-        frames.iter().enumerate().flat_map(|(n, list)| list.iter().map(move |f| (n, f))).collect();
-    let image = |(n, frame): (usize, _)| Image {
-        file: &files[n],
-        matrix: [formats[n].columns.into(), formats[n].rows.into()],
-        frame,
-    };
-    let picked = choose::picked(places.iter().copied().map(image).collect(), name, options)?;
-    let images: Vec<Image> = picked.iter().map(|n| image(places[*n])).collect();
-    let stack = order::order(&images, options.allow_gaps).map_err(|trouble| match trouble {
-        Trouble::Mixed(text) => Error::Image(format!("{name}: {text}{}", choose::stacks(&images))),
-        Trouble::Other(text) => Error::Image(format!("{name}: {text}")),
-    })?;
-    let sorted: Vec<(usize, &Frame)> = stack.order.iter().map(|n| places[picked[*n]]).collect();
+    let (sorted, warnings) = slices(&files, &formats, &frames, name, options)?;
     let &[(head, first), ..] = sorted.as_slice() else {
         return Err(Error::Internal(format!("{name}: an ordered series without images")));
     };
@@ -252,15 +256,44 @@ fn volume(files: Vec<Opened>, name: &str, options: &ReadOptions) -> Result<Volum
     .map_err(|e| e.within(name))?;
     let voxels = voxels(&files, &formats, &sorted, size, name)?;
     let mut series = describe(&files, &sorted, head);
-    series.warnings = stack.warnings;
+    series.warnings = warnings;
     Volume::new(voxels, grid, Source::Dicom(Box::new(series)), name)
+}
+
+/// A frame and the index of its file.
+type Placed<'a> = (usize, &'a Frame);
+
+/// The frames of the volume's slices in order, each with the index of its file, and warnings for
+/// the user.
+fn slices<'a>(
+    files: &[DicomFile],
+    formats: &[Format],
+    frames: &'a [Vec<Frame>],
+    name: &str,
+    options: &ReadOptions,
+) -> Result<(Vec<Placed<'a>>, Vec<String>)> {
+    // Every frame of every file, in the order of the files.
+    let all: Vec<Placed> =
+        frames.iter().enumerate().flat_map(|(n, list)| list.iter().map(move |f| (n, f))).collect();
+    let image = |(n, frame): (usize, _)| Image {
+        file: &files[n],
+        matrix: [formats[n].columns.into(), formats[n].rows.into()],
+        frame,
+    };
+    let picked = choose::picked(all.iter().copied().map(image).collect(), name, options)?;
+    let images: Vec<Image> = picked.iter().map(|n| image(all[*n])).collect();
+    let stack = order::order(&images, options.allow_gaps).map_err(|trouble| match trouble {
+        Trouble::Mixed(text) => Error::Image(format!("{name}: {text}{}", choose::stacks(&images))),
+        Trouble::Other(text) => Error::Image(format!("{name}: {text}")),
+    })?;
+    Ok((stack.order.iter().map(|n| all[picked[*n]]).collect(), stack.warnings))
 }
 
 /// Decodes every frame into its slice of the volume.
 fn voxels(
-    files: &[Opened],
+    files: &[DicomFile],
     formats: &[Format],
-    sorted: &[(usize, &Frame)],
+    sorted: &[Placed],
     size: [usize; 3],
     name: &str,
 ) -> Result<Array3<f32>> {
@@ -271,7 +304,8 @@ fn voxels(
         .filter(|n| *n <= MAX_VOXELS)
         .ok_or_else(|| {
             Error::Image(format!(
-                "{name}: {ni} x {nj} x {nk} voxels; at most {MAX_VOXELS} are read. Crop the series"
+                "{name}: found {ni} x {nj} x {nk} voxels, expected at most {MAX_VOXELS}. \
+                 Crop the series"
             ))
         })?;
     let mut data: Vec<f32> = Vec::new();
@@ -279,24 +313,24 @@ fn voxels(
         .map_err(|e| Error::read_caused(Path::new(name), "not enough memory for the voxels", e))?;
     data.resize(count, 0.0);
 
-    // Per file: its frames with the slices of the volume that they fill.
+    // For each file, its frames and the slices of the volume that they fill.
     let mut work: Vec<Vec<(&Frame, &mut [f32])>> = files.iter().map(|_| Vec::new()).collect();
     for ((file, frame), slice) in sorted.iter().zip(data.chunks_exact_mut(ni * nj)) {
         work[*file].push((frame, slice));
     }
     files.par_iter().zip(formats).zip(work).filter(|(_, slices)| !slices.is_empty()).try_for_each(
         |((file, format), slices)| {
-            let inflated = pixels::inflate(file)?;
+            let inflated = decode::inflate(file)?;
             slices.into_par_iter().try_for_each(|(frame, slice)| {
-                pixels::decode(file, inflated.as_deref(), format, frame, slice)
+                decode::decode(file, inflated.as_deref(), format, frame, slice)
             })
         },
     )?;
     Array3::from_shape_vec((nk, nj, ni), data).map_err(|e| Error::Internal(format!("{name}: {e}")))
 }
 
-/// What the series tells beyond its voxels; `head` is the file of slice 0.
-fn describe(files: &[Opened], sorted: &[(usize, &Frame)], head: usize) -> DicomSeries {
+/// The description of a series beyond its voxels; `head` is the file of slice 0.
+fn describe(files: &[DicomFile], sorted: &[Placed], head: usize) -> DicomSeries {
     let slice = |(n, frame): &(usize, &Frame)| DicomSlice {
         path: files[*n].path.clone(),
         sop_instance_uid: files[*n].text(tags::SOP_INSTANCE_UID).to_owned(),

@@ -1,9 +1,9 @@
-//! From a heap of images to a stack.
+//! The order of a stack's images.
 //!
-//! In: frames in any order. Out: their order along the slice normal, and a refusal where they are
-//! not one stack.
+//! In: frames in any order. Out: their order along the slice normal, or an error if they are not
+//! one stack.
 //!
-//! The normal is row direction x column direction; slices ascend along it. Names and instance
+//! The normal is row direction x column direction; slices ascend along it. File names and instance
 //! numbers play no part.
 
 use std::collections::BTreeMap;
@@ -11,26 +11,26 @@ use std::collections::BTreeMap;
 use dicom_dictionary_std::tags;
 
 use super::choose::differences;
-use super::header::{Frame, Opened};
+use super::file::{DicomFile, Frame};
 use crate::geometry::grid::{Point, add, cross, dot, norm, scale, sub};
 
-/// Two images nearer than this lie in one plane, mm.
+/// Two images nearer to each other than this lie in one plane, mm.
 const SAME_PLANE_MM: f64 = 0.01;
 /// Direction cosines that differ more are different orientations.
 const SAME_COSINE: f64 = 1e-4;
 /// Pixel sizes that differ more (relative) are different.
 const SAME_SPACING: f64 = 1e-4;
-/// A step this near (relative to the usual step) to 2, 3, ... usual steps means missing slices.
+/// A step this close to 2, 3, ... times the usual step (relative to it) means missing slices.
 const GAP: f64 = 0.1;
-/// How far neighbouring origins may lie off the common normal, mm: rounded positions, not a tilted
-/// stack.
+/// How far neighbouring origins may lie off the common normal, mm: within it positions were
+/// rounded, beyond it the stack is tilted.
 const DRIFT_STEP_MM: f64 = 0.1;
 /// The same from the first slice to any other.
 const DRIFT_TOTAL_MM: f64 = 1.0;
 
 /// An image of a series.
 pub(super) struct Image<'a> {
-    pub(super) file: &'a Opened,
+    pub(super) file: &'a DicomFile,
     /// Columns, rows.
     pub(super) matrix: [u32; 2],
     pub(super) frame: &'a Frame,
@@ -63,31 +63,33 @@ pub(super) enum Trouble {
     Other(String),
 }
 
-/// A stack: indices of its images in the order of the slices, and what the user should know of it.
+/// A stack: indices of its images in the order of the slices, and warnings for the user.
 #[derive(Debug)]
 pub(super) struct Stack {
     pub(super) order: Vec<usize>,
     pub(super) warnings: Vec<String>,
 }
 
-/// Puts images in order. Missing slices are refused, or told where `allow_gaps`.
+/// Puts images in order. Missing slices are an error, or a warning if `allow_gaps`.
 ///
 /// # Errors
-/// [`Trouble`] where the images are not one stack of parallel slices.
+/// [`Trouble`] if the images are not one stack of parallel slices.
 pub(super) fn order(images: &[Image], allow_gaps: bool) -> Result<Stack, Trouble> {
     let Some(first) = images.first() else {
         return Err(Trouble::Other("no image".into()));
     };
     if images.len() < 2 {
         return Err(Trouble::Other(format!(
-            "one image only ({}); a volume of at least 2 slices was expected. Give the folder of the whole series",
+            "one image only ({}), expected a volume of at least 2 slices. Give the folder of the \
+             whole series",
             first.name()
         )));
     }
     for image in images {
         if let Some(what) = different_kind(first, image) {
             return Err(Trouble::Mixed(format!(
-                "the images are not one stack: {what} ({} and {}). Give the files of one stack (a localizer is none).",
+                "the images are not one stack: {what} ({} and {}). Give the files of one stack (a \
+                 localizer is not one).",
                 first.name(),
                 image.name()
             )));
@@ -107,27 +109,48 @@ pub(super) fn order(images: &[Image], allow_gaps: bool) -> Result<Stack, Trouble
         }
         steps.push(step);
     }
+    check_unique(images)?;
+    let warnings = check_gaps(images, &order, &steps, allow_gaps)?;
+    check_straight(images, &order, normal).map_err(Trouble::Other)?;
+    Ok(Stack { order, warnings })
+}
+
+/// Refuses two single-frame images with one SOP Instance UID.
+fn check_unique(images: &[Image]) -> Result<(), Trouble> {
     let mut seen: BTreeMap<&str, &Image> = BTreeMap::new();
     for image in images.iter().filter(|i| !i.frame.multi && !i.sop_instance_uid().is_empty()) {
         if let Some(other) = seen.insert(image.sop_instance_uid(), image) {
             return Err(Trouble::Other(format!(
-                "two images carry the same SOP Instance UID ({}): {} and {}. A result could not say which one it lies on. Export the series again",
+                "two images have the same SOP Instance UID ({}), so results could not refer to one \
+                 of them: {} and {}. Export the series again",
                 image.sop_instance_uid(),
                 other.name(),
                 image.name()
             )));
         }
     }
-    // The lower median, so that one large gap among few slices is not taken for the rule.
-    let mut sorted = steps.clone();
+    Ok(())
+}
+
+/// Finds missing slices by the `steps` between the images in `order`: warnings if `allow_gaps`,
+/// else an error.
+fn check_gaps(
+    images: &[Image],
+    order: &[usize],
+    steps: &[f64],
+    allow_gaps: bool,
+) -> Result<Vec<String>, Trouble> {
+    // The lower median, so that one large gap among few slices does not count as the usual step.
+    let mut sorted = steps.to_vec();
     sorted.sort_by(f64::total_cmp);
     let usual = sorted[(sorted.len() - 1) / 2];
     let mut warnings = Vec::new();
-    for (pair, step) in order.windows(2).zip(&steps) {
+    for (pair, step) in order.windows(2).zip(steps) {
         let ratio = step / usual;
         if ratio.round() >= 2.0 && (ratio - ratio.round()).abs() <= GAP {
             let gap = format!(
-                "{} slice(s) are missing after {}: the next one, {}, is {step:.3} mm away and the usual distance is {usual:.3} mm",
+                "{} slice(s) are missing after {}: the next one, {}, is {step:.3} mm away, and the \
+                 usual distance is {usual:.3} mm",
                 ratio.round() - 1.0,
                 images[pair[0]].name(),
                 images[pair[1]].name()
@@ -140,12 +163,11 @@ pub(super) fn order(images: &[Image], allow_gaps: bool) -> Result<Stack, Trouble
             warnings.push(format!("{gap}; allowed"));
         }
     }
-    straight(images, &order, normal).map_err(Trouble::Other)?;
-    Ok(Stack { order, warnings })
+    Ok(warnings)
 }
 
 /// Pairs of images that cannot be of one stack: of another kind than the first, or neighbours in
-/// one plane. None where all are one stack.
+/// one plane. Empty if all are one stack.
 pub(super) fn clashes(images: &[&Image]) -> Vec<(usize, usize)> {
     let Some(first) = images.first() else { return Vec::new() };
     let others: Vec<_> = (1..images.len())
@@ -166,7 +188,7 @@ pub(super) fn clashes(images: &[&Image]) -> Vec<(usize, usize)> {
         .collect()
 }
 
-/// How two images differ in matrix, orientation or pixel size, if they do.
+/// The difference of two images in matrix, orientation or pixel size, if there is one.
 fn different_kind(a: &Image, b: &Image) -> Option<String> {
     if a.matrix != b.matrix {
         return Some(format!(
@@ -192,7 +214,7 @@ fn different_kind(a: &Image, b: &Image) -> Option<String> {
     None
 }
 
-/// Two images in one plane: says what tells them apart.
+/// The error for two images in one plane, which names the marks by which they differ.
 fn same_plane(a: &Image, b: &Image) -> Trouble {
     let pair = format!("{} and {} lie in the same plane", a.name(), b.name());
     if a.sop_instance_uid() == b.sop_instance_uid() && !a.frame.multi {
@@ -203,18 +225,19 @@ fn same_plane(a: &Image, b: &Image) -> Trouble {
     }
     let differing = differences(a, b);
     match differing.is_empty() {
-        true => Trouble::Other(format!(
-            "{pair}; one image per plane was expected. Leave duplicates out"
-        )),
+        true => {
+            Trouble::Other(format!("{pair}, expected one image per plane. Leave duplicates out"))
+        }
         false => Trouble::Mixed(format!(
-            "{pair} and differ in {}; one image per plane was expected (not several echoes, b-values or time points).",
+            "{pair} and differ in {}, expected one image per plane (not several echoes, b-values \
+             or time points).",
             differing.join(", ")
         )),
     }
 }
 
 /// Refuses a stack whose origins leave the common normal, as with a tilted gantry.
-fn straight(images: &[Image], order: &[usize], normal: Point) -> Result<(), String> {
+fn check_straight(images: &[Image], order: &[usize], normal: Point) -> Result<(), String> {
     let drift = |a: &Image, b: &Image| {
         let step = sub(b.frame.origin, a.frame.origin);
         norm(sub(step, scale(normal, dot(step, normal))))
@@ -228,8 +251,9 @@ fn straight(images: &[Image], order: &[usize], normal: Point) -> Result<(), Stri
                 scale(normal, dot(sub(b.frame.origin, a.frame.origin), normal)),
             );
             return Err(format!(
-                "a sheared stack: {} lies {step:.3} mm beside the normal through its neighbour {} (expected near {along:.3?}), {total:.3} mm beside the first slice's. \
-                 Resample the series to a stack of straight slices",
+                "a sheared stack: {} lies {step:.3} mm beside the normal through its neighbour {} \
+                 (expected near {along:.3?}), {total:.3} mm beside the first slice's. Resample the \
+                 series to a stack of straight slices",
                 b.name(),
                 a.name()
             ));

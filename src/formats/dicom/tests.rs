@@ -1,4 +1,4 @@
-//! Series made here, file by file, and what becomes of them.
+//! Series made here file by file, and the volumes or errors that they give.
 
 use super::*;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
@@ -220,8 +220,8 @@ fn what_is_no_grey_mr_image_is_refused() {
     all(&|o| put(o, tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\M\\MOSAIC")).refused(&["mosaic"]);
     all(&|o| put(o, tags::RESCALE_SLOPE, VR::DS, "0")).refused(&["Rescale Slope is 0"]);
     assert_eq!(all(&|o| pixels(o, [5; 6].into_iter())).read().unwrap().constant(), Some(5.0));
-    all(&|o| put_short(o, tags::BITS_ALLOCATED, 12)).refused(&["pixels of 12 bits"]);
-    all(&|o| put_short(o, tags::BITS_STORED, 17)).refused(&["make no sense"]);
+    all(&|o| put_short(o, tags::BITS_ALLOCATED, 12)).refused(&["pixels have 12 bits"]);
+    all(&|o| put_short(o, tags::BITS_STORED, 17)).refused(&["are impossible"]);
 }
 
 #[test]
@@ -270,8 +270,8 @@ fn damaged_files_are_named() {
     series.add("short.dcm", 6, &|o| pixels(o, [1; 5].into_iter()));
     series.refused(&[
         "short.dcm",
-        "10 bytes of pixels are there",
-        "3 x 2 x 1 pixels (12 bytes) were expected",
+        "found 10 bytes of pixels",
+        "expected 3 x 2 x 1 pixels (12 bytes)",
     ]);
 }
 

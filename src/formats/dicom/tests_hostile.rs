@@ -1,9 +1,9 @@
-//! Files that lie: refused early, whatever they promise. Each is built here, byte by byte.
+//! Files with false lengths and counts, which are refused early. Each is built here, byte by byte.
 
 use std::io::Write as _;
 
-use super::header::open_bytes;
-use super::stream::Stream;
+use super::codestream::Codestream;
+use super::file::open_bytes;
 use super::tests::{Series, image, keep, pixels, put, put_short};
 use super::*;
 use dicom_core::{DataElement, PrimitiveValue, VR};
@@ -99,7 +99,7 @@ fn deep_and_broken_sequences_are_refused() {
     refused(&sequence(item(0xe000, OPEN)), "inside a sequence");
     refused(&sequence([item(0xe000, OPEN), item(0xe0dd, 0)].concat()), "delimiter");
     refused(&sequence(element(8, 8, b"CS", 2, b"MR")), "cannot be read");
-    // An element that reaches over the end of its sequence: one that is looked into.
+    // An element that reaches over the end of a sequence that is read.
     let shared = [
         element(0x5200, 0x9229, b"SQ", 16, b""),
         item(0xe000, 8),
@@ -118,7 +118,7 @@ fn headers_that_promise_more_pixels_than_are_there_are_refused() {
     let native = element(0x7fe0, 0x10, b"OW", 12, &[0; 12]);
     refused(
         &file(PLAIN, &[head(&huge), native.clone()].concat()),
-        "12 bytes of pixels are there, and 65535 x 65535 x 1 pixels",
+        "found 12 bytes of pixels, expected 65535 x 65535 x 1 pixels",
     );
     let packed = [
         element(0x7fe0, 0x10, b"OB", OPEN, b""),
@@ -136,11 +136,14 @@ fn headers_that_promise_more_pixels_than_are_there_are_refused() {
     ] {
         refused(
             &file(syntax, &[head(&huge), packed.clone()].concat()),
-            "64 bytes of packed pixels are there",
+            "found 64 bytes of packed pixels",
         );
     }
     let frames = |o: &mut InMemDicomObject| put(o, tags::NUMBER_OF_FRAMES, VR::IS, "4000000000");
-    refused(&file(PLAIN, &[head(&frames), native].concat()), "4000000000 images; at most 65536");
+    refused(
+        &file(PLAIN, &[head(&frames), native].concat()),
+        "found 4000000000 images, expected at most 65536",
+    );
     refused(&file(PLAIN, &head(&|_| ())), "no pixel data");
 }
 
@@ -168,7 +171,7 @@ fn attributes_too_long_to_be_true_are_refused() {
     let long = "1\\".repeat(4000);
     let series = Series::with(&[0, 3], &|o| put(o, tags::IMAGE_POSITION_PATIENT, VR::DS, &long));
     series.refused(&["attribute (0020,0032) is 8000 bytes long"]);
-    // Others are passed over, whatever they hold.
+    // Others are skipped, whatever they hold.
     let comment = "x".repeat(60_000);
     assert!(
         Series::with(&[0, 3], &|o| put(o, tags::IMAGE_COMMENTS, VR::LT, &comment)).read().is_ok()
@@ -179,7 +182,7 @@ fn attributes_too_long_to_be_true_are_refused() {
 fn what_is_odd_but_harmless_is_read() {
     let expected = Series::with(&[0, 3], &keep).read().unwrap();
     let series = Series::with(&[0, 3], &keep);
-    // Behind the pixels anything may follow; before the image, a private sequence of implicit VR in
+    // After the pixels anything may follow; before the image, a private sequence of implicit VR in
     // an element of unknown kind, and an element of no known value representation.
     let odd = [
         element(9, 0x1010, b"UN", OPEN, b""),
@@ -285,7 +288,10 @@ fn frames_in_fragments_are_found_by_either_offset_table() {
         assert_eq!(volume.voxels().as_slice().unwrap()[4..8], [14.0, 15.0, 20.0, 21.0]);
     }
     let none = [head, groups, begin, item(0xe000, 0), items, item(0xe0dd, 0)].concat();
-    refused(&file(uids::RLE_LOSSLESS, &none), "4 fragments for 2 frames and no offset table");
+    refused(
+        &file(uids::RLE_LOSSLESS, &none),
+        "4 packed fragments hold 2 frames without an offset table",
+    );
 }
 
 /// A JPEG 2000 main header: 16 x 16 pixels in tiles of `tile`, then the coding style.
@@ -305,7 +311,7 @@ fn jpeg2000(tile: u32, layers: u16, levels: u8, precincts: &[u8]) -> Vec<u8> {
 
 #[test]
 fn streams_that_would_take_memory_without_end_are_refused() {
-    let of = |bytes: &[u8]| Stream::of(bytes, uids::JPEG2000_LOSSLESS);
+    let of = |bytes: &[u8]| Codestream::parse(bytes, uids::JPEG2000_LOSSLESS);
     let stream = of(&jpeg2000(16, 1, 5, &[])).unwrap();
     assert_eq!((stream.columns, stream.rows, stream.components, stream.bits), (16, 16, 1, 12));
     assert!(of(&jpeg2000(16, 1, 2, &[0x11, 0x88, 0x88])).is_ok());
@@ -332,22 +338,24 @@ fn streams_that_would_take_memory_without_end_are_refused() {
         [&[0xff, 0xd8, 0xff, marker, 0, 11, 12, 0, 2, 0, 3, 1, 1, 0x11, 0][..], &[0xff, 0xda, 0, 2]]
             .concat()
     };
-    let stream = Stream::of(&frame(0xc3), uids::JPEG_LOSSLESS_SV1).unwrap();
+    let stream = Codestream::parse(&frame(0xc3), uids::JPEG_LOSSLESS_SV1).unwrap();
     assert_eq!((stream.columns, stream.rows, stream.components, stream.bits), (3, 2, 1, 12));
     // Progressive JPEG, of which a few bytes can cost a scan of the image.
     assert!(
-        Stream::of(&frame(0xc2), uids::JPEG_EXTENDED12_BIT).unwrap_err().contains("process C2")
+        Codestream::parse(&frame(0xc2), uids::JPEG_EXTENDED12_BIT)
+            .unwrap_err()
+            .contains("process C2")
     );
     assert!(
-        Stream::of(&frame(0xc0), uids::JPEG_LOSSLESS).is_err()
-            && Stream::of(&frame(0xf7), uids::JPEGLS_LOSSLESS).is_ok()
+        Codestream::parse(&frame(0xc0), uids::JPEG_LOSSLESS).is_err()
+            && Codestream::parse(&frame(0xf7), uids::JPEGLS_LOSSLESS).is_ok()
     );
 }
 
 #[test]
 fn a_jpeg_ls_stream_without_an_end_is_refused_at_once() {
-    // 16 x 12 pixels of 12 bits, near-lossless; found by the fuzzer: its last byte is no marker any
-    // more, and the bits before it are zeros.
+    // 16 x 12 pixels of 12 bits, near-lossless; found by fuzzing: its last byte is no longer a
+    // marker, and the bits before it are zeros.
     let stream: [u8; 74] = [
         0xff, 0xd8, 0xff, 0xf7, 0x00, 0x0b, 0x0c, 0x00, 0x0c, 0x00, 0x10, 0x01, 0x01, 0x11, 0x00,
         0xff, 0xda, 0x00, 0x08, 0x01, 0x01, 0x00, 0x02, 0x00, 0x00, 0x56, 0x30, 0x39, 0x98, 0xb2,

@@ -30,8 +30,8 @@ fn echoes_are_listed_and_one_can_be_picked() {
     let late = pick(&series, " echo time = 80 ;").unwrap();
     assert_eq!((late.voxels()[[1, 0, 0]], late.dicom().unwrap().echo_time_ms), (503.0, Some(80.0)));
     for (text, reason) in [
-        ("Echo Time=99", "these are there: \"Echo Time=12.5\" (3 images)"),
-        ("Echo=80", "as the name one of"),
+        ("Echo Time=99", "expected one of: \"Echo Time=12.5\" (3 images)"),
+        ("Echo=80", "with a name of"),
         ("80", "NAME=VALUE"),
     ] {
         let error = pick(&series, text).unwrap_err();
@@ -69,7 +69,7 @@ fn b_values_and_image_types_are_picked_together() {
     );
     assert_eq!(pick(&series, "b-value=1000").unwrap().voxels()[[0, 0, 0]], 200.0);
     assert!(pick(&series, "b-value=0").unwrap_err().to_string().contains("same plane"));
-    // Where several series lie in one folder, the listing tells their echo times and b-values.
+    // If one folder holds several series, the listing names their echo times and b-values.
     series.add("other.dcm", 0, &|o| put(o, tags::SERIES_INSTANCE_UID, VR::UI, "1.2.5"));
     series.refused(&["6 images, Echo Time 12.5, b-value 0 / 1000", "\"t1 tse\" (modality MR"]);
 }
@@ -99,7 +99,7 @@ fn a_localizer_of_three_planes_is_divided_by_plane() {
 }
 
 #[test]
-fn duplicates_that_nothing_tells_apart_are_refused() {
+fn duplicates_that_no_mark_distinguishes_are_refused() {
     let series = Series::with(&[0, 3, 6], &keep);
     series.add("copy.dcm", 3, &|o| put(o, tags::SOP_INSTANCE_UID, VR::UI, "1.2.9.7"));
     series.refused(&["1.dcm", "copy.dcm", "one image per plane", "Leave duplicates out"]);
@@ -243,7 +243,9 @@ fn stacks_and_time_points_of_an_enhanced_image_are_listed_and_picked() {
     std::fs::write(&path, &bytes).unwrap();
     let read = |options: &ReadOptions| read_files(std::slice::from_ref(&path), options);
     let error = read(&ReadOptions::default()).unwrap_err().to_string();
-    assert!(error.contains("\"Stack ID=A; Temporal Position=1\" (2 images); \"Stack ID=A; Temporal Position=2\" (2 images)"), "{error}");
+    let listed = "\"Stack ID=A; Temporal Position=1\" (2 images); \
+                  \"Stack ID=A; Temporal Position=2\" (2 images)";
+    assert!(error.contains(listed), "{error}");
     let volume =
         read(&ReadOptions::default().with_pick("Stack ID=B; Temporal Position=2")).unwrap();
     assert_eq!(
@@ -258,7 +260,7 @@ fn stacks_and_time_points_of_an_enhanced_image_are_listed_and_picked() {
     let error = read_bytes(&stored(short, uids::EXPLICIT_VR_LITTLE_ENDIAN), Path::new("short.dcm"))
         .unwrap_err()
         .to_string();
-    assert!(error.contains("3 frames, but the geometry of 8"), "{error}");
+    assert!(error.contains("the geometry of 8 frames, expected 3"), "{error}");
     let mut one_bit = wrong;
     put_short(&mut one_bit, tags::BITS_ALLOCATED, 1);
     assert!(

@@ -1,7 +1,7 @@
 //! Masks and probabilities as NIfTI-1.
 //!
-//! In: an array [k, j, i] on T1C's storage grid. Out: a `.nii.gz` with the same geometry (sform;
-//! qform where the axes are orthogonal), written beside its target and renamed.
+//! In: an array [k, j, i] on T1C's storage grid. Out: a `.nii.gz` with the same geometry (sform,
+//! and qform if the axes are orthogonal), written beside its target and renamed.
 
 use std::path::Path;
 
@@ -10,16 +10,16 @@ use ::nifti::{DataElement, NiftiError, NiftiHeader};
 use ndarray::ArrayView3;
 
 use crate::error::{Error, Result};
-use crate::formats::nifti::ras_to_lps;
+use crate::formats::ras::ras_to_lps;
 use crate::formats::write::rename_into_place;
 use crate::geometry::Grid;
 use crate::geometry::grid::{cross, dot, norm, scale};
 
-/// Writes `voxels` [k, j, i] on `grid`; `description` stands in the header (cut at 79 bytes).
+/// Writes `voxels` [k, j, i] on `grid`; `description` goes into the header, cut at 79 bytes.
 ///
 /// # Errors
-/// [`Error::Unsupported`] where the slices are unevenly spaced: NIfTI has one affine only.
-/// [`Error::Write`].
+/// [`Error::Unsupported`] if the slices are unevenly spaced, as NIfTI has only one affine;
+/// [`Error::Write`] if `path` cannot be written.
 pub fn write_nifti<T>(
     path: &Path,
     voxels: ArrayView3<'_, T>,
@@ -30,14 +30,14 @@ where
     T: DataElement + bytemuck::Pod,
 {
     let header = header(grid, description)?;
-    // The crate writes no view whose rows run backwards.
+    // The crate cannot write a view whose rows run backwards.
     let voxels = voxels.as_standard_layout();
     rename_into_place(path, ".nii.gz", |beside| {
-        // The crate wants [i, j, k] and stores i fastest.
+        // The crate requires [i, j, k] and stores i fastest.
         WriterOptions::new(beside)
             .reference_header(&header)
             .write_nifti(&voxels.view().reversed_axes())
-            // The crate shows the system's errors as Rust prints them.
+            // The crate would print the system's errors in Rust's debug form.
             .map_err(|e| match e {
                 NiftiError::Io(e) => e,
                 other => std::io::Error::other(other.to_string()),
@@ -49,7 +49,9 @@ where
 fn header(grid: &Grid, description: &str) -> Result<NiftiHeader> {
     let lps = grid.affine().ok_or_else(|| {
         Error::Unsupported(
-            "T1C's slices are unevenly spaced, which NIfTI cannot hold (it has one affine for all). Use the RT Structure Set, or resample T1C first".into(),
+            "T1C's slices are unevenly spaced, expected even spacing, as NIfTI has one affine for \
+             all slices. Use the RT Structure Set, or resample T1C first"
+                .into(),
         )
     })?;
     let affine = ras_to_lps(lps);
@@ -110,7 +112,7 @@ fn quaternion([x, y, z]: [[f64; 3]; 3]) -> [f64; 4] {
 mod tests {
     use super::*;
 
-    /// The rotation that a quaternion stands for (NIfTI-1 standard, method 2).
+    /// The rotation of a quaternion (NIfTI-1 standard, method 2).
     fn rotation([a, b, c, d]: [f64; 4]) -> [[f64; 3]; 3] {
         let r = [
             [a * a + b * b - c * c - d * d, 2.0 * (b * c - a * d), 2.0 * (b * d + a * c)],

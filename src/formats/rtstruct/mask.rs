@@ -1,6 +1,6 @@
-//! A region's contours on the slices of a series.
+//! Drawing an ROI on the slices of a series.
 //!
-//! In: the contours of a region, in patient millimetres. Out: rings on their slices, and the mask
+//! In: the contours of an ROI, in patient millimetres. Out: rings on their slices, and the mask
 //! that they enclose together; or the reason why a contour belongs to no slice.
 
 use std::collections::{BTreeMap, HashMap};
@@ -9,39 +9,37 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use ndarray::{Array3, Axis};
 
-use super::object::text;
-use super::read::{Region, RegionMask, SliceBy, StructureSet, decimals, geometric_type, items};
+use super::decimal::decimals;
+use super::element::{CLOSED_PLANAR, CLOSED_PLANAR_XOR, items, text};
+use super::read::{Roi, RoiMask, SliceBy, StructureSet, geometric_type};
 use crate::error::{Error, Result};
 use crate::geometry::grid::{Grid, Point, dot, sub};
-use crate::geometry::raster::{Span, count, shared, spans, toggle};
+use crate::geometry::raster::{Span, common, count, spans, toggle};
 use crate::volume::{DicomSeries, Volume};
 
 /// How far (mm) a contour's points may lie from the plane of their slice: planning systems round to
-/// hundredths or tenths. Never more than a quarter of the distance to the next slice.
+/// hundredths or tenths. The tolerance is at most a quarter of the distance to the next slice.
 pub const PLANE_TOLERANCE_MM: f64 = 0.5;
-
-const CLOSED: &str = "CLOSED_PLANAR";
-const XOR: &str = "CLOSEDPLANAR_XOR";
 
 /// One closed contour on its slice.
 struct Ring {
-    /// Its place in the Contour Sequence, from 1.
+    /// 1-based position in the Contour Sequence.
     number: usize,
     slice: usize,
     points: Vec<[f64; 2]>,
-    /// CLOSEDPLANAR_XOR: overlap means exclusive-or, whatever its form.
+    /// CLOSEDPLANAR_XOR: overlap always means exclusive-or.
     xor: bool,
 }
 
-/// The mask of a region, which belongs to the reference.
+/// Draws an ROI on the grid of `reference`, to which it belongs.
 pub(super) fn draw(
     set: &StructureSet,
-    region: &Region,
+    roi: &Roi,
     reference: &Volume,
     by: SliceBy,
-) -> Result<RegionMask> {
+) -> Result<RoiMask> {
     let grid = reference.grid();
-    let mut drawing = Drawing { set, region, grid, reference, by, warnings: Vec::new() };
+    let mut drawing = Drawing { set, roi, grid, reference, by, warnings: Vec::new() };
     let [ni, nj, nk] = grid.size();
     let mut mask = Array3::zeros((nk, nj, ni));
     let mut slices: BTreeMap<usize, Vec<(Ring, Vec<Span>)>> = BTreeMap::new();
@@ -55,13 +53,26 @@ pub(super) fn draw(
         let mut slice = mask.index_axis_mut(Axis(0), k);
         rings.iter().for_each(|(_, spans)| toggle(spans, &mut slice));
     }
-    Ok(RegionMask { mask, warnings: drawing.warnings })
+    Ok(RoiMask { mask, warnings: drawing.warnings })
 }
 
-/// A region on its way to a mask.
+/// Numbers of contours that deserve a warning.
+#[derive(Default)]
+struct Counts {
+    /// Contours that are not closed, by type.
+    skipped: BTreeMap<String, usize>,
+    /// Contours of fewer than three points.
+    flat: usize,
+    /// Contours whose slice was found from their plane alone.
+    unnamed: usize,
+    /// Contours that reach beyond the image.
+    beyond: usize,
+}
+
+/// The state of drawing one ROI.
 struct Drawing<'a> {
     set: &'a StructureSet,
-    region: &'a Region,
+    roi: &'a Roi,
     grid: &'a Grid,
     reference: &'a Volume,
     by: SliceBy,
@@ -69,48 +80,60 @@ struct Drawing<'a> {
 }
 
 impl Drawing<'_> {
-    /// Every closed contour on its slice.
+    /// All closed contours on their slices.
     fn rings(&mut self) -> Result<Vec<Ring>> {
         let planes = Planes::new(self.grid);
         let [ni, nj, _] = self.grid.size().map(|n| n as f64);
         let images = self.reference.dicom().map(images).unwrap_or_default();
         let mut rings = Vec::new();
-        let mut skipped: BTreeMap<String, usize> = BTreeMap::new();
-        let (mut flat, mut unnamed, mut beyond) = (0, 0, 0);
-        for (n, contour) in self.set.contours(self.region).iter().enumerate() {
+        let mut counts = Counts::default();
+        for (n, contour) in self.set.contours(self.roi).iter().enumerate() {
             let number = n + 1;
             let kind = geometric_type(contour);
-            if !matches!(kind.as_str(), CLOSED | XOR) {
-                *skipped.entry(kind).or_default() += 1;
+            if !matches!(kind.as_str(), CLOSED_PLANAR | CLOSED_PLANAR_XOR) {
+                *counts.skipped.entry(kind).or_default() += 1;
                 continue;
             }
             let points = self.points(contour, number)?;
             if points.len() < 3 {
-                flat += 1;
+                counts.flat += 1;
                 continue;
             }
             let named = match self.by {
-                SliceBy::Image if !images.is_empty() => self.named(contour, number, &images)?,
+                SliceBy::Image if !images.is_empty() => {
+                    self.referenced_slice(contour, number, &images)?
+                }
                 _ => None,
             };
-            unnamed += usize::from(named.is_none());
+            counts.unnamed += usize::from(named.is_none());
             let slice = self.slice(&points, number, named, &planes)?;
             let points: Vec<[f64; 2]> = points.iter().map(|p| planes.index(*p, slice)).collect();
             let outside =
                 |[i, j]: &[f64; 2]| *i < -0.51 || *j < -0.51 || *i > ni - 0.49 || *j > nj - 0.49;
-            beyond += usize::from(points.iter().any(outside));
-            rings.push(Ring { number, slice, points, xor: kind == XOR });
+            counts.beyond += usize::from(points.iter().any(outside));
+            rings.push(Ring { number, slice, points, xor: kind == CLOSED_PLANAR_XOR });
         }
-        let place = format!("{}: {}", self.set.path().display(), self.region);
+        self.warn_of(counts, rings.is_empty(), images.is_empty())?;
+        Ok(rings)
+    }
+
+    /// Turns counts into warnings.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the ROI has contours, but no closed planar one.
+    fn warn_of(&mut self, counts: Counts, no_ring: bool, no_image: bool) -> Result<()> {
+        let place = format!("{}: {}", self.set.path().display(), self.roi);
+        let Counts { skipped, flat, unnamed, beyond } = counts;
         if !skipped.is_empty() {
             let list = skipped
                 .iter()
                 .map(|(kind, n)| format!("{n} {kind}"))
                 .collect::<Vec<_>>()
                 .join(", ");
-            if rings.is_empty() {
+            if no_ring {
                 return Err(Error::Unsupported(format!(
-                    "{place}: its contours are {list}; closed planar contours ({CLOSED} or {XOR}) were expected. Export the region as closed contours"
+                    "{place}: its contours are {list}, expected closed planar contours \
+                     ({CLOSED_PLANAR} or {CLOSED_PLANAR_XOR}). Export the ROI as closed contours"
                 )));
             }
             self.warnings
@@ -121,50 +144,56 @@ impl Drawing<'_> {
                 .push(format!("{place}: left out: {flat} contours of fewer than three points"));
         }
         if unnamed > 0 {
-            let why = match (self.by, images.is_empty()) {
-                (SliceBy::Plane, _) => "as asked for",
+            let why = match (self.by, no_image) {
+                (SliceBy::Plane, _) => "as requested",
                 (_, true) => "the reference is not DICOM",
-                (_, false) => "they name no image",
+                (_, false) => "they reference no image",
             };
             self.warnings.push(format!(
-                "{place}: {unnamed} contours were told their slice by their plane alone: {why}"
+                "{place}: the slices of {unnamed} contours were found from their planes alone: \
+                 {why}"
             ));
         }
         if beyond > 0 {
-            self.warnings.push(format!("{place}: {beyond} contours reach beyond the image; what lies outside is not counted"));
+            self.warnings.push(format!(
+                "{place}: {beyond} contours reach beyond the image; their parts outside are not \
+                 counted"
+            ));
         }
-        Ok(rings)
+        Ok(())
     }
 
-    fn wrong(&self, number: usize) -> String {
-        format!("{}: contour {number} of {}", self.set.path().display(), self.region)
+    /// How messages name a contour.
+    fn contour_name(&self, number: usize) -> String {
+        format!("{}: contour {number} of {}", self.set.path().display(), self.roi)
     }
 
+    /// The points of a contour, LPS mm.
     fn points(&self, contour: &InMemDicomObject, number: usize) -> Result<Vec<Point>> {
         let values = decimals(contour, tags::CONTOUR_DATA);
         let damaged = |what: &str| {
             Error::read(format!(
-                "{}: {what}; the structure set is damaged. Export it again",
-                self.wrong(number)
+                "{}: {what}: the structure set is damaged. Export it again",
+                self.contour_name(number)
             ))
         };
         let values = values
             .ok_or_else(|| damaged("its Contour Data holds something other than finite numbers"))?;
         if values.len() % 3 != 0 {
-            return Err(damaged(&format!("{} coordinates, which are no triplets", values.len())));
+            return Err(damaged(&format!("{} coordinates, expected triplets", values.len())));
         }
         let promised = text(contour, tags::NUMBER_OF_CONTOUR_POINTS);
         if promised.parse::<usize>().is_ok_and(|n| n != values.len() / 3) {
             return Err(damaged(&format!(
-                "{} points, but Number of Contour Points says {promised}",
+                "{} points, expected {promised} by Number of Contour Points",
                 values.len() / 3
             )));
         }
         Ok(values.chunks_exact(3).map(|v| [v[0], v[1], v[2]]).collect())
     }
 
-    /// The slice whose image the contour names; `None` where it names none.
-    fn named(
+    /// The slice whose image the contour references; `None` if it references none.
+    fn referenced_slice(
         &self,
         contour: &InMemDicomObject,
         number: usize,
@@ -179,17 +208,17 @@ impl Drawing<'_> {
         }
         let unknown = || {
             Error::Geometry(format!(
-                "{} names image {uid}, which is none of the reference series' {}. {}",
-                self.wrong(number),
+                "{} references image {uid}, which is not one of the reference series' {}. {}",
+                self.contour_name(number),
                 images.values().map(Vec::len).sum::<usize>(),
-                self.set.own_series()
+                self.set.series_advice()
             ))
         };
         let frames = images.get(uid.as_str()).ok_or_else(unknown)?;
         let frame = text(image, tags::REFERENCED_FRAME_NUMBER).parse::<u32>().ok();
         Ok(match (&frames[..], frame) {
             ([(None, k)], _) => Some(*k),
-            // A multi-frame image named as a whole: its planes tell the rest.
+            // A multi-frame image is referenced as a whole: the planes decide.
             (_, None) => None,
             (frames, Some(_)) => {
                 Some(frames.iter().find(|(f, _)| *f == frame).ok_or_else(unknown)?.1)
@@ -214,23 +243,27 @@ impl Drawing<'_> {
         let tolerance = planes.tolerance;
         let found = match named {
             Some(k) if planes.off(points, nearest) <= tolerance => format!(
-                "names the image of slice k {k}, but lies up to {off:.3} mm off its plane, on that of slice k {nearest} (--by-plane goes by planes alone)"
+                "references the image of slice k {k}, but lies up to {off:.3} mm off its plane, on \
+                 that of slice k {nearest} (--by-plane uses planes alone)"
             ),
             Some(k) => {
-                format!("names the image of slice k {k}, but lies up to {off:.3} mm off its plane")
+                format!(
+                    "references the image of slice k {k}, but lies up to {off:.3} mm off its plane"
+                )
             }
             None => format!(
                 "lies on no slice: up to {off:.3} mm off the plane of the nearest, k {nearest}"
             ),
         };
         Err(Error::Geometry(format!(
-            "{} {found}; at most {tolerance:.3} mm were expected. Structures must be drawn on the reference series' own slices: export them on it, or \
-             give the series that they were drawn on",
-            self.wrong(number)
+            "{} {found}, expected at most {tolerance:.3} mm. Structures must be drawn on the \
+             reference series' own slices: export them on it, or give the series that they were \
+             drawn on",
+            self.contour_name(number)
         )))
     }
 
-    /// The same contour twice would undo itself.
+    /// Drops repeated contours, as a contour drawn twice would cancel itself.
     fn drop_repeated(&mut self, k: usize, rings: &mut Vec<(Ring, Vec<Span>)>) {
         let key = |ring: &Ring| {
             let mut bits: Vec<[u64; 2]> = ring.points.iter().map(|p| p.map(f64::to_bits)).collect();
@@ -238,27 +271,32 @@ impl Drawing<'_> {
             bits
         };
         let mut seen = HashMap::new();
-        let (region, path, warnings) = (self.region, self.set.path().display(), &mut self.warnings);
+        let (roi, path, warnings) = (self.roi, self.set.path().display(), &mut self.warnings);
         rings.retain(|(ring, _)| {
             let first = *seen.entry(key(ring)).or_insert(ring.number);
             if first != ring.number {
-                warnings.push(format!("{path}: {region}: contour {} on slice k {k} repeats contour {first}; counted once", ring.number));
+                warnings.push(format!(
+                    "{path}: {roi}: contour {} on slice k {k} repeats contour {first}; counted \
+                     once",
+                    ring.number
+                ));
             }
             first == ring.number
         });
     }
 
-    /// Rings that overlap without one lying inside the other: some systems mean the union by it.
+    /// Warns of rings that overlap without one lying inside the other: some systems mean the union.
     fn warn_of_overlaps(&mut self, k: usize, rings: &[(Ring, Vec<Span>)]) {
         for (n, (a, first)) in rings.iter().enumerate() {
             for (b, second) in rings[n + 1..].iter().filter(|(b, _)| !(a.xor && b.xor)) {
-                let both = shared(first, second);
+                let both = common(first, second);
                 if both > 0 && both < count(first) && both < count(second) {
                     self.warnings.push(format!(
-                        "{}: {}: contours {} and {} on slice k {k} overlap and neither lies inside the other; the {both} voxels that both enclose \
-                         count as outside (even-odd rule)",
+                        "{}: {}: contours {} and {} on slice k {k} overlap and neither lies inside \
+                         the other; the {both} voxels that both enclose count as outside (even-odd \
+                         rule)",
                         self.set.path().display(),
-                        self.region,
+                        self.roi,
                         a.number,
                         b.number
                     ));
@@ -268,7 +306,7 @@ impl Drawing<'_> {
     }
 }
 
-/// Frames and slices of every image.
+/// Frame number and slice of every frame, by SOP Instance UID.
 type Images<'a> = HashMap<&'a str, Vec<(Option<u32>, usize)>>;
 
 fn images(series: &DicomSeries) -> Images<'_> {
@@ -299,10 +337,12 @@ impl<'a> Planes<'a> {
         }
     }
 
+    /// Largest distance of the points from the plane of slice k, mm.
     fn off(&self, points: &[Point], k: usize) -> f64 {
         points.iter().map(|p| (dot(*p, self.normal) - self.positions[k]).abs()).fold(0.0, f64::max)
     }
 
+    /// The slice nearest to the points.
     fn nearest(&self, points: &[Point]) -> usize {
         let mean = points.iter().map(|p| dot(*p, self.normal)).sum::<f64>() / points.len() as f64;
         let far = |k: &usize| (self.positions[*k] - mean).abs();
@@ -313,7 +353,7 @@ impl<'a> Planes<'a> {
     fn index(&self, point: Point, k: usize) -> [f64; 2] {
         let (a, b, d) =
             (self.grid.axis_i(), self.grid.axis_j(), sub(point, self.grid.origins()[k]));
-        // Axes may be skewed: the normal equations.
+        // By the normal equations, as axes may be skewed.
         let (aa, ab, bb, u, v) = (dot(a, a), dot(a, b), dot(b, b), dot(d, a), dot(d, b));
         let det = aa * bb - ab * ab;
         [(bb * u - ab * v) / det, (aa * v - ab * u) / det]

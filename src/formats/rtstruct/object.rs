@@ -1,13 +1,12 @@
-//! A DICOM object that is no image, read whole.
+//! Reading a whole DICOM object that is not an image.
 //!
-//! In: a file, with or without preamble and meta group. Out: its data set. What promises more bytes
-//! than the file holds, swells when it is unpacked, or nests sequences without end is refused
+//! In: a file, with or without preamble and meta group. Out: its data set. A file that promises
+//! more bytes than it holds, inflates to too many bytes, or nests sequences too deeply is refused
 //! before any object is built.
 
 use std::io::Read;
 use std::path::Path;
 
-use dicom_core::Tag;
 use dicom_dictionary_std::uids;
 use dicom_encoding::transfer_syntax::{TransferSyntax, TransferSyntaxIndex};
 use dicom_object::{FileMetaTable, InMemDicomObject};
@@ -20,19 +19,23 @@ use crate::error::{Error, Result};
 use crate::fault;
 use crate::formats::dicom::{DEEPEST, bare_syntax};
 
-/// Most bytes of a structure set, packed or not: hundreds of large structures fit.
+/// Most bytes of a structure set, deflated or not: hundreds of large structures fit.
 const MOST_BYTES: u64 = 512 << 20;
 
 /// Reads the data set of a file.
+///
+/// # Errors
+/// [`Error::Read`] if the file cannot be read, is damaged or is not DICOM.
 pub(super) fn read(path: &Path) -> Result<InMemDicomObject> {
     let wrong = |e: std::io::Error| {
-        Error::read_caused(path, "cannot be read; check the path and its permissions", e)
+        Error::read_caused(path, "cannot be read. Check the path and its permissions", e)
     };
     let refused = |text: &str| Error::read(format!("{}: {text}", path.display()));
     let size = std::fs::metadata(path).map_err(wrong)?.len();
     if size > MOST_BYTES {
         return Err(refused(
-            "larger than any structure set; export the structures from the planning system as RTSTRUCT",
+            "larger than any structure set. Export the structures from the planning system as \
+             RTSTRUCT",
         ));
     }
     let bytes = fault::bytes_of(path).map_err(wrong)?;
@@ -44,12 +47,12 @@ pub(super) fn read(path: &Path) -> Result<InMemDicomObject> {
         Some(uid) if !preamble && !uid.is_empty() => (uid.to_owned(), &bytes[..]),
         None if !preamble => {
             return Err(refused(
-                "not a DICOM file; export the structures from the planning system as RTSTRUCT",
+                "not a DICOM file. Export the structures from the planning system as RTSTRUCT",
             ));
         }
         _ => {
             let rest = if preamble { &bytes[128..] } else { &bytes[..] };
-            // A meta group may come without the letters that announce it.
+            // A meta group may lack the letters DICM before it.
             let magic: &[u8] = if rest.starts_with(b"DICM") { b"" } else { b"DICM" };
             let mut stream = magic.chain(rest);
             let meta =
@@ -58,41 +61,42 @@ pub(super) fn read(path: &Path) -> Result<InMemDicomObject> {
             (meta.transfer_syntax().to_owned(), data)
         }
     };
-    let unpacked;
+    let inflated;
     let (syntax, data) = match syntax.as_str() {
         uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN => {
-            unpacked = inflate(data).map_err(|text| damaged(&text))?;
-            (uids::EXPLICIT_VR_LITTLE_ENDIAN, &unpacked[..])
+            inflated = inflate(data).map_err(|text| damaged(&text))?;
+            (uids::EXPLICIT_VR_LITTLE_ENDIAN, &inflated[..])
         }
         other => (other, data),
     };
     let Some(syntax) = TransferSyntaxRegistry.get(syntax) else {
         return Err(refused(&format!(
-            "its transfer syntax {syntax} is unknown; export the structures in Implicit or Explicit VR Little Endian"
+            "its transfer syntax {syntax} is unknown, expected Implicit or Explicit VR Little \
+             Endian. Export the structures in one of these"
         )));
     };
     check(data, syntax).map_err(|text| damaged(&text))?;
     InMemDicomObject::read_dataset_with_ts(data, syntax).map_err(|e| damaged(&e.to_string()))
 }
 
-fn inflate(packed: &[u8]) -> std::result::Result<Vec<u8>, String> {
+fn inflate(deflated: &[u8]) -> std::result::Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    flate2::read::DeflateDecoder::new(packed)
+    flate2::read::DeflateDecoder::new(deflated)
         .take(MOST_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(|e| e.to_string())?;
     if bytes.len() as u64 > MOST_BYTES {
-        Err(format!("it unpacks to more than {MOST_BYTES} bytes"))
+        Err(format!("it inflates to more than {MOST_BYTES} bytes"))
     } else {
         Ok(bytes)
     }
 }
 
-/// One walk without building anything: objects are built by recursion, and values are given room
-/// before they are read.
+/// Checks all elements without building an object: objects are built by recursion, and memory for
+/// values is allocated before they are read.
 fn check(data: &[u8], syntax: &TransferSyntax) -> std::result::Result<(), String> {
     let mut depth = 0usize;
-    // What values mean is looked at later, contour by contour.
+    // Values are parsed later, contour by contour.
     let options = DataSetReaderOptions::default().value_read(ValueReadStrategy::Raw);
     for token in
         DataSetReader::new_with_ts_options(data, syntax, options).map_err(|e| e.to_string())?
@@ -102,7 +106,7 @@ fn check(data: &[u8], syntax: &TransferSyntax) -> std::result::Result<(), String
                 if header.len.get().is_some_and(|n| n as usize > data.len()) =>
             {
                 return Err(format!(
-                    "element {} promises {} bytes, and the file has {}",
+                    "element {} promises {} bytes, but the file has {}",
                     header.tag,
                     header.len,
                     data.len()
@@ -121,16 +125,11 @@ fn check(data: &[u8], syntax: &TransferSyntax) -> std::result::Result<(), String
     Ok(())
 }
 
-/// The text of an element without padding; empty where it is absent or no text.
-pub(super) fn text(object: &InMemDicomObject, tag: Tag) -> String {
-    let value = object.get(tag).and_then(|e| e.to_str().ok());
-    value
-        .map(|s| s.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned())
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
+    use dicom_core::Tag;
+
+    use super::super::element::text;
     use super::*;
 
     /// Implicit VR: sequences of undefined length, each in the item of the one before.
@@ -165,7 +164,7 @@ mod tests {
         long.extend([0x06, 0x30, 0x50, 0, 0xf0, 0xff, 0xff, 0x7f]);
         let error = read_bytes(&long).unwrap_err();
         assert!(
-            error.to_string().contains("promises 2147483632 bytes, and the file has 20"),
+            error.to_string().contains("promises 2147483632 bytes, but the file has 20"),
             "{error}"
         );
         let error = read_bytes(b"no DICOM at all").unwrap_err();

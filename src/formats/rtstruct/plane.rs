@@ -2,28 +2,29 @@
 //!
 //! In: a slice's own position and orientation strings and the grid's in-plane axes. Out: contour
 //! points as decimal strings, LPS mm. The plane is the slice's own, never one computed from an
-//! averaged spacing; where it is axis-aligned, the plane's coordinate repeats the slice's own
-//! decimal string.
+//! averaged spacing; if it is axis-aligned, the plane's coordinate repeats the slice's own decimal
+//! string.
 
-use super::text;
+use super::decimal::{millimetres, stored};
 use crate::error::{Error, Result};
 use crate::formats::dicom::decimal;
 use crate::geometry::grid::{Grid, Point, add, cross, dot, norm, scale, sub};
 use crate::volume::DicomSlice;
 
-/// How far the slice's own geometry may lie from the grid's, mm: more means that they belong to
-/// different images.
+/// How far the slice's own geometry may lie from the grid's, mm; beyond it they belong to different
+/// images.
 const SAME_PLACE_MM: f64 = 0.05;
 
-/// Less than this over the whole image does not show in three decimals.
+/// Smaller differences over the whole image do not show in three decimals.
 const INVISIBLE_MM: f64 = 0.000_5;
 
+/// The plane of a slice.
 #[derive(Debug)]
 pub(super) struct Plane {
     position: Point,
     axis_i: Point,
     axis_j: Point,
-    /// Per coordinate: the slice's own string where every point of the plane has it.
+    /// For each coordinate, the slice's own string if all points of the plane share it.
     constant: [Option<String>; 3],
 }
 
@@ -31,12 +32,13 @@ impl Plane {
     /// The plane of storage slice `k`.
     ///
     /// # Errors
-    /// [`Error::Geometry`] where the strings are not numbers or do not describe the grid's slice.
+    /// [`Error::Geometry`] if the strings are not numbers or do not describe the grid's slice.
     pub fn new(slice: &DicomSlice, grid: &Grid, k: usize) -> Result<Self> {
         let wrong = |what: &str| {
             Error::Geometry(format!(
-                "{}: {what} of slice k {k} (Image Position (Patient) {}, Image Orientation (Patient) {}) was expected to be the geometry that \
-                 the volume was read with; read the series again from its files",
+                "{}: {what} of slice k {k} (Image Position (Patient) {}, Image Orientation \
+                 (Patient) {}) is not the geometry that the volume was read with. Read the series \
+                 again from its files",
                 slice.path.display(),
                 slice.position.join("\\"),
                 slice.orientation.join("\\"),
@@ -45,7 +47,7 @@ impl Plane {
         let position: Vec<f64> = slice.position.iter().filter_map(|s| decimal(s)).collect();
         let orientation: Vec<f64> = slice.orientation.iter().filter_map(|s| decimal(s)).collect();
         let (&[x, y, z], &[a, b, c, d, e, f]) = (&position[..], &orientation[..]) else {
-            return Err(wrong("a number"));
+            return Err(wrong("a coordinate"));
         };
         let position = [x, y, z];
         let normal = cross([a, b, c], [d, e, f]);
@@ -54,8 +56,7 @@ impl Plane {
         }
         let normal = scale(normal, 1.0 / norm(normal));
         let [ni, nj, _] = grid.size();
-        // The grid's axes are shared by all slices; the slice's own plane may be tilted by the
-        // rounding of its strings.
+        // All slices share the grid's axes; rounded strings may tilt a slice's own plane.
         let into_plane = |axis: Point, count: usize| {
             let off = dot(axis, normal);
             if off.abs() * count as f64 > SAME_PLACE_MM {
@@ -70,7 +71,7 @@ impl Plane {
         for n in 0..3 {
             if axis_i[n].abs() * (ni + 1) as f64 + axis_j[n].abs() * (nj + 1) as f64 <= INVISIBLE_MM
             {
-                constant[n] = Some(text::stored(&slice.position[n], position[n])?);
+                constant[n] = Some(stored(&slice.position[n], position[n])?);
             }
         }
         Ok(Plane { position, axis_i, axis_j, constant })
@@ -81,13 +82,13 @@ impl Plane {
         let point = add(self.position, add(scale(self.axis_i, i), scale(self.axis_j, j)));
         let coordinate = |n: usize| match &self.constant[n] {
             Some(text) => Ok(text.clone()),
-            None => text::millimetres(point[n]),
+            None => millimetres(point[n]),
         };
         Ok([coordinate(0)?, coordinate(1)?, coordinate(2)?])
     }
 
-    /// A ring as contour data: points that rounding made equal to their neighbour are dropped.
-    /// `None` where fewer than three are left.
+    /// A ring as contour data, without points that rounding made equal to their neighbour. `None`
+    /// if fewer than three are left.
     pub fn contour_data(&self, ring: &[[f64; 2]]) -> Result<Option<Vec<String>>> {
         let mut points = Vec::with_capacity(ring.len());
         for index in ring {
@@ -97,8 +98,7 @@ impl Plane {
         while points.len() > 1 && points.first() == points.last() {
             points.pop();
         }
-        // Some readers take a last point with the first one's x and y for a repetition of it and
-        // drop it, whatever its z.
+        // Some readers drop a last point that has the x and y of the first one, whatever its z.
         let alike = |a: &[String; 3], b: &[String; 3]| a[..2] == b[..2];
         if let Some(start) = (0..points.len())
             .find(|n| !alike(&points[*n], &points[(n + points.len() - 1) % points.len()]))

@@ -1,28 +1,24 @@
-//! RT Structure Sets of other systems.
+//! Reading RT Structure Sets of any system.
 //!
-//! In: a structure set file, one of its regions of interest, and the series that it was drawn on.
-//! Out: the region as a mask on the series' own grid.
+//! In: a structure set file, one of its ROIs (regions of interest), and the series that it was
+//! drawn on. Out: the ROI as a mask on the series' own grid.
 //!
-//! A voxel belongs to the region where its centre lies inside the contours by the even-odd rule,
-//! all contours of a slice taken together: holes may be keyholes, CLOSEDPLANAR_XOR rings or
-//! CLOSED_PLANAR rings inside others. Contours are told their slice by the image that they name and
-//! must lie on its plane; where they name none, by their plane alone. Nothing is moved to the
-//! nearest slice in silence.
+//! A voxel belongs to the ROI if its centre lies inside the contours by the even-odd rule, applied
+//! to all contours of a slice: holes may be keyholes, CLOSEDPLANAR_XOR rings or CLOSED_PLANAR rings
+//! inside others. A contour's slice is found from its referenced image, on whose plane it must lie;
+//! if it references none, from its plane alone. No contour is silently moved to the nearest slice.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use dicom_core::Tag;
-use dicom_core::header::HasLength;
-use dicom_core::value::PrimitiveValue;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use ndarray::Array3;
 
+use super::element::{items, text};
 use super::mask;
-use super::object::{read, text};
+use super::object::read;
 use crate::error::{Error, Result};
-use crate::formats::dicom::decimal;
 use crate::volume::Volume;
 
 /// A structure set as it was read.
@@ -30,52 +26,57 @@ use crate::volume::Volume;
 pub struct StructureSet {
     path: PathBuf,
     object: InMemDicomObject,
-    regions: Vec<Region>,
+    rois: Vec<Roi>,
 }
 
-/// A region of interest of a structure set.
+/// An ROI (region of interest) of a structure set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Region {
+pub struct Roi {
     /// ROI Number, as stored.
     pub number: String,
+    /// ROI Name.
     pub name: String,
+    /// ROI Description.
     pub description: String,
     /// Number of contours by Contour Geometric Type.
     pub contours: BTreeMap<String, usize>,
     frame_of_reference: String,
 }
 
-/// What tells a contour its slice.
+/// How the slice of a contour is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SliceBy {
-    /// The image that the contour names, on whose plane it must lie; the plane alone where it names
-    /// none.
+    /// By the image that the contour references, on whose plane it must lie; by the plane alone if
+    /// it references none.
     #[default]
     Image,
-    /// The plane alone, whatever image the contour names: for writers that name the wrong one.
+    /// By the plane alone, whatever image the contour references: for writers that reference the
+    /// wrong one.
     Plane,
 }
 
-/// A region on the grid of a series.
+/// An ROI on the grid of a series.
 #[derive(Debug)]
-pub struct RegionMask {
+pub struct RoiMask {
     /// [k, j, i], storage order of the reference.
     pub mask: Array3<u8>,
-    /// What was left out or may have been meant otherwise.
+    /// Contours that were left out or are ambiguous.
     pub warnings: Vec<String>,
 }
 
 impl StructureSet {
-    /// Reads a structure set and lists its regions.
+    /// Reads a structure set and lists its ROIs.
     ///
     /// # Errors
-    /// [`Error::Read`] where the file cannot be read or is no RT Structure Set.
+    /// [`Error::Read`] if the file cannot be read or is not an RT Structure Set.
     pub fn read(path: &Path) -> Result<Self> {
         let object = read(path)?;
         let class = text(&object, tags::SOP_CLASS_UID);
         if class != uids::RT_STRUCTURE_SET_STORAGE {
             return Err(Error::read(format!(
-                "{}: not an RT Structure Set (modality {}, SOP class {class}); export the structures from the planning system as RTSTRUCT",
+                "{}: not an RT Structure Set (modality {}, SOP class {class}). Export the \
+                 structures \
+                 from the planning system as RTSTRUCT",
                 path.display(),
                 text(&object, tags::MODALITY),
             )));
@@ -84,7 +85,7 @@ impl StructureSet {
             .iter()
             .map(|i| (text(i, tags::REFERENCED_ROI_NUMBER), i))
             .collect();
-        let region = |item: &InMemDicomObject| {
+        let roi = |item: &InMemDicomObject| {
             let number = text(item, tags::ROI_NUMBER);
             let mut contours = BTreeMap::new();
             for contour in
@@ -92,7 +93,7 @@ impl StructureSet {
             {
                 *contours.entry(geometric_type(contour)).or_default() += 1;
             }
-            Region {
+            Roi {
                 name: text(item, tags::ROI_NAME),
                 description: text(item, tags::ROI_DESCRIPTION),
                 contours,
@@ -100,8 +101,8 @@ impl StructureSet {
                 number,
             }
         };
-        let regions = items(&object, tags::STRUCTURE_SET_ROI_SEQUENCE).iter().map(region).collect();
-        Ok(StructureSet { path: path.to_owned(), regions, object })
+        let rois = items(&object, tags::STRUCTURE_SET_ROI_SEQUENCE).iter().map(roi).collect();
+        Ok(StructureSet { path: path.to_owned(), rois, object })
     }
 
     /// The file.
@@ -109,66 +110,63 @@ impl StructureSet {
         &self.path
     }
 
-    /// Every region, in the file's order.
-    pub fn regions(&self) -> &[Region] {
-        &self.regions
+    /// All ROIs, in the file's order.
+    pub fn rois(&self) -> &[Roi] {
+        &self.rois
     }
 
-    /// The region that is meant: by its name, or else by its number; the only one where nothing is
-    /// said.
+    /// The ROI with the name or, failing that, the number `choice`; the only ROI for `None`.
     ///
     /// # Errors
-    /// [`Error::Argument`], with the list of regions, where none or several fit.
-    pub fn region(&self, choice: Option<&str>) -> Result<&Region> {
-        let listing = self.regions.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    /// [`Error::Argument`], with the list of ROIs, if none or several fit.
+    pub fn roi(&self, choice: Option<&str>) -> Result<&Roi> {
+        let listing = self.rois.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let refused = |what: String| {
             let listing = if listing.is_empty() { "none".into() } else { listing.clone() };
             Err(Error::Argument(format!(
-                "{}: {what}. Regions in the file: {listing}",
+                "{}: {what}. ROIs in the file: {listing}",
                 self.path.display()
             )))
         };
         let Some(choice) = choice else {
-            return match &self.regions[..] {
+            return match &self.rois[..] {
                 [one] => Ok(one),
-                [] => refused("the structure set has no region; one was expected".into()),
+                [] => refused("the structure set has no ROI, expected one".into()),
                 _ => refused(format!(
-                    "the structure set has {} regions; choose one by its name or number",
-                    self.regions.len()
+                    "the structure set has {} ROIs, expected one. Choose one by its name or number",
+                    self.rois.len()
                 )),
             };
         };
-        let by = |key: fn(&Region) -> &str| {
-            self.regions.iter().filter(|r| key(r) == choice.trim()).collect::<Vec<_>>()
+        let by = |key: fn(&Roi) -> &str| {
+            self.rois.iter().filter(|r| key(r) == choice.trim()).collect::<Vec<_>>()
         };
         let named = by(|r| &r.name);
         match (&named[..], &by(|r| &r.number)[..]) {
             ([one], _) | ([], [one]) => Ok(one),
-            ([], _) => {
-                refused(format!("no region has the name or number '{choice}'; choose another"))
-            }
+            ([], _) => refused(format!("no ROI has the name or number '{choice}'. Choose another")),
             _ => refused(format!(
-                "{} regions have the name '{choice}'; choose one by its number",
+                "{} ROIs have the name '{choice}'. Choose one by its number",
                 named.len()
             )),
         }
     }
 
-    /// Draws a region of this structure set on the grid of `reference`.
+    /// Draws an ROI of this structure set on the grid of `reference`.
     ///
     /// # Errors
-    /// - [`Error::Identity`] where the structure set is of another patient;
-    /// - [`Error::Geometry`] where it has another frame of reference, names images that are not the
-    ///   reference's, or a contour lies off the plane of its slice or of every slice;
-    /// - [`Error::Unsupported`] where the region has no closed planar contour but others;
-    /// - [`Error::Read`] where a contour is damaged.
-    pub fn mask(&self, region: &Region, reference: &Volume, by: SliceBy) -> Result<RegionMask> {
-        self.belongs(region, reference)?;
-        mask::draw(self, region, reference, by)
+    /// - [`Error::Identity`] if the structure set is of another patient;
+    /// - [`Error::Geometry`] if it has another frame of reference, references images that are not
+    ///   the reference's, or a contour lies off the plane of its slice or of every slice;
+    /// - [`Error::Unsupported`] if the ROI has contours, but no closed planar one;
+    /// - [`Error::Read`] if a contour is damaged.
+    pub fn mask(&self, roi: &Roi, reference: &Volume, by: SliceBy) -> Result<RoiMask> {
+        self.check_reference(roi, reference)?;
+        mask::draw(self, roi, reference, by)
     }
 
-    /// The same patient, the same frame of reference.
-    fn belongs(&self, region: &Region, reference: &Volume) -> Result<()> {
+    /// Refuses another patient or another frame of reference.
+    fn check_reference(&self, roi: &Roi, reference: &Volume) -> Result<()> {
         let Some(series) = reference.dicom() else { return Ok(()) };
         for (what, tag, theirs) in [
             ("patient ID", tags::PATIENT_ID, &series.patient_id),
@@ -177,29 +175,32 @@ impl StructureSet {
             let (ours, theirs) = (text(&self.object, tag), theirs.trim());
             if !ours.is_empty() && !theirs.is_empty() && ours != theirs {
                 return Err(Error::Identity(format!(
-                    "{}: belongs to another patient than the reference: {what} {ours:?} against {theirs:?}. No option overrides this; give the \
-                     structure set and the series of one patient",
+                    "{}: belongs to another patient than the reference: {what} {ours:?} against \
+                     {theirs:?}. No option overrides this. Give the structure set and the series \
+                     of \
+                     one patient",
                     self.path.display()
                 )));
             }
         }
         match &series.frame_of_reference_uid {
             Some(frame)
-                if !region.frame_of_reference.is_empty() && *frame != region.frame_of_reference =>
+                if !roi.frame_of_reference.is_empty() && *frame != roi.frame_of_reference =>
             {
                 Err(Error::Geometry(format!(
-                    "{}: {region} has the frame of reference {}, but the reference series has {frame}, so their positions cannot be compared. {}",
+                    "{}: {roi} has the frame of reference {}, expected the reference series' \
+                     {frame}: their positions cannot be compared. {}",
                     self.path.display(),
-                    region.frame_of_reference,
-                    self.own_series()
+                    roi.frame_of_reference,
+                    self.series_advice()
                 )))
             }
             _ => Ok(()),
         }
     }
 
-    /// The series that the structure set says it was drawn on.
-    pub(super) fn own_series(&self) -> String {
+    /// The advice to give the series that the structure set was drawn on, by its UID if known.
+    pub(super) fn series_advice(&self) -> String {
         let mut found = Vec::new();
         for frame in items(&self.object, tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE) {
             for study in items(frame, tags::RT_REFERENCED_STUDY_SEQUENCE) {
@@ -218,14 +219,15 @@ impl StructureSet {
         }
     }
 
-    pub(super) fn contours(&self, region: &Region) -> &[InMemDicomObject] {
+    /// The contour items of an ROI.
+    pub(super) fn contours(&self, roi: &Roi) -> &[InMemDicomObject] {
         let drawn = items(&self.object, tags::ROI_CONTOUR_SEQUENCE);
-        let own = drawn.iter().find(|i| text(i, tags::REFERENCED_ROI_NUMBER) == region.number);
+        let own = drawn.iter().find(|i| text(i, tags::REFERENCED_ROI_NUMBER) == roi.number);
         own.map(|i| items(i, tags::CONTOUR_SEQUENCE)).unwrap_or_default()
     }
 }
 
-impl std::fmt::Display for Region {
+impl std::fmt::Display for Roi {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let contours: Vec<String> =
             self.contours.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
@@ -234,25 +236,10 @@ impl std::fmt::Display for Region {
     }
 }
 
-pub(super) fn items(object: &InMemDicomObject, tag: Tag) -> &[InMemDicomObject] {
-    object.get(tag).and_then(|e| e.items()).unwrap_or_default()
-}
-
+/// The Contour Geometric Type of a contour item.
 pub(super) fn geometric_type(contour: &InMemDicomObject) -> String {
     match text(contour, tags::CONTOUR_GEOMETRIC_TYPE) {
         empty if empty.is_empty() => "without type".into(),
         kind => kind,
-    }
-}
-
-/// Decimal strings as numbers; `None` where one is none. Long contour data in explicit VR are of
-/// unknown VR: bytes that hold the same text.
-pub(super) fn decimals(object: &InMemDicomObject, tag: Tag) -> Option<Vec<f64>> {
-    let Some(element) = object.get(tag).filter(|e| !e.is_empty()) else { return Some(Vec::new()) };
-    match element.value().primitive()? {
-        PrimitiveValue::U8(bytes) => {
-            std::str::from_utf8(bytes).ok()?.split('\\').map(decimal).collect()
-        }
-        _ => element.to_multi_str().ok()?.iter().map(|s| decimal(s)).collect(),
     }
 }

@@ -1,8 +1,9 @@
-//! Holes, as the caller wants them written.
+//! Holes, in the form that the caller chose.
 //!
 //! In: the contours of a slice and a [`HoleMode`]. Out: the rings to write and their geometric
 //! type.
 
+use super::element::{CLOSED_PLANAR, CLOSED_PLANAR_XOR};
 use crate::geometry::keyhole::keyhole;
 use crate::geometry::ring::encloses;
 use crate::geometry::{Contour, Contours};
@@ -13,17 +14,17 @@ use crate::geometry::{Contour, Contours};
 )]
 #[serde(rename_all = "lowercase")]
 pub enum HoleMode {
-    /// One CLOSED_PLANAR ring that runs to each hole and back along one cut line: every system
-    /// shows the hole.
+    /// One CLOSED_PLANAR ring that runs to each hole and back along one cut: every system shows the
+    /// hole.
     #[default]
     Keyhole,
-    /// CLOSEDPLANAR_XOR rings, outer ones and holes: the Standard's own way, which not every system
+    /// CLOSEDPLANAR_XOR rings, outer rings and holes: the Standard's way, which not every system
     /// reads.
     Xor,
-    /// Outer rings and holes as overlapping CLOSED_PLANAR rings, which many readers treat as
-    /// exclusive-or and some as union.
+    /// Outer rings and holes as overlapping CLOSED_PLANAR rings, which many readers combine by
+    /// exclusive-or and some by union.
     Plain,
-    /// Outer rings alone: holes, and islands in them, are filled.
+    /// Outer rings only: holes, and islands in them, are filled.
     Fill,
 }
 
@@ -31,8 +32,8 @@ impl HoleMode {
     /// The Contour Geometric Type (3006,0042).
     pub(super) fn geometric_type(self) -> &'static str {
         match self {
-            HoleMode::Xor => "CLOSEDPLANAR_XOR",
-            _ => "CLOSED_PLANAR",
+            HoleMode::Xor => CLOSED_PLANAR_XOR,
+            _ => CLOSED_PLANAR,
         }
     }
 }

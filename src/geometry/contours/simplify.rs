@@ -1,34 +1,36 @@
-//! Fewer points within a tolerance.
+//! Simplification of contours.
 //!
-//! In: exact contours and a tolerance in mm. Out: contours through a subset of the points, such
-//! that the old and the new line lie no farther apart than the tolerance anywhere (Hausdorff
-//! distance), still simple, every hole still inside its own outer ring.
+//! In: exact contours and a tolerance in mm. Out: contours through a subset of the points. The old
+//! and the new contours lie nowhere farther apart than the tolerance (Hausdorff distance), are
+//! still simple, and every hole is still inside its own outer ring.
 //!
-//! Each ring is simplified by itself (Douglas-Peucker). Where the result meets itself or a
-//! neighbour, turns inside out or changes what lies inside what, the rings concerned are done again
-//! with half their tolerance, at last with none: the exact rings fit together.
+//! Each ring is simplified on its own (Douglas-Peucker). If the result meets itself or a neighbour,
+//! turns inside out or changes the nesting, the rings concerned are simplified again with half
+//! their tolerance, and finally with none: the exact rings fit together.
 
 use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 
+use super::nesting::{containers, meetings};
 use super::{Contour, Contours};
 use crate::error::{Error, Result};
 use crate::geometry::grid::{Grid, dot, norm, scale, sub};
 use crate::geometry::ring::{Ring, signed_area};
 
-/// After so many halvings a ring stays exact.
+/// After this many halvings of the tolerance a ring stays exact.
 const HALVINGS: i32 = 10;
 
 impl Contours {
     /// The contours with as few points as `tolerance_mm` allows; 0 keeps every point.
     ///
     /// # Errors
-    /// [`Error::Argument`] where the tolerance is negative or not finite.
+    /// [`Error::Argument`] if the tolerance is negative or not finite.
     pub fn simplified(&self, tolerance_mm: f64) -> Result<Contours> {
         if !(tolerance_mm >= 0.0 && tolerance_mm.is_finite()) {
             return Err(Error::Argument(format!(
-                "the tolerance of simplification is {tolerance_mm} mm, but a finite number of at least 0 was expected"
+                "the tolerance of simplification is {tolerance_mm} mm, expected a finite number of \
+                 at least 0. Choose another"
             )));
         }
         if tolerance_mm == 0.0 {
@@ -61,7 +63,7 @@ impl Contours {
     }
 }
 
-/// Index differences as millimetres in the slice's plane (axes may be skewed).
+/// Converts index differences to millimetres in the slice's plane (axes may be skewed).
 pub(crate) struct PlaneMm {
     i: f64,
     j: [f64; 2],
@@ -92,6 +94,7 @@ impl PlaneMm {
     }
 }
 
+/// Simplifies the rings of one slice.
 fn simplify_slice(exact: &[&[[f64; 2]]], plane: &PlaneMm, tolerance: f64) -> Vec<Vec<[f64; 2]>> {
     let kept = touching_corners(exact);
     let inside = containers(exact);
@@ -109,7 +112,7 @@ fn simplify_slice(exact: &[&[[f64; 2]]], plane: &PlaneMm, tolerance: f64) -> Vec
         let views: Vec<&[[f64; 2]]> = rings.iter().map(|r| &r[..]).collect();
         bad.extend(meetings(&views));
         if bad.is_empty() {
-            // Only rings that do not meet have a clear inside.
+            // Only rings that do not meet have a well-defined inside.
             for (n, (before, after)) in inside.iter().zip(containers(&views)).enumerate() {
                 if *before != after {
                     bad.insert(n);
@@ -128,12 +131,13 @@ fn simplify_slice(exact: &[&[[f64; 2]]], plane: &PlaneMm, tolerance: f64) -> Vec
     }
 }
 
+/// A point as a key.
 fn bits(p: [f64; 2]) -> [u64; 2] {
     p.map(f64::to_bits)
 }
 
-/// Corners that rings share, and the points next to them: they stay, so that rings which touch go
-/// on touching and do not cross.
+/// Corners that rings share, and the points next to them: they are kept, so that rings that touch
+/// still touch and do not cross.
 fn touching_corners(rings: &[&[[f64; 2]]]) -> HashSet<[u64; 2]> {
     let mut count: HashMap<[u64; 2], usize> = HashMap::new();
     for p in rings.iter().flat_map(|r| r.iter()) {
@@ -152,7 +156,7 @@ fn touching_corners(rings: &[&[[f64; 2]]]) -> HashSet<[u64; 2]> {
     kept
 }
 
-/// Douglas-Peucker between the points that are kept in any case.
+/// Douglas-Peucker between the points that are always kept.
 fn simplify_ring(
     ring: &[[f64; 2]],
     kept: &HashSet<[u64; 2]>,
@@ -164,7 +168,8 @@ fn simplify_ring(
     }
     let n = ring.len();
     let mut keep: Vec<bool> = ring.iter().map(|p| kept.contains(&bits(*p))).collect();
-    // An extreme point and the one farthest from it: on the ring whatever its first point is.
+    // An extreme point and the one farthest from it, so that the choice does not depend on the
+    // ring's first point.
     let length = |a: [f64; 2], b: [f64; 2]| plane.distance(b, a, a);
     let first = (0..n)
         .min_by(|a, b| ring[*a].partial_cmp(&ring[*b]).unwrap_or(std::cmp::Ordering::Equal))
@@ -195,81 +200,4 @@ fn simplify_ring(
         }
     }
     ring.iter().zip(keep).filter(|(_, keep)| *keep).map(|(p, _)| *p).collect()
-}
-
-/// For every ring, the rings that lie around it.
-pub(crate) fn containers(rings: &[&[[f64; 2]]]) -> Vec<HashSet<usize>> {
-    let boxes: Vec<[f64; 4]> = rings
-        .iter()
-        .map(|r| {
-            r.iter().fold(
-                [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY],
-                |b, p| [b[0].min(p[0]), b[1].min(p[1]), b[2].max(p[0]), b[3].max(p[1])],
-            )
-        })
-        .collect();
-    let within = |n: usize, other: usize| {
-        let ring = rings[n];
-        // The middle of an edge lies on no other ring.
-        let (Some(a), Some(b)) = (ring.first(), ring.get(1)) else { return false };
-        let [x, y] = [(a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0];
-        let [left, bottom, right, top] = boxes[other];
-        n != other
-            && x > left
-            && x < right
-            && y > bottom
-            && y < top
-            && crate::geometry::ring::encloses(rings[other], [x, y])
-    };
-    (0..rings.len()).map(|n| (0..rings.len()).filter(|other| within(n, *other)).collect()).collect()
-}
-
-/// The rings that cross or touch themselves or one another, other than in a point that both have.
-fn meetings(rings: &[&[[f64; 2]]]) -> HashSet<usize> {
-    // Edges by row, so that each is compared with its neighbourhood alone.
-    let mut rows: HashMap<i64, Vec<(f64, f64, usize, usize)>> = HashMap::new();
-    for (number, ring) in rings.iter().enumerate() {
-        for (edge, p) in ring.iter().enumerate() {
-            let q = ring[(edge + 1) % ring.len()];
-            for row in p[1].min(q[1]).floor() as i64..=p[1].max(q[1]).floor() as i64 {
-                rows.entry(row).or_default().push((p[0].min(q[0]), p[0].max(q[0]), number, edge));
-            }
-        }
-    }
-    let mut found = HashSet::new();
-    for edges in rows.values_mut() {
-        edges.sort_by(|a, b| a.0.total_cmp(&b.0));
-        for (place, &(_, right, ring, edge)) in edges.iter().enumerate() {
-            for &(_, _, other, second) in edges[place + 1..].iter().take_while(|e| e.0 <= right) {
-                if (!found.contains(&ring) || !found.contains(&other))
-                    && meet(rings[ring], edge, rings[other], second)
-                {
-                    found.extend([ring, other]);
-                }
-            }
-        }
-    }
-    found
-}
-
-/// Whether two edges share a point that is not an end of both.
-fn meet(ring: &[[f64; 2]], edge: usize, other: &[[f64; 2]], second: usize) -> bool {
-    let (a, b) = (ring[edge], ring[(edge + 1) % ring.len()]);
-    let (c, d) = (other[second], other[(second + 1) % other.len()]);
-    let side = |a: [f64; 2], b: [f64; 2], p: [f64; 2]| {
-        (b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0])
-    };
-    let (s1, s2, s3, s4) = (side(a, b, c), side(a, b, d), side(c, d, a), side(c, d, b));
-    if s1 * s2 < 0.0 && s3 * s4 < 0.0 {
-        return true;
-    }
-    // An end that lies on the other edge, but not on its ends.
-    let on = |s: f64, p: [f64; 2], a: [f64; 2], b: [f64; 2]| {
-        let between = |n: usize| p[n] >= a[n].min(b[n]) && p[n] <= a[n].max(b[n]);
-        s == 0.0 && p != a && p != b && between(0) && between(1)
-    };
-    // The same edge twice has only common ends.
-    let twice = (a == d && b == c)
-        || (a == c && b == d && (ring.as_ptr() != other.as_ptr() || edge != second));
-    twice || on(s1, c, a, b) || on(s2, d, a, b) || on(s3, a, c, d) || on(s4, b, c, d)
 }

@@ -1,8 +1,8 @@
 //! Patient and study of a DICOM file, byte for byte.
 //!
 //! In: a DICOM file. Out: the elements that a structure set copies from its images, as the file's
-//! own bytes. Text is not decoded, so a name survives in whatever character set it was written
-//! (GB18030, ISO 2022), and so do sets that no decoder here knows.
+//! own bytes. Text is not decoded, so that a name is kept in any character set (GB18030, ISO 2022),
+//! also in sets that no decoder here supports.
 
 use std::collections::BTreeMap;
 use std::io::{BufReader, Cursor, Error as IoError, ErrorKind, Read, Result as IoResult};
@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::fault;
 use crate::formats::dicom::DEEPEST;
 
-/// What is copied, with its value representation. The flag: required, empty where the images have
-/// none.
+/// The copied elements and their value representations. A flag marks those that are required; they
+/// are empty if the images have none.
 pub(super) const COPIED: [(Tag, VR, bool); 25] = [
     (tags::SPECIFIC_CHARACTER_SET, VR::CS, false),
     (tags::STUDY_DATE, VR::DA, true),
@@ -45,10 +45,10 @@ pub(super) const COPIED: [(Tag, VR, bool); 25] = [
     (tags::STUDY_ID, VR::SH, true),
 ];
 
-/// A data set that takes longer to reach the study's elements is no image (or a small file that
-/// inflates without end).
+/// Most bytes before the study's elements end: a longer data set is not an image, or a small file
+/// that inflates without end.
 const LONGEST_HEADER: u64 = 1 << 30;
-/// Nothing that is copied comes after this element.
+/// The last element that is copied.
 const LAST: Tag = tags::STUDY_ID;
 const LONGEST_VALUE: u32 = 65_534;
 const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
@@ -59,16 +59,17 @@ const UNDEFINED: u32 = 0xFFFF_FFFF;
 /// The copied elements that the file has, as stored (padding included).
 ///
 /// # Errors
-/// [`Error::Read`] where the file is missing, truncated before the study's elements, or not DICOM.
+/// [`Error::Read`] if the file is missing, truncated before the study's elements, or not DICOM.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<Tag, Vec<u8>>> {
-    let what = "the image's patient and study could not be read, which the structure set copies; the file must be there unchanged and readable";
+    let what = "the image's patient and study, which the structure set copies, could not be read. \
+                Give the series with all of its files, unchanged and readable";
     fault::open(path)
         .and_then(|file| parse(BufReader::new(fault::counted(file))))
         .map_err(|e| Error::read_caused(path, what, e))
 }
 
 fn parse(mut reader: impl Read) -> IoResult<BTreeMap<Tag, Vec<u8>>> {
-    // With or without preamble: what was read in looking for it is read again.
+    // With or without preamble: the bytes read in search of it are read again.
     let mut start = vec![0; 132];
     reader.read_exact(&mut start)?;
     if &start[128..] == b"DICM" {
@@ -100,11 +101,12 @@ fn parse(mut reader: impl Read) -> IoResult<BTreeMap<Tag, Vec<u8>>> {
     }
 }
 
-/// Reads the file meta information. Also gives back the bytes that belong to the data set already.
+/// Reads the file meta information. Also returns the bytes read that already belong to the data
+/// set.
 fn transfer_syntax(reader: &mut impl Read) -> IoResult<(Option<String>, Vec<u8>)> {
     let encoding = Encoding { explicit: true, big_endian: false };
     let mut syntax = None;
-    // Bytes of the group still to come, where the group says so.
+    // Bytes of the group still to come, if the group gives its length.
     let mut left: Option<u64> = None;
     while left != Some(0) {
         let mut tag = [0; 4];
@@ -146,10 +148,10 @@ fn elements(reader: &mut dyn Read, encoding: Encoding) -> IoResult<BTreeMap<Tag,
             Err(e) => return Err(e),
         };
         let (_, length) = encoding.rest_of_header(reader, tag)?;
-        let wanted = length <= LONGEST_VALUE && COPIED.iter().any(|(copied, _, _)| *copied == tag);
+        let copied = length <= LONGEST_VALUE && COPIED.iter().any(|(t, _, _)| *t == tag);
         match length {
             UNDEFINED => encoding.skip_sequence(reader, 0)?,
-            _ if wanted => {
+            _ if copied => {
                 found.insert(tag, bytes(reader, length)?);
             }
             _ => skip(reader, length)?,
@@ -183,7 +185,7 @@ impl Encoding {
         Ok(Tag(self.u16(reader)?, self.u16(reader)?))
     }
 
-    /// Value representation (zeros where implicit) and length of the value.
+    /// Value representation (zeros if implicit) and length of the value.
     fn rest_of_header(
         self,
         reader: &mut (impl Read + ?Sized),
@@ -206,7 +208,8 @@ impl Encoding {
         }
     }
 
-    /// From behind the header of a sequence of undefined length to behind its delimiter.
+    /// Skips a sequence of undefined length, from the end of its header to the end of its
+    /// delimiter.
     fn skip_sequence(self, reader: &mut dyn Read, depth: usize) -> IoResult<()> {
         if depth > DEEPEST {
             return Err(invalid("sequences are nested too deeply"));
@@ -299,15 +302,15 @@ mod tests {
         assert_eq!(error.to_string(), "sequences are nested too deeply");
         let whole = sample(2);
         for length in 0..whole.len() - 12 {
-            // Never a panic; what is cut off is either missed or an error.
+            // Never a panic; the result is an error or lacks the elements that were cut off.
             let _ = parse(&whole[..length]);
         }
         assert!(parse(&[b'A'; 400][..]).is_ok_and(|found| found.is_empty()));
         let error = read(Path::new("/no/such/image.dcm")).unwrap_err();
         assert!(
-            error
-                .to_string()
-                .starts_with("/no/such/image.dcm: the image's patient and study could not be read"),
+            error.to_string().starts_with(
+                "/no/such/image.dcm: the image's patient and study, which the structure"
+            ),
             "{error}"
         );
     }

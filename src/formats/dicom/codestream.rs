@@ -1,10 +1,10 @@
-//! What a packed stream says about itself.
+//! Headers of packed pixels: JPEG, JPEG-LS and JPEG 2000.
 //!
-//! In: the packed bytes of one frame. Out: a [`Stream`], or what is wrong with it.
+//! In: the packed bytes of one frame. Out: a [`Codestream`], or what is wrong with the bytes.
 //!
-//! The decoders believe the stream. Numbers in it that would make them take memory or time without
-//! end (tiles, layers, precincts, scans) are therefore looked at first; the limits lie far beyond
-//! what encoders of medical images write.
+//! The decoders trust the codestream. Numbers in it that would cost them unbounded memory or time
+//! (tiles, layers, precincts, scans) are therefore checked first; the limits lie far beyond what
+//! encoders of medical images write.
 
 use dicom_dictionary_std::uids;
 
@@ -15,43 +15,49 @@ const MOST_LAYERS: u16 = 256;
 const MOST_LEVELS: u8 = 32;
 const LEAST_PRECINCT: u8 = 5;
 
-/// JPEG, JPEG-LS and JPEG 2000, before they are decoded.
+/// The header of a JPEG, JPEG-LS or JPEG 2000 codestream.
 #[derive(Debug, PartialEq)]
-pub(super) struct Stream {
+pub(super) struct Codestream {
     pub(super) columns: u32,
     pub(super) rows: u32,
     pub(super) components: u16,
     pub(super) bits: u8,
 }
 
-/// How many pixels a byte of a packed stream can hold at most; more are a lie.
-pub(super) fn most_pixels_a_byte(syntax: &str) -> u64 {
+/// The most pixels that a byte of packed data can hold.
+pub(super) fn most_pixels_per_byte(syntax: &str) -> u64 {
     match syntax {
         // Two bytes repeat a byte 128 times.
         uids::RLE_LOSSLESS => 64,
-        // A bit a pixel.
+        // One bit per pixel.
         uids::JPEG_LOSSLESS | uids::JPEG_LOSSLESS_SV1 => 8,
-        // Two bits a block of 64 pixels.
+        // Two bits per block of 64 pixels.
         uids::JPEG_BASELINE8_BIT | uids::JPEG_EXTENDED12_BIT => 256,
-        // Blank slices pack a thousandfold.
+        // Blank slices are packed a thousandfold.
         _ => 1032,
     }
 }
 
-impl Stream {
-    /// Reads the frame header of a packed stream of this transfer syntax.
-    pub(super) fn of(packed: &[u8], syntax: &str) -> Result<Self, String> {
-        let wanted: &[u8] = match syntax {
+impl Codestream {
+    /// Reads the frame header of packed pixels of this transfer syntax.
+    pub(super) fn parse(packed: &[u8], syntax: &str) -> Result<Self, String> {
+        let processes: &[u8] = match syntax {
             uids::JPEG_BASELINE8_BIT => &[0xc0],
             uids::JPEG_EXTENDED12_BIT => &[0xc0, 0xc1],
             uids::JPEG_LOSSLESS | uids::JPEG_LOSSLESS_SV1 => &[0xc3],
             uids::JPEGLS_LOSSLESS | uids::JPEGLS_NEAR_LOSSLESS => &[0xf7],
             uids::JPEG2000_LOSSLESS | uids::JPEG2000 => &[],
-            _ => return Err(format!("packed pixels in transfer syntax {syntax} are not read")),
+            _ => {
+                return Err(format!(
+                    "the pixels are packed in transfer syntax {syntax}, expected RLE, JPEG, \
+                     JPEG-LS or \
+                     JPEG 2000"
+                ));
+            }
         };
-        match wanted {
+        match processes {
             [] => jpeg2000(packed),
-            _ => jpeg(packed, wanted),
+            _ => jpeg(packed, processes),
         }
     }
 }
@@ -64,9 +70,8 @@ fn long(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from(word(bytes, at)?) << 16 | u32::from(word(bytes, at + 2)?))
 }
 
-/// JPEG and JPEG-LS: markers up to the first scan; one frame header, of one of the processes in
-/// `wanted`.
-fn jpeg(packed: &[u8], wanted: &[u8]) -> Result<Stream, String> {
+/// JPEG and JPEG-LS: markers up to the first scan, with one frame header, of one of `processes`.
+fn jpeg(packed: &[u8], processes: &[u8]) -> Result<Codestream, String> {
     let none = || "no JPEG, JPEG-LS or JPEG 2000 stream was found in the packed pixels".to_owned();
     let cut = || "the JPEG stream ends inside its header".to_owned();
     if !packed.starts_with(&[0xff, 0xd8]) {
@@ -77,22 +82,24 @@ fn jpeg(packed: &[u8], wanted: &[u8]) -> Result<Stream, String> {
     loop {
         match (packed.get(at), packed.get(at + 1)) {
             (Some(0xff), Some(0xff)) => at += 1,
-            // Start of scan: what comes before it has said everything.
+            // Start of scan: all headers come before it.
             (Some(0xff), Some(0xda)) => return found.ok_or_else(none),
             (Some(0xff), Some(marker)) => {
                 let length = word(packed, at + 2).filter(|l| *l >= 2).ok_or_else(cut)? as usize;
                 // Start of frame: all but DHT, JPG and DAC; and JPEG-LS.
                 if matches!(marker, 0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf | 0xf7) {
-                    if !wanted.contains(marker) || found.is_some() {
+                    if !processes.contains(marker) || found.is_some() {
                         return Err(format!(
-                            "the packed pixels are of JPEG process {marker:02X}, which is not the one of the transfer syntax"
+                            "the packed pixels are of JPEG process {marker:02X}, expected the \
+                             transfer \
+                             syntax's own"
                         ));
                     }
                     let (bits, components) =
                         packed.get(at + 4).zip(packed.get(at + 9)).ok_or_else(cut)?;
                     let (rows, columns) =
                         word(packed, at + 5).zip(word(packed, at + 7)).ok_or_else(cut)?;
-                    found = Some(Stream {
+                    found = Some(Codestream {
                         columns: columns.into(),
                         rows: rows.into(),
                         components: (*components).into(),
@@ -107,7 +114,7 @@ fn jpeg(packed: &[u8], wanted: &[u8]) -> Result<Stream, String> {
 }
 
 /// A JPEG 2000 codestream, bare or in a JP2 file: its main header, and the headers of its tiles.
-fn jpeg2000(packed: &[u8]) -> Result<Stream, String> {
+fn jpeg2000(packed: &[u8]) -> Result<Codestream, String> {
     let cut = || "the JPEG 2000 stream ends inside its header".to_owned();
     let begin = packed.windows(4).take(4096).position(|w| w == [0xff, 0x4f, 0xff, 0x51]);
     let stream = packed
@@ -131,9 +138,7 @@ fn jpeg2000(packed: &[u8]) -> Result<Stream, String> {
     let count =
         tiles(size(0)?, size(6)?, size(4)?).saturating_mul(tiles(size(1)?, size(7)?, size(5)?));
     if count == 0 || count > MOST_TILES {
-        return Err(format!(
-            "the JPEG 2000 stream has {count} tiles; 1 to {MOST_TILES} were expected"
-        ));
+        return Err(format!("the JPEG 2000 stream has {count} tiles, expected 1 to {MOST_TILES}"));
     }
     let components = word(stream, 40).ok_or_else(cut)?;
     let [bits, across, down] = *stream.get(42..45).and_then(|b| b.first_chunk()).ok_or_else(cut)?;
@@ -141,11 +146,11 @@ fn jpeg2000(packed: &[u8]) -> Result<Stream, String> {
         return Err("the JPEG 2000 stream is subsampled".into());
     }
     markers(stream)?;
-    Ok(Stream { columns, rows, components, bits: (bits & 0x7f) + 1 })
+    Ok(Codestream { columns, rows, components, bits: (bits & 0x7f) + 1 })
 }
 
-/// Walks over the markers of a codestream: every tile-part must lie inside it, and coding styles
-/// must be moderate.
+/// Checks the markers of a codestream: every tile-part must lie inside it, and coding styles must
+/// stay within the limits.
 fn markers(stream: &[u8]) -> Result<(), String> {
     let cut = || "the JPEG 2000 stream ends too early".to_owned();
     let mut at = 2;
@@ -153,7 +158,7 @@ fn markers(stream: &[u8]) -> Result<(), String> {
     loop {
         let marker = match (word(stream, at), tile_end) {
             (Some(marker), _) => marker,
-            // Behind the last tile-part some encoders leave the end out.
+            // After the last tile-part some encoders omit the end marker.
             (None, None) if at >= stream.len() => return Ok(()),
             _ => return Err(cut()),
         };
@@ -184,7 +189,8 @@ fn markers(stream: &[u8]) -> Result<(), String> {
                 let layers = word(segment, 2).ok_or_else(cut)?;
                 if layers == 0 || layers > MOST_LAYERS {
                     return Err(format!(
-                        "the JPEG 2000 stream has {layers} quality layers; 1 to {MOST_LAYERS} were expected"
+                        "the JPEG 2000 stream has {layers} quality layers, expected 1 to \
+                         {MOST_LAYERS}"
                     ));
                 }
                 coding(style, segment.get(5..).unwrap_or_default())?;
@@ -193,8 +199,7 @@ fn markers(stream: &[u8]) -> Result<(), String> {
             0xff53 => {
                 coding(*segment.get(1).ok_or_else(cut)?, segment.get(2..).unwrap_or_default())?
             }
-            // POC changes the progression: more orders than bytes in the stream could serve are not
-            // needed.
+            // POC changes the progression; 32 changes are more than any encoder writes.
             0xff5f if segment.len() > 7 * 32 => {
                 return Err("the JPEG 2000 stream changes its progression too often".into());
             }
@@ -205,12 +210,12 @@ fn markers(stream: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Levels, code-blocks, and precincts where they are not the largest.
+/// Checks resolution levels, and precincts that are not of the largest size.
 fn coding(style: u8, rest: &[u8]) -> Result<(), String> {
     let levels = *rest.first().ok_or("the JPEG 2000 stream ends inside its header")?;
     if levels > MOST_LEVELS {
         return Err(format!(
-            "the JPEG 2000 stream has {levels} resolution levels; at most {MOST_LEVELS} were expected"
+            "the JPEG 2000 stream has {levels} resolution levels, expected at most {MOST_LEVELS}"
         ));
     }
     let small = |side: u8| side < LEAST_PRECINCT;
