@@ -349,12 +349,12 @@ typedef struct nasoseg_runtime_info {
 
 // A box in edge coordinates of the model's grid: pixel n reaches from n to n + 1 and its centre is
 // at n + 0.5. x runs along columns (patient right to left), y along rows (anterior to posterior).
-typedef struct nasoseg_box {
+typedef struct nasoseg_bounding_box {
     double x0;
     double y0;
     double x1;
     double y1;
-} nasoseg_box;
+} nasoseg_bounding_box;
 
 // One slice of a detection. Later versions may append fields.
 typedef struct nasoseg_detection_slice {
@@ -379,7 +379,7 @@ typedef struct nasoseg_detection_slice {
     // Whether the caller replaced or cleared the box.
     bool edited;
     // The box; all 0 if `has_box` is false.
-    struct nasoseg_box bounding_box;
+    struct nasoseg_bounding_box bounding_box;
     // The box's corners (x0, y0), (x1, y0), (x1, y1), (x0, y1) in the patient: x, y, z each, LPS
     // mm.
     double corners_mm[12];
@@ -472,8 +472,8 @@ typedef struct nasoseg_segmentation_slice {
 // not repeated. Seen in the plane with i to the right and j upwards, outer contours run
 // counter-clockwise and holes clockwise. Borrowed: valid until the contours are freed. Later
 // versions may append fields.
-typedef struct nasoseg_contour_line {
-    // sizeof(nasoseg_contour_line) of the caller.
+typedef struct nasoseg_contour_view {
+    // sizeof(nasoseg_contour_view) of the caller.
     size_t struct_size;
     // Index along T1C's storage slice axis (of the canonical axial slices, if T1C's storage is not
     // axial).
@@ -491,7 +491,7 @@ typedef struct nasoseg_contour_line {
     size_t parent;
     // Area inside the contour, mm2; holes not subtracted.
     double area_mm2;
-} nasoseg_contour_line;
+} nasoseg_contour_view;
 
 #ifdef __cplusplus
 extern "C" {
@@ -804,7 +804,7 @@ uint32_t nasoseg_detection_get_slice(const struct nasoseg_detection *detection,
 // nasoseg_engine_grid. Segment again to see the effect.
 uint32_t nasoseg_detection_set_box(struct nasoseg_detection *detection,
                                    size_t index,
-                                   const struct nasoseg_box *bounding_box,
+                                   const struct nasoseg_bounding_box *bounding_box,
                                    struct nasoseg_error **error);
 
 // Removes the box of slice `index`: the slice holds no lesion and is not segmented.
@@ -889,10 +889,10 @@ void nasoseg_contours_free(struct nasoseg_contours *contours);
 size_t nasoseg_contours_count(const struct nasoseg_contours *contours);
 
 // Returns a view of contour `index`, 0 to count - 1.
-uint32_t nasoseg_contours_get_line(const struct nasoseg_contours *contours,
-                                   size_t index,
-                                   struct nasoseg_contour_line *contour,
-                                   struct nasoseg_error **error);
+uint32_t nasoseg_contours_get(const struct nasoseg_contours *contours,
+                              size_t index,
+                              struct nasoseg_contour_view *contour,
+                              struct nasoseg_error **error);
 
 // Writes an RT Structure Set on the images that T1C came from: its DICOM files, or those that
 // nasoseg_study_set_dicom_source has named for a volume in memory. Without such images the call

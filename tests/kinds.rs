@@ -801,7 +801,7 @@ fn the_abi_knows_a_detector_without_an_agent() {
         ok!(nasoseg_detection_set_box(
             detection,
             2,
-            &nasoseg_box { x0: 20.0, y0: 20.0, x1: 70.0, y1: 70.0 }
+            &nasoseg_bounding_box { x0: 20.0, y0: 20.0, x1: 70.0, y1: 70.0 }
         ));
         ok!(nasoseg_detection_clear_box(detection, 3));
         ok!(nasoseg_segment(engine, study, detection, null(), null(), &mut segmentation));

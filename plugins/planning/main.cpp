@@ -75,9 +75,9 @@ double largest_diameter(const std::vector<nasoseg::Point> &points) {
 
 void print(const nasoseg::Segmentation &segmentation, const nasoseg::Contours &contours) {
     std::map<std::size_t, std::vector<nasoseg::Point>> outlines;
-    for (const nasoseg::ContourLine &line : contours.lines()) {
-        for (std::size_t at = 0; at < line.point_count(); ++at) {
-            outlines[line.storage_slice].push_back(line.point(at));
+    for (const nasoseg::Contour &contour : contours.all()) {
+        for (std::size_t at = 0; at < contour.point_count(); ++at) {
+            outlines[contour.storage_slice].push_back(contour.point(at));
         }
     }
     std::printf("slice   z (mm)   area (mm2)   largest diameter (mm)\n");

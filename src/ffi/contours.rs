@@ -29,8 +29,8 @@ guarded!(nasoseg_contours);
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
-pub struct nasoseg_contour_line {
-    /// sizeof(nasoseg_contour_line) of the caller.
+pub struct nasoseg_contour_view {
+    /// sizeof(nasoseg_contour_view) of the caller.
     pub struct_size: usize,
     /// Index along T1C's storage slice axis (of the canonical axial slices, if T1C's storage is not
     /// axial).
@@ -49,7 +49,7 @@ pub struct nasoseg_contour_line {
     /// Area inside the contour, mm2; holes not subtracted.
     pub area_mm2: f64,
 }
-versioned!(nasoseg_contour_line);
+versioned!(nasoseg_contour_view);
 
 /// Traces the contours of a segmentation. Free them with nasoseg_contours_free. Options:
 /// contour_kind. Progress: contour.
@@ -106,10 +106,10 @@ pub unsafe extern "C" fn nasoseg_contours_count(contours: *const nasoseg_contour
 /// `contours` is a live handle; `contour` points to a struct whose struct_size is set; `error` is
 /// NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_contours_get_line(
+pub unsafe extern "C" fn nasoseg_contours_get(
     contours: *const nasoseg_contours,
     index: usize,
-    contour: *mut nasoseg_contour_line,
+    contour: *mut nasoseg_contour_view,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
     arguments!(contours: Ref, contour: Fill, error: Out);
@@ -121,8 +121,8 @@ pub unsafe extern "C" fn nasoseg_contours_get_line(
                 all.len()
             ))
         })?;
-        contour.fill(nasoseg_contour_line {
-            struct_size: size_of::<nasoseg_contour_line>(),
+        contour.fill(nasoseg_contour_view {
+            struct_size: size_of::<nasoseg_contour_view>(),
             storage_slice: c.slice,
             point_count: c.points.len(),
             points_mm: c.points.as_flattened().as_ptr(),

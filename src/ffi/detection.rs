@@ -50,7 +50,7 @@ pub(super) struct Flat {
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct nasoseg_box {
+pub struct nasoseg_bounding_box {
     pub x0: f64,
     pub y0: f64,
     pub x1: f64,
@@ -83,7 +83,7 @@ pub struct nasoseg_detection_slice {
     /// Whether the caller replaced or cleared the box.
     pub edited: bool,
     /// The box; all 0 if `has_box` is false.
-    pub bounding_box: nasoseg_box,
+    pub bounding_box: nasoseg_bounding_box,
     /// The box's corners (x0, y0), (x1, y0), (x1, y1), (x0, y1) in the patient: x, y, z each, LPS
     /// mm.
     pub corners_mm: [f64; 12],
@@ -159,7 +159,7 @@ impl nasoseg_detection {
             statuses: bits(&entry.statuses),
             has_box: entry.bounding_box.is_some(),
             edited: entry.edited,
-            bounding_box: nasoseg_box { x0, y0, x1, y1 },
+            bounding_box: nasoseg_bounding_box { x0, y0, x1, y1 },
             corners_mm: entry.bounding_box.map(corners).unwrap_or_default(),
             grid_corners_mm: corners(BoundingBox([0.0, 0.0, grid, grid])),
         })
@@ -251,12 +251,12 @@ pub unsafe extern "C" fn nasoseg_detection_get_slice(
 pub unsafe extern "C" fn nasoseg_detection_set_box(
     detection: *mut nasoseg_detection,
     index: usize,
-    bounding_box: *const nasoseg_box,
+    bounding_box: *const nasoseg_bounding_box,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
     arguments!(detection: Ref, bounding_box: Ref, error: Out);
     edit(detection, index, error, |d, slice| {
-        let b: &nasoseg_box = bounding_box.required()?;
+        let b: &nasoseg_bounding_box = bounding_box.required()?;
         d.set_box(slice, BoundingBox([b.x0, b.y0, b.x1, b.y1]))
     })
 }

@@ -288,8 +288,8 @@ static void pipeline(const char *folder) {
     nasoseg_trajectory t;
     nasoseg_slice_image image;
     nasoseg_segmentation_slice gs;
-    nasoseg_contour_line line;
-    nasoseg_box box = {10.0, 10.0, 20.0, 20.0};
+    nasoseg_contour_view contour;
+    nasoseg_bounding_box box = {10.0, 10.0, 20.0, 20.0};
     char file[1024];
     CHECK(snprintf(file, sizeof file, "%s/never", folder) > 0);
     remove(file);
@@ -338,7 +338,7 @@ static void pipeline(const char *folder) {
     REFUSED("bounding_box", nasoseg_detection_set_box(d, 0, NULL, e));
     {
         const double grid = (double)nasoseg_engine_grid(engine);
-        const nasoseg_box boxes[] = {
+        const nasoseg_bounding_box boxes[] = {
             {20.0, 10.0, 10.0, 20.0},        {10.0, 20.0, 20.0, 20.0},
             {-0.5, 10.0, 20.0, 20.0},        {10.0, 10.0, grid + 0.5, 20.0},
             {(double)NAN, 10.0, 20.0, 20.0}, {10.0, 10.0, 20.0, (double)INFINITY},
@@ -389,11 +389,11 @@ static void pipeline(const char *folder) {
     REFUSED_RESULT(nasoseg_contours, c, "segmentation", nasoseg_contour(NULL, NULL, NULL, &c, e));
     REFUSED("contours", nasoseg_contour(g, NULL, NULL, NULL, e));
     OK(nasoseg_contour(g, NULL, NULL, &c, e));
-    SIZES(nasoseg_contour_line, 64, nasoseg_contours_get_line(c, 0, out, e));
-    line.struct_size = sizeof line;
-    REFUSED("contours", nasoseg_contours_get_line(NULL, 0, &line, e));
-    REFUSED("index", nasoseg_contours_get_line(c, nasoseg_contours_count(c), &line, e));
-    REFUSED("index", nasoseg_contours_get_line(c, SIZE_MAX, &line, e));
+    SIZES(nasoseg_contour_view, 64, nasoseg_contours_get(c, 0, out, e));
+    contour.struct_size = sizeof contour;
+    REFUSED("contours", nasoseg_contours_get(NULL, 0, &contour, e));
+    REFUSED("index", nasoseg_contours_get(c, nasoseg_contours_count(c), &contour, e));
+    REFUSED("index", nasoseg_contours_get(c, SIZE_MAX, &contour, e));
     REFUSED("contours", nasoseg_contours_write_rtstruct(NULL, file, NULL, NULL, e));
     REFUSED("file", nasoseg_contours_write_rtstruct(c, NULL, NULL, NULL, e));
     REFUSED("detection", nasoseg_write_preview(NULL, g, c, file, NULL, NULL, e));

@@ -105,7 +105,7 @@ uint32_t nasoseg_detection_get_trajectory(const nasoseg_detection *detection, si
 uint32_t nasoseg_detection_get_image(const nasoseg_detection *detection, size_t index,
                                      nasoseg_slice_image *image, nasoseg_error **error);
 uint32_t nasoseg_detection_set_box(nasoseg_detection *detection, size_t index,
-                                   const nasoseg_box *bounding_box, nasoseg_error **error);
+                                   const nasoseg_bounding_box *bounding_box, nasoseg_error **error);
 uint32_t nasoseg_detection_clear_box(nasoseg_detection *detection, size_t index,
                                      nasoseg_error **error);
 uint32_t nasoseg_detection_write(const nasoseg_detection *detection, const char *file,
@@ -130,8 +130,8 @@ uint32_t nasoseg_contour(const nasoseg_segmentation *segmentation, const nasoseg
                          nasoseg_error **error);
 void nasoseg_contours_free(nasoseg_contours *contours);
 size_t nasoseg_contours_count(const nasoseg_contours *contours);
-uint32_t nasoseg_contours_get_line(const nasoseg_contours *contours, size_t index,
-                                   nasoseg_contour_line *line, nasoseg_error **error);
+uint32_t nasoseg_contours_get(const nasoseg_contours *contours, size_t index,
+                              nasoseg_contour_view *contour, nasoseg_error **error);
 uint32_t nasoseg_contours_write_rtstruct(const nasoseg_contours *contours, const char *file,
                                          const nasoseg_options *options, const nasoseg_run *run,
                                          nasoseg_error **error);
@@ -226,7 +226,7 @@ static void (*const FUNCTIONS[])(void) = {
     (void (*)(void))nasoseg_contour,
     (void (*)(void))nasoseg_contours_free,
     (void (*)(void))nasoseg_contours_count,
-    (void (*)(void))nasoseg_contours_get_line,
+    (void (*)(void))nasoseg_contours_get,
     (void (*)(void))nasoseg_contours_write_rtstruct,
     (void (*)(void))nasoseg_segmentation_write_mask,
     (void (*)(void))nasoseg_segmentation_write_probability,
@@ -264,11 +264,11 @@ int main(void) {
     FIELD(nasoseg_runtime_info, version, 8);
     FIELD(nasoseg_runtime_info, path, 16);
     FIELD(nasoseg_runtime_info, has_cuda, 24);
-    SIZE(nasoseg_box, 32);
-    FIELD(nasoseg_box, x0, 0);
-    FIELD(nasoseg_box, y0, 8);
-    FIELD(nasoseg_box, x1, 16);
-    FIELD(nasoseg_box, y1, 24);
+    SIZE(nasoseg_bounding_box, 32);
+    FIELD(nasoseg_bounding_box, x0, 0);
+    FIELD(nasoseg_bounding_box, y0, 8);
+    FIELD(nasoseg_bounding_box, x1, 16);
+    FIELD(nasoseg_bounding_box, y1, 24);
     SIZE(nasoseg_detection_slice, 184);
     FIELD(nasoseg_detection_slice, struct_size, 0);
     FIELD(nasoseg_detection_slice, slice, 8);
@@ -314,15 +314,15 @@ int main(void) {
     FIELD(nasoseg_segmentation_slice, statuses, 32);
     FIELD(nasoseg_segmentation_slice, pixels, 40);
     FIELD(nasoseg_segmentation_slice, area_mm2, 48);
-    SIZE(nasoseg_contour_line, 64);
-    FIELD(nasoseg_contour_line, struct_size, 0);
-    FIELD(nasoseg_contour_line, storage_slice, 8);
-    FIELD(nasoseg_contour_line, point_count, 16);
-    FIELD(nasoseg_contour_line, points_mm, 24);
-    FIELD(nasoseg_contour_line, points_index, 32);
-    FIELD(nasoseg_contour_line, is_hole, 40);
-    FIELD(nasoseg_contour_line, parent, 48);
-    FIELD(nasoseg_contour_line, area_mm2, 56);
+    SIZE(nasoseg_contour_view, 64);
+    FIELD(nasoseg_contour_view, struct_size, 0);
+    FIELD(nasoseg_contour_view, storage_slice, 8);
+    FIELD(nasoseg_contour_view, point_count, 16);
+    FIELD(nasoseg_contour_view, points_mm, 24);
+    FIELD(nasoseg_contour_view, points_index, 32);
+    FIELD(nasoseg_contour_view, is_hole, 40);
+    FIELD(nasoseg_contour_view, parent, 48);
+    FIELD(nasoseg_contour_view, area_mm2, 56);
     VALUE(NASOSEG_OK, 0);
     VALUE(NASOSEG_ERROR_ARGUMENT, 1);
     VALUE(NASOSEG_ERROR_READ, 2);

@@ -69,30 +69,30 @@ static void check_arrays(const nasoseg_segmentation *segmentation) {
 }
 
 /* Points lie on their slice's plane, and millimetres agree with indices. */
-static void check_lines(const nasoseg_contours *contours) {
+static void check_contours(const nasoseg_contours *contours) {
     for (size_t at = 0; at < nasoseg_contours_count(contours); at++) {
-        nasoseg_contour_line line;
+        nasoseg_contour_view contour;
         double twice = 0.0;
-        line.struct_size = sizeof line;
-        OK(nasoseg_contours_get_line(contours, at, &line, e));
-        CHECK(line.point_count >= 3);
-        for (size_t p = 0; p < line.point_count; p++) {
-            const size_t q = (p + 1) % line.point_count;
-            const double *a = line.points_index + 2 * p, *b = line.points_index + 2 * q,
-                         *mm = line.points_mm + 3 * p;
+        contour.struct_size = sizeof contour;
+        OK(nasoseg_contours_get(contours, at, &contour, e));
+        CHECK(contour.point_count >= 3);
+        for (size_t p = 0; p < contour.point_count; p++) {
+            const size_t q = (p + 1) % contour.point_count;
+            const double *a = contour.points_index + 2 * p, *b = contour.points_index + 2 * q,
+                         *mm = contour.points_mm + 3 * p;
             twice += a[0] * b[1] - b[0] * a[1];
             CHECK(fabs(mm[0] - (study_first(STUDY_I, STUDY_PIXEL_MM) + STUDY_PIXEL_MM * a[0])) <
                   1e-9);
             CHECK(fabs(mm[1] - (study_first(STUDY_J, STUDY_PIXEL_MM) + STUDY_PIXEL_MM * a[1])) <
                   1e-9);
             CHECK(fabs(mm[2] - (study_first(STUDY_K, STUDY_STEP_MM) +
-                                STUDY_STEP_MM * (double)line.storage_slice)) < 1e-9);
+                                STUDY_STEP_MM * (double)contour.storage_slice)) < 1e-9);
         }
         /* Outer lines run counter-clockwise, holes clockwise. */
-        CHECK((twice < 0.0) == line.is_hole);
-        CHECK(fabs(fabs(twice) / 2.0 * STUDY_PIXEL_MM * STUDY_PIXEL_MM - line.area_mm2) <
-              1e-6 * line.area_mm2 + 1e-9);
-        CHECK(line.is_hole ? line.parent < at : line.parent == SIZE_MAX);
+        CHECK((twice < 0.0) == contour.is_hole);
+        CHECK(fabs(fabs(twice) / 2.0 * STUDY_PIXEL_MM * STUDY_PIXEL_MM - contour.area_mm2) <
+              1e-6 * contour.area_mm2 + 1e-9);
+        CHECK(contour.is_hole ? contour.parent < at : contour.parent == SIZE_MAX);
     }
 }
 
@@ -139,7 +139,7 @@ int main(int argc, char **argv) {
     nasoseg_options *options = NULL;
     nasoseg_runtime_info info;
     nasoseg_work work;
-    nasoseg_box box;
+    nasoseg_bounding_box box;
     const char *folder = argv[1];
     CHECK(argc == 2);
 
@@ -164,7 +164,7 @@ int main(int argc, char **argv) {
     OK(nasoseg_contour(segmentation, NULL, NULL, &contours, e));
     golden_check(detection, segmentation, contours);
     check_arrays(segmentation);
-    check_lines(contours);
+    check_contours(contours);
     check_grid(engine, detection);
     CHECK(nasoseg_engine_action_name(engine, nasoseg_engine_action_count(engine) - 1)[0] != '\0');
     work.struct_size = sizeof work;
@@ -237,7 +237,7 @@ int main(int argc, char **argv) {
     nasoseg_contours_free(contours);
     OK(nasoseg_options_set_contour_kind(options, NASOSEG_CONTOUR_VOXEL, e));
     OK(nasoseg_contour(segmentation, options, NULL, &contours, e));
-    check_lines(contours);
+    check_contours(contours);
     nasoseg_options_free(options);
 
     /* Any order: results outlive what they came from. */
@@ -247,7 +247,7 @@ int main(int argc, char **argv) {
     check_arrays(segmentation);
     OK(nasoseg_segmentation_write_mask(segmentation, path(folder, "mask.nii.gz"), NULL, NULL, e));
     nasoseg_segmentation_free(segmentation);
-    check_lines(contours);
+    check_contours(contours);
     nasoseg_contours_free(contours);
     return 0;
 }

@@ -187,21 +187,21 @@ impl Engine {
             call!(nasoseg_contours_write_rtstruct(contours, text(path).as_ptr(), null(), null()))?;
         }
         // SAFETY: plain structs, for which all-zero is valid.
-        let (mut view, mut slice, mut line): (
+        let (mut view, mut slice, mut contour): (
             nasoseg_segmentation_view,
             nasoseg_detection_slice,
-            nasoseg_contour_line,
+            nasoseg_contour_view,
         ) = unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
         view.struct_size = size_of::<nasoseg_segmentation_view>();
         slice.struct_size = size_of::<nasoseg_detection_slice>();
-        line.struct_size = size_of::<nasoseg_contour_line>();
+        contour.struct_size = size_of::<nasoseg_contour_view>();
         call!(nasoseg_segmentation_get_view(segmentation, &mut view))?;
         let voxels = view.size.iter().product();
-        let origins = lent(view.origins.cast::<[f64; 3]>(), view.size[2]);
+        let origins = copied(view.origins.cast::<[f64; 3]>(), view.size[2]);
         let mut outcome = Outcome {
             grid: Grid::new(view.size, view.axis_i, view.axis_j, origins).unwrap(),
-            mask: lent(view.mask, voxels),
-            probability: lent(view.probability, voxels),
+            mask: copied(view.mask, voxels),
+            probability: copied(view.probability, voxels),
             threshold: view.threshold,
             volume_mm3: view.volume_mm3,
             rings: Vec::new(),
@@ -226,9 +226,9 @@ impl Engine {
             outcome.positions_mm.push(slice.position_mm);
         }
         for at in 0..lines {
-            call!(nasoseg_contours_get_line(contours, at, &mut line))?;
-            outcome.rings.push(lent(line.points_mm.cast::<[f64; 3]>(), line.point_count));
-            outcome.ring_slices.push(line.storage_slice);
+            call!(nasoseg_contours_get(contours, at, &mut contour))?;
+            outcome.rings.push(copied(contour.points_mm.cast::<[f64; 3]>(), contour.point_count));
+            outcome.ring_slices.push(contour.storage_slice);
         }
         // SAFETY: live handles; a warning is lent by its study.
         unsafe {
@@ -246,7 +246,7 @@ impl Engine {
 }
 
 /// A copy of what a live handle lends.
-fn lent<T: Copy>(data: *const T, count: usize) -> Vec<T> {
+fn copied<T: Copy>(data: *const T, count: usize) -> Vec<T> {
     // SAFETY: getters give an array of that many.
     unsafe { std::slice::from_raw_parts(data, count) }.to_vec()
 }
