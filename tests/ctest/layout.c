@@ -1,5 +1,6 @@
-/* Version 1 of the ABI, by number and by declaration: what a program that was built then relies on.
- * A line here is never changed; later versions add lines. The sizes are those of 64-bit systems. */
+/* Version 1 of the ABI, by number and by declaration: what a program built with it relies on. Once
+ * released, a line here never changes; later versions add lines. Sizes are those of 64-bit systems.
+ */
 
 #include "study.h"
 
@@ -8,7 +9,7 @@
 #define FIELD(type, field, at) CHECK(offsetof(type, field) == (at))
 #define VALUE(constant, number) CHECK((constant) == (number))
 
-/* C refuses a function that is declared twice and differently. */
+/* C rejects a function that is declared again with other types. */
 const char *nasoseg_version(void);
 uint32_t nasoseg_abi_version(void);
 uint32_t nasoseg_error_code(const nasoseg_error *error);
@@ -150,7 +151,7 @@ uint32_t nasoseg_segmentation_write_record(const nasoseg_segmentation *segmentat
                                            const char *file, const nasoseg_options *options,
                                            const nasoseg_run *run, nasoseg_error **error);
 
-/* Each must be there to link to. */
+/* Linking fails if one of these is missing. */
 static void (*const FUNCTIONS[])(void) = {
     (void (*)(void))nasoseg_version,
     (void (*)(void))nasoseg_abi_version,

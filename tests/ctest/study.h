@@ -1,5 +1,6 @@
-/* What the tests share: checks, a small synthetic study in memory, the golden numbers. C99 and
- * C++17. */
+/* Shared by the tests: checks, a small synthetic study in memory, the golden numbers. C99 and
+ * C++17.
+ */
 
 #ifndef NASOSEG_TEST_STUDY_H
 #define NASOSEG_TEST_STUDY_H
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The test ends at the first failure, and says where. */
+/* The test ends at the first failure and prints its place. */
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
@@ -20,7 +21,7 @@
         }                                                                                          \
     } while (0)
 
-/* `call` must succeed. It hands over `e` for the error. */
+/* `call` must succeed. It passes `e` for the error. */
 #define OK(call)                                                                                   \
     do {                                                                                           \
         nasoseg_error *failure_ = NULL;                                                            \
@@ -33,8 +34,8 @@
         }                                                                                          \
     } while (0)
 
-/* `call` must fail with `expected` and a message, and just so where the caller wants no error (`e`
- * is NULL). */
+/* `call` must fail with `expected` and a message, and with the same status if the caller passes no
+ * place for the error (`e` is NULL). */
 #define FAILS(expected, call)                                                                      \
     do {                                                                                           \
         nasoseg_error *failure_ = NULL;                                                            \
@@ -150,8 +151,7 @@ static inline nasoseg_engine *engine_new(uint32_t threads, uint32_t concurrent_r
     return engine;
 }
 
-/* The golden numbers, as tests/golden.rs wrote them: lines of a key and numbers, compared in order.
- */
+/* The golden numbers that tests/golden.rs wrote: lines of a key and numbers, compared in order. */
 static inline double golden_tolerance(const char *key, int column) {
     if (strcmp(key, "box") == 0) return column >= 2 ? 1e-5 : 0.0;
     if (strcmp(key, "volume_mm3") == 0) return 200.0;

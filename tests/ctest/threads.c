@@ -1,5 +1,5 @@
-/* Threads that share an engine, and a study, get the bits that one thread gets; engines are opened
- * and freed many times. In: "share" or "engines", and how many rounds. */
+/* Threads that share an engine and a study get the same bits as one thread; engines are opened and
+ * freed many times. In: "share" or "engines", and the number of rounds. */
 
 #define _POSIX_C_SOURCE 200809L
 
@@ -58,7 +58,7 @@ static void pipeline(const nasoseg_engine *engine, const nasoseg_study *study, r
 
 typedef struct job {
     const nasoseg_engine *engine;
-    /* NULL: the thread makes its own. */
+    /* NULL: the thread makes its own study. */
     const nasoseg_study *study;
     const result *expected;
     result found;
@@ -78,7 +78,7 @@ static void *work(void *user_data) {
 static void together(const nasoseg_engine *engine, const result *expected) {
     static job jobs[THREADS];
     pthread_t threads[THREADS];
-    /* New: the first threads to come bring it together. */
+    /* A new study: the first threads to use it align it. */
     nasoseg_study *shared = study_new();
     for (int t = 0; t < THREADS; t++) {
         jobs[t].engine = engine;
@@ -108,7 +108,7 @@ int main(int argc, char **argv) {
         nasoseg_engine_free(engine);
     }
     if (strcmp(argv[1], "share") == 0) {
-        /* Several model runs at once, and several threads inside one, change nothing. */
+        /* Several model runs at once, or several threads in one, change no result. */
         nasoseg_engine *engine = engine_new(2, 4);
         together(engine, &expected);
         nasoseg_engine_free(engine);

@@ -1,5 +1,4 @@
-// The VTK adapter: the golden numbers from vtkImageData; contours back as vtkPolyData, point for
-// point.
+// The VTK adapter: the golden numbers from vtkImageData; contours as vtkPolyData, point for point.
 
 #include <nasoseg/vtk.hpp>
 
@@ -10,7 +9,7 @@ int main() {
     nasoseg::Study study;
     for (int sequence = 0; sequence < 3; ++sequence) {
         auto image = vtkSmartPointer<vtkImageData>::New();
-        // An extent that does not begin at 0: the origin is that of index 0.
+        // An extent that does not begin at 0: the origin is the position of index 0.
         image->SetExtent(3, STUDY_I + 2, 0, STUDY_J - 1, -2, STUDY_K - 3);
         image->SetSpacing(STUDY_PIXEL_MM, STUDY_PIXEL_MM, STUDY_STEP_MM);
         image->SetOrigin(study_first(STUDY_I, STUDY_PIXEL_MM) - 3 * STUDY_PIXEL_MM,
@@ -57,7 +56,7 @@ int main() {
         }
     }
 
-    // What is no MR volume is refused.
+    // Scalars that are not those of an MR volume are rejected.
     auto colour = vtkSmartPointer<vtkImageData>::New();
     colour->SetDimensions(4, 4, 4);
     colour->AllocateScalars(VTK_UNSIGNED_CHAR, 3);

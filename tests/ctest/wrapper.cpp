@@ -1,4 +1,4 @@
-// The C++ header: the pipeline against the golden numbers, errors, cancel, exceptions out of
+// The C++ header: the pipeline compared with the golden numbers, errors, cancel, exceptions from
 // callbacks, moves, threads. In: a folder to write to.
 
 #include <nasoseg/nasoseg.hpp>
@@ -20,7 +20,7 @@ nasoseg::Study make_study() {
         std::copy(c.affine, c.affine + 16, affine.begin());
         const nasoseg::VolumeView view =
             nasoseg::view(voxels.data(), {STUDY_I, STUDY_J, STUDY_K}, affine);
-        // The template says what C says by hand.
+        // The template fills in what C code sets by hand.
         CHECK(view.struct_size == c.struct_size && view.element == c.element &&
               view.axes == c.axes);
         CHECK(std::equal(view.stride, view.stride + 3, c.stride) &&
@@ -137,8 +137,8 @@ void pipeline(const nasoseg::Engine &engine, const std::string &folder) {
         0);
 }
 
-// The study, turned by 20 degrees about the left-right axis: asked for, its axial slices are the
-// model's, and the result lies on its own voxels.
+// The study, rotated by 20 degrees about the left-right axis: with reslicing the model processes
+// its axial slices, and the result lies on its own voxels.
 void resliced(const nasoseg::Engine &engine) {
     nasoseg::Study study;
     for (int sequence = 0; sequence < 3; ++sequence) {
@@ -165,8 +165,7 @@ void resliced(const nasoseg::Engine &engine) {
     for (const nasoseg::Contour &contour : segmentation.contour().all()) {
         CHECK(contour.storage_slice < STUDY_K);
     }
-    // The study was brought together anew: what was found on its own slices does not fit it any
-    // more.
+    // The study was re-aligned, which invalidates the detection on its own slices.
     CHECK(thrown([&] { (void)engine.segment(study, own); }) == nasoseg::ErrorCode::Argument);
 }
 
@@ -213,7 +212,7 @@ void cancel(const nasoseg::Engine &engine) {
     CHECK(thrown([&] { (void)engine.segment(study, detection, {}, refuses); }) ==
           nasoseg::ErrorCode::Cancelled);
 
-    // An exception at every tick comes out where the call was made, as it was, and once.
+    // The call throws, unchanged and once, what the callback throws at any tick.
     int most = 0;
     for (int at = 1; at <= most || most == 0; ++at) {
         int ticks = 0;
@@ -224,7 +223,7 @@ void cancel(const nasoseg::Engine &engine) {
             }
             return true;
         });
-        // The state that the library points to survives a move.
+        // The state that the library points to survives moving the run.
         nasoseg::Run moved = std::move(run);
         std::string said;
         try {
@@ -265,8 +264,7 @@ void cancel(const nasoseg::Engine &engine) {
 }
 
 void moves() {
-    // Any order of destruction, assignment over a live object, and a moved-from object that is
-    // assigned to.
+    // Destruction in any order, assignment over a live object, assignment to a moved-from object.
     auto engine = std::make_unique<nasoseg::Engine>(NASOSEG_TEST_BUNDLE, cpu());
     auto study = std::make_unique<nasoseg::Study>(make_study());
     nasoseg::Detection detection = engine->detect(*study);
