@@ -151,13 +151,21 @@ typedef enum nasoseg_status {
 
 // Type of a voxel, in the machine's byte order.
 typedef enum nasoseg_element {
+    // uint8_t.
     NASOSEG_ELEMENT_UINT8 = 0,
+    // int8_t.
     NASOSEG_ELEMENT_INT8 = 1,
+    // uint16_t.
     NASOSEG_ELEMENT_UINT16 = 2,
+    // int16_t.
     NASOSEG_ELEMENT_INT16 = 3,
+    // uint32_t.
     NASOSEG_ELEMENT_UINT32 = 4,
+    // int32_t.
     NASOSEG_ELEMENT_INT32 = 5,
+    // float.
     NASOSEG_ELEMENT_FLOAT32 = 6,
+    // double.
     NASOSEG_ELEMENT_FLOAT64 = 7,
 } nasoseg_element;
 
@@ -181,12 +189,19 @@ typedef enum nasoseg_sequence {
 
 // The stages of the pipeline, in order.
 typedef enum nasoseg_stage {
+    // Reading files, or copying a volume.
     NASOSEG_STAGE_READ = 0,
+    // Aligning T1 and T2 with T1C.
     NASOSEG_STAGE_ALIGN = 1,
+    // Preparing the model's input.
     NASOSEG_STAGE_PREPARE = 2,
+    // Finding boxes.
     NASOSEG_STAGE_DETECT = 3,
+    // Segmenting in the boxes.
     NASOSEG_STAGE_SEGMENT = 4,
+    // Tracing contours.
     NASOSEG_STAGE_CONTOUR = 5,
+    // Writing files.
     NASOSEG_STAGE_EXPORT = 6,
 } nasoseg_stage;
 
@@ -350,9 +365,13 @@ typedef struct nasoseg_runtime_info {
 // A box in edge coordinates of the model's grid: pixel n reaches from n to n + 1 and its centre is
 // at n + 0.5. x runs along columns (patient right to left), y along rows (anterior to posterior).
 typedef struct nasoseg_bounding_box {
+    // Left edge: the lower x.
     double x0;
+    // Upper edge: the lower y.
     double y0;
+    // Right edge.
     double x1;
+    // Lower edge.
     double y1;
 } nasoseg_bounding_box;
 
@@ -442,8 +461,9 @@ typedef struct nasoseg_segmentation_view {
     double affine[16];
     // Centre of voxel (0, 0, k) for every k, LPS mm: 3 * size[2] numbers.
     const double *origins;
-    // Step from voxel to voxel along i and along j, LPS mm.
+    // Step from voxel to voxel along i, LPS mm.
     double axis_i[3];
+    // Step from voxel to voxel along j, LPS mm.
     double axis_j[3];
     // Whether the caller replaced or cleared a box.
     bool edited;

@@ -69,3 +69,19 @@ fn the_committed_header_is_the_generated_one() {
          cargo test --test header and commit it"
     );
 }
+
+#[test]
+fn only_the_conversion_of_arguments_and_voxels_holds_unsafe_blocks() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ffi");
+    let mut with_unsafe = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let source = std::fs::read_to_string(&path).unwrap();
+        let outside_tests = source.split("#[cfg(test)]").next().unwrap();
+        if ["unsafe {", "unsafe impl"].iter().any(|word| outside_tests.contains(word)) {
+            with_unsafe.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+        }
+    }
+    with_unsafe.sort();
+    assert_eq!(with_unsafe, ["arguments.rs", "voxels.rs"]);
+}

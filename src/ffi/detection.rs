@@ -51,9 +51,13 @@ pub(super) struct Flat {
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct nasoseg_bounding_box {
+    /// Left edge: the lower x.
     pub x0: f64,
+    /// Upper edge: the lower y.
     pub y0: f64,
+    /// Right edge.
     pub x1: f64,
+    /// Lower edge.
     pub y1: f64,
 }
 

@@ -13,12 +13,19 @@ use crate::run::{CancelToken, Progress, Run, Stage};
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum nasoseg_stage {
+    /// Reading files, or copying a volume.
     NASOSEG_STAGE_READ = 0,
+    /// Aligning T1 and T2 with T1C.
     NASOSEG_STAGE_ALIGN = 1,
+    /// Preparing the model's input.
     NASOSEG_STAGE_PREPARE = 2,
+    /// Finding boxes.
     NASOSEG_STAGE_DETECT = 3,
+    /// Segmenting in the boxes.
     NASOSEG_STAGE_SEGMENT = 4,
+    /// Tracing contours.
     NASOSEG_STAGE_CONTOUR = 5,
+    /// Writing files.
     NASOSEG_STAGE_EXPORT = 6,
 }
 

@@ -56,8 +56,9 @@ pub struct nasoseg_segmentation_view {
     pub affine: [f64; 16],
     /// Centre of voxel (0, 0, k) for every k, LPS mm: 3 * size[2] numbers.
     pub origins: *const f64,
-    /// Step from voxel to voxel along i and along j, LPS mm.
+    /// Step from voxel to voxel along i, LPS mm.
     pub axis_i: [f64; 3],
+    /// Step from voxel to voxel along j, LPS mm.
     pub axis_j: [f64; 3],
     /// Whether the caller replaced or cleared a box.
     pub edited: bool,

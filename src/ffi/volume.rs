@@ -13,13 +13,21 @@ use crate::volume::{Source, Volume};
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum nasoseg_element {
+    /// uint8_t.
     NASOSEG_ELEMENT_UINT8 = 0,
+    /// int8_t.
     NASOSEG_ELEMENT_INT8 = 1,
+    /// uint16_t.
     NASOSEG_ELEMENT_UINT16 = 2,
+    /// int16_t.
     NASOSEG_ELEMENT_INT16 = 3,
+    /// uint32_t.
     NASOSEG_ELEMENT_UINT32 = 4,
+    /// int32_t.
     NASOSEG_ELEMENT_INT32 = 5,
+    /// float.
     NASOSEG_ELEMENT_FLOAT32 = 6,
+    /// double.
     NASOSEG_ELEMENT_FLOAT64 = 7,
 }
 
