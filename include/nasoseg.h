@@ -363,15 +363,16 @@ typedef struct nasoseg_runtime_info {
 } nasoseg_runtime_info;
 
 // A box in edge coordinates of the model's grid: pixel n reaches from n to n + 1 and its centre is
-// at n + 0.5. x runs along columns (patient right to left), y along rows (anterior to posterior).
+// at n + 0.5. x counts columns, from patient right to left; y counts rows, from anterior to
+// posterior.
 typedef struct nasoseg_bounding_box {
-    // Left edge: the lower x.
+    // Smaller x: the edge towards the patient's right.
     double x0;
-    // Upper edge: the lower y.
+    // Smaller y: the anterior edge.
     double y0;
-    // Right edge.
+    // Larger x: the edge towards the patient's left.
     double x1;
-    // Lower edge.
+    // Larger y: the posterior edge.
     double y1;
 } nasoseg_bounding_box;
 
@@ -400,7 +401,7 @@ typedef struct nasoseg_detection_slice {
     // The box; all 0 if `has_box` is false.
     struct nasoseg_bounding_box bounding_box;
     // The box's corners (x0, y0), (x1, y0), (x1, y1), (x0, y1) in the patient: x, y, z each, LPS
-    // mm.
+    // mm; all 0 without a box.
     double corners_mm[12];
     // The corners of the model's grid on this slice, in the same order, whether or not there is a
     // box. They map points of the grid to the patient and points of the slice to the grid.

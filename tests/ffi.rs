@@ -37,7 +37,7 @@ fn run(engine: *const nasoseg_engine, study: *mut nasoseg_study, folder: &Path) 
     let uids = (0..slices)
         .map(|at| {
             ok!(nasoseg_detection_get_slice(detection, at, &mut slice));
-            // SAFETY: lent by the detection.
+            // SAFETY: a string of the live detection.
             unsafe { CStr::from_ptr(slice.sop_instance_uid) }.to_str().unwrap().to_owned()
         })
         .collect();

@@ -131,7 +131,6 @@ impl<T> Owned<T> {
 }
 
 /// Where a new handle goes. It is set to null at once, so that it is null whenever the call fails.
-#[derive(Clone, Copy)]
 pub struct Out<'a, T> {
     place: Option<Place<'a, T>>,
     name: &'static str,
@@ -165,14 +164,6 @@ pub struct Place<'a, T> {
     to: NonNull<*mut T>,
     _call: PhantomData<&'a mut *mut T>,
 }
-
-impl<T> Clone for Place<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Place<'_, T> {}
 
 impl<T> Place<'_, T> {
     /// Hands `value` to the caller, who frees it by the function that takes an [`Owned`].

@@ -46,18 +46,19 @@ pub(super) struct Flat {
 }
 
 /// A box in edge coordinates of the model's grid: pixel n reaches from n to n + 1 and its centre is
-/// at n + 0.5. x runs along columns (patient right to left), y along rows (anterior to posterior).
+/// at n + 0.5. x counts columns, from patient right to left; y counts rows, from anterior to
+/// posterior.
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct nasoseg_bounding_box {
-    /// Left edge: the lower x.
+    /// Smaller x: the edge towards the patient's right.
     pub x0: f64,
-    /// Upper edge: the lower y.
+    /// Smaller y: the anterior edge.
     pub y0: f64,
-    /// Right edge.
+    /// Larger x: the edge towards the patient's left.
     pub x1: f64,
-    /// Lower edge.
+    /// Larger y: the posterior edge.
     pub y1: f64,
 }
 
@@ -89,7 +90,7 @@ pub struct nasoseg_detection_slice {
     /// The box; all 0 if `has_box` is false.
     pub bounding_box: nasoseg_bounding_box,
     /// The box's corners (x0, y0), (x1, y0), (x1, y1), (x0, y1) in the patient: x, y, z each, LPS
-    /// mm.
+    /// mm; all 0 without a box.
     pub corners_mm: [f64; 12],
     /// The corners of the model's grid on this slice, in the same order, whether or not there is a
     /// box. They map points of the grid to the patient and points of the slice to the grid.

@@ -186,6 +186,8 @@ CHANGE(affine_nan, view->affine[0] = (double)NAN)
 CHANGE(affine_infinite, view->affine[3] = (double)INFINITY)
 CHANGE(affine_parallel, view->affine[5] = 0.0; view->affine[1] = 3.0)
 CHANGE(affine_zero_step, view->affine[10] = 0.0)
+/* At an odd address, where no double may lie. */
+CHANGE(origins_odd, view->origins = (const double *)(const void *)((const char *)view->affine + 1))
 
 static const bad_view BAD_VIEWS[] = {
     {"data", data_null, 0},           {"element", element_next, 0},
@@ -200,6 +202,7 @@ static const bad_view BAD_VIEWS[] = {
     {"struct_size", struct_huge, 0},  {"affine", affine_row, 0},
     {"geometry", affine_nan, 0},      {"geometry", affine_infinite, 0},
     {"geometry", affine_parallel, 0}, {"slices", affine_zero_step, 0},
+    {"origins", origins_odd, 0},
 };
 
 static void study(void) {

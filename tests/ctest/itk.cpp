@@ -78,10 +78,10 @@ int main() {
     const auto mask = nasoseg::mask_image(plain.segmentation),
                other = nasoseg::mask_image(flipped.segmentation);
     const auto probability = nasoseg::probability_image(plain.segmentation);
-    const auto lent = nasoseg::mask_view(plain.segmentation);
-    const auto lent_probability = nasoseg::probability_view(plain.segmentation);
-    CHECK(lent->GetBufferPointer() == plain.segmentation.mask().data());
-    CHECK(mask->GetBufferPointer() != lent->GetBufferPointer());
+    const auto mask_view = nasoseg::mask_view(plain.segmentation);
+    const auto probability_view = nasoseg::probability_view(plain.segmentation);
+    CHECK(mask_view->GetBufferPointer() == plain.segmentation.mask().data());
+    CHECK(mask->GetBufferPointer() != mask_view->GetBufferPointer());
     std::size_t set = 0;
     for (int k = 0; k < STUDY_K; ++k) {
         for (int j = 0; j < STUDY_J; ++j) {
@@ -97,8 +97,8 @@ int main() {
                       mask->GetPixel(index) == other->GetPixel(there));
                 CHECK(mask->GetPixel(index) ==
                       (probability->GetPixel(index) >= plain.segmentation.threshold() ? 1 : 0));
-                CHECK(lent->GetPixel(index) == mask->GetPixel(index) &&
-                      lent_probability->GetPixel(index) == probability->GetPixel(index));
+                CHECK(mask_view->GetPixel(index) == mask->GetPixel(index) &&
+                      probability_view->GetPixel(index) == probability->GetPixel(index));
                 set += mask->GetPixel(index);
             }
         }

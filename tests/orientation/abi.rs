@@ -230,7 +230,7 @@ impl Engine {
             outcome.rings.push(copied(contour.points_mm.cast::<[f64; 3]>(), contour.point_count));
             outcome.ring_slices.push(contour.storage_slice);
         }
-        // SAFETY: live handles; a warning is lent by its study.
+        // SAFETY: live handles; a warning is a string of its live study.
         unsafe {
             outcome.warnings = (0..warnings)
                 .map(|at| {
