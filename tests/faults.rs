@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::ptr::{null, null_mut};
 
-use common::abi::{self, call, ok};
+use common::abi::{self, call, each, ok};
 use common::golden::{self, POINTS};
 use dicom_dictionary_std::{tags, uids};
 use dicom_encoding::TransferSyntaxIndex;
@@ -145,9 +145,8 @@ impl Pipeline {
         (view.struct_size, line.struct_size) = (size_of_val(&view), size_of_val(&line));
         let (detection, segmentation, contours) =
             (self.detection.get(), self.segmentation.get(), self.contours.get());
-        // SAFETY: live handles.
         let (slices, lines) =
-            unsafe { (nasoseg_detection_slice_count(detection), nasoseg_contours_count(contours)) };
+            each!(nasoseg_detection_slice_count(detection), nasoseg_contours_count(contours));
         let mut out = format!("slices {slices}\n");
         for at in 0..slices {
             ok!(nasoseg_detection_get_slice(detection, at, &mut slice));
@@ -219,14 +218,13 @@ const OUTPUTS: [&str; 6] = [
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        // SAFETY: our own handles or NULL, not used afterwards.
-        unsafe {
-            nasoseg_contours_free(self.contours.get());
-            nasoseg_segmentation_free(self.segmentation.get());
-            nasoseg_detection_free(self.detection.get());
-            nasoseg_study_free(self.study);
-            nasoseg_engine_free(self.engine);
-        }
+        each!(
+            nasoseg_contours_free(self.contours.get()),
+            nasoseg_segmentation_free(self.segmentation.get()),
+            nasoseg_detection_free(self.detection.get()),
+            nasoseg_study_free(self.study),
+            nasoseg_engine_free(self.engine),
+        );
     }
 }
 

@@ -47,7 +47,7 @@ pub trait Poison {
 }
 
 /// Runs `body`: refuses poisoned handles, turns an error into a handle at `error` (if that is not
-/// null) and a panic into INTERNAL, after which calls on every handle in `handles` fail with POISONED.
+/// null) and a panic into INTERNAL, after which calls on each of `handles` fail with POISONED.
 pub fn call(
     error: Out<'_, nasoseg_error>,
     handles: &[&dyn Poison],
