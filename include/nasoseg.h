@@ -795,8 +795,8 @@ uint32_t nasoseg_runtime_info_get(const struct nasoseg_options *options,
                                   struct nasoseg_runtime_info *info,
                                   struct nasoseg_error **error);
 
-// The words of one bit of nasoseg_slice_status, for example "no lesion"; "ok" for 0. Static. "" for
-// a number that is not a single known bit.
+// The words for one bit of nasoseg_slice_status, for example "no lesion"; "ok" for 0. Static. ""
+// if `status` is not a single known bit.
 const char *nasoseg_slice_status_words(uint32_t status);
 
 // Stage one (section 3.1 of the paper): aligns and prepares the study if necessary, and finds a

@@ -42,8 +42,8 @@ pub(crate) fn bits(statuses: &[SliceStatus]) -> u32 {
     })
 }
 
-/// The words of one bit of nasoseg_slice_status, for example "no lesion"; "ok" for 0. Static. "" for
-/// a number that is not a single known bit.
+/// The words for one bit of nasoseg_slice_status, for example "no lesion"; "ok" for 0. Static. ""
+/// if `status` is not a single known bit.
 #[unsafe(no_mangle)]
 pub extern "C" fn nasoseg_slice_status_words(status: u32) -> *const c_char {
     static WORDS: LazyLock<[(u32, CString); 7]> = LazyLock::new(|| {
