@@ -130,6 +130,9 @@ void pipeline(const nasoseg::Engine &engine, const std::string &folder) {
     const nasoseg::Segmentation edited = engine.segment(study, again);
     CHECK(edited.edited() && edited.slice(3).pixels == 0 &&
           edited.volume_mm3() < segmentation.volume_mm3());
+    const nasoseg::SliceStatus status = nasoseg::SliceStatus::NoLesion;
+    CHECK(nasoseg::has(edited.slice(3).statuses, status) &&
+          !nasoseg::has(edited.slice(2).statuses, status) && nasoseg::words(status) == "no lesion");
     CHECK(engine.detect(study, nasoseg::Options().slices(1, 3)).slice_count() == 2);
     CHECK(engine.detect(study, nasoseg::Options().slices_mm(-4.0, 10.0)).slice_count() == 3);
     CHECK(

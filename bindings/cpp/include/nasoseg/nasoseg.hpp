@@ -113,6 +113,27 @@ enum class Holes : std::uint32_t {
     Fill = NASOSEG_HOLES_FILL,
 };
 
+// What a user should know about a slice: bits of the `statuses` of a DetectionSlice or
+// SegmentationSlice.
+enum class SliceStatus : std::uint32_t {
+    NoLesion = NASOSEG_SLICE_NO_LESION,
+    BoxAtImageEdge = NASOSEG_SLICE_BOX_AT_IMAGE_EDGE,
+    MaskAtCropEdge = NASOSEG_SLICE_MASK_AT_CROP_EDGE,
+    StepLimitReached = NASOSEG_SLICE_STEP_LIMIT_REACHED,
+    IncompleteCoverage = NASOSEG_SLICE_INCOMPLETE_COVERAGE,
+    SpacingOutsideTraining = NASOSEG_SLICE_SPACING_OUTSIDE_TRAINING,
+};
+
+// Whether `statuses` contains `status`.
+[[nodiscard]] constexpr bool has(std::uint32_t statuses, SliceStatus status) noexcept {
+    return (statuses & static_cast<std::uint32_t>(status)) != 0;
+}
+
+// The words for a status, for example "no lesion".
+[[nodiscard]] inline std::string_view words(SliceStatus status) noexcept {
+    return nasoseg_slice_status_words(static_cast<std::uint32_t>(status));
+}
+
 // A point of the patient, mm.
 using Point = std::array<double, 3>;
 // Row-major 4 x 4 matrix from (i, j, k, 1) to mm, for voxel centres.
