@@ -1,13 +1,14 @@
 /*
- * nasoseg: nasopharyngeal carcinoma in MR, found and outlined in your own process.
+ * nasoseg: in-process segmentation of nasopharyngeal carcinoma in MR.
  *
- * Three MR sequences of one patient (T1, contrast-enhanced T1, T2) go in; a box per slice, a mask, contours and an RT Structure Set come
- * out. The model runs on ONNX Runtime, which is loaded at run time.
+ * In: three MR sequences of one patient (T1, contrast-enhanced T1, T2). Out: a box per slice, a
+ * mask, contours and an RT Structure Set. The model runs on ONNX Runtime, which is loaded at run
+ * time.
  *
- * This is not a medical device. Show nasoseg_engine_intended_use beside every result, and never call the result of a demo model
- * (nasoseg_engine_is_demo) a target.
+ * This is not a medical device. Show nasoseg_engine_intended_use beside every result, and never
+ * call the result of a demo model (nasoseg_engine_is_demo) a target.
  *
- * THE STORY
+ * EXAMPLE
  *
  *     #include <nasoseg.h>
  *     #include <stdio.h>
@@ -54,40 +55,55 @@
  *
  * OWNERSHIP
  *
- * Handles are opaque. What a _new function, or a function with a handle as its last result, gives belongs to the caller, who frees it with
- * the _free of its type; every _free takes NULL. Handles may be freed in any order: each keeps alive what it needs. Every pointer that is
- * handed in is borrowed for the call, nothing is taken. What a getter lends (strings, arrays) stays valid until its handle is freed,
- * unless it says otherwise. On failure a result is NULL.
+ * Handles are opaque. A handle that a function returns through its last parameter but one belongs
+ * to the caller, who frees it with the _free function of its type; every _free accepts NULL.
+ * Handles may be freed in any order: each keeps alive what it needs. Every pointer that is passed
+ * in is borrowed for the call; the library takes ownership of none. Getters return views (strings,
+ * arrays), which stay valid until their handle is freed, unless the getter says otherwise. On
+ * failure a result is NULL.
  *
- * A (pointer, 0) pair is an empty array whatever the pointer. Strings are UTF-8, paths too, on every system.
+ * A (pointer, 0) pair is an empty array whatever the pointer. Strings are UTF-8, paths too, on
+ * every system.
  *
  * STRUCTS
  *
- * A struct that begins with `struct_size` must have it set to its sizeof before the call. The library fills (or reads) as much as the
- * caller's struct has room for, so programs go on working when a field is appended.
+ * Set the `struct_size` of a struct that begins with it to sizeof the struct before the call. The
+ * library fills (or reads) only what the caller's struct has room for, so that programs keep
+ * working when a field is appended.
  *
  * ERRORS
  *
- * Every fallible function returns NASOSEG_OK (0) or another nasoseg_status, and sets *error (where `error` is not NULL) to a message of one
- * paragraph that names the input, what was expected and what to do, or to NULL on success. The error belongs to the caller. No exception,
- * panic or exit crosses the boundary. After NASOSEG_ERROR_INTERNAL the handles of that call answer NASOSEG_ERROR_POISONED; free them.
+ * Every fallible function returns NASOSEG_OK (0) or another nasoseg_status. If `error` is not NULL,
+ * it sets *error to NULL on success and otherwise to a message of one paragraph that names the
+ * input, what was found, what was expected and what to do. The error belongs to the caller. No
+ * exception, panic or exit crosses the boundary. After NASOSEG_ERROR_INTERNAL the handles of that
+ * call return NASOSEG_ERROR_POISONED; free them.
  *
  * THREADS
  *
- * A const handle may be used by many threads at once. A handle that a function takes without const wants no other call on it at the same
- * time, unless its type says otherwise. Progress callbacks come on the calling thread. The library starts threads of its own (for pixels, for
- * model runs, and one that looks at the cancel token of a call) but never calls back from them.
+ * Any number of threads may use a const handle at once. Non-const handles require exclusive access
+ * during the call, unless their type says otherwise. Progress callbacks run on the calling thread.
+ * The library starts threads of its own (for pixels, for model runs, and one that watches the
+ * cancel token of a call) but never calls back from them.
  *
  * CANCEL
  *
- * A cancel token may be set by any thread and by a signal handler; the call returns NASOSEG_CANCELLED within one model run (a long one is
- * broken off), every handle stays usable, nothing half done is left. Returning false from the progress callback does the same.
+ * Any thread, or a signal handler, may set a cancel token. The call then returns NASOSEG_CANCELLED
+ * within one model run (a long model run is interrupted), every handle stays usable, and no partial
+ * result is left. Returning false from the progress callback does the same.
  *
  * UNITS AND AXES
  *
- * Millimetres and the patient's LPS axes (x to the left, y to the back, z to the head), except where an affine says RAS. Voxel (i, j, k) is
- * its centre; i is the fastest storage axis. Boxes are pixel edges on the model's square grid. Slices are counted from 0, from inferior to
- * superior, whatever the storage; half-open ranges.
+ * Positions are millimetres in the patient's LPS axes (x to the left, y to the back, z to the
+ * head), unless an affine says RAS. i is the fastest storage axis.
+ *
+ * Voxel indices are continuous, and an integer is the centre of a voxel: voxel i has its edges at
+ * i - 0.5 and i + 0.5. Affines and contours use these. Boxes use edge coordinates of the model's
+ * square grid: pixel n reaches from n to n + 1 and its centre is at n + 0.5. On one and the same
+ * grid, index i is thus edge coordinate i + 0.5.
+ *
+ * Slices are counted from 0, from inferior to superior, whatever the storage order; ranges are
+ * half-open.
  */
 
 #ifndef NASOSEG_H
@@ -97,15 +113,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Version of the ABI: it grows when a function or a field is added, and its hundreds when
-// something changes incompatibly.
+// Version of the ABI. It grows by one when a function, field or constant is added, and to the next
+// hundred on an incompatible change.
 #define NASOSEG_ABI_VERSION 1
 
 // Status codes. Numbers are stable and never reused; treat an unknown one as a failure.
 typedef enum nasoseg_status {
-    // Done.
+    // Success.
     NASOSEG_OK = 0,
-    // An argument or option makes no sense, or calls came in the wrong order.
+    // An argument or option is invalid, or calls were made in the wrong order.
     NASOSEG_ERROR_ARGUMENT = 1,
     // A file cannot be read.
     NASOSEG_ERROR_READ = 2,
@@ -119,7 +135,7 @@ typedef enum nasoseg_status {
     NASOSEG_ERROR_BUNDLE = 6,
     // ONNX Runtime cannot be found, loaded or run.
     NASOSEG_ERROR_RUNTIME = 7,
-    // The device that was named cannot be used.
+    // The requested device cannot be used.
     NASOSEG_ERROR_DEVICE = 8,
     // An output cannot be written.
     NASOSEG_ERROR_WRITE = 9,
@@ -133,23 +149,31 @@ typedef enum nasoseg_status {
     NASOSEG_ERROR_POISONED = 13,
 } nasoseg_status;
 
-// Type of a voxel, in the machine's own byte order.
+// Type of a voxel, in the machine's byte order.
 typedef enum nasoseg_element {
+    // uint8_t.
     NASOSEG_ELEMENT_UINT8 = 0,
+    // int8_t.
     NASOSEG_ELEMENT_INT8 = 1,
+    // uint16_t.
     NASOSEG_ELEMENT_UINT16 = 2,
+    // int16_t.
     NASOSEG_ELEMENT_INT16 = 3,
+    // uint32_t.
     NASOSEG_ELEMENT_UINT32 = 4,
+    // int32_t.
     NASOSEG_ELEMENT_INT32 = 5,
+    // float.
     NASOSEG_ELEMENT_FLOAT32 = 6,
+    // double.
     NASOSEG_ELEMENT_FLOAT64 = 7,
 } nasoseg_element;
 
 // The patient axes that an affine maps to.
 typedef enum nasoseg_axes {
-    // x to the patient's left, y to the back, z to the head: DICOM, ITK, this library.
+    // x to the patient's left, y to the back, z to the head: DICOM, ITK and this library.
     NASOSEG_AXES_LPS = 0,
-    // x to the patient's right, y to the front, z to the head: NIfTI, 3D Slicer.
+    // x to the patient's right, y to the front, z to the head: NIfTI and 3D Slicer.
     NASOSEG_AXES_RAS = 1,
 } nasoseg_axes;
 
@@ -157,7 +181,7 @@ typedef enum nasoseg_axes {
 typedef enum nasoseg_sequence {
     // T1-weighted.
     NASOSEG_SEQUENCE_T1 = 0,
-    // Contrast-enhanced T1-weighted: the reference, on whose grid all results lie.
+    // Contrast-enhanced T1-weighted: the reference, whose grid all results have.
     NASOSEG_SEQUENCE_T1C = 1,
     // T2-weighted.
     NASOSEG_SEQUENCE_T2 = 2,
@@ -165,22 +189,30 @@ typedef enum nasoseg_sequence {
 
 // The stages of the pipeline, in order.
 typedef enum nasoseg_stage {
+    // Reading files, or copying a volume.
     NASOSEG_STAGE_READ = 0,
+    // Aligning T1 and T2 with T1C.
     NASOSEG_STAGE_ALIGN = 1,
+    // Preparing the model's input.
     NASOSEG_STAGE_PREPARE = 2,
+    // Finding boxes.
     NASOSEG_STAGE_DETECT = 3,
+    // Segmenting in the boxes.
     NASOSEG_STAGE_SEGMENT = 4,
+    // Tracing contours.
     NASOSEG_STAGE_CONTOUR = 5,
+    // Writing files.
     NASOSEG_STAGE_EXPORT = 6,
 } nasoseg_stage;
 
-// What a user should know about a slice: bits of `statuses`; 0 is ok.
+// What a user should know about a slice: bits of `statuses`; 0 means that there is nothing.
 typedef enum nasoseg_slice_status {
-    // No pixel over the threshold, or no box: the detector found none, or the caller cleared it.
+    // No pixel reaches the threshold, or there is no box: the detector found none, or the caller
+    // cleared it.
     NASOSEG_SLICE_NO_LESION = 1,
     // The box touches the edge of the model's grid.
     NASOSEG_SLICE_BOX_AT_IMAGE_EDGE = 2,
-    // The mask reaches the edge of what the segmenter saw: possibly cut.
+    // The mask reaches the edge of the segmenter's input: it may be cut off.
     NASOSEG_SLICE_MASK_AT_CROP_EDGE = 4,
     // The agent did not stop within the step limit.
     NASOSEG_SLICE_STEP_LIMIT_REACHED = 8,
@@ -190,98 +222,101 @@ typedef enum nasoseg_slice_status {
     NASOSEG_SLICE_SPACING_OUTSIDE_TRAINING = 32,
 } nasoseg_slice_status;
 
-// The line that contours follow.
+// The curve that contours follow.
 typedef enum nasoseg_contour_kind {
-    // The level of the probability at the model's threshold, between voxel centres.
+    // The level set of the probability at the model's threshold, interpolated between the centres
+    // of voxels.
     NASOSEG_CONTOUR_LEVEL = 0,
     // The edges of the mask's voxels.
     NASOSEG_CONTOUR_VOXEL = 1,
 } nasoseg_contour_kind;
 
-// How an RT Structure Set holds holes.
+// How holes are written to an RT Structure Set.
 typedef enum nasoseg_holes {
-    // One closed line that enters the hole through a cut of no width: every planning system
-    // imports it.
+    // One contour that enters the hole through a cut of zero width: every planning system imports
+    // it.
     NASOSEG_HOLES_KEYHOLE = 0,
     // Geometric type CLOSEDPLANAR_XOR.
     NASOSEG_HOLES_XOR = 1,
-    // Overlapping CLOSED_PLANAR items: many readers take them as exclusive-or, some as union.
+    // Overlapping CLOSED_PLANAR items: many readers combine them by exclusive-or, some by union.
     NASOSEG_HOLES_PLAIN = 2,
     // Holes are filled.
     NASOSEG_HOLES_FILL = 3,
 } nasoseg_holes;
 
-// What the model sees of a T1C whose own slices are not axial.
+// The slices that the model processes if T1C's own are not axial.
 typedef enum nasoseg_reslice {
-    // T1C along the storage axes nearest to the patient's; a DICOM T1C that is not axial is
-    // refused.
+    // T1C's own, along the storage axes nearest to the patient's. A DICOM T1C that is not axial is
+    // rejected.
     NASOSEG_RESLICE_NEVER = 0,
     // Axial slices resampled from T1C, unless its own are axial to within 1 degree. The result is
-    // brought back onto T1C's own voxels.
+    // mapped back to T1C's own voxels.
     NASOSEG_RESLICE_AXIAL = 1,
 } nasoseg_reslice;
 
-// A flag that cancels calls. Any thread, or a signal handler, may set it. It stays set until it is
-// reset.
+// A flag that cancels calls. Any thread, or a signal handler, may set it; it stays set until it is
+// reset. Several runs may share one.
 typedef struct nasoseg_cancel_token nasoseg_cancel_token;
 
-// The outlines of a segmentation. They never change: safe to read from many threads at once. They
-// carry what writing an RT Structure Set needs.
+// The contours of a segmentation, with all that an RT Structure Set of them requires. They never
+// change: any number of threads may read them at once.
 typedef struct nasoseg_contours nasoseg_contours;
 
-// A box per slice, editable, with the agent's trajectory. Reading is safe from many threads at
-// once; nasoseg_detection_set_box and nasoseg_detection_clear_box want no other call on the
-// detection at the same time.
+// A box per slice, editable, with the agent's trajectories. Any number of threads may read a
+// detection at once; nasoseg_detection_set_box and nasoseg_detection_clear_box require exclusive
+// access during the call.
 typedef struct nasoseg_detection nasoseg_detection;
 
-// A model bundle, opened on a device. An engine may be shared by any number of threads; its model
-// runs go one at a time unless nasoseg_options_set_concurrent_runs said otherwise, and results do
-// not depend on that.
+// A model bundle, opened on a device. Any number of threads may share an engine; it runs the model
+// once at a time unless nasoseg_options_set_concurrent_runs has set another number. Results do not
+// depend on that number.
 typedef struct nasoseg_engine nasoseg_engine;
 
-// What went wrong: a status code and one paragraph that names the input, what was expected and
-// what to do. It belongs to no thread; free it with nasoseg_error_free.
+// Why a call failed: a status code and one paragraph that names the input, what was found, what
+// was expected and what to do. Any thread may read and free it; free it with nasoseg_error_free.
 typedef struct nasoseg_error nasoseg_error;
 
-// Options of any call; each call reads those that concern it. Everywhere NULL stands for the
-// defaults. An options object may be used by many threads at once; a setter changes it for the
-// calls that begin afterwards.
+// Options of any call; each call reads those that concern it. NULL stands for the defaults in
+// every function that takes options. Any number of threads may use an options object at once; a
+// setter changes it for the calls that begin afterwards.
 typedef struct nasoseg_options nasoseg_options;
 
-// What a long call reports to and is cancelled by. Everywhere NULL stands for neither.
+// Receives the progress of long calls and cancels them. NULL stands for no progress and no cancel
+// in every function that takes a run.
 typedef struct nasoseg_run nasoseg_run;
 
-// Mask and probability on T1C's own grid, with statistics. It never changes: safe to read from
-// many threads at once. It carries what writing needs: model, hash, edited boxes, device.
+// Mask and probability on T1C's own grid, with statistics and all that its files require (model,
+// hash, edited boxes, device). It never changes: any number of threads may read it at once.
 typedef struct nasoseg_segmentation nasoseg_segmentation;
 
-// The three MR sequences of one patient. Sequences are copied in; the study is brought together
-// (checked, aligned, prepared) by the first nasoseg_detect, under a lock of its own, and kept. A
-// study may be used by many threads at once; setting a sequence while another thread works on the
-// study affects later calls only.
+// The three MR sequences of one patient, copied in. The first nasoseg_detect or
+// nasoseg_detection_read validates and aligns them, under a lock, and the study keeps the result.
+// Any number of threads may use a study at once; setting a sequence while another thread works on
+// the study affects later calls only.
 typedef struct nasoseg_study nasoseg_study;
 
-// How far a stage is. `done` of `total` never decreases within a stage of one call. Later versions
-// may append fields.
+// How far a stage is: `done` of `total`, which never decreases within a stage of one call. Later
+// versions may append fields.
 typedef struct nasoseg_progress {
-    // Bytes that the library filled.
+    // Number of bytes that the library filled.
     size_t struct_size;
     // A nasoseg_stage.
     uint32_t stage;
     // Units done: sequences, slices or files.
     size_t done;
-    // Units in all; 0 where there is nothing to do.
+    // Units in total; 0 if there is nothing to do.
     size_t total;
 } nasoseg_progress;
 
-// Called on the thread that made the call, between two model runs; `progress` is borrowed for the
-// call. Return false to cancel. It may not unwind (throw) into the library, and may not make calls
-// on the handles of the call that reports: the study's lock is held. Cancel tokens may be used.
+// Reports progress, on the thread that made the call and between two model runs. `progress` is
+// borrowed for the callback. Return false to cancel. A callback must not unwind (throw) into the
+// library and must not make calls on the handles of the call that reports, whose study is locked.
+// It may use cancel tokens.
 typedef bool (*nasoseg_progress_callback)(const struct nasoseg_progress *progress, void *user_data);
 
 // A view of a volume in the caller's memory: any strides, C or Fortran order, flipped or not. The
-// library copies the voxels and never writes to them. Set `struct_size` to
-// sizeof(nasoseg_volume_view) and the rest to 0 before filling it in.
+// library copies the voxels and never writes to them. Zero the struct and set `struct_size` to
+// sizeof(nasoseg_volume_view) before filling it in.
 typedef struct nasoseg_volume_view {
     // sizeof(nasoseg_volume_view) of the caller.
     size_t struct_size;
@@ -289,16 +324,16 @@ typedef struct nasoseg_volume_view {
     const void *data;
     // A nasoseg_element.
     uint32_t element;
-    // A nasoseg_axes: what `affine` and `origins` mean.
+    // A nasoseg_axes: the patient axes of `affine` and `origins`.
     uint32_t axes;
-    // Voxels along i, j and k. With DICOM i runs along a row, j along a column, k over slices.
+    // Voxels along i, j and k. In DICOM i runs along a row, j along a column and k over slices.
     size_t size[3];
-    // Bytes from a voxel to the next along i, j and k; may be negative.
+    // Bytes from one voxel to the next along i, j and k; may be negative.
     int64_t stride[3];
-    // Row-major 4 x 4 matrix: (i, j, k, 1) to mm, for voxel centres.
+    // Row-major 4 x 4 matrix from (i, j, k, 1) to mm, for voxel centres.
     double affine[16];
-    // NULL, or the centre of voxel (0, 0, k) for every k (3 * size[2] numbers, mm): for slices
-    // that are unevenly spaced. Then only the first two columns of `affine` count.
+    // NULL, or, for unevenly spaced slices, the centre of voxel (0, 0, k) for every k: 3 * size[2]
+    // numbers, mm. Then only the first two columns of `affine` are used.
     const double *origins;
 } nasoseg_volume_view;
 
@@ -306,9 +341,9 @@ typedef struct nasoseg_volume_view {
 typedef struct nasoseg_work {
     // sizeof(nasoseg_work) of the caller.
     size_t struct_size;
-    // Boxes that the agent's trunk saw: once for each distinct slice and box.
+    // Boxes evaluated by the agent's trunk: once for each distinct slice and box.
     uint64_t trunk_rows;
-    // Slices that the segmenter saw; of a model that works on volumes, patches.
+    // Slices evaluated by the segmenter; patches, for a model that works on volumes.
     uint64_t segmenter_rows;
     // Seconds inside ONNX Runtime.
     double seconds;
@@ -322,18 +357,24 @@ typedef struct nasoseg_runtime_info {
     const char *version;
     // Absolute path of the library. Static.
     const char *path;
-    // Whether this build of ONNX Runtime knows CUDA, which says nothing of a device.
+    // Whether this build of ONNX Runtime supports CUDA; whether there is a device is another
+    // question.
     bool has_cuda;
 } nasoseg_runtime_info;
 
-// A box on the model's grid, pixel edges: index i is the centre of pixel i and its edges are i and
-// i + 1. x runs along columns (patient right to left), y along rows (anterior to posterior).
-typedef struct nasoseg_box {
+// A box in edge coordinates of the model's grid: pixel n reaches from n to n + 1 and its centre is
+// at n + 0.5. x counts columns, from patient right to left; y counts rows, from anterior to
+// posterior.
+typedef struct nasoseg_bounding_box {
+    // Smaller x: the edge towards the patient's right.
     double x0;
+    // Smaller y: the anterior edge.
     double y0;
+    // Larger x: the edge towards the patient's left.
     double x1;
+    // Larger y: the posterior edge.
     double y1;
-} nasoseg_box;
+} nasoseg_bounding_box;
 
 // One slice of a detection. Later versions may append fields.
 typedef struct nasoseg_detection_slice {
@@ -342,7 +383,7 @@ typedef struct nasoseg_detection_slice {
     // Canonical number: 0-based, from inferior to superior.
     size_t slice;
     // Index along the storage axis that runs from head to foot: k for DICOM and for any image
-    // stored axially. SIZE_MAX where T1C was resliced.
+    // stored axially. SIZE_MAX if T1C was resliced.
     size_t storage_slice;
     // z (LPS, mm) of the slice's centre.
     double position_mm;
@@ -351,46 +392,45 @@ typedef struct nasoseg_detection_slice {
     const char *sop_instance_uid;
     // Original 1-based frame of a multi-frame image; 0 otherwise.
     uint32_t frame;
-    // Bits of nasoseg_slice_status; 0 is ok.
+    // Bits of nasoseg_slice_status.
     uint32_t statuses;
     // Whether the slice has a box and will be segmented.
     bool has_box;
     // Whether the caller replaced or cleared the box.
     bool edited;
-    // The box, where there is one.
-    struct nasoseg_box bounding_box;
+    // The box; all 0 if `has_box` is false.
+    struct nasoseg_bounding_box bounding_box;
     // The box's corners (x0, y0), (x1, y0), (x1, y1), (x0, y1) in the patient: x, y, z each, LPS
-    // mm.
+    // mm; all 0 without a box.
     double corners_mm[12];
-    // The corners of the model's grid on this slice, box or not, in the same order: they tell
-    // where a point of the grid lies in the patient, and which point of the grid belongs to one of
-    // the slice.
+    // The corners of the model's grid on this slice, in the same order, whether or not there is a
+    // box. They map points of the grid to the patient and points of the slice to the grid.
     double grid_corners_mm[12];
 } nasoseg_detection_slice;
 
-// The agent's walk on one slice. Borrowed: valid until the detection is freed. Later versions may
-// append fields.
+// The agent's trajectory on one slice. Borrowed: valid until the detection is freed. Later
+// versions may append fields.
 typedef struct nasoseg_trajectory {
     // sizeof(nasoseg_trajectory) of the caller.
     size_t struct_size;
-    // Actions taken, the terminal one included; 0 where no agent looked at the slice.
+    // Actions taken, the terminal one included; 0 if no agent ran on the slice.
     size_t steps;
     // Number of actions to choose from.
     size_t action_count;
     // `steps` indices of actions.
     const uint32_t *actions;
     // 4 * (`steps` + 1) numbers: x0, y0, x1, y1 of the initial box, then of the box after every
-    // action. Without an agent: the slice's box when the detection was made or read, 0 where it
+    // action. Without an agent: the slice's box when the detection was made or read, all 0 if it
     // had none. No edit changes them.
     const double *boxes;
     // `steps` * `action_count` Q values, step by step.
     const float *q;
-    // Whether the agent chose to stop; otherwise the step limit ended the walk.
+    // Whether the agent chose to stop; otherwise the step limit ended the trajectory.
     bool stopped;
 } nasoseg_trajectory;
 
-// What the model sees of one slice. Borrowed: valid until the detection is freed. Later versions
-// may append fields.
+// The model's input on one slice. Borrowed: valid until the detection is freed. Later versions may
+// append fields.
 typedef struct nasoseg_slice_image {
     // sizeof(nasoseg_slice_image) of the caller.
     size_t struct_size;
@@ -411,19 +451,20 @@ typedef struct nasoseg_segmentation_view {
     // size[0] * size[1] * size[2] bytes: 1 where the probability is at least the threshold, else
     // 0.
     const uint8_t *mask;
-    // As many numbers in 0 .. 1; 0 where nothing was looked at.
+    // As many numbers in 0 .. 1; 0 where no slice was segmented.
     const float *probability;
     // The model's threshold.
     float threshold;
     // Volume of the mask, mm3.
     double volume_mm3;
-    // Row-major 4 x 4 matrix (i, j, k, 1) to LPS mm; for unevenly spaced slices all zero (see
-    // `origins`).
+    // Row-major 4 x 4 matrix from (i, j, k, 1) to LPS mm, for voxel centres; all 0 if the slices
+    // are unevenly spaced (see `origins`).
     double affine[16];
     // Centre of voxel (0, 0, k) for every k, LPS mm: 3 * size[2] numbers.
     const double *origins;
-    // Step from voxel to voxel along i and along j, LPS mm.
+    // Step from voxel to voxel along i, LPS mm.
     double axis_i[3];
+    // Step from voxel to voxel along j, LPS mm.
     double axis_j[3];
     // Whether the caller replaced or cleared a box.
     bool edited;
@@ -436,40 +477,42 @@ typedef struct nasoseg_segmentation_slice {
     // Canonical number: 0-based, from inferior to superior.
     size_t slice;
     // Index along the storage axis that runs from head to foot: k for DICOM and for any image
-    // stored axially. SIZE_MAX where T1C was resliced.
+    // stored axially. SIZE_MAX if T1C was resliced.
     size_t storage_slice;
     // z (LPS, mm) of the slice's centre.
     double position_mm;
-    // Bits of nasoseg_slice_status, of detection and segmentation; 0 is ok.
+    // Bits of nasoseg_slice_status, of detection and segmentation.
     uint32_t statuses;
-    // Mask pixels; of the axial slice, where T1C was resliced.
+    // Pixels of the mask; of the axial slice, if T1C was resliced.
     size_t pixels;
     // Area of the mask, mm2.
     double area_mm2;
 } nasoseg_segmentation_slice;
 
-// One closed line on one slice; the last point joins the first and is not repeated. Seen in the
-// plane with i to the right and j upwards, outer lines run counter-clockwise and holes clockwise.
-// Borrowed: valid until the contours are freed. Later versions may append fields.
-typedef struct nasoseg_contour_line {
-    // sizeof(nasoseg_contour_line) of the caller.
+// One contour: a closed ring on one slice, outer or hole. The last point joins the first and is
+// not repeated. Seen in the plane with i to the right and j upwards, outer contours run
+// counter-clockwise and holes clockwise. Borrowed: valid until the contours are freed. Later
+// versions may append fields.
+typedef struct nasoseg_contour_view {
+    // sizeof(nasoseg_contour_view) of the caller.
     size_t struct_size;
-    // Index along T1C's storage slice axis (of the canonical axial slices, where T1C's storage is
-    // not axial).
+    // Index along T1C's storage slice axis (of the canonical axial slices, if T1C's storage is not
+    // axial).
     size_t storage_slice;
     // Number of points.
     size_t point_count;
     // 3 * `point_count` numbers: x, y, z, LPS mm, on the slice's plane.
     const double *points_mm;
-    // 2 * `point_count` numbers: continuous voxel indices (i, j).
+    // 2 * `point_count` numbers: continuous voxel indices (i, j). An integer is the centre of a
+    // voxel; the edges of voxel i are at i - 0.5 and i + 0.5.
     const double *points_index;
-    // Bounds a hole of the region rather than the region.
+    // Whether this is the boundary of a hole in the region rather than of the region.
     bool is_hole;
-    // For a hole: index of the outer line around it. SIZE_MAX otherwise.
+    // For a hole: index of the outer contour around it. SIZE_MAX otherwise.
     size_t parent;
-    // Area inside the line, mm2; holes not subtracted.
+    // Area inside the contour, mm2; holes not subtracted.
     double area_mm2;
-} nasoseg_contour_line;
+} nasoseg_contour_view;
 
 #ifdef __cplusplus
 extern "C" {
@@ -478,11 +521,11 @@ extern "C" {
 // The library's version, for example "0.1.0". Static; never freed.
 const char *nasoseg_version(void);
 
-// The ABI's version (NASOSEG_ABI_VERSION of the library that was loaded, which may be newer
-// than the header).
+// The ABI's version: NASOSEG_ABI_VERSION of the library that was loaded, which may be newer
+// than the header.
 uint32_t nasoseg_abi_version(void);
 
-// The status code of an error, the same that the call returned; NASOSEG_OK for NULL.
+// The status code of an error: the one that the call returned. NASOSEG_OK for NULL.
 uint32_t nasoseg_error_code(const struct nasoseg_error *error);
 
 // The message with its whole chain of causes, UTF-8, one paragraph. Borrowed: valid until the
@@ -495,116 +538,116 @@ void nasoseg_error_free(struct nasoseg_error *error);
 // Makes an options object with the defaults; free it with nasoseg_options_free.
 uint32_t nasoseg_options_new(struct nasoseg_options **options, struct nasoseg_error **error);
 
-// Frees an options object. NULL is legal. Calls that took it keep their own copy.
+// Frees an options object. NULL is legal. Calls that were given it have their own copy.
 void nasoseg_options_free(struct nasoseg_options *options);
 
-// nasoseg_engine_new: where the model runs: "cpu", "cuda", "cuda:N" or "auto" (default). A device
-// that is named and cannot start is an error; "auto" falls back to the CPU and says so
-// (nasoseg_engine_device_fallback).
+// nasoseg_engine_new: the device: "cpu", "cuda", "cuda:N" or "auto" (default). An explicitly
+// requested device that fails to start is an error; "auto" falls back to the CPU and records the
+// reason (nasoseg_engine_device_fallback).
 uint32_t nasoseg_options_set_device(struct nasoseg_options *options,
                                     const char *device,
                                     struct nasoseg_error **error);
 
 // nasoseg_engine_new: the path of ONNX Runtime's shared library, or its folder. Default: the
 // environment variable NASOSEG_ORT_DYLIB, then beside this library, then the active virtual
-// environment's onnxruntime wheel. A process can use one ONNX Runtime only.
+// environment's onnxruntime wheel. A process can use only one ONNX Runtime.
 uint32_t nasoseg_options_set_onnxruntime(struct nasoseg_options *options,
                                          const char *library_path,
                                          struct nasoseg_error **error);
 
-// nasoseg_engine_new: threads inside one model run; 0 (default) is all cores.
+// nasoseg_engine_new: number of threads of one model run; 0 (default) stands for all cores.
 uint32_t nasoseg_options_set_threads(struct nasoseg_options *options,
                                      uint32_t threads,
                                      struct nasoseg_error **error);
 
-// nasoseg_engine_new: how many model runs of one engine may go at once, 1 (default) to 64. Every
-// further one costs another copy of the model's weights and of its working memory.
+// nasoseg_engine_new: number of model runs that one engine may execute at once, 1 (default) to 64.
+// Each further one costs another copy of the model's weights and of its working memory.
 uint32_t nasoseg_options_set_concurrent_runs(struct nasoseg_options *options,
                                              uint32_t runs,
                                              struct nasoseg_error **error);
 
-// nasoseg_detect: the slices `first` up to, but not including, `end`, in canonical order (0-based,
-// from inferior to superior). Default: all, which a model trained without tumour-free slices
-// refuses.
+// nasoseg_detect: the slices from `first` up to, but not including, `end`, in canonical order
+// (0-based, from inferior to superior). Default: all slices, which a model trained without
+// tumour-free slices rejects.
 uint32_t nasoseg_options_set_slices(struct nasoseg_options *options,
                                     size_t first,
                                     size_t end,
                                     struct nasoseg_error **error);
 
 // nasoseg_detect: the slices whose centre has z (LPS, mm) from `low` up to, but not including,
-// `high`.
+// `high`. Of this and nasoseg_options_set_slices the later call counts.
 uint32_t nasoseg_options_set_slices_mm(struct nasoseg_options *options,
                                        double low,
                                        double high,
                                        struct nasoseg_error **error);
 
-// nasoseg_detect: go on where the sequences' frames of reference differ; recorded as a warning.
-// Another patient is never forced.
+// nasoseg_detect, nasoseg_detection_read: accept sequences whose frames of reference differ; the
+// study records a warning. Sequences of different patients are never accepted.
 uint32_t nasoseg_options_set_force_geometry(struct nasoseg_options *options,
                                             bool force,
                                             struct nasoseg_error **error);
 
-// nasoseg_detect: take slices that T1 or T2 covers incompletely too.
+// nasoseg_detect: also process slices that T1 or T2 covers incompletely.
 uint32_t nasoseg_options_set_force_coverage(struct nasoseg_options *options,
                                             bool force,
                                             struct nasoseg_error **error);
 
-// nasoseg_detect, nasoseg_detection_read: what the model sees of a T1C whose own slices are not
+// nasoseg_detect, nasoseg_detection_read: the slices that the model processes if T1C's own are not
 // axial (nasoseg_reslice). `step_mm`: distance between the axial slices, 0.5 to 10 mm, or 0 for
-// the default of 3 mm. Default NASOSEG_RESLICE_NEVER. Numbers of slices, positions, boxes and
-// areas per slice are then those of the axial slices; mask, probability, volume and contours lie
-// on T1C's own. A warning of the study tells it. Another value brings the study together anew:
-// detections made before fit it no more.
+// the default of 3 mm. Default: NASOSEG_RESLICE_NEVER. If T1C was resliced, the study records a
+// warning; slice numbers, positions, boxes and areas per slice are those of the axial slices,
+// while mask, probability, volume and contours lie on T1C's own. Changing this re-aligns the study
+// and invalidates earlier detections.
 uint32_t nasoseg_options_set_reslice(struct nasoseg_options *options,
                                      uint32_t reslice,
                                      double step_mm,
                                      struct nasoseg_error **error);
 
-// nasoseg_contour: the line that contours follow (nasoseg_contour_kind). Default
+// nasoseg_contour: the curve that contours follow (nasoseg_contour_kind). Default:
 // NASOSEG_CONTOUR_LEVEL.
 uint32_t nasoseg_options_set_contour_kind(struct nasoseg_options *options,
                                           uint32_t kind,
                                           struct nasoseg_error **error);
 
-// nasoseg_contours_write_rtstruct: how holes are written (nasoseg_holes). Default
+// nasoseg_contours_write_rtstruct: how holes are written (nasoseg_holes). Default:
 // NASOSEG_HOLES_KEYHOLE.
 uint32_t nasoseg_options_set_holes(struct nasoseg_options *options,
                                    uint32_t holes,
                                    struct nasoseg_error **error);
 
-// nasoseg_contours_write_rtstruct: how far (mm) the line may be moved to spare points; 0 (default)
-// writes the exact line.
+// nasoseg_contours_write_rtstruct: how far (mm) a contour may move when points are removed; 0
+// (default) writes the exact contours.
 uint32_t nasoseg_options_set_simplify_mm(struct nasoseg_options *options,
                                          double tolerance_mm,
                                          struct nasoseg_error **error);
 
-// nasoseg_contours_write_rtstruct: the ROI's name, at most 16 characters. Default "GTVp_SeqSeg"; a
-// demo model's result is always called "DEMO_NOT_CLIN".
+// nasoseg_contours_write_rtstruct: the ROI's name, at most 16 characters. Default: "GTVp_SeqSeg".
+// The result of a demo model is always named "DEMO_NOT_CLIN".
 uint32_t nasoseg_options_set_roi_name(struct nasoseg_options *options,
                                       const char *name,
                                       struct nasoseg_error **error);
 
-// nasoseg_contours_write_rtstruct: the structure set's label, at most 16 characters. Default
+// nasoseg_contours_write_rtstruct: the structure set's label, at most 16 characters. Default:
 // "nasoseg".
 uint32_t nasoseg_options_set_structure_set_label(struct nasoseg_options *options,
                                                  const char *label,
                                                  struct nasoseg_error **error);
 
-// nasoseg_study_load, nasoseg_study_set_dicom_source: which series to take where the files hold
-// several (SeriesInstanceUID).
+// nasoseg_study_load, nasoseg_study_set_dicom_source: the SeriesInstanceUID of the series to read
+// if the files hold several.
 uint32_t nasoseg_options_set_series_uid(struct nasoseg_options *options,
                                         const char *uid,
                                         struct nasoseg_error **error);
 
-// nasoseg_study_load, nasoseg_study_set_dicom_source: which images to take where a series holds
-// several echoes, b-values, time points or stacks: "NAME=VALUE" as the refusal lists them, several
-// parted by semicolons ("Echo Time=80").
+// nasoseg_study_load, nasoseg_study_set_dicom_source: the images to read if a series holds several
+// echoes, b-values, time points or stacks: "NAME=VALUE" as listed in the error message, for
+// example "Echo Time=80". Separate several with semicolons.
 uint32_t nasoseg_options_set_pick(struct nasoseg_options *options,
                                   const char *pick,
                                   struct nasoseg_error **error);
 
-// nasoseg_study_load, nasoseg_study_set_dicom_source: take a series in which slices are missing.
-// Their distances are kept, and a warning (nasoseg_study_warning) says where.
+// nasoseg_study_load, nasoseg_study_set_dicom_source: accept a series in which slices are missing.
+// Distances between slices are kept, and a warning (nasoseg_study_warning) names the gaps.
 uint32_t nasoseg_options_set_allow_gaps(struct nasoseg_options *options,
                                         bool allow,
                                         struct nasoseg_error **error);
@@ -613,17 +656,17 @@ uint32_t nasoseg_options_set_allow_gaps(struct nasoseg_options *options,
 uint32_t nasoseg_cancel_token_new(struct nasoseg_cancel_token **token,
                                   struct nasoseg_error **error);
 
-// Frees a token. NULL is legal. A run that took it keeps the flag alive.
+// Frees a token. NULL is legal. A run that has it keeps the flag itself alive.
 void nasoseg_cancel_token_free(struct nasoseg_cancel_token *token);
 
 // Cancels every call whose run has this token, within one model run. Safe from any thread and from
-// a signal handler: it stores one atomic flag. NULL is ignored.
+// a signal handler: it sets one atomic flag. NULL is ignored.
 void nasoseg_cancel_token_cancel(const struct nasoseg_cancel_token *token);
 
 // Whether the token is set. False for NULL.
 bool nasoseg_cancel_token_is_cancelled(const struct nasoseg_cancel_token *token);
 
-// Makes the token usable again after a cancel. NULL is ignored.
+// Clears the flag, so that calls run again after a cancel. NULL is ignored.
 void nasoseg_cancel_token_reset(const struct nasoseg_cancel_token *token);
 
 // Makes a run; free it with nasoseg_run_free. A run may serve many calls, one at a time.
@@ -632,19 +675,20 @@ uint32_t nasoseg_run_new(struct nasoseg_run **run, struct nasoseg_error **error)
 // Frees a run. NULL is legal.
 void nasoseg_run_free(struct nasoseg_run *run);
 
-// Sets the progress callback; NULL takes it away. `user_data` is handed to it untouched.
+// Sets the progress callback; NULL removes it. The library passes `user_data` to it unchanged.
+// Both must stay valid for as long as calls use the run.
 uint32_t nasoseg_run_set_progress(struct nasoseg_run *run,
                                   nasoseg_progress_callback callback,
                                   void *user_data,
                                   struct nasoseg_error **error);
 
-// Sets the cancel token; NULL takes it away. The token may be freed afterwards, though then nobody
-// can set it.
+// Sets the cancel token; NULL removes it. The run keeps the flag, so the token may be freed
+// afterwards; but then nothing can set the flag.
 uint32_t nasoseg_run_set_cancel(struct nasoseg_run *run,
                                 const struct nasoseg_cancel_token *token,
                                 struct nasoseg_error **error);
 
-// A stage's name in words, for example "detect". Static. "" for a number that is no stage.
+// A stage's name, for example "detect". Static. "" for an unknown number.
 const char *nasoseg_stage_name(uint32_t stage);
 
 // Makes an empty study; free it with nasoseg_study_free.
@@ -654,8 +698,8 @@ uint32_t nasoseg_study_new(struct nasoseg_study **study, struct nasoseg_error **
 void nasoseg_study_free(struct nasoseg_study *study);
 
 // Copies a sequence from the caller's memory. `sequence` is a nasoseg_sequence; a second call
-// replaces the first. Voxels must be finite; a sequence whose voxels are all equal is refused by
-// nasoseg_detect. The view is borrowed for the call and never written to.
+// replaces the first. The view is borrowed for the call and never written to. Voxels must be
+// finite; if all are equal, nasoseg_detect rejects the sequence. Options: none. Progress: read.
 uint32_t nasoseg_study_set_volume(struct nasoseg_study *study,
                                   uint32_t sequence,
                                   const struct nasoseg_volume_view *view,
@@ -664,8 +708,8 @@ uint32_t nasoseg_study_set_volume(struct nasoseg_study *study,
                                   struct nasoseg_error **error);
 
 // Reads a sequence from files: one DICOM folder, one NIfTI-1 or NRRD file, or the `count` DICOM
-// files of one series. `paths` are UTF-8, borrowed for the call. Options: series UID, pick, allow
-// gaps.
+// files of one series. `paths` are UTF-8 and borrowed for the call. Options: series_uid, pick,
+// allow_gaps. Progress: read.
 uint32_t nasoseg_study_load(struct nasoseg_study *study,
                             uint32_t sequence,
                             const char *const *paths,
@@ -674,10 +718,10 @@ uint32_t nasoseg_study_load(struct nasoseg_study *study,
                             const struct nasoseg_run *run,
                             struct nasoseg_error **error);
 
-// Says which DICOM files a sequence in memory came from, so that a viewer's own buffer still
-// yields an RT Structure Set on the original images. Sizes must be equal and every slice must lie
-// within 0.01 mm of the files' (the slices may run the other way); otherwise the call fails and
-// the sequence stays as it was. Options: series UID, pick, allow gaps.
+// Names the DICOM files that a sequence in memory came from, so that a viewer's own buffer still
+// yields an RT Structure Set on the original images. The sizes must be equal and every slice must
+// lie within 0.01 mm of the files' (the slices may run the other way); otherwise the call fails
+// and the sequence stays as it was. Options: series_uid, pick, allow_gaps. Progress: read.
 uint32_t nasoseg_study_set_dicom_source(struct nasoseg_study *study,
                                         uint32_t sequence,
                                         const char *const *paths,
@@ -686,19 +730,19 @@ uint32_t nasoseg_study_set_dicom_source(struct nasoseg_study *study,
                                         const struct nasoseg_run *run,
                                         struct nasoseg_error **error);
 
-// Number of warnings that the user should see (sequences that look swapped, incomplete coverage,
-// forced geometry, a tilt, reslicing), known once the study was brought together by
-// nasoseg_detect. 0 for NULL.
+// Number of warnings for the user (sequences that look swapped, incomplete coverage, forced
+// geometry, a tilt, reslicing). They are known once nasoseg_detect has aligned the study. 0 for
+// NULL.
 size_t nasoseg_study_warning_count(const struct nasoseg_study *study);
 
-// A warning, UTF-8. Borrowed: valid until a sequence is set or the study is freed. "" beyond the
-// last.
+// A warning, UTF-8. Borrowed: valid until a sequence is set, the study is aligned anew or it is
+// freed. "" if there is no such warning.
 const char *nasoseg_study_warning(const struct nasoseg_study *study, size_t index);
 
-// Opens the model bundle in `bundle_dir` (UTF-8, borrowed); free the engine with
-// nasoseg_engine_free. Takes a second or so: the model's files are checked against their sums and
-// the graphs are loaded; a cancel takes effect between the two. Options: device, onnxruntime,
-// threads, concurrent runs.
+// Opens the model bundle in the folder `bundle_dir` (UTF-8); free the engine with
+// nasoseg_engine_free. Takes about a second: the hashes of the model's files are checked and the
+// graphs are loaded, and a cancel takes effect between the two. Options: device, onnxruntime,
+// threads, concurrent_runs.
 uint32_t nasoseg_engine_new(const char *bundle_dir,
                             const struct nasoseg_options *options,
                             const struct nasoseg_run *run,
@@ -708,7 +752,7 @@ uint32_t nasoseg_engine_new(const char *bundle_dir,
 // Frees an engine. NULL is legal. ONNX Runtime itself stays loaded until the process ends.
 void nasoseg_engine_free(struct nasoseg_engine *engine);
 
-// The model's name. This and the strings below are UTF-8 and borrowed: valid until the engine is
+// The model's name. This string and those below are UTF-8 and borrowed: valid until the engine is
 // freed. "" for NULL.
 const char *nasoseg_engine_model_name(const struct nasoseg_engine *engine);
 
@@ -721,42 +765,43 @@ const char *nasoseg_engine_model_hash(const struct nasoseg_engine *engine);
 // What the model may be used for. Show it beside every result.
 const char *nasoseg_engine_intended_use(const struct nasoseg_engine *engine);
 
-// Whether the model is a demonstration: no result of it may be called a target. True for NULL.
+// Whether the model is a demonstration, no result of which may be called a target. True for NULL.
 bool nasoseg_engine_is_demo(const struct nasoseg_engine *engine);
 
-// The device really used: "cpu" or "cuda:N".
+// The device in use: "cpu" or "cuda:N".
 const char *nasoseg_engine_device(const struct nasoseg_engine *engine);
 
-// Why device "auto" did not take CUDA; "" where it did, or was not asked to.
+// Why device "auto" fell back to the CPU; "" if it did not, or another device was requested.
 const char *nasoseg_engine_device_fallback(const struct nasoseg_engine *engine);
 
-// Side of the model's square grid, pixels: boxes lie in 0 .. this. 0 for NULL.
+// Side of the model's square grid, pixels; the coordinates of boxes lie between 0 and this. 0 for
+// NULL.
 size_t nasoseg_engine_grid(const struct nasoseg_engine *engine);
 
 // Number of the agent's actions; 0 for a model without an agent, or NULL.
 size_t nasoseg_engine_action_count(const struct nasoseg_engine *engine);
 
 // The name of one of the agent's actions, for example "zoom width". Borrowed: valid until the
-// engine is freed. "" beyond the last, or for NULL.
+// engine is freed. "" if there is no such action, or for NULL.
 const char *nasoseg_engine_action_name(const struct nasoseg_engine *engine, size_t action);
 
-// Tells the model runs of an engine since it was made: for measuring.
+// Returns what an engine has run since it was made, for measurements.
 uint32_t nasoseg_engine_get_work(const struct nasoseg_engine *engine,
                                  struct nasoseg_work *work,
                                  struct nasoseg_error **error);
 
-// Loads ONNX Runtime, where it is not loaded yet, and tells which it is. Option: onnxruntime.
+// Loads ONNX Runtime if necessary and returns its version and path. Option: onnxruntime.
 uint32_t nasoseg_runtime_info_get(const struct nasoseg_options *options,
                                   struct nasoseg_runtime_info *info,
                                   struct nasoseg_error **error);
 
-// The words of one bit of nasoseg_slice_status, for example "no lesion"; "ok" for 0. Static. ""
-// for a number that is not a single known bit.
+// The words for one bit of nasoseg_slice_status, for example "no lesion"; "ok" for 0. Static. ""
+// if `status` is not a single known bit.
 const char *nasoseg_slice_status_words(uint32_t status);
 
-// Stage one (3.1 of the paper): brings the study together, where it is not yet, and finds a box on
-// every slice. Free the detection with nasoseg_detection_free. Options: slices, force_geometry,
-// force_coverage, reslice. Progress: align, prepare, detect.
+// Stage one (section 3.1 of the paper): aligns and prepares the study if necessary, and finds a
+// box on every slice. Free the detection with nasoseg_detection_free. Options: slices,
+// force_geometry, force_coverage, reslice. Progress: align, prepare, detect.
 uint32_t nasoseg_detect(const struct nasoseg_engine *engine,
                         const struct nasoseg_study *study,
                         const struct nasoseg_options *options,
@@ -776,40 +821,42 @@ uint32_t nasoseg_detection_get_slice(const struct nasoseg_detection *detection,
                                      struct nasoseg_detection_slice *slice,
                                      struct nasoseg_error **error);
 
-// Lends the agent's walk on slice `index`.
+// Replaces the box of slice `index`. `bounding_box` is copied and lies within 0 ..
+// nasoseg_engine_grid. Segment again to see the effect.
+uint32_t nasoseg_detection_set_box(struct nasoseg_detection *detection,
+                                   size_t index,
+                                   const struct nasoseg_bounding_box *bounding_box,
+                                   struct nasoseg_error **error);
+
+// Removes the box of slice `index`: the slice holds no lesion and is not segmented.
+uint32_t nasoseg_detection_clear_box(struct nasoseg_detection *detection,
+                                     size_t index,
+                                     struct nasoseg_error **error);
+
+// Returns a view of the agent's trajectory on slice `index`.
 uint32_t nasoseg_detection_get_trajectory(const struct nasoseg_detection *detection,
                                           size_t index,
                                           struct nasoseg_trajectory *trajectory,
                                           struct nasoseg_error **error);
 
-// Lends slice `index` as the model sees it.
+// Returns a view of the model's input on slice `index`. The first call for a detection prepares
+// all of its slices.
 uint32_t nasoseg_detection_get_image(const struct nasoseg_detection *detection,
                                      size_t index,
                                      struct nasoseg_slice_image *image,
                                      struct nasoseg_error **error);
 
-// Replaces the box of slice `index`; segment again to see the effect. `bounding_box` lies inside 0
-// .. nasoseg_engine_grid.
-uint32_t nasoseg_detection_set_box(struct nasoseg_detection *detection,
-                                   size_t index,
-                                   const struct nasoseg_box *bounding_box,
-                                   struct nasoseg_error **error);
-
-// Says that slice `index` holds no lesion: it is not segmented.
-uint32_t nasoseg_detection_clear_box(struct nasoseg_detection *detection,
-                                     size_t index,
-                                     struct nasoseg_error **error);
-
-// Writes the detection as JSON (UTF-8 path), the form that `nasoseg segment` and
-// nasoseg_detection_read take back.
+// Writes the detection as JSON, which `nasoseg segment` and nasoseg_detection_read read. `file` is
+// a UTF-8 path; the file appears whole or not at all. Options: none. Progress: export.
 uint32_t nasoseg_detection_write(const struct nasoseg_detection *detection,
                                  const char *file,
                                  const struct nasoseg_options *options,
                                  const struct nasoseg_run *run,
                                  struct nasoseg_error **error);
 
-// Reads a (possibly edited) detection back, for the same study and model; free it with
-// nasoseg_detection_free. Options: force_geometry, reslice. Progress: read, align.
+// Reads a detection that nasoseg_detection_write wrote, edited or not, for the same study and
+// model. Free it with nasoseg_detection_free. Options: force_geometry, reslice. Progress: read,
+// align.
 uint32_t nasoseg_detection_read(const struct nasoseg_engine *engine,
                                 const struct nasoseg_study *study,
                                 const char *file,
@@ -818,9 +865,10 @@ uint32_t nasoseg_detection_read(const struct nasoseg_engine *engine,
                                 struct nasoseg_detection **detection,
                                 struct nasoseg_error **error);
 
-// Stage two (3.2 of the paper): segments every slice of the detection that has a box. Free the
-// segmentation with nasoseg_segmentation_free. The study and engine must be those that made the
-// detection. Progress: prepare, segment.
+// Stage two (section 3.2 of the paper): segments every slice of the detection that has a box. Free
+// the segmentation with nasoseg_segmentation_free. The study and engine must be those that made
+// the detection; otherwise, or if a sequence was set since, the call fails with
+// NASOSEG_ERROR_ARGUMENT. Options: none. Progress: prepare, segment.
 uint32_t nasoseg_segment(const struct nasoseg_engine *engine,
                          const struct nasoseg_study *study,
                          const struct nasoseg_detection *detection,
@@ -832,7 +880,7 @@ uint32_t nasoseg_segment(const struct nasoseg_engine *engine,
 // Frees a segmentation. NULL is legal. Contours made from it stay usable.
 void nasoseg_segmentation_free(struct nasoseg_segmentation *segmentation);
 
-// Lends the arrays of a segmentation.
+// Returns a view of the arrays of a segmentation.
 uint32_t nasoseg_segmentation_get_view(const struct nasoseg_segmentation *segmentation,
                                        struct nasoseg_segmentation_view *view,
                                        struct nasoseg_error **error);
@@ -846,8 +894,8 @@ uint32_t nasoseg_segmentation_get_slice(const struct nasoseg_segmentation *segme
                                         struct nasoseg_segmentation_slice *slice,
                                         struct nasoseg_error **error);
 
-// Outlines a segmentation. Free the contours with nasoseg_contours_free. Options: contour_kind.
-// Progress: contour.
+// Traces the contours of a segmentation. Free them with nasoseg_contours_free. Options:
+// contour_kind. Progress: contour.
 uint32_t nasoseg_contour(const struct nasoseg_segmentation *segmentation,
                          const struct nasoseg_options *options,
                          const struct nasoseg_run *run,
@@ -857,41 +905,46 @@ uint32_t nasoseg_contour(const struct nasoseg_segmentation *segmentation,
 // Frees contours. NULL is legal.
 void nasoseg_contours_free(struct nasoseg_contours *contours);
 
-// Number of lines: ordered by storage slice, every outer line followed by its holes. 0 for NULL.
+// Number of contours: ordered by storage slice, every outer contour followed by its holes. 0 for
+// NULL.
 size_t nasoseg_contours_count(const struct nasoseg_contours *contours);
 
-// Lends line `index`, 0 to count - 1.
-uint32_t nasoseg_contours_get_line(const struct nasoseg_contours *contours,
-                                   size_t index,
-                                   struct nasoseg_contour_line *line,
-                                   struct nasoseg_error **error);
+// Returns a view of contour `index`, 0 to count - 1.
+uint32_t nasoseg_contours_get(const struct nasoseg_contours *contours,
+                              size_t index,
+                              struct nasoseg_contour_view *contour,
+                              struct nasoseg_error **error);
 
-// Writes an RT Structure Set on the images that T1C came from: DICOM files, or a volume in memory
-// with nasoseg_study_set_dicom_source; NASOSEG_ERROR_UNSUPPORTED otherwise. The file appears whole
-// or not at all. Options: holes, simplify_mm, roi_name, structure_set_label.
+// Writes an RT Structure Set on the images that T1C came from: its DICOM files, or those that
+// nasoseg_study_set_dicom_source has named for a volume in memory. Without such images the call
+// fails with NASOSEG_ERROR_UNSUPPORTED. `file` is a UTF-8 path, here and below; the file appears
+// whole or not at all. Options: holes, simplify_mm, roi_name, structure_set_label. Progress:
+// export.
 uint32_t nasoseg_contours_write_rtstruct(const struct nasoseg_contours *contours,
                                          const char *file,
                                          const struct nasoseg_options *options,
                                          const struct nasoseg_run *run,
                                          struct nasoseg_error **error);
 
-// Writes the mask as NIfTI-1 (.nii.gz) on T1C's grid. NASOSEG_ERROR_UNSUPPORTED for unevenly
-// spaced slices, which NIfTI cannot hold.
+// Writes the mask as NIfTI-1 (.nii.gz) on T1C's grid. Fails with NASOSEG_ERROR_UNSUPPORTED if the
+// slices are unevenly spaced, which NIfTI cannot express. Options: none. Progress: export.
 uint32_t nasoseg_segmentation_write_mask(const struct nasoseg_segmentation *segmentation,
                                          const char *file,
                                          const struct nasoseg_options *options,
                                          const struct nasoseg_run *run,
                                          struct nasoseg_error **error);
 
-// Writes the probability as NIfTI-1 (.nii.gz, float32) on T1C's grid.
+// Writes the probability as NIfTI-1 (.nii.gz, float32) on T1C's grid; the rest as
+// nasoseg_segmentation_write_mask.
 uint32_t nasoseg_segmentation_write_probability(const struct nasoseg_segmentation *segmentation,
                                                 const char *file,
                                                 const struct nasoseg_options *options,
                                                 const struct nasoseg_run *run,
                                                 struct nasoseg_error **error);
 
-// Writes the preview: a PNG with the three sequences, the agent's walk, the final box and the
-// contour of every slice in range.
+// Writes the preview: a PNG with the three sequences, the agent's trajectory, the final box and
+// the contours of every slice in range. The three handles belong to one study. Options: none.
+// Progress: prepare if necessary, export.
 uint32_t nasoseg_write_preview(const struct nasoseg_detection *detection,
                                const struct nasoseg_segmentation *segmentation,
                                const struct nasoseg_contours *contours,
@@ -900,8 +953,8 @@ uint32_t nasoseg_write_preview(const struct nasoseg_detection *detection,
                                const struct nasoseg_run *run,
                                struct nasoseg_error **error);
 
-// Writes the run record: versions, model hash, device, seconds of detection and segmentation,
-// warnings, statuses, identity of the inputs (JSON).
+// Writes the run record (JSON): versions, model hash, device, seconds of detection and
+// segmentation, warnings, statuses, identity of the inputs. Options: none. Progress: export.
 uint32_t nasoseg_segmentation_write_record(const struct nasoseg_segmentation *segmentation,
                                            const char *file,
                                            const struct nasoseg_options *options,

@@ -44,15 +44,10 @@ fn ask_large_pages(start: *mut libc::c_void, bytes: usize) {
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
     let skip = start.align_offset(page);
     if let Some(rest) = bytes.checked_sub(skip) {
+        let first = start.cast::<u8>().wrapping_add(skip).cast();
         // SAFETY: whole pages of one live allocation; the advice changes no contents. A refusal
         // changes nothing, and is no failure.
-        unsafe {
-            libc::madvise(
-                start.cast::<u8>().add(skip).cast(),
-                rest / page * page,
-                libc::MADV_HUGEPAGE,
-            );
-        }
+        unsafe { libc::madvise(first, rest / page * page, libc::MADV_HUGEPAGE) };
     }
 }
 

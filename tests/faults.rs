@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::ptr::{null, null_mut};
 
-use common::abi::{self, call, ok};
+use common::abi::{self, call, each, ok};
 use common::golden::{self, POINTS};
 use dicom_dictionary_std::{tags, uids};
 use dicom_encoding::TransferSyntaxIndex;
@@ -138,21 +138,20 @@ impl Pipeline {
             nasoseg_segmentation_slice,
         ) = unsafe { std::mem::zeroed() };
         // SAFETY: as above.
-        let (mut view, mut line): (nasoseg_segmentation_view, nasoseg_contour_line) =
+        let (mut view, mut line): (nasoseg_segmentation_view, nasoseg_contour_view) =
             unsafe { std::mem::zeroed() };
         (slice.struct_size, walk.struct_size, part.struct_size) =
             (size_of_val(&slice), size_of_val(&walk), size_of_val(&part));
         (view.struct_size, line.struct_size) = (size_of_val(&view), size_of_val(&line));
         let (detection, segmentation, contours) =
             (self.detection.get(), self.segmentation.get(), self.contours.get());
-        // SAFETY: live handles.
         let (slices, lines) =
-            unsafe { (nasoseg_detection_slice_count(detection), nasoseg_contours_count(contours)) };
+            each!(nasoseg_detection_slice_count(detection), nasoseg_contours_count(contours));
         let mut out = format!("slices {slices}\n");
         for at in 0..slices {
             ok!(nasoseg_detection_get_slice(detection, at, &mut slice));
             ok!(nasoseg_detection_get_trajectory(detection, at, &mut walk));
-            let nasoseg_box { x0, y0, x1, y1 } = slice.bounding_box;
+            let nasoseg_bounding_box { x0, y0, x1, y1 } = slice.bounding_box;
             writeln!(out, "box {at} {} {x0:.6} {y0:.6} {x1:.6} {y1:.6}", walk.steps).unwrap();
         }
         ok!(nasoseg_segmentation_get_view(segmentation, &mut view));
@@ -163,7 +162,7 @@ impl Pipeline {
         }
         writeln!(out, "lines {lines}").unwrap();
         for at in 0..lines {
-            ok!(nasoseg_contours_get_line(contours, at, &mut line));
+            ok!(nasoseg_contours_get(contours, at, &mut line));
             let (hole, count) = (u8::from(line.is_hole), line.point_count);
             writeln!(out, "line {at} {} {hole} {count} {:.3}", line.storage_slice, line.area_mm2)
                 .unwrap();
@@ -219,14 +218,13 @@ const OUTPUTS: [&str; 6] = [
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        // SAFETY: our own handles or NULL, not used afterwards.
-        unsafe {
-            nasoseg_contours_free(self.contours.get());
-            nasoseg_segmentation_free(self.segmentation.get());
-            nasoseg_detection_free(self.detection.get());
-            nasoseg_study_free(self.study);
-            nasoseg_engine_free(self.engine);
-        }
+        each!(
+            nasoseg_contours_free(self.contours.get()),
+            nasoseg_segmentation_free(self.segmentation.get()),
+            nasoseg_detection_free(self.detection.get()),
+            nasoseg_study_free(self.study),
+            nasoseg_engine_free(self.engine),
+        );
     }
 }
 
@@ -313,7 +311,7 @@ fn the_nth_model_run_of_other_kinds_fails() {
     let pipeline = Pipeline::of(&common::micro().with_file_name("volume"), None);
     let made = || {
         for at in 0..common::SIZE[2] {
-            let small = nasoseg_box { x0: 40.0, y0: 40.0, x1: 52.0, y1: 50.0 };
+            let small = nasoseg_bounding_box { x0: 40.0, y0: 40.0, x1: 52.0, y1: 50.0 };
             ok!(nasoseg_detection_set_box(pipeline.detection.get(), at, &small));
         }
     };

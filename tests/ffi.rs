@@ -7,7 +7,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::path::Path;
 use std::ptr::{null, null_mut};
 
-use common::abi::{call, grid, load, new_study, ok, set_volume, text, trio};
+use common::abi::{call, each, grid, load, new_study, ok, set_volume, text, trio};
 use dicom_dictionary_std::tags;
 use nasoseg::ffi::*;
 
@@ -32,12 +32,11 @@ fn run(engine: *const nasoseg_engine, study: *mut nasoseg_study, folder: &Path) 
     view.struct_size = size_of::<nasoseg_segmentation_view>();
     slice.struct_size = size_of::<nasoseg_detection_slice>();
     ok!(nasoseg_segmentation_get_view(segmentation, &mut view));
-    // SAFETY: a live handle.
-    let slices = unsafe { nasoseg_detection_slice_count(detection) };
+    let slices = each!(nasoseg_detection_slice_count(detection));
     let uids = (0..slices)
         .map(|at| {
             ok!(nasoseg_detection_get_slice(detection, at, &mut slice));
-            // SAFETY: lent by the detection.
+            // SAFETY: a string of the live detection.
             unsafe { CStr::from_ptr(slice.sop_instance_uid) }.to_str().unwrap().to_owned()
         })
         .collect();
@@ -47,14 +46,13 @@ fn run(engine: *const nasoseg_engine, study: *mut nasoseg_study, folder: &Path) 
         call!(nasoseg_contours_write_rtstruct(contours, text(&file).as_ptr(), null(), null()));
     assert_eq!(file.exists(), status == 0);
     let contours_written = if status == 0 { written(&file) } else { Vec::new() };
-    // SAFETY: live handles, not used afterwards.
-    unsafe {
-        assert!(nasoseg_contours_count(contours) > 0);
-        nasoseg_contours_free(contours);
-        nasoseg_segmentation_free(segmentation);
-        nasoseg_detection_free(detection);
-        nasoseg_study_free(study);
-    }
+    assert!(each!(nasoseg_contours_count(contours)) > 0);
+    each!(
+        nasoseg_contours_free(contours),
+        nasoseg_segmentation_free(segmentation),
+        nasoseg_detection_free(detection),
+        nasoseg_study_free(study),
+    );
     Outcome { volume_mm3: view.volume_mm3, uids, status, contours: contours_written }
 }
 
@@ -143,11 +141,7 @@ fn a_volume_in_memory_gets_the_uids_of_the_files_it_came_from() {
     assert!(text.contains("0.020 mm"), "{text}");
     assert_eq!(run(engine, study, folder).status, nasoseg_status::NASOSEG_ERROR_UNSUPPORTED as u32);
 
-    // SAFETY: live handles, not used afterwards.
-    unsafe {
-        nasoseg_options_free(options);
-        nasoseg_engine_free(engine);
-    }
+    each!(nasoseg_options_free(options), nasoseg_engine_free(engine),);
 }
 
 /// Progress that cancels at a tick: `user_data` counts down to it.
@@ -213,14 +207,13 @@ fn a_cancel_stops_what_reads_and_writes_dicom() {
     arm(3);
     ok!(nasoseg_contours_write_rtstruct(contours, text(&file).as_ptr(), null(), cancel));
     assert!(!written(&file).is_empty());
-    // SAFETY: live handles, not used afterwards.
-    unsafe {
-        nasoseg_contours_free(contours);
-        nasoseg_segmentation_free(segmentation);
-        nasoseg_detection_free(detection);
-        nasoseg_study_free(study);
-        nasoseg_run_free(cancel);
-        nasoseg_options_free(options);
-        nasoseg_engine_free(engine);
-    }
+    each!(
+        nasoseg_contours_free(contours),
+        nasoseg_segmentation_free(segmentation),
+        nasoseg_detection_free(detection),
+        nasoseg_study_free(study),
+        nasoseg_run_free(cancel),
+        nasoseg_options_free(options),
+        nasoseg_engine_free(engine),
+    );
 }

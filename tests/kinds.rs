@@ -769,7 +769,7 @@ fn every_command_works_with_every_kind() {
 /// Through the C ABI: no agent, so no steps, and the box that the detector gave.
 #[test]
 fn the_abi_knows_a_detector_without_an_agent() {
-    use common::abi::{new_study, ok, set_volume, text};
+    use common::abi::{each, new_study, ok, set_volume, text};
     use nasoseg::ffi::*;
     use std::ptr::{null, null_mut};
 
@@ -801,17 +801,16 @@ fn the_abi_knows_a_detector_without_an_agent() {
         ok!(nasoseg_detection_set_box(
             detection,
             2,
-            &nasoseg_box { x0: 20.0, y0: 20.0, x1: 70.0, y1: 70.0 }
+            &nasoseg_bounding_box { x0: 20.0, y0: 20.0, x1: 70.0, y1: 70.0 }
         ));
         ok!(nasoseg_detection_clear_box(detection, 3));
         ok!(nasoseg_segment(engine, study, detection, null(), null(), &mut segmentation));
-        // SAFETY: live handles, not used afterwards.
-        unsafe {
-            nasoseg_segmentation_free(segmentation);
-            nasoseg_detection_free(detection);
-            nasoseg_study_free(study);
-            nasoseg_engine_free(engine);
-            nasoseg_options_free(options);
-        }
+        each!(
+            nasoseg_segmentation_free(segmentation),
+            nasoseg_detection_free(detection),
+            nasoseg_study_free(study),
+            nasoseg_engine_free(engine),
+            nasoseg_options_free(options),
+        );
     }
 }

@@ -2,8 +2,8 @@
 //
 //     planning T1_FOLDER T1C_FOLDER T2_FOLDER BUNDLE OUTPUT.dcm
 //
-// The series are read by ITK, as a planning system has them in its own memory already; nasoseg sees
-// its buffers. Ctrl-C stops within one model run. Exit codes: 0 done, 1 failed, 2 wrong arguments,
+// ITK reads the series, since a planning system has them in its own memory; nasoseg works on these
+// buffers. Ctrl-C stops within one model run. Exit codes: 0 success, 1 failure, 2 wrong arguments,
 // 130 stopped.
 
 #include <nasoseg/itk.hpp>
@@ -31,8 +31,8 @@ Series read(const std::string &folder) {
     names->SetDirectory(folder);
     const auto series = names->GetSeriesUIDs();
     if (series.size() != 1) {
-        throw std::runtime_error(folder + ": one DICOM series was expected, " +
-                                 std::to_string(series.size()) + " were found");
+        throw std::runtime_error(folder + ": found " + std::to_string(series.size()) +
+                                 " DICOM series, expected one");
     }
     auto reader = itk::ImageSeriesReader<Image>::New();
     reader->SetImageIO(itk::GDCMImageIO::New());
@@ -41,7 +41,7 @@ Series read(const std::string &folder) {
     return {reader->GetOutput(), reader->GetFileNames()};
 }
 
-// Lives as long as the process: the signal handler may come at any time.
+// Never destroyed: the signal handler may run at any time.
 const nasoseg::CancelToken &stop() {
     static const auto *const token = new nasoseg::CancelToken;
     return *token;
@@ -49,7 +49,7 @@ const nasoseg::CancelToken &stop() {
 
 void on_interrupt(int) { stop().cancel(); }
 
-// One line of the terminal per stage.
+// One line of the terminal for each stage.
 bool show(const nasoseg::Progress &p) {
     const std::string stage(p.stage_name());
     std::fprintf(stderr, "\r%-8s %3zu / %zu%s", stage.c_str(), p.done, p.total,
@@ -58,7 +58,7 @@ bool show(const nasoseg::Progress &p) {
     return true;
 }
 
-// Largest distance between two points of a slice's outlines, mm.
+// Largest distance between two points of a slice's contours, mm.
 double largest_diameter(const std::vector<nasoseg::Point> &points) {
     double squares = 0.0;
     for (std::size_t a = 0; a < points.size(); ++a) {
@@ -74,10 +74,10 @@ double largest_diameter(const std::vector<nasoseg::Point> &points) {
 }
 
 void print(const nasoseg::Segmentation &segmentation, const nasoseg::Contours &contours) {
-    std::map<std::size_t, std::vector<nasoseg::Point>> outlines;
-    for (const nasoseg::ContourLine &line : contours.lines()) {
-        for (std::size_t at = 0; at < line.point_count(); ++at) {
-            outlines[line.storage_slice].push_back(line.point(at));
+    std::map<std::size_t, std::vector<nasoseg::Point>> points;
+    for (const nasoseg::Contour &contour : contours.all()) {
+        for (std::size_t at = 0; at < contour.point_count(); ++at) {
+            points[contour.storage_slice].push_back(contour.point(at));
         }
     }
     std::printf("slice   z (mm)   area (mm2)   largest diameter (mm)\n");
@@ -85,7 +85,7 @@ void print(const nasoseg::Segmentation &segmentation, const nasoseg::Contours &c
         const nasoseg::SegmentationSlice slice = segmentation.slice(at);
         if (slice.pixels > 0) {
             std::printf("%5zu %8.1f %12.1f %23.1f\n", slice.slice, slice.position_mm,
-                        slice.area_mm2, largest_diameter(outlines[slice.storage_slice]));
+                        slice.area_mm2, largest_diameter(points[slice.storage_slice]));
         }
     }
     std::printf("volume: %.2f cm3\n", segmentation.volume_mm3() / 1000.0);
@@ -105,8 +105,8 @@ int run(const std::vector<std::string> &arguments) {
     for (int at = 0; at < 3; ++at) {
         const Series series = read(arguments[static_cast<std::size_t>(at)]);
         study.set_volume(sequences[at], nasoseg::view(*series.image), {}, run);
-        // Names the patient and the images: identities are checked, and the structure set refers to
-        // them.
+        // The files identify the patient, which is checked, and the images that the structure set
+        // references.
         study.set_dicom_source(sequences[at], series.files, {}, run);
     }
     const nasoseg::Detection detection = engine.detect(study, {}, run);
@@ -128,7 +128,7 @@ int main(int argc, char **argv) {
         return 2;
     }
     try {
-        // Made before the handler can ask for it.
+        // Made before the handler can use it.
         stop();
         std::signal(SIGINT, on_interrupt);
         return run({argv + 1, argv + argc});

@@ -1,53 +1,58 @@
-//! A contours handle: closed polygons on the slice planes.
+//! A contours handle: closed rings on the slice planes.
 
 use std::sync::Arc;
 
 use crate::contour::Contours;
 use crate::contour::{ContourOptions, contour};
 use crate::error::Error;
-use crate::ffi::boundary::{Handle, borrow, call, clear, fill, guarded, place, quiet};
+use crate::ffi::arguments::{arguments, versioned};
+use crate::ffi::boundary::{Handle, call, guarded, quiet};
 use crate::ffi::error::nasoseg_error;
 use crate::ffi::options::{Options, nasoseg_options};
 use crate::ffi::run::{nasoseg_run, with};
 use crate::ffi::segmentation::nasoseg_segmentation;
 use crate::study::Study;
 
-/// The outlines of a segmentation. They never change: safe to read from many threads at once. They
-/// carry what writing an RT Structure Set needs.
+/// The contours of a segmentation, with all that an RT Structure Set of them requires. They never
+/// change: any number of threads may read them at once.
 #[allow(non_camel_case_types)]
 pub struct nasoseg_contours {
     pub(crate) handle: Handle<Contours>,
     pub(crate) study: Arc<Study>,
 }
+guarded!(nasoseg_contours);
 
-/// One closed line on one slice; the last point joins the first and is not repeated. Seen in the
-/// plane with i to the right and j upwards, outer lines run counter-clockwise and holes clockwise.
-/// Borrowed: valid until the contours are freed. Later versions may append fields.
+/// One contour: a closed ring on one slice, outer or hole. The last point joins the first and is
+/// not repeated. Seen in the plane with i to the right and j upwards, outer contours run
+/// counter-clockwise and holes clockwise. Borrowed: valid until the contours are freed. Later
+/// versions may append fields.
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
-pub struct nasoseg_contour_line {
-    /// sizeof(nasoseg_contour_line) of the caller.
+pub struct nasoseg_contour_view {
+    /// sizeof(nasoseg_contour_view) of the caller.
     pub struct_size: usize,
-    /// Index along T1C's storage slice axis (of the canonical axial slices, where T1C's storage is
-    /// not axial).
+    /// Index along T1C's storage slice axis (of the canonical axial slices, if T1C's storage is not
+    /// axial).
     pub storage_slice: usize,
     /// Number of points.
     pub point_count: usize,
     /// 3 * `point_count` numbers: x, y, z, LPS mm, on the slice's plane.
     pub points_mm: *const f64,
-    /// 2 * `point_count` numbers: continuous voxel indices (i, j).
+    /// 2 * `point_count` numbers: continuous voxel indices (i, j). An integer is the centre of a
+    /// voxel; the edges of voxel i are at i - 0.5 and i + 0.5.
     pub points_index: *const f64,
-    /// Bounds a hole of the region rather than the region.
+    /// Whether this is the boundary of a hole in the region rather than of the region.
     pub is_hole: bool,
-    /// For a hole: index of the outer line around it. SIZE_MAX otherwise.
+    /// For a hole: index of the outer contour around it. SIZE_MAX otherwise.
     pub parent: usize,
-    /// Area inside the line, mm2; holes not subtracted.
+    /// Area inside the contour, mm2; holes not subtracted.
     pub area_mm2: f64,
 }
+versioned!(nasoseg_contour_view);
 
-/// Outlines a segmentation. Free the contours with nasoseg_contours_free. Options: contour_kind.
-/// Progress: contour.
+/// Traces the contours of a segmentation. Free them with nasoseg_contours_free. Options:
+/// contour_kind. Progress: contour.
 ///
 /// # Safety
 /// `segmentation` is a live handle; `options` and `run` are NULL or live; `contours` points to
@@ -60,24 +65,18 @@ pub unsafe extern "C" fn nasoseg_contour(
     contours: *mut *mut nasoseg_contours,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        clear(contours);
-        call(error, &[guarded!(segmentation)], || {
-            let source = borrow(segmentation, "segmentation")?;
-            let out = place(contours, "contours")?;
-            let options = Options::of(options);
-            with(run, |run| {
-                let kind = ContourOptions { kind: options.contour_kind };
-                let found = contour(&source.study, &source.handle.value, &kind, run)?;
-                *out = Box::into_raw(Box::new(nasoseg_contours {
-                    handle: Handle::new(found),
-                    study: source.study.clone(),
-                }));
-                Ok(())
-            })
+    arguments!(segmentation: Ref, options: Ref, run: Ref, contours: Out, error: Out);
+    call(error, &[&segmentation], || {
+        let source = segmentation.required()?;
+        let place = contours.required()?;
+        let kind = ContourOptions { kind: Options::of(options).contour_kind };
+        with(run, |run| {
+            let found = contour(&source.study, &source.handle.value, &kind, run)?;
+            let study = source.study.clone();
+            place.put(nasoseg_contours { handle: Handle::new(found), study });
+            Ok(())
         })
-    }
+    })
 }
 
 /// Frees contours. NULL is legal.
@@ -86,53 +85,51 @@ pub unsafe extern "C" fn nasoseg_contour(
 /// `contours` is NULL or a live handle, not used afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_contours_free(contours: *mut nasoseg_contours) {
-    if !contours.is_null() {
-        // SAFETY: the caller's promise.
-        drop(unsafe { Box::from_raw(contours) });
-    }
+    arguments!(contours: Owned);
+    drop(contours);
 }
 
-/// Number of lines: ordered by storage slice, every outer line followed by its holes. 0 for NULL.
+/// Number of contours: ordered by storage slice, every outer contour followed by its holes. 0 for
+/// NULL.
 ///
 /// # Safety
 /// `contours` is NULL or a live handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_contours_count(contours: *const nasoseg_contours) -> usize {
-    // SAFETY: the caller's promise.
-    quiet(0, || unsafe { contours.as_ref() }.map(|c| c.handle.value.len()))
+    arguments!(contours: Ref);
+    quiet(0, || contours.optional().map(|c| c.handle.value.len()))
 }
 
-/// Lends line `index`, 0 to count - 1.
+/// Returns a view of contour `index`, 0 to count - 1.
 ///
 /// # Safety
-/// `contours` is a live handle; `line` points to a struct whose struct_size is set; `error` is NULL
-/// or writable.
+/// `contours` is a live handle; `contour` points to a struct whose struct_size is set; `error` is
+/// NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_contours_get_line(
+pub unsafe extern "C" fn nasoseg_contours_get(
     contours: *const nasoseg_contours,
     index: usize,
-    line: *mut nasoseg_contour_line,
+    contour: *mut nasoseg_contour_view,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        call(error, &[guarded!(contours)], || {
-            let all = borrow(contours, "contours")?.handle.value.all();
-            let c = all.get(index).ok_or_else(|| {
-                Error::Argument(format!("line index {index}: there are {} lines", all.len()))
-            })?;
-            let size = size_of::<nasoseg_contour_line>();
-            let value = nasoseg_contour_line {
-                struct_size: size,
-                storage_slice: c.slice,
-                point_count: c.points.len(),
-                points_mm: c.points.as_flattened().as_ptr(),
-                points_index: c.indices.as_flattened().as_ptr(),
-                is_hole: c.hole,
-                parent: c.parent.unwrap_or(usize::MAX),
-                area_mm2: c.area_mm2,
-            };
-            fill(line, value, size, "line")
+    arguments!(contours: Ref, contour: Fill, error: Out);
+    call(error, &[&contours], || {
+        let all = contours.required()?.handle.value.all();
+        let c = all.get(index).ok_or_else(|| {
+            Error::Argument(format!(
+                "contour index {index}: expected an index below the number of contours, {}",
+                all.len()
+            ))
+        })?;
+        contour.fill(nasoseg_contour_view {
+            struct_size: size_of::<nasoseg_contour_view>(),
+            storage_slice: c.slice,
+            point_count: c.points.len(),
+            points_mm: c.points.as_flattened().as_ptr(),
+            points_index: c.indices.as_flattened().as_ptr(),
+            is_hole: c.hole,
+            parent: c.parent.unwrap_or(usize::MAX),
+            area_mm2: c.area_mm2,
         })
-    }
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::{CString, c_char};
 
+use crate::ffi::arguments::arguments;
 use crate::ffi::boundary::quiet;
 
 /// Status codes. Numbers are stable and never reused; treat an unknown one as a failure.
@@ -9,9 +10,9 @@ use crate::ffi::boundary::quiet;
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum nasoseg_status {
-    /// Done.
+    /// Success.
     NASOSEG_OK = 0,
-    /// An argument or option makes no sense, or calls came in the wrong order.
+    /// An argument or option is invalid, or calls were made in the wrong order.
     NASOSEG_ERROR_ARGUMENT = 1,
     /// A file cannot be read.
     NASOSEG_ERROR_READ = 2,
@@ -25,7 +26,7 @@ pub enum nasoseg_status {
     NASOSEG_ERROR_BUNDLE = 6,
     /// ONNX Runtime cannot be found, loaded or run.
     NASOSEG_ERROR_RUNTIME = 7,
-    /// The device that was named cannot be used.
+    /// The requested device cannot be used.
     NASOSEG_ERROR_DEVICE = 8,
     /// An output cannot be written.
     NASOSEG_ERROR_WRITE = 9,
@@ -39,22 +40,22 @@ pub enum nasoseg_status {
     NASOSEG_ERROR_POISONED = 13,
 }
 
-/// What went wrong: a status code and one paragraph that names the input, what was expected and
-/// what to do. It belongs to no thread; free it with nasoseg_error_free.
+/// Why a call failed: a status code and one paragraph that names the input, what was found, what
+/// was expected and what to do. Any thread may read and free it; free it with nasoseg_error_free.
 #[allow(non_camel_case_types)]
 pub struct nasoseg_error {
     pub(crate) code: u32,
     pub(crate) message: CString,
 }
 
-/// The status code of an error, the same that the call returned; NASOSEG_OK for NULL.
+/// The status code of an error: the one that the call returned. NASOSEG_OK for NULL.
 ///
 /// # Safety
 /// `error` is NULL or a live error handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_error_code(error: *const nasoseg_error) -> u32 {
-    // SAFETY: the caller's promise.
-    quiet(0, || unsafe { error.as_ref() }.map(|e| e.code))
+    arguments!(error: Ref);
+    quiet(0, || error.optional().map(|e| e.code))
 }
 
 /// The message with its whole chain of causes, UTF-8, one paragraph. Borrowed: valid until the
@@ -64,8 +65,8 @@ pub unsafe extern "C" fn nasoseg_error_code(error: *const nasoseg_error) -> u32 
 /// `error` is NULL or a live error handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_error_message(error: *const nasoseg_error) -> *const c_char {
-    // SAFETY: the caller's promise.
-    quiet(c"".as_ptr(), || unsafe { error.as_ref() }.map(|e| e.message.as_ptr()))
+    arguments!(error: Ref);
+    quiet(c"".as_ptr(), || error.optional().map(|e| e.message.as_ptr()))
 }
 
 /// Frees an error. NULL is legal.
@@ -74,10 +75,8 @@ pub unsafe extern "C" fn nasoseg_error_message(error: *const nasoseg_error) -> *
 /// `error` is NULL or a live error handle, not used afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_error_free(error: *mut nasoseg_error) {
-    if !error.is_null() {
-        // SAFETY: the caller's promise; it came from Box::into_raw.
-        drop(unsafe { Box::from_raw(error) });
-    }
+    arguments!(error: Owned);
+    drop(error);
 }
 
 #[cfg(test)]

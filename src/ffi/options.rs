@@ -1,4 +1,6 @@
-//! Options: one opaque object for every call, so that a later option needs no new function.
+//! Options: one opaque object for every call, so that a later option needs no new parameter. Here
+//! are the object and what engines and detections read; `contour_options` and `reading_options`
+//! hold the rest.
 
 use std::ffi::c_char;
 use std::ops::Range;
@@ -7,7 +9,8 @@ use std::sync::Mutex;
 
 use crate::contour::ContourKind;
 use crate::error::{Error, Result};
-use crate::ffi::boundary::{Handle, borrow, call, guarded, path, place, text};
+use crate::ffi::arguments::{Out, Ref, arguments};
+use crate::ffi::boundary::{Handle, call, guarded, lock};
 use crate::ffi::error::nasoseg_error;
 use crate::formats::ReadOptions;
 use crate::formats::rtstruct::HoleMode;
@@ -15,51 +18,25 @@ use crate::geometry::Reslice;
 use crate::runtime::Device;
 use crate::study::Study;
 
-/// Options of any call; each call reads those that concern it. Everywhere NULL stands for the
-/// defaults. An options object may be used by many threads at once; a setter changes it for the
-/// calls that begin afterwards.
+/// Options of any call; each call reads those that concern it. NULL stands for the defaults in
+/// every function that takes options. Any number of threads may use an options object at once; a
+/// setter changes it for the calls that begin afterwards.
 #[allow(non_camel_case_types)]
 pub struct nasoseg_options {
     pub(crate) handle: Handle<Mutex<Options>>,
 }
+guarded!(nasoseg_options);
 
-/// The line that contours follow.
-#[repr(C)]
-#[allow(non_camel_case_types, dead_code)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum nasoseg_contour_kind {
-    /// The level of the probability at the model's threshold, between voxel centres.
-    NASOSEG_CONTOUR_LEVEL = 0,
-    /// The edges of the mask's voxels.
-    NASOSEG_CONTOUR_VOXEL = 1,
-}
-
-/// How an RT Structure Set holds holes.
-#[repr(C)]
-#[allow(non_camel_case_types, dead_code)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum nasoseg_holes {
-    /// One closed line that enters the hole through a cut of no width: every planning system
-    /// imports it.
-    NASOSEG_HOLES_KEYHOLE = 0,
-    /// Geometric type CLOSEDPLANAR_XOR.
-    NASOSEG_HOLES_XOR = 1,
-    /// Overlapping CLOSED_PLANAR items: many readers take them as exclusive-or, some as union.
-    NASOSEG_HOLES_PLAIN = 2,
-    /// Holes are filled.
-    NASOSEG_HOLES_FILL = 3,
-}
-
-/// What the model sees of a T1C whose own slices are not axial.
+/// The slices that the model processes if T1C's own are not axial.
 #[repr(C)]
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum nasoseg_reslice {
-    /// T1C along the storage axes nearest to the patient's; a DICOM T1C that is not axial is
-    /// refused.
+    /// T1C's own, along the storage axes nearest to the patient's. A DICOM T1C that is not axial is
+    /// rejected.
     NASOSEG_RESLICE_NEVER = 0,
     /// Axial slices resampled from T1C, unless its own are axial to within 1 degree. The result is
-    /// brought back onto T1C's own voxels.
+    /// mapped back to T1C's own voxels.
     NASOSEG_RESLICE_AXIAL = 1,
 }
 
@@ -83,19 +60,12 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// A copy, so that a setter in another thread does not change a call that runs.
-    ///
-    /// # Safety
-    /// `options` is null or a live handle.
-    pub unsafe fn of(options: *const nasoseg_options) -> Options {
-        // SAFETY: the caller's promise.
-        match unsafe { options.as_ref() } {
-            None => Options::default(),
-            Some(o) => o.handle.value.lock().unwrap_or_else(|p| p.into_inner()).clone(),
-        }
+    /// A copy, so that a setter in another thread does not change a running call.
+    pub fn of(options: Ref<'_, nasoseg_options>) -> Options {
+        options.optional().map(|o| lock(&o.handle.value).clone()).unwrap_or_default()
     }
 
-    /// The canonical slices asked for.
+    /// The canonical slices requested, if any were.
     pub fn range(&self, study: &Study) -> Result<Option<Range<usize>>> {
         match (&self.slices, self.slices_mm) {
             (Some(range), _) => study.check_slices(Some(range.clone())).map(Some),
@@ -114,47 +84,35 @@ pub unsafe extern "C" fn nasoseg_options_new(
     options: *mut *mut nasoseg_options,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        call(error, &[], || {
-            let out = place(options, "options")?;
-            *out = Box::into_raw(Box::new(nasoseg_options { handle: Handle::default() }));
-            Ok(())
-        })
-    }
+    arguments!(options: Out, error: Out);
+    call(error, &[], || {
+        options.required()?.put(nasoseg_options { handle: Handle::default() });
+        Ok(())
+    })
 }
 
-/// Frees an options object. NULL is legal. Calls that took it keep their own copy.
+/// Frees an options object. NULL is legal. Calls that were given it have their own copy.
 ///
 /// # Safety
 /// `options` is NULL or a live handle, not used afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_options_free(options: *mut nasoseg_options) {
-    if !options.is_null() {
-        // SAFETY: the caller's promise.
-        drop(unsafe { Box::from_raw(options) });
-    }
+    arguments!(options: Owned);
+    drop(options);
 }
 
-/// # Safety
-/// As the functions below.
-unsafe fn set(
-    options: *mut nasoseg_options,
-    error: *mut *mut nasoseg_error,
+/// Changes the options under their lock.
+pub(super) fn set(
+    options: Ref<'_, nasoseg_options>,
+    error: Out<'_, nasoseg_error>,
     change: impl FnOnce(&mut Options) -> Result<()>,
 ) -> u32 {
-    // SAFETY: the caller's promise; a shared reference is enough, the mutex guards the rest.
-    unsafe {
-        call(error, &[guarded!(options)], || {
-            let options = borrow(options, "options")?;
-            change(&mut options.handle.value.lock().unwrap_or_else(|p| p.into_inner()))
-        })
-    }
+    call(error, &[&options], || change(&mut lock(&options.required()?.handle.value)))
 }
 
-/// nasoseg_engine_new: where the model runs: "cpu", "cuda", "cuda:N" or "auto" (default). A device
-/// that is named and cannot start is an error; "auto" falls back to the CPU and says so
-/// (nasoseg_engine_device_fallback).
+/// nasoseg_engine_new: the device: "cpu", "cuda", "cuda:N" or "auto" (default). An explicitly
+/// requested device that fails to start is an error; "auto" falls back to the CPU and records the
+/// reason (nasoseg_engine_device_fallback).
 ///
 /// # Safety
 /// `options` is a live handle, `device` a string; both are borrowed for the call.
@@ -164,18 +122,16 @@ pub unsafe extern "C" fn nasoseg_options_set_device(
     device: *const c_char,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        set(options, error, |o| {
-            o.device = text(device, "device")?.parse()?;
-            Ok(())
-        })
-    }
+    arguments!(options: Ref, device: Text, error: Out);
+    set(options, error, |o| {
+        o.device = device.utf8()?.parse()?;
+        Ok(())
+    })
 }
 
 /// nasoseg_engine_new: the path of ONNX Runtime's shared library, or its folder. Default: the
 /// environment variable NASOSEG_ORT_DYLIB, then beside this library, then the active virtual
-/// environment's onnxruntime wheel. A process can use one ONNX Runtime only.
+/// environment's onnxruntime wheel. A process can use only one ONNX Runtime.
 ///
 /// # Safety
 /// `options` is a live handle, `path` a string; both are borrowed for the call.
@@ -185,16 +141,14 @@ pub unsafe extern "C" fn nasoseg_options_set_onnxruntime(
     library_path: *const c_char,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        set(options, error, |o| {
-            o.onnxruntime = Some(path(library_path, "library_path")?);
-            Ok(())
-        })
-    }
+    arguments!(options: Ref, library_path: Text, error: Out);
+    set(options, error, |o| {
+        o.onnxruntime = Some(library_path.path()?);
+        Ok(())
+    })
 }
 
-/// nasoseg_engine_new: threads inside one model run; 0 (default) is all cores.
+/// nasoseg_engine_new: number of threads of one model run; 0 (default) stands for all cores.
 ///
 /// # Safety
 /// `options` is a live handle.
@@ -204,22 +158,20 @@ pub unsafe extern "C" fn nasoseg_options_set_threads(
     threads: u32,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        set(options, error, |o| {
-            if threads > 1024 {
-                return Err(Error::Argument(format!(
-                    "threads: {threads}; 0 (all cores) to 1024 were expected"
-                )));
-            }
-            o.threads = threads as usize;
-            Ok(())
-        })
-    }
+    arguments!(options: Ref, error: Out);
+    set(options, error, |o| {
+        if threads > 1024 {
+            return Err(Error::Argument(format!(
+                "threads: found {threads}, expected 0 (all cores) to 1024"
+            )));
+        }
+        o.threads = threads as usize;
+        Ok(())
+    })
 }
 
-/// nasoseg_engine_new: how many model runs of one engine may go at once, 1 (default) to 64. Every
-/// further one costs another copy of the model's weights and of its working memory.
+/// nasoseg_engine_new: number of model runs that one engine may execute at once, 1 (default) to 64.
+/// Each further one costs another copy of the model's weights and of its working memory.
 ///
 /// # Safety
 /// `options` is a live handle.
@@ -229,23 +181,21 @@ pub unsafe extern "C" fn nasoseg_options_set_concurrent_runs(
     runs: u32,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        set(options, error, |o| {
-            if !(1..=64).contains(&runs) {
-                return Err(Error::Argument(format!(
-                    "concurrent runs: {runs}; 1 to 64 were expected"
-                )));
-            }
-            o.concurrent_runs = runs as usize;
-            Ok(())
-        })
-    }
+    arguments!(options: Ref, error: Out);
+    set(options, error, |o| {
+        if !(1..=64).contains(&runs) {
+            return Err(Error::Argument(format!(
+                "concurrent runs: found {runs}, expected 1 to 64"
+            )));
+        }
+        o.concurrent_runs = runs as usize;
+        Ok(())
+    })
 }
 
-/// nasoseg_detect: the slices `first` up to, but not including, `end`, in canonical order (0-based,
-/// from inferior to superior). Default: all, which a model trained without tumour-free slices
-/// refuses.
+/// nasoseg_detect: the slices from `first` up to, but not including, `end`, in canonical order
+/// (0-based, from inferior to superior). Default: all slices, which a model trained without
+/// tumour-free slices rejects.
 ///
 /// # Safety
 /// `options` is a live handle.
@@ -256,23 +206,21 @@ pub unsafe extern "C" fn nasoseg_options_set_slices(
     end: usize,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        set(options, error, |o| {
-            if first >= end {
-                return Err(Error::Argument(format!(
-                    "slices {first}:{end}: first < end was expected (half open)"
-                )));
-            }
-            o.slices = Some(first..end);
-            o.slices_mm = None;
-            Ok(())
-        })
-    }
+    arguments!(options: Ref, error: Out);
+    set(options, error, |o| {
+        if first >= end {
+            return Err(Error::Argument(format!(
+                "slices: found {first}:{end}, expected first < end (half-open)"
+            )));
+        }
+        o.slices = Some(first..end);
+        o.slices_mm = None;
+        Ok(())
+    })
 }
 
 /// nasoseg_detect: the slices whose centre has z (LPS, mm) from `low` up to, but not including,
-/// `high`.
+/// `high`. Of this and nasoseg_options_set_slices the later call counts.
 ///
 /// # Safety
 /// `options` is a live handle.
@@ -283,23 +231,21 @@ pub unsafe extern "C" fn nasoseg_options_set_slices_mm(
     high: f64,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        set(options, error, |o| {
-            if !(low.is_finite() && high.is_finite() && low < high) {
-                return Err(Error::Argument(format!(
-                    "slices from {low} to {high} mm: two numbers with low < high were expected"
-                )));
-            }
-            o.slices_mm = Some((low, high));
-            o.slices = None;
-            Ok(())
-        })
-    }
+    arguments!(options: Ref, error: Out);
+    set(options, error, |o| {
+        if !(low.is_finite() && high.is_finite() && low < high) {
+            return Err(Error::Argument(format!(
+                "slices: found {low} to {high} mm, expected two numbers with low < high"
+            )));
+        }
+        o.slices_mm = Some((low, high));
+        o.slices = None;
+        Ok(())
+    })
 }
 
-/// nasoseg_detect: go on where the sequences' frames of reference differ; recorded as a warning.
-/// Another patient is never forced.
+/// nasoseg_detect, nasoseg_detection_read: accept sequences whose frames of reference differ; the
+/// study records a warning. Sequences of different patients are never accepted.
 ///
 /// # Safety
 /// `options` is a live handle.
@@ -309,16 +255,14 @@ pub unsafe extern "C" fn nasoseg_options_set_force_geometry(
     force: bool,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        set(options, error, |o| {
-            o.force_geometry = force;
-            Ok(())
-        })
-    }
+    arguments!(options: Ref, error: Out);
+    set(options, error, |o| {
+        o.force_geometry = force;
+        Ok(())
+    })
 }
 
-/// nasoseg_detect: take slices that T1 or T2 covers incompletely too.
+/// nasoseg_detect: also process slices that T1 or T2 covers incompletely.
 ///
 /// # Safety
 /// `options` is a live handle.
@@ -328,21 +272,19 @@ pub unsafe extern "C" fn nasoseg_options_set_force_coverage(
     force: bool,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        set(options, error, |o| {
-            o.force_coverage = force;
-            Ok(())
-        })
-    }
+    arguments!(options: Ref, error: Out);
+    set(options, error, |o| {
+        o.force_coverage = force;
+        Ok(())
+    })
 }
 
-/// nasoseg_detect, nasoseg_detection_read: what the model sees of a T1C whose own slices are not
+/// nasoseg_detect, nasoseg_detection_read: the slices that the model processes if T1C's own are not
 /// axial (nasoseg_reslice). `step_mm`: distance between the axial slices, 0.5 to 10 mm, or 0 for
-/// the default of 3 mm. Default NASOSEG_RESLICE_NEVER. Numbers of slices, positions, boxes and
-/// areas per slice are then those of the axial slices; mask, probability, volume and contours lie
-/// on T1C's own. A warning of the study tells it. Another value brings the study together anew:
-/// detections made before fit it no more.
+/// the default of 3 mm. Default: NASOSEG_RESLICE_NEVER. If T1C was resliced, the study records a
+/// warning; slice numbers, positions, boxes and areas per slice are those of the axial slices,
+/// while mask, probability, volume and contours lie on T1C's own. Changing this re-aligns the study
+/// and invalidates earlier detections.
 ///
 /// # Safety
 /// `options` is a live handle.
@@ -353,204 +295,19 @@ pub unsafe extern "C" fn nasoseg_options_set_reslice(
     step_mm: f64,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        set(options, error, |o| {
-            let axial = Reslice::axial((step_mm != 0.0).then_some(step_mm))?;
-            o.reslice = match reslice {
-                0 => Reslice::Never,
-                1 => axial,
-                _ => {
-                    return Err(Error::Argument(format!(
-                        "reslice {reslice}: NASOSEG_RESLICE_NEVER (0) or NASOSEG_RESLICE_AXIAL (1) was expected"
-                    )));
-                }
-            };
-            Ok(())
-        })
-    }
-}
-
-/// nasoseg_contour: the line that contours follow (nasoseg_contour_kind). Default
-/// NASOSEG_CONTOUR_LEVEL.
-///
-/// # Safety
-/// `options` is a live handle.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_options_set_contour_kind(
-    options: *mut nasoseg_options,
-    kind: u32,
-    error: *mut *mut nasoseg_error,
-) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        set(options, error, |o| {
-            o.contour_kind = match kind {
-                0 => ContourKind::Level,
-                1 => ContourKind::Voxel,
-                _ => {
-                    return Err(Error::Argument(format!(
-                        "contour kind {kind}: NASOSEG_CONTOUR_LEVEL (0) or NASOSEG_CONTOUR_VOXEL (1) was expected"
-                    )));
-                }
-            };
-            Ok(())
-        })
-    }
-}
-
-/// nasoseg_contours_write_rtstruct: how holes are written (nasoseg_holes). Default
-/// NASOSEG_HOLES_KEYHOLE.
-///
-/// # Safety
-/// `options` is a live handle.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_options_set_holes(
-    options: *mut nasoseg_options,
-    holes: u32,
-    error: *mut *mut nasoseg_error,
-) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        set(options, error, |o| {
-            o.holes = match holes {
-                0 => HoleMode::Keyhole,
-                1 => HoleMode::Xor,
-                2 => HoleMode::Plain,
-                3 => HoleMode::Fill,
-                _ => {
-                    return Err(Error::Argument(format!(
-                        "holes {holes}: a nasoseg_holes from 0 to 3 was expected"
-                    )));
-                }
-            };
-            Ok(())
-        })
-    }
-}
-
-/// nasoseg_contours_write_rtstruct: how far (mm) the line may be moved to spare points; 0 (default)
-/// writes the exact line.
-///
-/// # Safety
-/// `options` is a live handle.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_options_set_simplify_mm(
-    options: *mut nasoseg_options,
-    tolerance_mm: f64,
-    error: *mut *mut nasoseg_error,
-) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        set(options, error, |o| {
-            if !(tolerance_mm.is_finite() && tolerance_mm >= 0.0) {
+    arguments!(options: Ref, error: Out);
+    set(options, error, |o| {
+        let axial = Reslice::axial((step_mm != 0.0).then_some(step_mm))?;
+        o.reslice = match reslice {
+            0 => Reslice::Never,
+            1 => axial,
+            _ => {
                 return Err(Error::Argument(format!(
-                    "simplification by {tolerance_mm} mm: 0 or more was expected"
+                    "reslice: found {reslice}, expected NASOSEG_RESLICE_NEVER (0) or \
+                     NASOSEG_RESLICE_AXIAL (1)"
                 )));
             }
-            o.simplify_mm = tolerance_mm;
-            Ok(())
-        })
-    }
-}
-
-/// nasoseg_contours_write_rtstruct: the ROI's name, at most 16 characters. Default "GTVp_SeqSeg"; a
-/// demo model's result is always called "DEMO_NOT_CLIN".
-///
-/// # Safety
-/// `options` is a live handle, `name` a string; both are borrowed for the call.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_options_set_roi_name(
-    options: *mut nasoseg_options,
-    name: *const c_char,
-    error: *mut *mut nasoseg_error,
-) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        set(options, error, |o| {
-            o.roi_name = Some(text(name, "name")?.to_owned());
-            Ok(())
-        })
-    }
-}
-
-/// nasoseg_contours_write_rtstruct: the structure set's label, at most 16 characters. Default
-/// "nasoseg".
-///
-/// # Safety
-/// `options` is a live handle, `label` a string; both are borrowed for the call.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_options_set_structure_set_label(
-    options: *mut nasoseg_options,
-    label: *const c_char,
-    error: *mut *mut nasoseg_error,
-) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        set(options, error, |o| {
-            o.structure_set_label = Some(text(label, "label")?.to_owned());
-            Ok(())
-        })
-    }
-}
-
-/// nasoseg_study_load, nasoseg_study_set_dicom_source: which series to take where the files hold
-/// several (SeriesInstanceUID).
-///
-/// # Safety
-/// `options` is a live handle, `uid` a string; both are borrowed for the call.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_options_set_series_uid(
-    options: *mut nasoseg_options,
-    uid: *const c_char,
-    error: *mut *mut nasoseg_error,
-) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        set(options, error, |o| {
-            o.read.series_uid = Some(text(uid, "uid")?.to_owned());
-            Ok(())
-        })
-    }
-}
-
-/// nasoseg_study_load, nasoseg_study_set_dicom_source: which images to take where a series holds
-/// several echoes, b-values, time points or stacks: "NAME=VALUE" as the refusal lists them, several
-/// parted by semicolons ("Echo Time=80").
-///
-/// # Safety
-/// `options` is a live handle, `pick` a string; both are borrowed for the call.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_options_set_pick(
-    options: *mut nasoseg_options,
-    pick: *const c_char,
-    error: *mut *mut nasoseg_error,
-) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        set(options, error, |o| {
-            o.read.pick = Some(text(pick, "pick")?.to_owned());
-            Ok(())
-        })
-    }
-}
-
-/// nasoseg_study_load, nasoseg_study_set_dicom_source: take a series in which slices are missing.
-/// Their distances are kept, and a warning (nasoseg_study_warning) says where.
-///
-/// # Safety
-/// `options` is a live handle.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nasoseg_options_set_allow_gaps(
-    options: *mut nasoseg_options,
-    allow: bool,
-    error: *mut *mut nasoseg_error,
-) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        set(options, error, |o| {
-            o.read.allow_gaps = allow;
-            Ok(())
-        })
-    }
+        };
+        Ok(())
+    })
 }

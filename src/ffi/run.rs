@@ -1,9 +1,10 @@
 //! Progress and cancel, as C sees them.
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_char, c_void};
 
 use crate::error::Result;
-use crate::ffi::boundary::{borrow, call, place, quiet};
+use crate::ffi::arguments::{Callback, Ref, arguments};
+use crate::ffi::boundary::{call, quiet};
 use crate::ffi::error::nasoseg_error;
 use crate::run::{CancelToken, Progress, Run, Stage};
 
@@ -12,50 +13,59 @@ use crate::run::{CancelToken, Progress, Run, Stage};
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum nasoseg_stage {
+    /// Reading files, or copying a volume.
     NASOSEG_STAGE_READ = 0,
+    /// Aligning T1 and T2 with T1C.
     NASOSEG_STAGE_ALIGN = 1,
+    /// Preparing the model's input.
     NASOSEG_STAGE_PREPARE = 2,
+    /// Finding boxes.
     NASOSEG_STAGE_DETECT = 3,
+    /// Segmenting in the boxes.
     NASOSEG_STAGE_SEGMENT = 4,
+    /// Tracing contours.
     NASOSEG_STAGE_CONTOUR = 5,
+    /// Writing files.
     NASOSEG_STAGE_EXPORT = 6,
 }
 
-/// How far a stage is. `done` of `total` never decreases within a stage of one call. Later versions
-/// may append fields.
+/// How far a stage is: `done` of `total`, which never decreases within a stage of one call. Later
+/// versions may append fields.
 #[repr(C)]
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
 pub struct nasoseg_progress {
-    /// Bytes that the library filled.
+    /// Number of bytes that the library filled.
     pub struct_size: usize,
     /// A nasoseg_stage.
     pub stage: u32,
     /// Units done: sequences, slices or files.
     pub done: usize,
-    /// Units in all; 0 where there is nothing to do.
+    /// Units in total; 0 if there is nothing to do.
     pub total: usize,
 }
 
-/// Called on the thread that made the call, between two model runs; `progress` is borrowed for the
-/// call. Return false to cancel. It may not unwind (throw) into the library, and may not make calls
-/// on the handles of the call that reports: the study's lock is held. Cancel tokens may be used.
+/// Reports progress, on the thread that made the call and between two model runs. `progress` is
+/// borrowed for the callback. Return false to cancel. A callback must not unwind (throw) into the
+/// library and must not make calls on the handles of the call that reports, whose study is locked.
+/// It may use cancel tokens.
 #[allow(non_camel_case_types)]
 pub type nasoseg_progress_callback =
     Option<unsafe extern "C" fn(progress: *const nasoseg_progress, user_data: *mut c_void) -> bool>;
 
-/// A flag that cancels calls. Any thread, or a signal handler, may set it. It stays set until it is
-/// reset.
+/// A flag that cancels calls. Any thread, or a signal handler, may set it; it stays set until it is
+/// reset. Several runs may share one.
 #[allow(non_camel_case_types)]
 pub struct nasoseg_cancel_token {
     token: CancelToken,
 }
 
-/// What a long call reports to and is cancelled by. Everywhere NULL stands for neither.
+/// Receives the progress of long calls and cancels them. NULL stands for no progress and no cancel
+/// in every function that takes a run.
 #[allow(non_camel_case_types)]
+#[derive(Default)]
 pub struct nasoseg_run {
-    callback: nasoseg_progress_callback,
-    user_data: *mut c_void,
+    callback: Option<Callback>,
     token: Option<CancelToken>,
 }
 
@@ -68,37 +78,33 @@ pub unsafe extern "C" fn nasoseg_cancel_token_new(
     token: *mut *mut nasoseg_cancel_token,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        call(error, &[], || {
-            let out = place(token, "token")?;
-            *out = Box::into_raw(Box::new(nasoseg_cancel_token { token: CancelToken::new() }));
-            Ok(())
-        })
-    }
+    arguments!(token: Out, error: Out);
+    call(error, &[], || {
+        token.required()?.put(nasoseg_cancel_token { token: CancelToken::new() });
+        Ok(())
+    })
 }
 
-/// Frees a token. NULL is legal. A run that took it keeps the flag alive.
+/// Frees a token. NULL is legal. A run that has it keeps the flag itself alive.
 ///
 /// # Safety
 /// `token` is NULL or a live handle, not used afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_cancel_token_free(token: *mut nasoseg_cancel_token) {
-    if !token.is_null() {
-        // SAFETY: the caller's promise.
-        drop(unsafe { Box::from_raw(token) });
-    }
+    arguments!(token: Owned);
+    drop(token);
 }
 
 /// Cancels every call whose run has this token, within one model run. Safe from any thread and from
-/// a signal handler: it stores one atomic flag. NULL is ignored.
+/// a signal handler: it sets one atomic flag. NULL is ignored.
 ///
 /// # Safety
 /// `token` is NULL or a live handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_cancel_token_cancel(token: *const nasoseg_cancel_token) {
-    // SAFETY: the caller's promise. Nothing here can panic or allocate.
-    if let Some(token) = unsafe { token.as_ref() } {
+    arguments!(token: Ref);
+    // Nothing here can panic or allocate: a signal handler may be running.
+    if let Some(token) = token.optional() {
         token.token.cancel();
     }
 }
@@ -111,18 +117,18 @@ pub unsafe extern "C" fn nasoseg_cancel_token_cancel(token: *const nasoseg_cance
 pub unsafe extern "C" fn nasoseg_cancel_token_is_cancelled(
     token: *const nasoseg_cancel_token,
 ) -> bool {
-    // SAFETY: the caller's promise.
-    unsafe { token.as_ref() }.is_some_and(|t| t.token.is_cancelled())
+    arguments!(token: Ref);
+    token.optional().is_some_and(|t| t.token.is_cancelled())
 }
 
-/// Makes the token usable again after a cancel. NULL is ignored.
+/// Clears the flag, so that calls run again after a cancel. NULL is ignored.
 ///
 /// # Safety
 /// `token` is NULL or a live handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_cancel_token_reset(token: *const nasoseg_cancel_token) {
-    // SAFETY: the caller's promise.
-    if let Some(token) = unsafe { token.as_ref() } {
+    arguments!(token: Ref);
+    if let Some(token) = token.optional() {
         token.token.reset();
     }
 }
@@ -136,15 +142,11 @@ pub unsafe extern "C" fn nasoseg_run_new(
     run: *mut *mut nasoseg_run,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        call(error, &[], || {
-            let new = nasoseg_run { callback: None, user_data: std::ptr::null_mut(), token: None };
-            let out = place(run, "run")?;
-            *out = Box::into_raw(Box::new(new));
-            Ok(())
-        })
-    }
+    arguments!(run: Out, error: Out);
+    call(error, &[], || {
+        run.required()?.put(nasoseg_run::default());
+        Ok(())
+    })
 }
 
 /// Frees a run. NULL is legal.
@@ -153,13 +155,12 @@ pub unsafe extern "C" fn nasoseg_run_new(
 /// `run` is NULL or a live handle, not used afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_run_free(run: *mut nasoseg_run) {
-    if !run.is_null() {
-        // SAFETY: the caller's promise.
-        drop(unsafe { Box::from_raw(run) });
-    }
+    arguments!(run: Owned);
+    drop(run);
 }
 
-/// Sets the progress callback; NULL takes it away. `user_data` is handed to it untouched.
+/// Sets the progress callback; NULL removes it. The library passes `user_data` to it unchanged.
+/// Both must stay valid for as long as calls use the run.
 ///
 /// # Safety
 /// `run` is a live handle that no call is using; `callback` and `user_data` stay valid while calls
@@ -171,19 +172,15 @@ pub unsafe extern "C" fn nasoseg_run_set_progress(
     user_data: *mut c_void,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        call(error, &[], || {
-            let run = place(run, "run")?;
-            run.callback = callback;
-            run.user_data = user_data;
-            Ok(())
-        })
-    }
+    arguments!(run: RefMut, callback[user_data]: Callback, error: Out);
+    call(error, &[], || {
+        run.required()?.callback = callback;
+        Ok(())
+    })
 }
 
-/// Sets the cancel token; NULL takes it away. The token may be freed afterwards, though then nobody
-/// can set it.
+/// Sets the cancel token; NULL removes it. The run keeps the flag, so the token may be freed
+/// afterwards; but then nothing can set the flag.
 ///
 /// # Safety
 /// `run` is a live handle that no call is using; `token` is NULL or a live handle, borrowed for the
@@ -194,35 +191,27 @@ pub unsafe extern "C" fn nasoseg_run_set_cancel(
     token: *const nasoseg_cancel_token,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        call(error, &[], || {
-            place(run, "run")?.token = token.as_ref().map(|t| t.token.clone());
-            Ok(())
-        })
-    }
+    arguments!(run: RefMut, token: Ref, error: Out);
+    call(error, &[], || {
+        run.required()?.token = token.optional().map(|t| t.token.clone());
+        Ok(())
+    })
 }
 
-/// Runs `work` with what the C run says.
-///
-/// # Safety
-/// `run` is null or a live handle; its callback and user data are valid.
-pub(crate) unsafe fn with<T>(
-    run: *const nasoseg_run,
+/// Calls `work` with the Rust run that reports to, and is cancelled by, the C run.
+pub(crate) fn with<T>(
+    run: Ref<'_, nasoseg_run>,
     work: impl FnOnce(&Run<'_>) -> Result<T>,
 ) -> Result<T> {
-    // SAFETY: the caller's promise.
-    let Ok(run) = (unsafe { borrow(run, "run") }) else { return work(&Run::default()) };
+    let Some(run) = run.optional() else { return work(&Run::default()) };
     let report = |p: Progress| {
-        let Some(callback) = run.callback else { return true };
-        let progress = nasoseg_progress {
+        let Some(callback) = &run.callback else { return true };
+        callback.report(&nasoseg_progress {
             struct_size: size_of::<nasoseg_progress>(),
             stage: stage(p.stage) as u32,
             done: p.done,
             total: p.total,
-        };
-        // SAFETY: the caller's promise about callback and user data.
-        unsafe { callback(&progress, run.user_data) }
+        })
     };
     work(&Run { progress: Some(&report), cancel: run.token.as_ref() })
 }
@@ -239,10 +228,10 @@ fn stage(stage: Stage) -> nasoseg_stage {
     }
 }
 
-/// A stage's name in words, for example "detect". Static. "" for a number that is no stage.
+/// A stage's name, for example "detect". Static. "" for an unknown number.
 #[unsafe(no_mangle)]
-pub extern "C" fn nasoseg_stage_name(stage: u32) -> *const std::ffi::c_char {
-    const NAMES: [&std::ffi::CStr; 7] =
+pub extern "C" fn nasoseg_stage_name(stage: u32) -> *const c_char {
+    const NAMES: [&CStr; 7] =
         [c"read", c"align", c"prepare", c"detect", c"segment", c"contour", c"export"];
     quiet(c"".as_ptr(), || NAMES.get(stage as usize).map(|n| n.as_ptr()))
 }

@@ -5,19 +5,21 @@ use std::time::Instant;
 
 use crate::detect::Detection;
 use crate::engine::Engine;
-use crate::error::Error;
-use crate::ffi::boundary::{Handle, borrow, call, clear, fill, guarded, place, quiet};
-use crate::ffi::detection::{bits, nasoseg_detection};
+use crate::error::{Error, Result};
+use crate::ffi::arguments::{arguments, versioned};
+use crate::ffi::boundary::{Handle, call, guarded, quiet};
+use crate::ffi::detection::nasoseg_detection;
 use crate::ffi::engine::nasoseg_engine;
 use crate::ffi::error::nasoseg_error;
-use crate::ffi::options::nasoseg_options;
+use crate::ffi::options::{Options, nasoseg_options};
 use crate::ffi::run::{nasoseg_run, with};
+use crate::ffi::slice_status::bits;
 use crate::ffi::study::{self, nasoseg_study};
 use crate::segment::Segmentation;
 use crate::study::Study;
 
-/// Mask and probability on T1C's own grid, with statistics. It never changes: safe to read from
-/// many threads at once. It carries what writing needs: model, hash, edited boxes, device.
+/// Mask and probability on T1C's own grid, with statistics and all that its files require (model,
+/// hash, edited boxes, device). It never changes: any number of threads may read it at once.
 #[allow(non_camel_case_types)]
 pub struct nasoseg_segmentation {
     pub(crate) handle: Handle<Segmentation>,
@@ -25,8 +27,10 @@ pub struct nasoseg_segmentation {
     pub(crate) engine: Arc<Engine>,
     /// The boxes that it was made from.
     pub(crate) detection: Detection,
+    /// Of detection and segmentation.
     pub(crate) seconds: [f64; 2],
 }
+guarded!(nasoseg_segmentation);
 
 /// The arrays of a segmentation, in T1C's storage order: i fastest, then j, then k, without gaps.
 /// Borrowed: valid until the segmentation is freed. Later versions may append fields.
@@ -41,23 +45,25 @@ pub struct nasoseg_segmentation_view {
     /// size[0] * size[1] * size[2] bytes: 1 where the probability is at least the threshold, else
     /// 0.
     pub mask: *const u8,
-    /// As many numbers in 0 .. 1; 0 where nothing was looked at.
+    /// As many numbers in 0 .. 1; 0 where no slice was segmented.
     pub probability: *const f32,
     /// The model's threshold.
     pub threshold: f32,
     /// Volume of the mask, mm3.
     pub volume_mm3: f64,
-    /// Row-major 4 x 4 matrix (i, j, k, 1) to LPS mm; for unevenly spaced slices all zero (see
-    /// `origins`).
+    /// Row-major 4 x 4 matrix from (i, j, k, 1) to LPS mm, for voxel centres; all 0 if the slices
+    /// are unevenly spaced (see `origins`).
     pub affine: [f64; 16],
     /// Centre of voxel (0, 0, k) for every k, LPS mm: 3 * size[2] numbers.
     pub origins: *const f64,
-    /// Step from voxel to voxel along i and along j, LPS mm.
+    /// Step from voxel to voxel along i, LPS mm.
     pub axis_i: [f64; 3],
+    /// Step from voxel to voxel along j, LPS mm.
     pub axis_j: [f64; 3],
     /// Whether the caller replaced or cleared a box.
     pub edited: bool,
 }
+versioned!(nasoseg_segmentation_view);
 
 /// One slice of a segmentation. Later versions may append fields.
 #[repr(C)]
@@ -69,21 +75,49 @@ pub struct nasoseg_segmentation_slice {
     /// Canonical number: 0-based, from inferior to superior.
     pub slice: usize,
     /// Index along the storage axis that runs from head to foot: k for DICOM and for any image
-    /// stored axially. SIZE_MAX where T1C was resliced.
+    /// stored axially. SIZE_MAX if T1C was resliced.
     pub storage_slice: usize,
     /// z (LPS, mm) of the slice's centre.
     pub position_mm: f64,
-    /// Bits of nasoseg_slice_status, of detection and segmentation; 0 is ok.
+    /// Bits of nasoseg_slice_status, of detection and segmentation.
     pub statuses: u32,
-    /// Mask pixels; of the axial slice, where T1C was resliced.
+    /// Pixels of the mask; of the axial slice, if T1C was resliced.
     pub pixels: usize,
     /// Area of the mask, mm2.
     pub area_mm2: f64,
 }
+versioned!(nasoseg_segmentation_slice);
 
-/// Stage two (3.2 of the paper): segments every slice of the detection that has a box. Free the
-/// segmentation with nasoseg_segmentation_free. The study and engine must be those that made the
-/// detection. Progress: prepare, segment.
+impl nasoseg_segmentation {
+    /// The arrays and their geometry, as the header describes them.
+    fn view(&self) -> Result<nasoseg_segmentation_view> {
+        let s = &self.handle.value;
+        let grid = self.study.reference().grid();
+        let contiguous = || Error::Internal("the result is not contiguous".into());
+        let mut affine = [0.0; 16];
+        if let Some(matrix) = grid.affine() {
+            affine.copy_from_slice(matrix.as_flattened());
+        }
+        Ok(nasoseg_segmentation_view {
+            struct_size: size_of::<nasoseg_segmentation_view>(),
+            size: grid.size(),
+            mask: s.mask.as_slice().ok_or_else(contiguous)?.as_ptr(),
+            probability: s.probability.as_slice().ok_or_else(contiguous)?.as_ptr(),
+            threshold: s.threshold,
+            volume_mm3: s.volume_mm3,
+            affine,
+            origins: grid.origins().as_flattened().as_ptr(),
+            axis_i: grid.axis_i(),
+            axis_j: grid.axis_j(),
+            edited: s.edited,
+        })
+    }
+}
+
+/// Stage two (section 3.2 of the paper): segments every slice of the detection that has a box. Free
+/// the segmentation with nasoseg_segmentation_free. The study and engine must be those that made
+/// the detection; otherwise, or if a sequence was set since, the call fails with
+/// NASOSEG_ERROR_ARGUMENT. Options: none. Progress: prepare, segment.
 ///
 /// # Safety
 /// `engine`, `study` and `detection` are live handles; `options` and `run` are NULL or live;
@@ -98,43 +132,37 @@ pub unsafe extern "C" fn nasoseg_segment(
     segmentation: *mut *mut nasoseg_segmentation,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        clear(segmentation);
-        call(error, &[guarded!(engine), guarded!(study), guarded!(detection)], || {
-            let (engine, study, detection) = (
-                borrow(engine, "engine")?,
-                borrow(study, "study")?,
-                borrow(detection, "detection")?,
-            );
-            let out = place(segmentation, "segmentation")?;
-            let options = crate::ffi::options::Options::of(options);
-            with(run, |run| {
-                let together = study::as_it_is(study, &options, run)?;
-                if !Arc::ptr_eq(&together, &detection.study)
-                    || !Arc::ptr_eq(&engine.handle.value, &detection.engine)
-                {
-                    return Err(Error::Argument(
-                        "the detection was made from another study or engine, or a sequence was set since; detect again, then segment"
-                            .into(),
-                    ));
-                }
-                let start = Instant::now();
-                let boxes = detection.read().clone();
-                let found = engine.handle.value.segment(&together, &boxes, run)?;
-                let seconds = [detection.seconds, start.elapsed().as_secs_f64()];
-                let engine = engine.handle.value.clone();
-                *out = Box::into_raw(Box::new(nasoseg_segmentation {
-                    handle: Handle::new(found),
-                    study: together,
-                    engine,
-                    detection: boxes,
-                    seconds,
-                }));
-                Ok(())
-            })
+    arguments!(engine: Ref, study: Ref, detection: Ref, options: Ref, run: Ref);
+    arguments!(segmentation: Out, error: Out);
+    call(error, &[&engine, &study, &detection], || {
+        let engine: &nasoseg_engine = engine.required()?;
+        let (study, detection) = (study.required()?, detection.required()?);
+        let place = segmentation.required()?;
+        let options = Options::of(options);
+        with(run, |run| {
+            let aligned = study::as_it_is(study, &options, run)?;
+            let engine = engine.handle.value.clone();
+            if !Arc::ptr_eq(&aligned, &detection.study) || !Arc::ptr_eq(&engine, &detection.engine)
+            {
+                return Err(Error::Argument(
+                    "the detection was made from another study or engine, or a sequence was set \
+                     since. Detect again, then segment"
+                        .into(),
+                ));
+            }
+            let start = Instant::now();
+            let boxes = detection.read().clone();
+            let found = engine.segment(&aligned, &boxes, run)?;
+            place.put(nasoseg_segmentation {
+                handle: Handle::new(found),
+                study: aligned,
+                engine,
+                detection: boxes,
+                seconds: [detection.seconds, start.elapsed().as_secs_f64()],
+            });
+            Ok(())
         })
-    }
+    })
 }
 
 /// Frees a segmentation. NULL is legal. Contours made from it stay usable.
@@ -143,13 +171,11 @@ pub unsafe extern "C" fn nasoseg_segment(
 /// `segmentation` is NULL or a live handle, not used afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nasoseg_segmentation_free(segmentation: *mut nasoseg_segmentation) {
-    if !segmentation.is_null() {
-        // SAFETY: the caller's promise.
-        drop(unsafe { Box::from_raw(segmentation) });
-    }
+    arguments!(segmentation: Owned);
+    drop(segmentation);
 }
 
-/// Lends the arrays of a segmentation.
+/// Returns a view of the arrays of a segmentation.
 ///
 /// # Safety
 /// `segmentation` is a live handle; `view` points to a struct whose struct_size is set; `error` is
@@ -160,34 +186,8 @@ pub unsafe extern "C" fn nasoseg_segmentation_get_view(
     view: *mut nasoseg_segmentation_view,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        call(error, &[guarded!(segmentation)], || {
-            let handle = borrow(segmentation, "segmentation")?;
-            let s = &handle.handle.value;
-            let grid = handle.study.reference().grid();
-            let contiguous = || Error::Internal("the result is not contiguous".into());
-            let mut affine = [0.0; 16];
-            if let Some(matrix) = grid.affine() {
-                affine.copy_from_slice(matrix.as_flattened());
-            }
-            let size = size_of::<nasoseg_segmentation_view>();
-            let value = nasoseg_segmentation_view {
-                struct_size: size,
-                size: grid.size(),
-                mask: s.mask.as_slice().ok_or_else(contiguous)?.as_ptr(),
-                probability: s.probability.as_slice().ok_or_else(contiguous)?.as_ptr(),
-                threshold: s.threshold,
-                volume_mm3: s.volume_mm3,
-                affine,
-                origins: grid.origins().as_flattened().as_ptr(),
-                axis_i: grid.axis_i(),
-                axis_j: grid.axis_j(),
-                edited: s.edited,
-            };
-            fill(view, value, size, "view")
-        })
-    }
+    arguments!(segmentation: Ref, view: Fill, error: Out);
+    call(error, &[&segmentation], || view.fill(segmentation.required()?.view()?))
 }
 
 /// Number of slices of a segmentation. 0 for NULL.
@@ -198,8 +198,8 @@ pub unsafe extern "C" fn nasoseg_segmentation_get_view(
 pub unsafe extern "C" fn nasoseg_segmentation_slice_count(
     segmentation: *const nasoseg_segmentation,
 ) -> usize {
-    // SAFETY: the caller's promise.
-    quiet(0, || unsafe { segmentation.as_ref() }.map(|s| s.handle.value.slices.len()))
+    arguments!(segmentation: Ref);
+    quiet(0, || segmentation.optional().map(|s| s.handle.value.slices.len()))
 }
 
 /// Describes slice `index`, 0 to count - 1, in canonical order.
@@ -214,27 +214,24 @@ pub unsafe extern "C" fn nasoseg_segmentation_get_slice(
     slice: *mut nasoseg_segmentation_slice,
     error: *mut *mut nasoseg_error,
 ) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        call(error, &[guarded!(segmentation)], || {
-            let slices = &borrow(segmentation, "segmentation")?.handle.value.slices;
-            let entry = slices.get(index).ok_or_else(|| {
-                Error::Argument(format!(
-                    "slice index {index}: the segmentation has {} slices",
-                    slices.len()
-                ))
-            })?;
-            let size = size_of::<nasoseg_segmentation_slice>();
-            let value = nasoseg_segmentation_slice {
-                struct_size: size,
-                slice: entry.info.slice,
-                storage_slice: entry.info.storage_slice.unwrap_or(usize::MAX),
-                position_mm: entry.info.position_mm,
-                statuses: bits(&entry.statuses),
-                pixels: entry.pixels,
-                area_mm2: entry.area_mm2,
-            };
-            fill(slice, value, size, "slice")
+    arguments!(segmentation: Ref, slice: Fill, error: Out);
+    call(error, &[&segmentation], || {
+        let slices = &segmentation.required()?.handle.value.slices;
+        let entry = slices.get(index).ok_or_else(|| {
+            Error::Argument(format!(
+                "slice index {index}: expected an index below the segmentation's number of \
+                 slices, {}",
+                slices.len()
+            ))
+        })?;
+        slice.fill(nasoseg_segmentation_slice {
+            struct_size: size_of::<nasoseg_segmentation_slice>(),
+            slice: entry.info.slice,
+            storage_slice: entry.info.storage_slice.unwrap_or(usize::MAX),
+            position_mm: entry.info.position_mm,
+            statuses: bits(&entry.statuses),
+            pixels: entry.pixels,
+            area_mm2: entry.area_mm2,
         })
-    }
+    })
 }

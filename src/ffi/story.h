@@ -1,13 +1,14 @@
 /*
- * nasoseg: nasopharyngeal carcinoma in MR, found and outlined in your own process.
+ * nasoseg: in-process segmentation of nasopharyngeal carcinoma in MR.
  *
- * Three MR sequences of one patient (T1, contrast-enhanced T1, T2) go in; a box per slice, a mask, contours and an RT Structure Set come
- * out. The model runs on ONNX Runtime, which is loaded at run time.
+ * In: three MR sequences of one patient (T1, contrast-enhanced T1, T2). Out: a box per slice, a
+ * mask, contours and an RT Structure Set. The model runs on ONNX Runtime, which is loaded at run
+ * time.
  *
- * This is not a medical device. Show nasoseg_engine_intended_use beside every result, and never call the result of a demo model
- * (nasoseg_engine_is_demo) a target.
+ * This is not a medical device. Show nasoseg_engine_intended_use beside every result, and never
+ * call the result of a demo model (nasoseg_engine_is_demo) a target.
  *
- * THE STORY
+ * EXAMPLE
  *
  *     #include <nasoseg.h>
  *     #include <stdio.h>
@@ -54,38 +55,53 @@
  *
  * OWNERSHIP
  *
- * Handles are opaque. What a _new function, or a function with a handle as its last result, gives belongs to the caller, who frees it with
- * the _free of its type; every _free takes NULL. Handles may be freed in any order: each keeps alive what it needs. Every pointer that is
- * handed in is borrowed for the call, nothing is taken. What a getter lends (strings, arrays) stays valid until its handle is freed,
- * unless it says otherwise. On failure a result is NULL.
+ * Handles are opaque. A handle that a function returns through its last parameter but one belongs
+ * to the caller, who frees it with the _free function of its type; every _free accepts NULL.
+ * Handles may be freed in any order: each keeps alive what it needs. Every pointer that is passed
+ * in is borrowed for the call; the library takes ownership of none. Getters return views (strings,
+ * arrays), which stay valid until their handle is freed, unless the getter says otherwise. On
+ * failure a result is NULL.
  *
- * A (pointer, 0) pair is an empty array whatever the pointer. Strings are UTF-8, paths too, on every system.
+ * A (pointer, 0) pair is an empty array whatever the pointer. Strings are UTF-8, paths too, on
+ * every system.
  *
  * STRUCTS
  *
- * A struct that begins with `struct_size` must have it set to its sizeof before the call. The library fills (or reads) as much as the
- * caller's struct has room for, so programs go on working when a field is appended.
+ * Set the `struct_size` of a struct that begins with it to sizeof the struct before the call. The
+ * library fills (or reads) only what the caller's struct has room for, so that programs keep
+ * working when a field is appended.
  *
  * ERRORS
  *
- * Every fallible function returns NASOSEG_OK (0) or another nasoseg_status, and sets *error (where `error` is not NULL) to a message of one
- * paragraph that names the input, what was expected and what to do, or to NULL on success. The error belongs to the caller. No exception,
- * panic or exit crosses the boundary. After NASOSEG_ERROR_INTERNAL the handles of that call answer NASOSEG_ERROR_POISONED; free them.
+ * Every fallible function returns NASOSEG_OK (0) or another nasoseg_status. If `error` is not NULL,
+ * it sets *error to NULL on success and otherwise to a message of one paragraph that names the
+ * input, what was found, what was expected and what to do. The error belongs to the caller. No
+ * exception, panic or exit crosses the boundary. After NASOSEG_ERROR_INTERNAL the handles of that
+ * call return NASOSEG_ERROR_POISONED; free them.
  *
  * THREADS
  *
- * A const handle may be used by many threads at once. A handle that a function takes without const wants no other call on it at the same
- * time, unless its type says otherwise. Progress callbacks come on the calling thread. The library starts threads of its own (for pixels, for
- * model runs, and one that looks at the cancel token of a call) but never calls back from them.
+ * Any number of threads may use a const handle at once. Non-const handles require exclusive access
+ * during the call, unless their type says otherwise. Progress callbacks run on the calling thread.
+ * The library starts threads of its own (for pixels, for model runs, and one that watches the
+ * cancel token of a call) but never calls back from them.
  *
  * CANCEL
  *
- * A cancel token may be set by any thread and by a signal handler; the call returns NASOSEG_CANCELLED within one model run (a long one is
- * broken off), every handle stays usable, nothing half done is left. Returning false from the progress callback does the same.
+ * Any thread, or a signal handler, may set a cancel token. The call then returns NASOSEG_CANCELLED
+ * within one model run (a long model run is interrupted), every handle stays usable, and no partial
+ * result is left. Returning false from the progress callback does the same.
  *
  * UNITS AND AXES
  *
- * Millimetres and the patient's LPS axes (x to the left, y to the back, z to the head), except where an affine says RAS. Voxel (i, j, k) is
- * its centre; i is the fastest storage axis. Boxes are pixel edges on the model's square grid. Slices are counted from 0, from inferior to
- * superior, whatever the storage; half-open ranges.
+ * Positions are millimetres in the patient's LPS axes (x to the left, y to the back, z to the
+ * head), unless an affine says RAS. i is the fastest storage axis.
+ *
+ * Voxel indices are continuous, and an integer is the centre of a voxel: voxel i has its edges at
+ * i - 0.5 and i + 0.5. Affines and contours use these. Boxes use edge coordinates of the model's
+ * square grid: pixel n reaches from n to n + 1 and its centre is at n + 0.5. On one and the same
+ * grid, index i is thus edge coordinate i + 0.5.
+ *
+ * Slices are counted from 0, from inferior to superior, whatever the storage order; ranges are
+ * half-open.
  */

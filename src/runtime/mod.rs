@@ -184,15 +184,18 @@ fn version_of(path: &Path) -> Result<String> {
         // are fixed by its ABI.
         let entry: libloading::Symbol<'_, unsafe extern "C" fn() -> *const ApiBase> =
             unsafe { library.get(b"OrtGetApiBase\0") }.map_err(|_| foreign())?;
-        // SAFETY: as above; null is checked, the string is static.
-        unsafe {
-            let base = entry().as_ref().ok_or_else(foreign)?;
-            let text = base.get_version_string.ok_or_else(foreign)?();
-            if text.is_null() {
-                return Err(foreign());
-            }
-            std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned()
+        // SAFETY: the entry takes nothing and may be called at any time.
+        let base = unsafe { entry() };
+        // SAFETY: null, or a static struct of the documented layout.
+        let base = unsafe { base.as_ref() }.ok_or_else(foreign)?;
+        let version_string = base.get_version_string.ok_or_else(foreign)?;
+        // SAFETY: the struct's own function, which takes nothing.
+        let text = unsafe { version_string() };
+        if text.is_null() {
+            return Err(foreign());
         }
+        // SAFETY: not null; a static, NUL-terminated string.
+        unsafe { std::ffi::CStr::from_ptr(text) }.to_string_lossy().into_owned()
     };
     // ONNX Runtime does not survive being unloaded.
     std::mem::forget(library);

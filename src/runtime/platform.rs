@@ -43,17 +43,17 @@ pub fn own_file() -> Option<PathBuf> {
     #[cfg(unix)]
     {
         use std::os::unix::ffi::OsStrExt;
-        // SAFETY: dladdr fills `info` for an address of this very module; the name it gives
-        // outlives the module.
-        unsafe {
-            let mut info: libc::Dl_info = std::mem::zeroed();
-            let address = own_file as fn() -> Option<PathBuf> as *const libc::c_void;
-            if libc::dladdr(address, &mut info) != 0 && !info.dli_fname.is_null() {
-                let name = std::ffi::CStr::from_ptr(info.dli_fname);
-                let path = PathBuf::from(std::ffi::OsStr::from_bytes(name.to_bytes()));
-                if path.is_absolute() {
-                    return Some(path);
-                }
+        // SAFETY: a plain C struct of pointers, for which all-zero is valid.
+        let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
+        let address = own_file as fn() -> Option<PathBuf> as *const libc::c_void;
+        // SAFETY: an address of this very module, and a struct that dladdr fills.
+        let found = unsafe { libc::dladdr(address, &mut info) } != 0;
+        if found && !info.dli_fname.is_null() {
+            // SAFETY: the name that dladdr gives is a string that outlives the module.
+            let name = unsafe { std::ffi::CStr::from_ptr(info.dli_fname) };
+            let path = PathBuf::from(std::ffi::OsStr::from_bytes(name.to_bytes()));
+            if path.is_absolute() {
+                return Some(path);
             }
         }
     }

@@ -1,7 +1,6 @@
 #!/bin/sh
-# The header as a program of the baseline's time knows it: without the fields that were appended
-# since to structs that begin with struct_size. In: header, baseline. Out, on standard output: the
-# header.
+# Prints the header as the baseline has it: without the fields that were appended since to structs
+# that begin with struct_size. In: header, baseline. Out: the header, on standard output.
 set -eu
 awk -F "'" '
     FNR == NR && /<class-decl name=/ { name = $2; first = last = "" }

@@ -1,4 +1,4 @@
-//! The C ABI as tests call it: handles of the synthetic study.
+//! Calls of the C ABI for tests, and handles of the synthetic study.
 
 use std::ffi::{CStr, CString, c_char};
 use std::path::Path;
@@ -12,15 +12,25 @@ use nasoseg::geometry::Grid;
 use super::{SIZE, Trio};
 
 pub fn message(error: *mut nasoseg_error) -> String {
-    // SAFETY: `error` came from the call that failed.
-    unsafe {
-        let text = CStr::from_ptr(nasoseg_error_message(error)).to_str().unwrap().to_owned();
-        nasoseg_error_free(error);
-        text
-    }
+    // SAFETY: `error` is NULL or came from the call that failed.
+    let message = unsafe { nasoseg_error_message(error) };
+    // SAFETY: a string of the error, which is freed below.
+    let text = unsafe { CStr::from_ptr(message) }.to_str().unwrap().to_owned();
+    // SAFETY: not used afterwards.
+    unsafe { nasoseg_error_free(error) };
+    text
 }
 
-/// Calls a function of the ABI; the error is its last argument. Gives status and message.
+/// Calls functions of the ABI that cannot fail, such as getters and those that free; returns their
+/// results.
+macro_rules! each {
+    ($($function:ident($($argument:expr),*)),+ $(,)?) => {
+        // SAFETY: handles of this file are live or NULL, and not used after they are freed.
+        ($(unsafe { $function($($argument),*) }),+)
+    };
+}
+
+/// Calls a function of the ABI; the error is its last argument. Returns status and message.
 macro_rules! call {
     ($function:ident($($argument:expr),*)) => {{
         let mut error = std::ptr::null_mut();
@@ -30,14 +40,15 @@ macro_rules! call {
     }};
 }
 
-/// As [`call`], and it must succeed.
+/// As [`call`], for a call that must succeed.
 macro_rules! ok {
     ($function:ident($($argument:expr),*)) => {{
         let (status, text) = $crate::common::abi::call!($function($($argument),*));
         assert_eq!((status, text.as_str()), (0, ""), stringify!($function));
     }};
 }
-pub(crate) use {call, ok};
+#[allow(unused_imports, reason = "not every test uses each of them")]
+pub(crate) use {call, each, ok};
 
 pub fn text(path: &Path) -> CString {
     CString::new(path.to_str().unwrap()).unwrap()

@@ -1,11 +1,11 @@
 /* Every function, every parameter: NULL, numbers out of range, impossible sizes, wrong struct_size.
- * Each must be refused with an error that names the parameter; no result may be touched but by
- * NULL; every handle must stay usable. tools/coverage.sh checks that no function of the header is
- * missing here. */
+ * Each must be rejected with an error that names the parameter; a result may only be set to NULL;
+ * every handle must stay usable. tools/coverage.sh checks that no function of the header is missing
+ * here. */
 
 #include "study.h"
 
-/* `call` must be refused as an argument, and its message must hold `word`. */
+/* `call` must fail with NASOSEG_ERROR_ARGUMENT and a message that contains `word`. */
 #define REFUSED(word, call)                                                                        \
     do {                                                                                           \
         nasoseg_error *named_ = NULL;                                                              \
@@ -22,7 +22,7 @@
         CHECK((call) == first_);                                                                   \
     } while (0)
 
-/* As REFUSED, where the call has a result `out`, which must become NULL. */
+/* As REFUSED, for a call with a result `out`, which must become NULL. */
 #define REFUSED_RESULT(type, out, word, call)                                                      \
     do {                                                                                           \
         out = (type *)(void *)&dirt;                                                               \
@@ -155,7 +155,7 @@ static void options_and_run(void) {
 typedef struct bad_view {
     const char *word;
     void (*change)(nasoseg_volume_view *view);
-    /* What it must be refused as; 0 stands for NASOSEG_ERROR_ARGUMENT. */
+    /* The expected status; 0 stands for NASOSEG_ERROR_ARGUMENT. */
     uint32_t status;
 } bad_view;
 
@@ -172,7 +172,7 @@ CHANGE(size_zero_k, view->size[2] = 0)
 CHANGE(size_max_i, view->size[0] = SIZE_MAX)
 CHANGE(size_max_j, view->size[1] = SIZE_MAX)
 CHANGE(size_max_k, view->size[2] = SIZE_MAX)
-/* 2^22 * 2^21 * 2^21 is 2^64: the product of the sizes is 0 for a careless one. */
+/* 2^22 * 2^21 * 2^21 is 2^64: the product of the sizes overflows to 0. */
 CHANGE(size_wraps, view->size[0] = (size_t)1 << 22; view->size[1] = view->size[2] = (size_t)1 << 21)
 CHANGE(size_too_many, view->size[0] = view->size[1] = (size_t)1 << 16; view->size[2] = 1)
 CHANGE(size_slices, view->size[0] = view->size[1] = 1; view->size[2] = (size_t)1 << 30)
@@ -186,6 +186,8 @@ CHANGE(affine_nan, view->affine[0] = (double)NAN)
 CHANGE(affine_infinite, view->affine[3] = (double)INFINITY)
 CHANGE(affine_parallel, view->affine[5] = 0.0; view->affine[1] = 3.0)
 CHANGE(affine_zero_step, view->affine[10] = 0.0)
+/* At an odd address, where no double may lie. */
+CHANGE(origins_odd, view->origins = (const double *)(const void *)((const char *)view->affine + 1))
 
 static const bad_view BAD_VIEWS[] = {
     {"data", data_null, 0},           {"element", element_next, 0},
@@ -200,6 +202,7 @@ static const bad_view BAD_VIEWS[] = {
     {"struct_size", struct_huge, 0},  {"affine", affine_row, 0},
     {"geometry", affine_nan, 0},      {"geometry", affine_infinite, 0},
     {"geometry", affine_parallel, 0}, {"slices", affine_zero_step, 0},
+    {"origins", origins_odd, 0},
 };
 
 static void study(void) {
@@ -221,7 +224,7 @@ static void study(void) {
         BAD_VIEWS[at].change(&view);
         REFUSED(BAD_VIEWS[at].word, nasoseg_study_set_volume(s, 1, &view, NULL, NULL, e));
     }
-    /* Content that is no image. */
+    /* Voxels that are not finite. */
     view = good;
     voxels[17] = (float)NAN;
     FAILS(NASOSEG_ERROR_IMAGE, nasoseg_study_set_volume(s, 1, &view, NULL, NULL, e));
@@ -246,8 +249,8 @@ static void study(void) {
     free(voxels);
 }
 
-/* Fills the struct at `out` by `call`, with every struct_size: refused below `first`, the first
- * version's; taken from there on, whatever this version's is; nothing written beyond. */
+/* Fills the struct at `out` by `call`, with several values of struct_size: rejected below `first`,
+ * the size in the first version; accepted from there on; nothing is written beyond it. */
 #define SIZES(type, first, call)                                                                   \
     do {                                                                                           \
         struct {                                                                                   \
@@ -288,8 +291,8 @@ static void pipeline(const char *folder) {
     nasoseg_trajectory t;
     nasoseg_slice_image image;
     nasoseg_segmentation_slice gs;
-    nasoseg_contour_line line;
-    nasoseg_box box = {10.0, 10.0, 20.0, 20.0};
+    nasoseg_contour_view contour;
+    nasoseg_bounding_box box = {10.0, 10.0, 20.0, 20.0};
     char file[1024];
     CHECK(snprintf(file, sizeof file, "%s/never", folder) > 0);
     remove(file);
@@ -338,7 +341,7 @@ static void pipeline(const char *folder) {
     REFUSED("bounding_box", nasoseg_detection_set_box(d, 0, NULL, e));
     {
         const double grid = (double)nasoseg_engine_grid(engine);
-        const nasoseg_box boxes[] = {
+        const nasoseg_bounding_box boxes[] = {
             {20.0, 10.0, 10.0, 20.0},        {10.0, 20.0, 20.0, 20.0},
             {-0.5, 10.0, 20.0, 20.0},        {10.0, 10.0, grid + 0.5, 20.0},
             {(double)NAN, 10.0, 20.0, 20.0}, {10.0, 10.0, 20.0, (double)INFINITY},
@@ -389,11 +392,11 @@ static void pipeline(const char *folder) {
     REFUSED_RESULT(nasoseg_contours, c, "segmentation", nasoseg_contour(NULL, NULL, NULL, &c, e));
     REFUSED("contours", nasoseg_contour(g, NULL, NULL, NULL, e));
     OK(nasoseg_contour(g, NULL, NULL, &c, e));
-    SIZES(nasoseg_contour_line, 64, nasoseg_contours_get_line(c, 0, out, e));
-    line.struct_size = sizeof line;
-    REFUSED("contours", nasoseg_contours_get_line(NULL, 0, &line, e));
-    REFUSED("index", nasoseg_contours_get_line(c, nasoseg_contours_count(c), &line, e));
-    REFUSED("index", nasoseg_contours_get_line(c, SIZE_MAX, &line, e));
+    SIZES(nasoseg_contour_view, 64, nasoseg_contours_get(c, 0, out, e));
+    contour.struct_size = sizeof contour;
+    REFUSED("contours", nasoseg_contours_get(NULL, 0, &contour, e));
+    REFUSED("index", nasoseg_contours_get(c, nasoseg_contours_count(c), &contour, e));
+    REFUSED("index", nasoseg_contours_get(c, SIZE_MAX, &contour, e));
     REFUSED("contours", nasoseg_contours_write_rtstruct(NULL, file, NULL, NULL, e));
     REFUSED("file", nasoseg_contours_write_rtstruct(c, NULL, NULL, NULL, e));
     REFUSED("detection", nasoseg_write_preview(NULL, g, c, file, NULL, NULL, e));
@@ -402,7 +405,7 @@ static void pipeline(const char *folder) {
     REFUSED("file", nasoseg_write_preview(d, g, c, NULL, NULL, NULL, e));
     CHECK(fopen(file, "rb") == NULL);
 
-    /* After all that, every handle gives the golden numbers still. */
+    /* After all that, every handle still gives the golden numbers. */
     OK(nasoseg_segment(engine, s, d, NULL, NULL, &g2, e));
     OK(nasoseg_contour(g2, NULL, NULL, &c2, e));
     golden_check(d, g2, c2);

@@ -1,11 +1,11 @@
-/* How long a cancel from another thread takes, in detection and in segmentation, on any bundle:
- * `make test-cancel BUNDLE=...`.
+/* Measures how long a cancel from another thread takes, in detection and in segmentation, with any
+ * bundle: `make test-cancel BUNDLE=...`.
  *
- * In: a bundle, the longest time allowed (s), rounds. Out: for either stage the time from setting
- * the token to the call's return, wall and processor, beside the longest time between two ticks
- * (the longest model run, but for little); exit status 1 where a cancel took longer than allowed.
- * The token is set at a different point of a model run in every round. On a machine that does other
- * work too, only the processor's time, which this process had, says something. */
+ * In: a bundle, the longest time allowed (s), rounds. Out: for each stage the wall time and
+ * processor time from setting the token to the call's return, beside the longest time between two
+ * ticks (in effect the longest model run); exit status 1 if a cancel took longer than allowed. Each
+ * round sets the token at a different point of a model run. On a busy machine only the processor
+ * time of this process is meaningful. */
 
 #define _POSIX_C_SOURCE 200809L
 
@@ -14,7 +14,7 @@
 #include <pthread.h>
 #include <time.h>
 
-/* Twice the slices that one run of the trunk takes. */
+/* Twice the slices that one run of the trunk processes. */
 enum { SLICES = 16, WARM = 8 };
 
 static double seconds(clockid_t clock) {
@@ -122,8 +122,8 @@ int main(int argc, char **argv) {
     OK(nasoseg_run_set_progress(run, tick, &s, e));
     OK(nasoseg_run_set_cancel(run, s.token, e));
     study = large_study();
-    /* What is segmented; the first runs of a session, which also plan its memory, are not measured.
-     */
+    /* Makes the detection to segment. The first runs of a session also plan its memory and are not
+     * measured. */
     OK(nasoseg_options_set_slices(options, 0, WARM, e));
     OK(nasoseg_detect(engine, study, options, NULL, &detection, e));
     OK(nasoseg_options_set_slices(options, 0, SLICES, e));
@@ -133,8 +133,8 @@ int main(int argc, char **argv) {
         int measured = 0;
         s.stage = stage;
         s.longest = s.longest_processor = 0.0;
-        /* Round 0 is not measured: it finds out how long a model run is. A call that was over
-         * before the token was set, because its runs were shorter than others, does not count. */
+        /* Round 0 is not measured: it determines how long a model run is. A call that returned
+         * before the token was set, because its runs were short, does not count. */
         for (int round = 0; measured < rounds && round <= 8 * rounds; round++) {
             pthread_t thread;
             nasoseg_error *error = NULL;
@@ -143,8 +143,8 @@ int main(int argc, char **argv) {
             uint32_t status;
             double took, used;
             s.ticks = 0;
-            /* The first tick comes before the first model run. Both stages have runs enough that
-             * one is left when the thread wakes up. */
+            /* The first tick comes before the first model run. Both stages have enough runs for one
+             * to be left when the thread wakes up. */
             s.wanted = round == 0 ? 2 : 1 + round % 4;
             s.share = round == 0 ? 0.0 : 0.9 * ((round - 1) % rounds) / rounds;
             nasoseg_cancel_token_reset(s.token);

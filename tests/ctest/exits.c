@@ -1,4 +1,4 @@
-/* The process ends with status 0 whatever is left open. In: "open", "cancelled" or "thread". */
+/* The process exits with status 0 whatever is left open. In: "open", "cancelled" or "thread". */
 
 #define _POSIX_C_SOURCE 200809L
 

@@ -1,5 +1,5 @@
-// The ITK adapter: the golden numbers from itk::Image, whatever its pixel type, direction and first
-// index; masks and probabilities back.
+// The ITK adapter: the golden numbers from itk::Image of any pixel type, direction and first index;
+// masks and probabilities as images.
 
 #include <nasoseg/itk.hpp>
 
@@ -7,8 +7,8 @@
 
 namespace {
 
-// The study's volume as an image; `flip` stores i and j the other way round, which the direction
-// undoes.
+// The study's volume as an image; `flip` reverses the storage of i and j, which the direction
+// compensates.
 template <class T>
 typename itk::Image<T, 3>::Pointer make_image(int sequence, bool flip, itk::IndexValueType first) {
     auto image = itk::Image<T, 3>::New();
@@ -25,7 +25,7 @@ typename itk::Image<T, 3>::Pointer make_image(int sequence, bool flip, itk::Inde
     for (unsigned axis = 0; axis < 3; ++axis) {
         const double sign = flip && axis < 2 ? -1.0 : 1.0;
         direction(axis, axis) = sign;
-        // Of index 0, which lies outside the region where `first` is not 0.
+        // The position of index 0, which lies outside the region if `first` is not 0.
         origin[axis] = sign * (study_first(sizes[axis], steps[axis]) -
                                static_cast<double>(first) * steps[axis]);
     }
@@ -72,16 +72,16 @@ int main() {
     CHECK(std::equal(plain.segmentation.mask().begin(), plain.segmentation.mask().end(),
                      doubles.segmentation.mask().begin()));
 
-    // Flipped storage: the same patient, so every point of the mask is found at the same place.
+    // Flipped storage, same patient: every point of the mask is at the same place.
     const Results flipped = run<unsigned short>(engine, true, 0);
     CHECK(flipped.segmentation.volume_mm3() == plain.segmentation.volume_mm3());
     const auto mask = nasoseg::mask_image(plain.segmentation),
                other = nasoseg::mask_image(flipped.segmentation);
     const auto probability = nasoseg::probability_image(plain.segmentation);
-    const auto lent = nasoseg::mask_view(plain.segmentation);
-    const auto lent_probability = nasoseg::probability_view(plain.segmentation);
-    CHECK(lent->GetBufferPointer() == plain.segmentation.mask().data());
-    CHECK(mask->GetBufferPointer() != lent->GetBufferPointer());
+    const auto mask_view = nasoseg::mask_view(plain.segmentation);
+    const auto probability_view = nasoseg::probability_view(plain.segmentation);
+    CHECK(mask_view->GetBufferPointer() == plain.segmentation.mask().data());
+    CHECK(mask->GetBufferPointer() != mask_view->GetBufferPointer());
     std::size_t set = 0;
     for (int k = 0; k < STUDY_K; ++k) {
         for (int j = 0; j < STUDY_J; ++j) {
@@ -97,8 +97,8 @@ int main() {
                       mask->GetPixel(index) == other->GetPixel(there));
                 CHECK(mask->GetPixel(index) ==
                       (probability->GetPixel(index) >= plain.segmentation.threshold() ? 1 : 0));
-                CHECK(lent->GetPixel(index) == mask->GetPixel(index) &&
-                      lent_probability->GetPixel(index) == probability->GetPixel(index));
+                CHECK(mask_view->GetPixel(index) == mask->GetPixel(index) &&
+                      probability_view->GetPixel(index) == probability->GetPixel(index));
                 set += mask->GetPixel(index);
             }
         }

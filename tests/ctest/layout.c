@@ -1,5 +1,6 @@
-/* Version 1 of the ABI, by number and by declaration: what a program that was built then relies on.
- * A line here is never changed; later versions add lines. The sizes are those of 64-bit systems. */
+/* Version 1 of the ABI, by number and by declaration: what a program built with it relies on. Once
+ * released, a line here never changes; later versions add lines. Sizes are those of 64-bit systems.
+ */
 
 #include "study.h"
 
@@ -8,7 +9,7 @@
 #define FIELD(type, field, at) CHECK(offsetof(type, field) == (at))
 #define VALUE(constant, number) CHECK((constant) == (number))
 
-/* C refuses a function that is declared twice and differently. */
+/* C rejects a function that is declared again with other types. */
 const char *nasoseg_version(void);
 uint32_t nasoseg_abi_version(void);
 uint32_t nasoseg_error_code(const nasoseg_error *error);
@@ -105,7 +106,7 @@ uint32_t nasoseg_detection_get_trajectory(const nasoseg_detection *detection, si
 uint32_t nasoseg_detection_get_image(const nasoseg_detection *detection, size_t index,
                                      nasoseg_slice_image *image, nasoseg_error **error);
 uint32_t nasoseg_detection_set_box(nasoseg_detection *detection, size_t index,
-                                   const nasoseg_box *bounding_box, nasoseg_error **error);
+                                   const nasoseg_bounding_box *bounding_box, nasoseg_error **error);
 uint32_t nasoseg_detection_clear_box(nasoseg_detection *detection, size_t index,
                                      nasoseg_error **error);
 uint32_t nasoseg_detection_write(const nasoseg_detection *detection, const char *file,
@@ -130,8 +131,8 @@ uint32_t nasoseg_contour(const nasoseg_segmentation *segmentation, const nasoseg
                          nasoseg_error **error);
 void nasoseg_contours_free(nasoseg_contours *contours);
 size_t nasoseg_contours_count(const nasoseg_contours *contours);
-uint32_t nasoseg_contours_get_line(const nasoseg_contours *contours, size_t index,
-                                   nasoseg_contour_line *line, nasoseg_error **error);
+uint32_t nasoseg_contours_get(const nasoseg_contours *contours, size_t index,
+                              nasoseg_contour_view *contour, nasoseg_error **error);
 uint32_t nasoseg_contours_write_rtstruct(const nasoseg_contours *contours, const char *file,
                                          const nasoseg_options *options, const nasoseg_run *run,
                                          nasoseg_error **error);
@@ -150,7 +151,7 @@ uint32_t nasoseg_segmentation_write_record(const nasoseg_segmentation *segmentat
                                            const char *file, const nasoseg_options *options,
                                            const nasoseg_run *run, nasoseg_error **error);
 
-/* Each must be there to link to. */
+/* Linking fails if one of these is missing. */
 static void (*const FUNCTIONS[])(void) = {
     (void (*)(void))nasoseg_version,
     (void (*)(void))nasoseg_abi_version,
@@ -226,7 +227,7 @@ static void (*const FUNCTIONS[])(void) = {
     (void (*)(void))nasoseg_contour,
     (void (*)(void))nasoseg_contours_free,
     (void (*)(void))nasoseg_contours_count,
-    (void (*)(void))nasoseg_contours_get_line,
+    (void (*)(void))nasoseg_contours_get,
     (void (*)(void))nasoseg_contours_write_rtstruct,
     (void (*)(void))nasoseg_segmentation_write_mask,
     (void (*)(void))nasoseg_segmentation_write_probability,
@@ -264,11 +265,11 @@ int main(void) {
     FIELD(nasoseg_runtime_info, version, 8);
     FIELD(nasoseg_runtime_info, path, 16);
     FIELD(nasoseg_runtime_info, has_cuda, 24);
-    SIZE(nasoseg_box, 32);
-    FIELD(nasoseg_box, x0, 0);
-    FIELD(nasoseg_box, y0, 8);
-    FIELD(nasoseg_box, x1, 16);
-    FIELD(nasoseg_box, y1, 24);
+    SIZE(nasoseg_bounding_box, 32);
+    FIELD(nasoseg_bounding_box, x0, 0);
+    FIELD(nasoseg_bounding_box, y0, 8);
+    FIELD(nasoseg_bounding_box, x1, 16);
+    FIELD(nasoseg_bounding_box, y1, 24);
     SIZE(nasoseg_detection_slice, 184);
     FIELD(nasoseg_detection_slice, struct_size, 0);
     FIELD(nasoseg_detection_slice, slice, 8);
@@ -314,15 +315,15 @@ int main(void) {
     FIELD(nasoseg_segmentation_slice, statuses, 32);
     FIELD(nasoseg_segmentation_slice, pixels, 40);
     FIELD(nasoseg_segmentation_slice, area_mm2, 48);
-    SIZE(nasoseg_contour_line, 64);
-    FIELD(nasoseg_contour_line, struct_size, 0);
-    FIELD(nasoseg_contour_line, storage_slice, 8);
-    FIELD(nasoseg_contour_line, point_count, 16);
-    FIELD(nasoseg_contour_line, points_mm, 24);
-    FIELD(nasoseg_contour_line, points_index, 32);
-    FIELD(nasoseg_contour_line, is_hole, 40);
-    FIELD(nasoseg_contour_line, parent, 48);
-    FIELD(nasoseg_contour_line, area_mm2, 56);
+    SIZE(nasoseg_contour_view, 64);
+    FIELD(nasoseg_contour_view, struct_size, 0);
+    FIELD(nasoseg_contour_view, storage_slice, 8);
+    FIELD(nasoseg_contour_view, point_count, 16);
+    FIELD(nasoseg_contour_view, points_mm, 24);
+    FIELD(nasoseg_contour_view, points_index, 32);
+    FIELD(nasoseg_contour_view, is_hole, 40);
+    FIELD(nasoseg_contour_view, parent, 48);
+    FIELD(nasoseg_contour_view, area_mm2, 56);
     VALUE(NASOSEG_OK, 0);
     VALUE(NASOSEG_ERROR_ARGUMENT, 1);
     VALUE(NASOSEG_ERROR_READ, 2);

@@ -1,4 +1,4 @@
-/* Calls in the wrong order: an error that says what to do, and a study that goes on. */
+/* Calls in the wrong order give an error that says what to do, and the study stays usable. */
 
 #include "study.h"
 
@@ -29,7 +29,7 @@ int main(void) {
           nasoseg_segment(engine, other, detection, NULL, NULL, &segmentation, e));
     CHECK(segmentation == NULL);
 
-    /* A sequence that is set again makes the detection stale; what was made before stays. */
+    /* Setting a sequence again invalidates the detection; earlier results stay usable. */
     OK(nasoseg_segment(engine, study, detection, NULL, NULL, &segmentation, e));
     study_set(study, NASOSEG_SEQUENCE_T1, NULL);
     {
@@ -41,7 +41,7 @@ int main(void) {
     OK(nasoseg_contour(segmentation, NULL, NULL, &contours, e));
     golden_check(detection, segmentation, contours);
 
-    /* Slices beyond the study; then the same study with all of them. */
+    /* Slices beyond the study; then the same study with all of its slices. */
     OK(nasoseg_options_new(&options, e));
     OK(nasoseg_options_set_slices(options, 2, 60, e));
     nasoseg_detection_free(detection);
@@ -51,8 +51,7 @@ int main(void) {
     FAILS(NASOSEG_ERROR_ARGUMENT, nasoseg_detect(engine, study, options, NULL, &detection, e));
     OK(nasoseg_detect(engine, study, NULL, NULL, &detection, e));
 
-    /* The same volume twice is no study; what is wrong is put right by setting the sequence again.
-     */
+    /* The same volume twice is rejected; setting the sequence again repairs the study. */
     {
         float *voxels = (float *)malloc(STUDY_VOXELS * sizeof(float));
         nasoseg_volume_view view = study_view(voxels);
@@ -61,7 +60,7 @@ int main(void) {
         study_fill(NASOSEG_SEQUENCE_T1C, voxels);
         OK(nasoseg_study_set_volume(other, NASOSEG_SEQUENCE_T2, &view, NULL, NULL, e));
         FAILS(NASOSEG_ERROR_GEOMETRY, nasoseg_detect(engine, other, NULL, NULL, &none, e));
-        /* Nor is one without contrast. */
+        /* A volume without contrast is rejected too. */
         for (size_t v = 0; v < STUDY_VOXELS; v++) {
             voxels[v] = 7.0f;
         }

@@ -1,5 +1,5 @@
-/* The whole pipeline from C, against the numbers of the Rust API; then every output, an edited box,
- * and a detection read back. In: a folder to write to. */
+/* The whole pipeline from C, compared with the numbers of the Rust API; then every output, an
+ * edited box, and a detection read back. In: a folder to write to. */
 
 #include "study.h"
 
@@ -37,7 +37,7 @@ static void same_arrays(const nasoseg_segmentation *a, const nasoseg_segmentatio
     CHECK(x.volume_mm3 == y.volume_mm3);
 }
 
-/* The view agrees with itself and with the study's geometry. */
+/* The view is consistent with itself and with the study's geometry. */
 static void check_arrays(const nasoseg_segmentation *segmentation) {
     const nasoseg_segmentation_view view = arrays(segmentation);
     size_t set = 0;
@@ -68,36 +68,36 @@ static void check_arrays(const nasoseg_segmentation *segmentation) {
     CHECK(!view.edited);
 }
 
-/* Points lie on their slice's plane, and millimetres agree with indices. */
-static void check_lines(const nasoseg_contours *contours) {
+/* Points lie on the plane of their slice, and millimetres agree with voxel indices. */
+static void check_contours(const nasoseg_contours *contours) {
     for (size_t at = 0; at < nasoseg_contours_count(contours); at++) {
-        nasoseg_contour_line line;
+        nasoseg_contour_view contour;
         double twice = 0.0;
-        line.struct_size = sizeof line;
-        OK(nasoseg_contours_get_line(contours, at, &line, e));
-        CHECK(line.point_count >= 3);
-        for (size_t p = 0; p < line.point_count; p++) {
-            const size_t q = (p + 1) % line.point_count;
-            const double *a = line.points_index + 2 * p, *b = line.points_index + 2 * q,
-                         *mm = line.points_mm + 3 * p;
+        contour.struct_size = sizeof contour;
+        OK(nasoseg_contours_get(contours, at, &contour, e));
+        CHECK(contour.point_count >= 3);
+        for (size_t p = 0; p < contour.point_count; p++) {
+            const size_t q = (p + 1) % contour.point_count;
+            const double *a = contour.points_index + 2 * p, *b = contour.points_index + 2 * q,
+                         *mm = contour.points_mm + 3 * p;
             twice += a[0] * b[1] - b[0] * a[1];
             CHECK(fabs(mm[0] - (study_first(STUDY_I, STUDY_PIXEL_MM) + STUDY_PIXEL_MM * a[0])) <
                   1e-9);
             CHECK(fabs(mm[1] - (study_first(STUDY_J, STUDY_PIXEL_MM) + STUDY_PIXEL_MM * a[1])) <
                   1e-9);
             CHECK(fabs(mm[2] - (study_first(STUDY_K, STUDY_STEP_MM) +
-                                STUDY_STEP_MM * (double)line.storage_slice)) < 1e-9);
+                                STUDY_STEP_MM * (double)contour.storage_slice)) < 1e-9);
         }
-        /* Outer lines run counter-clockwise, holes clockwise. */
-        CHECK((twice < 0.0) == line.is_hole);
-        CHECK(fabs(fabs(twice) / 2.0 * STUDY_PIXEL_MM * STUDY_PIXEL_MM - line.area_mm2) <
-              1e-6 * line.area_mm2 + 1e-9);
-        CHECK(line.is_hole ? line.parent < at : line.parent == SIZE_MAX);
+        /* Outer contours run counter-clockwise, holes clockwise. */
+        CHECK((twice < 0.0) == contour.is_hole);
+        CHECK(fabs(fabs(twice) / 2.0 * STUDY_PIXEL_MM * STUDY_PIXEL_MM - contour.area_mm2) <
+              1e-6 * contour.area_mm2 + 1e-9);
+        CHECK(contour.is_hole ? contour.parent < at : contour.parent == SIZE_MAX);
     }
 }
 
-/* A box's corners are those of the grid, in proportion; what the model sees lies in 0 .. 1 and
- * stays where it was lent. */
+/* A box's corners follow from the grid's in proportion; the model's input lies in 0 .. 1, and its
+ * view stays valid. */
 static void check_grid(const nasoseg_engine *engine, const nasoseg_detection *detection) {
     const size_t grid = nasoseg_engine_grid(engine);
     for (size_t at = 0; at < nasoseg_detection_slice_count(detection); at++) {
@@ -139,7 +139,7 @@ int main(int argc, char **argv) {
     nasoseg_options *options = NULL;
     nasoseg_runtime_info info;
     nasoseg_work work;
-    nasoseg_box box;
+    nasoseg_bounding_box box;
     const char *folder = argv[1];
     CHECK(argc == 2);
 
@@ -164,15 +164,15 @@ int main(int argc, char **argv) {
     OK(nasoseg_contour(segmentation, NULL, NULL, &contours, e));
     golden_check(detection, segmentation, contours);
     check_arrays(segmentation);
-    check_lines(contours);
+    check_contours(contours);
     check_grid(engine, detection);
     CHECK(nasoseg_engine_action_name(engine, nasoseg_engine_action_count(engine) - 1)[0] != '\0');
     work.struct_size = sizeof work;
     OK(nasoseg_engine_get_work(engine, &work, e));
-    /* The whole slice and one box at least, for each. */
+    /* At least the whole slice and one box of each. */
     CHECK(work.trunk_rows >= 2 * STUDY_K && work.segmenter_rows == STUDY_K && work.seconds > 0.0);
 
-    /* Outputs. A volume that came from memory has no images that an RT Structure Set could name. */
+    /* Outputs. A volume in memory has no images that an RT Structure Set could reference. */
     OK(nasoseg_segmentation_write_mask(segmentation, path(folder, "mask.nii.gz"), NULL, NULL, e));
     CHECK(size_of_file(path(folder, "mask.nii.gz")) > 100);
     OK(nasoseg_segmentation_write_probability(segmentation, path(folder, "probability.nii.gz"),
@@ -191,7 +191,7 @@ int main(int argc, char **argv) {
           nasoseg_segmentation_write_mask(segmentation, path(folder, "no/such/folder/mask.nii.gz"),
                                           NULL, NULL, e));
 
-    /* A detection written and read back segments to the same bits. */
+    /* A detection that was written and read back gives the same mask, bit for bit. */
     OK(nasoseg_detection_write(detection, path(folder, "detection.json"), NULL, NULL, e));
     OK(nasoseg_detection_read(engine, study, path(folder, "detection.json"), NULL, NULL, &again,
                               e));
@@ -199,7 +199,7 @@ int main(int argc, char **argv) {
     same_arrays(segmentation, other);
     nasoseg_segmentation_free(other);
 
-    /* Edited boxes change their own slices only. */
+    /* An edited box changes its own slice only. */
     box.x0 = 30.5;
     box.y0 = 25.0;
     box.x1 = 60.0;
@@ -224,7 +224,7 @@ int main(int argc, char **argv) {
     nasoseg_segmentation_free(other);
     nasoseg_detection_free(again);
 
-    /* A range of slices; the mask's voxel edges. */
+    /* A range of slices; contours along voxel edges. */
     OK(nasoseg_options_new(&options, e));
     OK(nasoseg_options_set_slices_mm(options, -4.0, 10.0, e));
     OK(nasoseg_detect(engine, study, options, NULL, &again, e));
@@ -237,17 +237,17 @@ int main(int argc, char **argv) {
     nasoseg_contours_free(contours);
     OK(nasoseg_options_set_contour_kind(options, NASOSEG_CONTOUR_VOXEL, e));
     OK(nasoseg_contour(segmentation, options, NULL, &contours, e));
-    check_lines(contours);
+    check_contours(contours);
     nasoseg_options_free(options);
 
-    /* Any order: results outlive what they came from. */
+    /* Freed in any order: results outlive what they were made from. */
     nasoseg_engine_free(engine);
     nasoseg_study_free(study);
     nasoseg_detection_free(detection);
     check_arrays(segmentation);
     OK(nasoseg_segmentation_write_mask(segmentation, path(folder, "mask.nii.gz"), NULL, NULL, e));
     nasoseg_segmentation_free(segmentation);
-    check_lines(contours);
+    check_contours(contours);
     nasoseg_contours_free(contours);
     return 0;
 }

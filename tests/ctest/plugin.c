@@ -1,4 +1,4 @@
-/* A host that opens the library as a plug-in does: by path, its symbols kept apart; and closes it
+/* A host that opens the library by path with private symbols, as plug-in hosts do, and closes it
  * again. In: the library. */
 
 #define _POSIX_C_SOURCE 200809L
@@ -7,7 +7,7 @@
 
 #include <dlfcn.h>
 
-/* By name, through memcpy: ISO C has no cast from an object's address to a function's. */
+/* Looks up a name. memcpy, because ISO C has no cast from an object's address to a function's. */
 #define LOAD(pointer, name)                                                                        \
     do {                                                                                           \
         void *address_ = dlsym(library, name);                                                     \

@@ -1,6 +1,6 @@
-/* Progress: order, monotony, thread. Cancel: at every tick, from the callback, from another thread
- * and from a signal handler; every handle gives the same bits afterwards. In: a folder to write to;
- * "brief" for a slow machine (valgrind): some of the ticks, no clock. */
+/* Progress: order, monotonicity, thread. Cancel: at every tick, from the callback, from another
+ * thread and from a signal handler; afterwards every handle gives the same bits. In: a folder to
+ * write to; "brief" under valgrind, which is slow: some of the ticks, no time limits. */
 
 #define _POSIX_C_SOURCE 200809L
 
@@ -15,7 +15,7 @@ enum { CALLS = 12 };
 
 static bool brief;
 
-/* Everything that one pipeline needs; `stop` counts the ticks down to the one that cancels. */
+/* All that one pipeline requires; `stop` counts down the ticks to the one that cancels. */
 typedef struct state {
     nasoseg_engine *engine;
     nasoseg_run *run;
@@ -24,11 +24,11 @@ typedef struct state {
     nasoseg_detection *detection;
     nasoseg_segmentation *segmentation;
     nasoseg_contours *contours;
-    /* Loads what was written, so that the study stays as it is. */
+    /* Loads what was written, so that the study does not change. */
     nasoseg_study *scratch;
     const char *folder;
     long stop;
-    /* How the tick cancels: by `false`, or by the token. */
+    /* How the tick cancels: by returning false, or by the token. */
     bool by_token;
     long ticks;
     pthread_t thread;
@@ -60,7 +60,7 @@ static bool tick(const nasoseg_progress *p, void *user_data) {
     return true;
 }
 
-/* Call number `n` of the pipeline, with progress. */
+/* Call `n` of the pipeline, with progress. */
 static uint32_t call(state *s, int n, nasoseg_error **e) {
     char file[1024];
     s->any = false;
@@ -144,7 +144,7 @@ static void cancelled(state *s, int n) {
     CHECK(n != 3 || s->contours == NULL);
 }
 
-/* Loops over the tick that cancels, for every call; each call is then made whole, and all ends in
+/* For every call, cancels at each tick in turn; the call is then completed, and the last one gives
  * the golden numbers. */
 static void at_every_tick(state *s, bool by_token) {
     long in_detect = 0;
@@ -153,7 +153,7 @@ static void at_every_tick(state *s, bool by_token) {
         long at;
         for (at = 1;; at += brief ? 13 : 1) {
             if (n == 1) {
-                /* A fresh study, so that aligning and preparing tick too. */
+                /* A new study, so that aligning and preparing report ticks too. */
                 study_set(s->study, NASOSEG_SEQUENCE_T1, NULL);
             }
             s->stop = 0;
@@ -167,7 +167,7 @@ static void at_every_tick(state *s, bool by_token) {
                 }
             }
             {
-                /* One tick more than there are, and the call goes through. */
+                /* One tick more than there are: the call succeeds. */
                 nasoseg_error *error = NULL;
                 uint32_t status;
                 s->stop = at;
@@ -182,7 +182,7 @@ static void at_every_tick(state *s, bool by_token) {
             if (by_token) {
                 CHECK(nasoseg_cancel_token_is_cancelled(s->token));
                 s->stop = 0;
-                /* The token stays set: the next call stops at once. */
+                /* The token stays set: the next call is cancelled at once. */
                 cancelled(s, n);
                 nasoseg_cancel_token_reset(s->token);
             }
@@ -218,7 +218,7 @@ static void from_another_thread(state *s) {
         nasoseg_error *error = NULL;
         uint32_t status = NASOSEG_OK;
         CHECK(pthread_create(&thread, NULL, cancel_soon, s->token) == 0);
-        /* Again and again, until the token is seen. */
+        /* Repeats the call until it sees the token. */
         while (status == NASOSEG_OK) {
             status = call(s, 1, &error);
         }
@@ -284,7 +284,7 @@ int main(int argc, char **argv) {
     }
     golden_check(s.detection, s.segmentation, s.contours);
 
-    /* A run keeps its token's flag alive. */
+    /* A run keeps the flag of its token alive. */
     nasoseg_cancel_token_cancel(s.token);
     nasoseg_cancel_token_free(s.token);
     cancelled(&s, 3);

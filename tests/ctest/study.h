@@ -1,5 +1,6 @@
-/* What the tests share: checks, a small synthetic study in memory, the golden numbers. C99 and
- * C++17. */
+/* Shared by the tests: checks, a small synthetic study in memory, the golden numbers. C99 and
+ * C++17.
+ */
 
 #ifndef NASOSEG_TEST_STUDY_H
 #define NASOSEG_TEST_STUDY_H
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The test ends at the first failure, and says where. */
+/* The test ends at the first failure and prints its place. */
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
@@ -20,7 +21,7 @@
         }                                                                                          \
     } while (0)
 
-/* `call` must succeed. It hands over `e` for the error. */
+/* `call` must succeed. It passes `e` for the error. */
 #define OK(call)                                                                                   \
     do {                                                                                           \
         nasoseg_error *failure_ = NULL;                                                            \
@@ -33,8 +34,8 @@
         }                                                                                          \
     } while (0)
 
-/* `call` must fail with `expected` and a message, and just so where the caller wants no error (`e`
- * is NULL). */
+/* `call` must fail with `expected` and a message, and with the same status if the caller passes no
+ * place for the error (`e` is NULL). */
 #define FAILS(expected, call)                                                                      \
     do {                                                                                           \
         nasoseg_error *failure_ = NULL;                                                            \
@@ -150,8 +151,7 @@ static inline nasoseg_engine *engine_new(uint32_t threads, uint32_t concurrent_r
     return engine;
 }
 
-/* The golden numbers, as tests/golden.rs wrote them: lines of a key and numbers, compared in order.
- */
+/* The golden numbers that tests/golden.rs wrote: lines of a key and numbers, compared in order. */
 static inline double golden_tolerance(const char *key, int column) {
     if (strcmp(key, "box") == 0) return column >= 2 ? 1e-5 : 0.0;
     if (strcmp(key, "volume_mm3") == 0) return 200.0;
@@ -199,25 +199,26 @@ static inline void golden_check(const nasoseg_detection *detection,
     golden_next(golden, "slices", 1, n);
     for (size_t at = 0; at < nasoseg_detection_slice_count(detection); at++) {
         nasoseg_detection_slice slice;
-        nasoseg_trajectory walk;
+        nasoseg_trajectory trajectory;
         slice.struct_size = sizeof slice;
-        walk.struct_size = sizeof walk;
+        trajectory.struct_size = sizeof trajectory;
         OK(nasoseg_detection_get_slice(detection, at, &slice, e));
-        OK(nasoseg_detection_get_trajectory(detection, at, &walk, e));
+        OK(nasoseg_detection_get_trajectory(detection, at, &trajectory, e));
         CHECK(slice.has_box && !slice.edited);
         n[0] = (double)slice.slice;
-        n[1] = (double)walk.steps;
+        n[1] = (double)trajectory.steps;
         n[2] = slice.bounding_box.x0;
         n[3] = slice.bounding_box.y0;
         n[4] = slice.bounding_box.x1;
         n[5] = slice.bounding_box.y1;
         golden_next(golden, "box", 6, n);
-        /* The walk ends in the box. */
-        CHECK(memcmp(walk.boxes + 4 * walk.steps, &slice.bounding_box, 4 * sizeof(double)) == 0);
-        for (size_t step = 0; step < walk.steps; step++) {
-            for (size_t action = 0; action < walk.action_count; action++) {
-                CHECK(walk.q[step * walk.action_count + action] <=
-                      walk.q[step * walk.action_count + walk.actions[step]]);
+        /* The trajectory ends in the box. */
+        CHECK(memcmp(trajectory.boxes + 4 * trajectory.steps, &slice.bounding_box,
+                     4 * sizeof(double)) == 0);
+        for (size_t step = 0; step < trajectory.steps; step++) {
+            for (size_t action = 0; action < trajectory.action_count; action++) {
+                CHECK(trajectory.q[step * trajectory.action_count + action] <=
+                      trajectory.q[step * trajectory.action_count + trajectory.actions[step]]);
             }
         }
     }
@@ -237,21 +238,21 @@ static inline void golden_check(const nasoseg_detection *detection,
     n[0] = (double)nasoseg_contours_count(contours);
     golden_next(golden, "lines", 1, n);
     for (size_t at = 0; at < nasoseg_contours_count(contours); at++) {
-        nasoseg_contour_line line;
-        line.struct_size = sizeof line;
-        OK(nasoseg_contours_get_line(contours, at, &line, e));
+        nasoseg_contour_view contour;
+        contour.struct_size = sizeof contour;
+        OK(nasoseg_contours_get(contours, at, &contour, e));
         n[0] = (double)at;
-        n[1] = (double)line.storage_slice;
-        n[2] = line.is_hole ? 1.0 : 0.0;
-        n[3] = (double)line.point_count;
-        n[4] = line.area_mm2;
+        n[1] = (double)contour.storage_slice;
+        n[2] = contour.is_hole ? 1.0 : 0.0;
+        n[3] = (double)contour.point_count;
+        n[4] = contour.area_mm2;
         golden_next(golden, "line", 5, n);
-        for (size_t point = 0; point < line.point_count && point < 8; point++) {
+        for (size_t point = 0; point < contour.point_count && point < 8; point++) {
             n[0] = (double)at;
             n[1] = (double)point;
-            n[2] = line.points_mm[3 * point];
-            n[3] = line.points_mm[3 * point + 1];
-            n[4] = line.points_mm[3 * point + 2];
+            n[2] = contour.points_mm[3 * point];
+            n[3] = contour.points_mm[3 * point + 1];
+            n[4] = contour.points_mm[3 * point + 2];
             golden_next(golden, "point", 5, n);
         }
     }

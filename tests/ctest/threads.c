@@ -1,5 +1,5 @@
-/* Threads that share an engine, and a study, get the bits that one thread gets; engines are opened
- * and freed many times. In: "share" or "engines", and how many rounds. */
+/* Threads that share an engine and a study get the same bits as one thread; engines are opened and
+ * freed many times. In: "share" or "engines", and the number of rounds. */
 
 #define _POSIX_C_SOURCE 200809L
 
@@ -12,11 +12,11 @@ enum { THREADS = 8 };
 static int rounds;
 
 typedef struct result {
-    nasoseg_box boxes[STUDY_K];
+    nasoseg_bounding_box boxes[STUDY_K];
     uint32_t actions[STUDY_K][64];
     float probability[STUDY_VOXELS];
     double volume_mm3;
-    size_t lines;
+    size_t contours;
     double area_mm2;
 } result;
 
@@ -29,14 +29,14 @@ static void pipeline(const nasoseg_engine *engine, const nasoseg_study *study, r
     OK(nasoseg_detect(engine, study, NULL, NULL, &detection, e));
     for (size_t k = 0; k < STUDY_K; k++) {
         nasoseg_detection_slice slice;
-        nasoseg_trajectory walk;
+        nasoseg_trajectory trajectory;
         slice.struct_size = sizeof slice;
-        walk.struct_size = sizeof walk;
+        trajectory.struct_size = sizeof trajectory;
         OK(nasoseg_detection_get_slice(detection, k, &slice, e));
-        OK(nasoseg_detection_get_trajectory(detection, k, &walk, e));
-        CHECK(walk.steps < 64);
+        OK(nasoseg_detection_get_trajectory(detection, k, &trajectory, e));
+        CHECK(trajectory.steps < 64);
         r->boxes[k] = slice.bounding_box;
-        memcpy(r->actions[k], walk.actions, walk.steps * sizeof walk.actions[0]);
+        memcpy(r->actions[k], trajectory.actions, trajectory.steps * sizeof trajectory.actions[0]);
     }
     OK(nasoseg_segment(engine, study, detection, NULL, NULL, &segmentation, e));
     view.struct_size = sizeof view;
@@ -44,12 +44,12 @@ static void pipeline(const nasoseg_engine *engine, const nasoseg_study *study, r
     memcpy(r->probability, view.probability, sizeof r->probability);
     r->volume_mm3 = view.volume_mm3;
     OK(nasoseg_contour(segmentation, NULL, NULL, &contours, e));
-    r->lines = nasoseg_contours_count(contours);
-    for (size_t at = 0; at < r->lines; at++) {
-        nasoseg_contour_line line;
-        line.struct_size = sizeof line;
-        OK(nasoseg_contours_get_line(contours, at, &line, e));
-        r->area_mm2 += line.area_mm2;
+    r->contours = nasoseg_contours_count(contours);
+    for (size_t at = 0; at < r->contours; at++) {
+        nasoseg_contour_view contour;
+        contour.struct_size = sizeof contour;
+        OK(nasoseg_contours_get(contours, at, &contour, e));
+        r->area_mm2 += contour.area_mm2;
     }
     nasoseg_contours_free(contours);
     nasoseg_segmentation_free(segmentation);
@@ -58,7 +58,7 @@ static void pipeline(const nasoseg_engine *engine, const nasoseg_study *study, r
 
 typedef struct job {
     const nasoseg_engine *engine;
-    /* NULL: the thread makes its own. */
+    /* NULL: the thread makes its own study. */
     const nasoseg_study *study;
     const result *expected;
     result found;
@@ -78,7 +78,7 @@ static void *work(void *user_data) {
 static void together(const nasoseg_engine *engine, const result *expected) {
     static job jobs[THREADS];
     pthread_t threads[THREADS];
-    /* New: the first threads to come bring it together. */
+    /* A new study: the first threads to use it align it. */
     nasoseg_study *shared = study_new();
     for (int t = 0; t < THREADS; t++) {
         jobs[t].engine = engine;
@@ -101,14 +101,14 @@ int main(int argc, char **argv) {
     {
         nasoseg_engine *engine = engine_new(1, 1);
         pipeline(engine, study, &expected);
-        CHECK(expected.volume_mm3 > 0.0 && expected.lines > 0);
+        CHECK(expected.volume_mm3 > 0.0 && expected.contours > 0);
         if (strcmp(argv[1], "share") == 0) {
             together(engine, &expected);
         }
         nasoseg_engine_free(engine);
     }
     if (strcmp(argv[1], "share") == 0) {
-        /* Several model runs at once, and several threads inside one, change nothing. */
+        /* Several model runs at once, or several threads in one, change no result. */
         nasoseg_engine *engine = engine_new(2, 4);
         together(engine, &expected);
         nasoseg_engine_free(engine);

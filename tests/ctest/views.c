@@ -1,12 +1,12 @@
-/* Every way to lay a volume out in memory gives the same bits: element types, Fortran and C order,
- * gaps, flipped axes, RAS, slice origins, an unaligned address. The caller's memory is never
- * written to. */
+/* Every memory layout of a volume gives the same bits: element types, Fortran and C order, gaps,
+ * flipped axes, RAS, slice origins, an unaligned address. The caller's memory is never written to.
+ */
 
 #include "study.h"
 
 static const size_t SIZES[8] = {1, 1, 2, 2, 4, 4, 4, 8};
 
-/* Puts `value` at `at` as an element. */
+/* Writes `value` at `at` as an element. */
 static void put(unsigned char *at, uint32_t element, double value) {
     switch (element) {
     case NASOSEG_ELEMENT_UINT8: {
@@ -52,20 +52,19 @@ static void put(unsigned char *at, uint32_t element, double value) {
     }
 }
 
-/* One layout: how the same voxels are told. */
+/* One memory layout of the same voxels. */
 typedef struct layout {
     uint32_t element;
     /* Memory order of the axes, fastest first. */
     int order[3];
-    /* Storage axes told back to front, by a negative stride. */
+    /* Storage axes described back to front, by a negative stride. */
     bool flipped[3];
-    /* Bytes before the first voxel, and bytes left free after every run of the fastest axis. */
+    /* Unused bytes before the first voxel, and after every row along the fastest axis. */
     size_t lead, gap;
     bool ras, origins;
 } layout;
 
-/* Segments the study in a layout; voxels are divided by `divisor` first, so that they fit 8 bits.
- */
+/* Segments the study in a layout. Voxels are first divided by `divisor`, to fit into 8 bits. */
 static nasoseg_segmentation *segmented(const nasoseg_engine *engine, const layout *l,
                                        double divisor) {
     const size_t n[3] = {STUDY_I, STUDY_J, STUDY_K};
@@ -118,7 +117,7 @@ static nasoseg_segmentation *segmented(const nasoseg_engine *engine, const layou
                 }
             }
             view.origins = origins;
-            /* The rest of the affine does not count. */
+            /* The rest of the affine is not used. */
             view.affine[2] = view.affine[3] = view.affine[7] = view.affine[10] = view.affine[11] =
                 view.affine[15] = 0.0;
         }
@@ -149,7 +148,7 @@ static void same(const nasoseg_segmentation *a, const nasoseg_segmentation *b, s
 }
 
 int main(void) {
-    /* Values up to 1000 fit 16 bits and more. */
+    /* Values up to 1000 fit into 16 bits and more. */
     const layout layouts[] = {
         {NASOSEG_ELEMENT_FLOAT32, {0, 1, 2}, {false, false, false}, 0, 0, false, false},
         {NASOSEG_ELEMENT_FLOAT64, {0, 1, 2}, {false, false, false}, 0, 0, false, false},

@@ -1,5 +1,4 @@
-// The VTK adapter: the golden numbers from vtkImageData; contours back as vtkPolyData, point for
-// point.
+// The VTK adapter: the golden numbers from vtkImageData; contours as vtkPolyData, point for point.
 
 #include <nasoseg/vtk.hpp>
 
@@ -10,7 +9,7 @@ int main() {
     nasoseg::Study study;
     for (int sequence = 0; sequence < 3; ++sequence) {
         auto image = vtkSmartPointer<vtkImageData>::New();
-        // An extent that does not begin at 0: the origin is that of index 0.
+        // An extent that does not begin at 0: the origin is the position of index 0.
         image->SetExtent(3, STUDY_I + 2, 0, STUDY_J - 1, -2, STUDY_K - 3);
         image->SetSpacing(STUDY_PIXEL_MM, STUDY_PIXEL_MM, STUDY_STEP_MM);
         image->SetOrigin(study_first(STUDY_I, STUDY_PIXEL_MM) - 3 * STUDY_PIXEL_MM,
@@ -39,31 +38,32 @@ int main() {
     auto *areas = lps->GetCellData()->GetArray("area_mm2");
     vtkIdType point = 0;
     for (std::size_t at = 0; at < contours.size(); ++at) {
-        const nasoseg::ContourLine line = contours.line(at);
+        const nasoseg::Contour contour = contours.at(at);
         CHECK(slices->GetTuple1(static_cast<vtkIdType>(at)) ==
-              static_cast<double>(line.storage_slice));
-        CHECK(areas->GetTuple1(static_cast<vtkIdType>(at)) == line.area_mm2);
+              static_cast<double>(contour.storage_slice));
+        CHECK(areas->GetTuple1(static_cast<vtkIdType>(at)) == contour.area_mm2);
         auto ids = vtkSmartPointer<vtkIdList>::New();
         lps->GetLines()->GetCellAtId(static_cast<vtkIdType>(at), ids);
-        CHECK(ids->GetNumberOfIds() == static_cast<vtkIdType>(line.point_count() + 1));
+        CHECK(ids->GetNumberOfIds() == static_cast<vtkIdType>(contour.point_count() + 1));
         CHECK(ids->GetId(0) == ids->GetId(ids->GetNumberOfIds() - 1));
-        for (std::size_t p = 0; p < line.point_count(); ++p, ++point) {
+        for (std::size_t p = 0; p < contour.point_count(); ++p, ++point) {
             double a[3], b[3];
             lps->GetPoint(point, a);
             ras->GetPoint(point, b);
-            CHECK(a[0] == line.point(p)[0] && a[1] == line.point(p)[1] && a[2] == line.point(p)[2]);
+            CHECK(a[0] == contour.point(p)[0] && a[1] == contour.point(p)[1] &&
+                  a[2] == contour.point(p)[2]);
             CHECK(b[0] == -a[0] && b[1] == -a[1] && b[2] == a[2]);
         }
     }
 
-    // What is no MR volume is refused.
+    // Scalars that are not those of an MR volume are rejected.
     auto colour = vtkSmartPointer<vtkImageData>::New();
     colour->SetDimensions(4, 4, 4);
     colour->AllocateScalars(VTK_UNSIGNED_CHAR, 3);
     CHECK(nasoseg::attempt([&] { return nasoseg::view(*colour); }).error().code() ==
-          nasoseg::Status::Argument);
+          nasoseg::ErrorCode::Argument);
     colour->AllocateScalars(VTK_LONG_LONG, 1);
     CHECK(nasoseg::attempt([&] { return nasoseg::view(*colour); }).error().code() ==
-          nasoseg::Status::Unsupported);
+          nasoseg::ErrorCode::Unsupported);
     return 0;
 }

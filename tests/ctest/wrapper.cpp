@@ -1,4 +1,4 @@
-// The C++ header: the pipeline against the golden numbers, errors, cancel, exceptions out of
+// The C++ header: the pipeline compared with the golden numbers, errors, cancel, exceptions from
 // callbacks, moves, threads. In: a folder to write to.
 
 #include <nasoseg/nasoseg.hpp>
@@ -20,7 +20,7 @@ nasoseg::Study make_study() {
         std::copy(c.affine, c.affine + 16, affine.begin());
         const nasoseg::VolumeView view =
             nasoseg::view(voxels.data(), {STUDY_I, STUDY_J, STUDY_K}, affine);
-        // The template says what C says by hand.
+        // The template fills in what C code sets by hand.
         CHECK(view.struct_size == c.struct_size && view.element == c.element &&
               view.axes == c.axes);
         CHECK(std::equal(view.stride, view.stride + 3, c.stride) &&
@@ -55,17 +55,17 @@ static_assert(nasoseg::detail::element<unsigned>() == NASOSEG_ELEMENT_UINT32 &&
 static_assert(nasoseg::detail::element<float>() == NASOSEG_ELEMENT_FLOAT32 &&
               nasoseg::detail::element<double>() == NASOSEG_ELEMENT_FLOAT64);
 
-template <class Work> nasoseg::Status thrown(Work &&work) {
+template <class Work> nasoseg::ErrorCode thrown(Work &&work) {
     try {
         work();
     } catch (const nasoseg::Cancelled &error) {
-        CHECK(error.code() == nasoseg::Status::Cancelled);
+        CHECK(error.code() == nasoseg::ErrorCode::Cancelled);
         return error.code();
     } catch (const nasoseg::Error &error) {
-        CHECK(error.code() != nasoseg::Status::Cancelled && error.what()[0] != '\0');
+        CHECK(error.code() != nasoseg::ErrorCode::Cancelled && error.what()[0] != '\0');
         return error.code();
     }
-    return nasoseg::Status::Ok;
+    return nasoseg::ErrorCode::Ok;
 }
 
 struct Mine : std::runtime_error {
@@ -88,12 +88,13 @@ void pipeline(const nasoseg::Engine &engine, const std::string &folder) {
     CHECK(study.warnings().size() == nasoseg_study_warning_count(study.get()));
 
     CHECK(detection.slice_count() == STUDY_K && segmentation.slice_count() == STUDY_K);
-    const nasoseg::Trajectory walk = detection.trajectory(2);
-    CHECK(walk.steps() > 0 && walk.action_count == engine.action_count() &&
-          walk.q_at(walk.steps() - 1).size() == walk.action_count);
+    const nasoseg::Trajectory trajectory = detection.trajectory(2);
+    CHECK(trajectory.steps() > 0 && trajectory.action_count == engine.action_count() &&
+          trajectory.q_at(trajectory.steps() - 1).size() == trajectory.action_count);
     CHECK(detection.image(2).size() == 3 * engine.grid() * engine.grid() &&
-          !engine.action_name(walk.actions[0]).empty());
-    const nasoseg::Box last = walk.box(walk.steps()), box = detection.slice(2).bounding_box;
+          !engine.action_name(trajectory.actions[0]).empty());
+    const nasoseg::BoundingBox last = trajectory.box(trajectory.steps()),
+                               box = detection.slice(2).bounding_box;
     CHECK(last.x0 == box.x0 && last.y1 == box.y1);
     CHECK(segmentation.mask().size() == STUDY_VOXELS &&
           segmentation.affine().value()[10] == STUDY_STEP_MM && !segmentation.edited());
@@ -104,11 +105,11 @@ void pipeline(const nasoseg::Engine &engine, const std::string &folder) {
     CHECK(std::abs(static_cast<double>(set) * 54.0 - segmentation.volume_mm3()) < 1e-6);
     CHECK(segmentation.origin(1)[2] - segmentation.origin(0)[2] == STUDY_STEP_MM &&
           segmentation.axis_i()[0] == STUDY_PIXEL_MM);
-    CHECK(contours.lines().size() == contours.size());
-    for (const nasoseg::ContourLine &line : contours.lines()) {
-        CHECK(line.point_count() * 2 == line.points_index.size() &&
-              line.is_hole == line.parent.has_value());
-        CHECK(std::abs(line.point(0)[2] - segmentation.origin(line.storage_slice)[2]) < 1e-9);
+    CHECK(contours.all().size() == contours.size());
+    for (const nasoseg::Contour &contour : contours.all()) {
+        CHECK(contour.point_count() * 2 == contour.points_index.size() &&
+              contour.is_hole == contour.parent.has_value());
+        CHECK(std::abs(contour.point(0)[2] - segmentation.origin(contour.storage_slice)[2]) < 1e-9);
     }
 
     segmentation.write_mask(folder + "/mask.nii.gz");
@@ -118,17 +119,20 @@ void pipeline(const nasoseg::Engine &engine, const std::string &folder) {
     CHECK(thrown([&] {
               contours.write_rtstruct(folder + "/rtstruct.dcm",
                                       nasoseg::Options().holes(nasoseg::Holes::Fill));
-          }) == nasoseg::Status::Unsupported);
+          }) == nasoseg::ErrorCode::Unsupported);
     detection.write(folder + "/detection.json");
     nasoseg::Detection again = engine.read_detection(study, folder + "/detection.json");
     CHECK(engine.segment(study, again).volume_mm3() == segmentation.volume_mm3());
     for (std::size_t k = 0; k < STUDY_K; ++k) {
         again.clear_box(k);
     }
-    again.set_box(2, nasoseg::Box{30.5, 25.0, 60.0, 70.25});
+    again.set_box(2, nasoseg::BoundingBox{30.5, 25.0, 60.0, 70.25});
     const nasoseg::Segmentation edited = engine.segment(study, again);
     CHECK(edited.edited() && edited.slice(3).pixels == 0 &&
           edited.volume_mm3() < segmentation.volume_mm3());
+    const nasoseg::SliceStatus status = nasoseg::SliceStatus::NoLesion;
+    CHECK(nasoseg::has(edited.slice(3).statuses, status) &&
+          !nasoseg::has(edited.slice(2).statuses, status) && nasoseg::words(status) == "no lesion");
     CHECK(engine.detect(study, nasoseg::Options().slices(1, 3)).slice_count() == 2);
     CHECK(engine.detect(study, nasoseg::Options().slices_mm(-4.0, 10.0)).slice_count() == 3);
     CHECK(
@@ -136,8 +140,8 @@ void pipeline(const nasoseg::Engine &engine, const std::string &folder) {
         0);
 }
 
-// The study, turned by 20 degrees about the left-right axis: asked for, its axial slices are the
-// model's, and the result lies on its own voxels.
+// The study, rotated by 20 degrees about the left-right axis: with reslicing the model processes
+// its axial slices, and the result lies on its own voxels.
 void resliced(const nasoseg::Engine &engine) {
     nasoseg::Study study;
     for (int sequence = 0; sequence < 3; ++sequence) {
@@ -161,33 +165,33 @@ void resliced(const nasoseg::Engine &engine) {
     CHECK(study.warnings().at(0).find("resampled") != std::string::npos);
     const nasoseg::Segmentation segmentation = engine.segment(study, axial);
     CHECK(segmentation.size()[2] == STUDY_K && segmentation.slice_count() == axial.slice_count());
-    for (const nasoseg::ContourLine &line : segmentation.contour().lines()) {
-        CHECK(line.storage_slice < STUDY_K);
+    for (const nasoseg::Contour &contour : segmentation.contour().all()) {
+        CHECK(contour.storage_slice < STUDY_K);
     }
-    // The study was brought together anew: what was found on its own slices does not fit it any
-    // more.
-    CHECK(thrown([&] { (void)engine.segment(study, own); }) == nasoseg::Status::Argument);
+    // The study was re-aligned, which invalidates the detection on its own slices.
+    CHECK(thrown([&] { (void)engine.segment(study, own); }) == nasoseg::ErrorCode::Argument);
 }
 
 void errors(const nasoseg::Engine &engine) {
     nasoseg::Study empty;
-    CHECK(thrown([&] { (void)engine.detect(empty); }) == nasoseg::Status::Argument);
-    CHECK(thrown([&] { empty.load(nasoseg::Sequence::T1, "/nowhere"); }) == nasoseg::Status::Read);
+    CHECK(thrown([&] { (void)engine.detect(empty); }) == nasoseg::ErrorCode::Argument);
+    CHECK(thrown([&] { empty.load(nasoseg::Sequence::T1, "/nowhere"); }) ==
+          nasoseg::ErrorCode::Read);
     CHECK(thrown([&] { empty.set_dicom_source(nasoseg::Sequence::T1, {"/nowhere"}); }) ==
-          nasoseg::Status::Argument);
-    CHECK(thrown([] { nasoseg::Engine("/nowhere"); }) == nasoseg::Status::Bundle);
-    CHECK(thrown([] { nasoseg::Options().device("gpu"); }) == nasoseg::Status::Argument);
-    CHECK(thrown([] { nasoseg::Options().simplify_mm(-1.0); }) == nasoseg::Status::Argument);
+          nasoseg::ErrorCode::Argument);
+    CHECK(thrown([] { nasoseg::Engine("/nowhere"); }) == nasoseg::ErrorCode::Bundle);
+    CHECK(thrown([] { nasoseg::Options().device("gpu"); }) == nasoseg::ErrorCode::Argument);
+    CHECK(thrown([] { nasoseg::Options().simplify_mm(-1.0); }) == nasoseg::ErrorCode::Argument);
 
     // Without exceptions.
     const nasoseg::Result<nasoseg::Engine> none =
         nasoseg::attempt([] { return nasoseg::Engine("/nowhere"); });
-    CHECK(!none && none.error().code() == nasoseg::Status::Bundle &&
+    CHECK(!none && none.error().code() == nasoseg::ErrorCode::Bundle &&
           none.error().what()[0] != '\0');
     nasoseg::Result<nasoseg::Detection> missing =
         nasoseg::attempt([&] { return engine.detect(empty); });
     CHECK(!missing.ok());
-    CHECK(thrown([&] { (void)missing.value(); }) == nasoseg::Status::Argument);
+    CHECK(thrown([&] { (void)missing.value(); }) == nasoseg::ErrorCode::Argument);
     const nasoseg::Study study = make_study();
     nasoseg::Result<nasoseg::Detection> found =
         nasoseg::attempt([&] { return engine.detect(study); });
@@ -197,7 +201,7 @@ void errors(const nasoseg::Engine &engine) {
     const nasoseg::Result<nasoseg::Done> done = nasoseg::attempt([&] { make_study(); });
     CHECK(done.ok() && done.value() == nasoseg::Done{});
     const nasoseg::Result<int> foreign = nasoseg::attempt([]() -> int { throw Mine("mine"); });
-    CHECK(foreign.error().code() == nasoseg::Status::Internal &&
+    CHECK(foreign.error().code() == nasoseg::ErrorCode::Internal &&
           std::string(foreign.error().what()) == "mine");
 }
 
@@ -209,9 +213,9 @@ void cancel(const nasoseg::Engine &engine) {
     refuses.on_progress(
         [](const nasoseg::Progress &p) { return p.stage != nasoseg::Stage::Segment; });
     CHECK(thrown([&] { (void)engine.segment(study, detection, {}, refuses); }) ==
-          nasoseg::Status::Cancelled);
+          nasoseg::ErrorCode::Cancelled);
 
-    // An exception at every tick comes out where the call was made, as it was, and once.
+    // The call throws, unchanged and once, what the callback throws at any tick.
     int most = 0;
     for (int at = 1; at <= most || most == 0; ++at) {
         int ticks = 0;
@@ -222,7 +226,7 @@ void cancel(const nasoseg::Engine &engine) {
             }
             return true;
         });
-        // The state that the library points to survives a move.
+        // The state that the library points to survives moving the run.
         nasoseg::Run moved = std::move(run);
         std::string said;
         try {
@@ -243,7 +247,8 @@ void cancel(const nasoseg::Engine &engine) {
         run.cancelled_by(token);
         token.cancel();
         CHECK(token.is_cancelled());
-        CHECK(thrown([&] { (void)engine.detect(study, {}, run); }) == nasoseg::Status::Cancelled);
+        CHECK(thrown([&] { (void)engine.detect(study, {}, run); }) ==
+              nasoseg::ErrorCode::Cancelled);
         token.reset();
         (void)engine.detect(study, {}, run);
         std::thread other([&] {
@@ -254,7 +259,7 @@ void cancel(const nasoseg::Engine &engine) {
                   for (;;) {
                       (void)engine.detect(study, {}, run);
                   }
-              }) == nasoseg::Status::Cancelled);
+              }) == nasoseg::ErrorCode::Cancelled);
         other.join();
         token.reset();
     }
@@ -262,8 +267,7 @@ void cancel(const nasoseg::Engine &engine) {
 }
 
 void moves() {
-    // Any order of destruction, assignment over a live object, and a moved-from object that is
-    // assigned to.
+    // Destruction in any order, assignment over a live object, assignment to a moved-from object.
     auto engine = std::make_unique<nasoseg::Engine>(NASOSEG_TEST_BUNDLE, cpu());
     auto study = std::make_unique<nasoseg::Study>(make_study());
     nasoseg::Detection detection = engine->detect(*study);

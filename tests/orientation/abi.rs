@@ -24,12 +24,12 @@ macro_rules! call {
 }
 
 fn outcome_of(status: u32, error: *mut nasoseg_error) -> Result<(), Refusal> {
-    // SAFETY: the error came from the call that gave the status.
-    let message = unsafe {
-        let message = CStr::from_ptr(nasoseg_error_message(error)).to_str().unwrap().to_owned();
-        nasoseg_error_free(error);
-        message
-    };
+    // SAFETY: the error is NULL or came from the call that returned the status.
+    let message = unsafe { nasoseg_error_message(error) };
+    // SAFETY: a string of the error, which is freed below.
+    let message = unsafe { CStr::from_ptr(message) }.to_str().unwrap().to_owned();
+    // SAFETY: not used afterwards.
+    unsafe { nasoseg_error_free(error) };
     if status == 0 { Ok(()) } else { Err((status, message)) }
 }
 
@@ -165,11 +165,10 @@ impl Engine {
             }
         }
         let outcome = self.results(study, options, rtstruct);
-        // SAFETY: live handles.
-        unsafe {
-            nasoseg_options_free(options);
-            nasoseg_study_free(study);
-        }
+        // SAFETY: a live handle, not used afterwards.
+        unsafe { nasoseg_options_free(options) };
+        // SAFETY: likewise.
+        unsafe { nasoseg_study_free(study) };
         outcome
     }
 
@@ -187,21 +186,21 @@ impl Engine {
             call!(nasoseg_contours_write_rtstruct(contours, text(path).as_ptr(), null(), null()))?;
         }
         // SAFETY: plain structs, for which all-zero is valid.
-        let (mut view, mut slice, mut line): (
+        let (mut view, mut slice, mut contour): (
             nasoseg_segmentation_view,
             nasoseg_detection_slice,
-            nasoseg_contour_line,
-        ) = unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
+            nasoseg_contour_view,
+        ) = unsafe { std::mem::zeroed() };
         view.struct_size = size_of::<nasoseg_segmentation_view>();
         slice.struct_size = size_of::<nasoseg_detection_slice>();
-        line.struct_size = size_of::<nasoseg_contour_line>();
+        contour.struct_size = size_of::<nasoseg_contour_view>();
         call!(nasoseg_segmentation_get_view(segmentation, &mut view))?;
         let voxels = view.size.iter().product();
-        let origins = lent(view.origins.cast::<[f64; 3]>(), view.size[2]);
+        let origins = copied(view.origins.cast::<[f64; 3]>(), view.size[2]);
         let mut outcome = Outcome {
             grid: Grid::new(view.size, view.axis_i, view.axis_j, origins).unwrap(),
-            mask: lent(view.mask, voxels),
-            probability: lent(view.probability, voxels),
+            mask: copied(view.mask, voxels),
+            probability: copied(view.probability, voxels),
             threshold: view.threshold,
             volume_mm3: view.volume_mm3,
             rings: Vec::new(),
@@ -211,42 +210,39 @@ impl Engine {
             positions_mm: Vec::new(),
             warnings: Vec::new(),
         };
-        // SAFETY: live handles.
-        let (slices, lines, warnings) = unsafe {
-            (
-                nasoseg_detection_slice_count(detection),
-                nasoseg_contours_count(contours),
-                nasoseg_study_warning_count(study),
-            )
-        };
-        for at in 0..slices {
+        // SAFETY: a live handle.
+        for at in 0..unsafe { nasoseg_detection_slice_count(detection) } {
             call!(nasoseg_detection_get_slice(detection, at, &mut slice))?;
             outcome.boxes.push(slice.corners_mm);
             outcome.storage_slices.push(slice.storage_slice);
             outcome.positions_mm.push(slice.position_mm);
         }
-        for at in 0..lines {
-            call!(nasoseg_contours_get_line(contours, at, &mut line))?;
-            outcome.rings.push(lent(line.points_mm.cast::<[f64; 3]>(), line.point_count));
-            outcome.ring_slices.push(line.storage_slice);
+        // SAFETY: a live handle.
+        for at in 0..unsafe { nasoseg_contours_count(contours) } {
+            call!(nasoseg_contours_get(contours, at, &mut contour))?;
+            outcome.rings.push(copied(contour.points_mm.cast::<[f64; 3]>(), contour.point_count));
+            outcome.ring_slices.push(contour.storage_slice);
         }
-        // SAFETY: live handles; a warning is lent by its study.
-        unsafe {
-            outcome.warnings = (0..warnings)
-                .map(|at| {
-                    CStr::from_ptr(nasoseg_study_warning(study, at)).to_str().unwrap().to_owned()
-                })
-                .collect();
-            nasoseg_contours_free(contours);
-            nasoseg_segmentation_free(segmentation);
-            nasoseg_detection_free(detection);
+        // SAFETY: a live handle.
+        for at in 0..unsafe { nasoseg_study_warning_count(study) } {
+            // SAFETY: a live handle.
+            let warning = unsafe { nasoseg_study_warning(study, at) };
+            // SAFETY: a string of the study, which is live.
+            let warning = unsafe { CStr::from_ptr(warning) };
+            outcome.warnings.push(warning.to_str().unwrap().to_owned());
         }
+        // SAFETY: a live handle, not used afterwards.
+        unsafe { nasoseg_contours_free(contours) };
+        // SAFETY: likewise.
+        unsafe { nasoseg_segmentation_free(segmentation) };
+        // SAFETY: likewise.
+        unsafe { nasoseg_detection_free(detection) };
         Ok(outcome)
     }
 }
 
-/// A copy of what a live handle lends.
-fn lent<T: Copy>(data: *const T, count: usize) -> Vec<T> {
-    // SAFETY: getters give an array of that many.
+/// A copy of an array that a getter has returned a view of.
+fn copied<T: Copy>(data: *const T, count: usize) -> Vec<T> {
+    // SAFETY: the array of a live handle, with that many elements.
     unsafe { std::slice::from_raw_parts(data, count) }.to_vec()
 }

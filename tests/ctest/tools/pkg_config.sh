@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds and runs the C pipeline with what pkg-config says, from a moved copy of the installed tree.
+# Builds and runs the C pipeline with the flags of pkg-config, from a moved copy of the installed
+# tree.
 # In: pkg-config, compiler, the installed library folder, the repository, the version, a folder to
 # write to.
 set -eu
@@ -13,18 +14,19 @@ export PKG_CONFIG_PATH
 test "$("$pkg_config" --modversion nasoseg)" = "$version"
 case $("$pkg_config" --libs --static nasoseg) in
     *-lstdc++*) ;;
-    *) echo "Libs.private lacks the C++ library" >&2; exit 1 ;;
+    *) echo "Libs.private: the C++ library is missing" >&2; exit 1 ;;
 esac
 moved=$("$pkg_config" --variable=libdir nasoseg)
 build() {
     # shellcheck disable=SC2046
     "$cc" -std=c99 -o "$folder/pipeline" $("$pkg_config" --cflags nasoseg) \
-        "-DNASOSEG_TEST_BUNDLE=\"$root/tests/data/micro\"" "-DNASOSEG_TEST_GOLDEN=\"$root/tests/data/golden/pipeline.txt\"" \
+        "-DNASOSEG_TEST_BUNDLE=\"$root/tests/data/micro\"" \
+        "-DNASOSEG_TEST_GOLDEN=\"$root/tests/data/golden/pipeline.txt\"" \
         "-DNASOSEG_TEST_VERSION=\"$version\"" "$root/tests/ctest/pipeline.c" "$@" -lm
 }
 build $("$pkg_config" --libs nasoseg) "-Wl,-rpath,$moved"
 "$folder/pipeline" "$folder"
-# The static library is what is left without the shared one.
+# Without the shared library the linker takes the static one.
 rm "$moved"/libnasoseg.so*
 build $("$pkg_config" --libs --static nasoseg)
 "$folder/pipeline" "$folder"

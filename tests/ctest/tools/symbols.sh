@@ -1,6 +1,6 @@
 #!/bin/sh
-# The libraries export nasoseg_* and nothing else, and every function of the header. In: header,
-# shared library, static library.
+# Checks that the libraries export every function of the header and nothing but nasoseg_*. In:
+# header, shared library, static library.
 set -eu
 header=$1 shared=$2 static=$3
 
@@ -15,7 +15,7 @@ check() {
         exit 1
     fi
     while read -r name; do
-        grep -qx "$name" "$2" || { echo "$1: lacks $name" >&2; exit 1; }
+        grep -qx "$name" "$2" || { echo "$1: $name is missing" >&2; exit 1; }
     done < functions.txt
 }
 # A function's declaration begins a line with its type; other mentions of names are prose.
@@ -27,7 +27,7 @@ check "$shared" shared.txt
 nm -g --defined-only "$static" | awk 'NF > 1 { print $NF }' | sort -u > static.txt
 check "$static" static.txt
 
-# What makes calls fail on purpose (src/fault.rs) is for tests alone.
+# The code that makes calls fail on purpose (src/fault.rs) is for tests alone.
 if grep -l 'made to fail by fault-injection' "$shared" "$static" >&2; then
     echo "built with the feature fault-injection" >&2
     exit 1
@@ -36,7 +36,7 @@ fi
 readelf -d "$shared" > dynamic.txt
 grep -q 'SONAME.*\[libnasoseg\.so\.1\]' dynamic.txt
 grep -q 'NODELETE' dynamic.txt
-# ONNX Runtime is found at run time: no need of it may be recorded.
+# ONNX Runtime is found at run time: the library must not record a dependency on it.
 if grep 'NEEDED.*onnxruntime' dynamic.txt; then
     exit 1
 fi

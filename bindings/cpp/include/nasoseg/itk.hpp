@@ -1,10 +1,10 @@
-// nasoseg on ITK images: an itk::Image goes in without a copy of its own (the library makes its
-// one), masks and probabilities come out as itk::Image. Needs ITK 5 and links to ITKCommon.
+// nasoseg on ITK images: reads an itk::Image in place (the library makes the only copy) and returns
+// masks and probabilities as itk::Image. Requires ITK 5 and links to ITKCommon.
 //
 //     study.set_volume(nasoseg::Sequence::T1C, nasoseg::view(*image));
 //     itk::Image<std::uint8_t, 3>::Pointer mask = nasoseg::mask_image(segmentation);
 //
-// ITK's patient axes are LPS, as this library's: nothing is turned over.
+// ITK's patient axes are LPS, as are this library's.
 
 #ifndef NASOSEG_ITK_HPP
 #define NASOSEG_ITK_HPP
@@ -19,8 +19,8 @@
 
 namespace nasoseg {
 
-// A view of an image's buffer: borrowed, so the image must live, unchanged, for the call that takes
-// it. The buffered region is what is seen; it need not begin at index 0.
+// A view of an image's buffered region, which need not begin at index 0. Borrowed: the image must
+// stay alive and unchanged during the call that takes the view.
 template <class T> [[nodiscard]] VolumeView view(const ::itk::Image<T, 3> &image) {
     const auto region = image.GetBufferedRegion();
     const auto spacing = image.GetSpacing();
@@ -46,8 +46,9 @@ namespace detail {
 template <class T> typename ::itk::Image<T, 3>::Pointer shell(const Segmentation &segmentation) {
     const std::optional<Affine> affine = segmentation.affine();
     if (!affine) {
-        throw Error(Status::Unsupported, "the slices are not evenly spaced: an itk::Image cannot "
-                                         "hold them; use Segmentation::origin");
+        throw Error(ErrorCode::Unsupported,
+                    "found unevenly spaced slices, which an itk::Image cannot hold. "
+                    "Use Segmentation::origin");
     }
     auto image = ::itk::Image<T, 3>::New();
     typename ::itk::Image<T, 3>::SizeType size;
@@ -87,8 +88,8 @@ typename ::itk::Image<T, 3>::ConstPointer borrowed(const Segmentation &segmentat
                                                    Span<const T> voxels) {
     auto image = shell<T>(segmentation);
     auto container = ::itk::Image<T, 3>::PixelContainer::New();
-    // ITK has no buffer of constants; that the image comes out const keeps its user from writing.
-    // ITK must not free what it does not own.
+    // ITK has no buffer of constants; the image is returned const so that its user cannot write to
+    // it. ITK must not free the buffer, hence `false`.
     container->SetImportPointer(const_cast<T *>(voxels.data()), voxels.size(), false);
     image->SetPixelContainer(container);
     return image.GetPointer();
@@ -96,7 +97,7 @@ typename ::itk::Image<T, 3>::ConstPointer borrowed(const Segmentation &segmentat
 
 } // namespace detail
 
-// Copies on T1C's grid, independent of the segmentation. Throws Error (Unsupported) where T1C's
+// Copies on T1C's grid, independent of the segmentation. They throw Error (Unsupported) if T1C's
 // slices are unevenly spaced.
 [[nodiscard]] inline ::itk::Image<std::uint8_t, 3>::Pointer
 mask_image(const Segmentation &segmentation) {
@@ -107,8 +108,8 @@ probability_image(const Segmentation &segmentation) {
     return detail::copied(segmentation, segmentation.probability());
 }
 
-// The same without a copy: the image borrows the segmentation's memory and may not be used after
-// the segmentation is gone.
+// The same without a copy: the image borrows the segmentation's memory and must not be used after
+// the segmentation is destroyed.
 [[nodiscard]] inline ::itk::Image<std::uint8_t, 3>::ConstPointer
 mask_view(const Segmentation &segmentation) {
     return detail::borrowed(segmentation, segmentation.mask());

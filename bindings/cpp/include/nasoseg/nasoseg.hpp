@@ -1,4 +1,4 @@
-// nasoseg in C++17: the C library behind RAII, exceptions and views. Header-only; needs nasoseg.h
+// nasoseg in C++17: the C library with RAII, exceptions and views. Header-only; requires nasoseg.h
 // and the library.
 //
 //     #include <nasoseg/nasoseg.hpp>
@@ -10,30 +10,35 @@
 //     study.load(nasoseg::Sequence::T2, "patient/T2");
 //
 //     nasoseg::Run run;
-//     run.on_progress([](const nasoseg::Progress &p) { return show(p.stage_name(), p.done,
-//     p.total); });   // false cancels nasoseg::Detection detection = engine.detect(study,
-//     nasoseg::Options().slices(8, 20), run); nasoseg::Segmentation segmentation =
-//     engine.segment(study, detection, {}, run); nasoseg::Contours contours =
-//     segmentation.contour(); contours.write_rtstruct("rtstruct.dcm");
+//     run.on_progress([](const nasoseg::Progress &p) {
+//         return show(p.stage_name(), p.done, p.total);  // false cancels
+//     });
+//     auto detection = engine.detect(study, nasoseg::Options().slices(8, 20), run);
+//     auto segmentation = engine.segment(study, detection, {}, run);
+//     auto contours = segmentation.contour();
+//     contours.write_rtstruct("rtstruct.dcm");
 //
 // OWNERSHIP. Every class owns one handle of nasoseg.h and is move-only; a moved-from object may
-// only be destroyed or assigned to. Objects may die in any order: each keeps alive what it needs,
-// except a Run, which must outlive the calls that it is handed to (as any argument must). A Span or
-// string_view that a getter gives is borrowed from the object it came from.
+// only be destroyed or assigned to. Objects may be destroyed in any order: each keeps alive what it
+// needs, except that a Run must outlive the calls that use it. A Span or string_view that a getter
+// returns is borrowed from its object.
 //
-// ERRORS. Exceptions are this header's style: a function that fails throws nasoseg::Error, a
-// cancelled one nasoseg::Cancelled (which is an Error). Where exceptions are not wanted,
-// nasoseg::attempt turns any of these calls into a Result:
+// ERRORS. A function that fails throws nasoseg::Error; one that is cancelled throws
+// nasoseg::Cancelled, which is an Error. Callers without exceptions use nasoseg::attempt, which
+// turns any of these calls into a Result:
 //
-//     nasoseg::Result<nasoseg::Detection> found = nasoseg::attempt([&] { return
-//     engine.detect(study); }); if (!found) { log(found.error().what()); }
+//     auto found = nasoseg::attempt([&] { return engine.detect(study); });
+//     if (!found) { log(found.error().what()); }
 //
-// THREADS. As in nasoseg.h: const member functions may be called by many threads at once, others by
-// one. Progress callbacks come on the calling thread. An exception thrown in one cancels the call,
-// and leaves it where the call was made.
+// THREADS. As in nasoseg.h: any number of threads may call const member functions at once; others
+// require exclusive access. Progress callbacks run on the calling thread. An exception thrown in
+// one cancels the call, which then throws it.
 //
-// UNITS. Millimetres; the patient's LPS axes, unless a view says RAS; boxes are pixel edges on the
-// model's grid; slices count from 0, from inferior to superior.
+// UNITS. Millimetres in the patient's LPS axes, unless a view says RAS. Voxel indices are centres;
+// boxes use edge coordinates of the model's grid (nasoseg.h, UNITS AND AXES). Slices are counted
+// from 0, from inferior to superior.
+//
+// No name here is a macro of <X11/Xlib.h> or <windows.h>: this header may follow either.
 
 #ifndef NASOSEG_NASOSEG_HPP
 #define NASOSEG_NASOSEG_HPP
@@ -57,11 +62,11 @@
 
 namespace nasoseg {
 
-// ---------------------------------------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 // Words
 
-// Status codes, as in nasoseg.h. A newer library may give others: treat them as failures.
-enum class Status : std::uint32_t {
+// nasoseg_status of nasoseg.h. A newer library may return other codes: treat them as failures.
+enum class ErrorCode : std::uint32_t {
     Ok = NASOSEG_OK,
     Argument = NASOSEG_ERROR_ARGUMENT,
     Read = NASOSEG_ERROR_READ,
@@ -108,34 +113,56 @@ enum class Holes : std::uint32_t {
     Fill = NASOSEG_HOLES_FILL,
 };
 
-// A point of the patient, mm.
-using Point = std::array<double, 3>;
-// Row-major 4 x 4 matrix: (i, j, k, 1) to mm, for voxel centres.
-using Affine = std::array<double, 16>;
-// A box on the model's grid, pixel edges.
-using Box = nasoseg_box;
-
-// ---------------------------------------------------------------------------------------------------------------------------------------
-// Errors
-
-// A call that failed. what() is one paragraph: the input, what was expected, what to do.
-class Error : public std::runtime_error {
-public:
-    Error(Status code, const std::string &message) : std::runtime_error(message), code_(code) {}
-    [[nodiscard]] Status code() const noexcept { return code_; }
-
-private:
-    Status code_;
+// What a user should know about a slice: bits of the `statuses` of a DetectionSlice or
+// SegmentationSlice.
+enum class SliceStatus : std::uint32_t {
+    NoLesion = NASOSEG_SLICE_NO_LESION,
+    BoxAtImageEdge = NASOSEG_SLICE_BOX_AT_IMAGE_EDGE,
+    MaskAtCropEdge = NASOSEG_SLICE_MASK_AT_CROP_EDGE,
+    StepLimitReached = NASOSEG_SLICE_STEP_LIMIT_REACHED,
+    IncompleteCoverage = NASOSEG_SLICE_INCOMPLETE_COVERAGE,
+    SpacingOutsideTraining = NASOSEG_SLICE_SPACING_OUTSIDE_TRAINING,
 };
 
-// A call that was cancelled, by a token or by a callback that returned false. Every object stays
+// Whether `statuses` contains `status`.
+[[nodiscard]] constexpr bool has(std::uint32_t statuses, SliceStatus status) noexcept {
+    return (statuses & static_cast<std::uint32_t>(status)) != 0;
+}
+
+// The words for a status, for example "no lesion".
+[[nodiscard]] inline std::string_view words(SliceStatus status) noexcept {
+    return nasoseg_slice_status_words(static_cast<std::uint32_t>(status));
+}
+
+// A point of the patient, mm.
+using Point = std::array<double, 3>;
+// Row-major 4 x 4 matrix from (i, j, k, 1) to mm, for voxel centres.
+using Affine = std::array<double, 16>;
+// A box in edge coordinates of the model's grid: pixel n reaches from n to n + 1.
+using BoundingBox = nasoseg_bounding_box;
+
+// -------------------------------------------------------------------------------------------------
+// Errors
+
+// A call that failed. what() is one paragraph: the input, what was found, what was expected, what
+// to do.
+class Error : public std::runtime_error {
+public:
+    Error(ErrorCode code, const std::string &message) : std::runtime_error(message), code_(code) {}
+    [[nodiscard]] ErrorCode code() const noexcept { return code_; }
+
+private:
+    ErrorCode code_;
+};
+
+// A call that was cancelled by a token or by a callback that returned false. Every object stays
 // usable.
 class Cancelled : public Error {
 public:
-    explicit Cancelled(const std::string &message) : Error(Status::Cancelled, message) {}
+    explicit Cancelled(const std::string &message) : Error(ErrorCode::Cancelled, message) {}
 };
 
-// A value, or the error that took its place.
+// A value or an error.
 template <class T> class [[nodiscard]] Result {
 public:
     Result(T value) : content_(std::move(value)) {}
@@ -144,7 +171,7 @@ public:
     [[nodiscard]] bool ok() const noexcept { return content_.index() == 0; }
     explicit operator bool() const noexcept { return ok(); }
 
-    // The value; throws the error where there is none.
+    // The value; throws the error if there is none.
     [[nodiscard]] T &value() & {
         expect();
         return *std::get_if<0>(&content_);
@@ -157,13 +184,13 @@ public:
         expect();
         return std::move(*std::get_if<0>(&content_));
     }
-    // The error; throws std::bad_variant_access where there is none.
+    // The error; throws std::bad_variant_access if there is none.
     [[nodiscard]] const Error &error() const { return std::get<1>(content_); }
 
 private:
     void expect() const {
         if (const Error *error = std::get_if<1>(&content_)) {
-            if (error->code() == Status::Cancelled) {
+            if (error->code() == ErrorCode::Cancelled) {
                 throw Cancelled(error->what());
             }
             throw Error(*error);
@@ -173,12 +200,12 @@ private:
     std::variant<T, Error> content_;
 };
 
-// The result of a function that gives nothing.
+// The value of a function that returns void.
 using Done = std::monostate;
 
-// Calls `work`, which uses this library, and turns its exception into a Result: errors of the
-// library as they are, any other (one that a progress callback threw, say) as Status::Internal with
-// its text. Nothing is thrown.
+// Calls `work`, which uses this library, and turns its exception into a Result: an error of the
+// library as it is, any other (such as one that a progress callback threw) as ErrorCode::Internal
+// with its text. Nothing is thrown.
 template <class Work> [[nodiscard]] auto attempt(Work &&work) noexcept {
     using Given = std::invoke_result_t<Work>;
     using Kept = std::conditional_t<std::is_void_v<Given>, Done, Given>;
@@ -192,16 +219,16 @@ template <class Work> [[nodiscard]] auto attempt(Work &&work) noexcept {
     } catch (const Error &error) {
         return Result<Kept>(Error(error));
     } catch (const std::exception &error) {
-        return Result<Kept>(Error(Status::Internal, error.what()));
+        return Result<Kept>(Error(ErrorCode::Internal, error.what()));
     } catch (...) {
-        return Result<Kept>(Error(Status::Internal, "an exception of an unknown type"));
+        return Result<Kept>(Error(ErrorCode::Internal, "an exception of an unknown type"));
     }
 }
 
-// ---------------------------------------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 // Views
 
-// A borrowed array, as std::span of C++20.
+// A borrowed array, like std::span of C++20.
 template <class T> class Span {
 public:
     constexpr Span() noexcept = default;
@@ -222,7 +249,7 @@ private:
 namespace detail {
 
 // The nasoseg_element of a C++ type, by size and sign, so that `char`, `short`, `int` and `long`
-// all find theirs.
+// each have one.
 template <class T> constexpr std::uint32_t element() noexcept {
     static_assert(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>,
                   "voxels are integers or floating-point numbers");
@@ -256,7 +283,7 @@ template <class T>
     for (std::size_t axis = 0; axis < 3; ++axis) {
         view.size[axis] = size[axis];
         view.stride[axis] = stride;
-        // Modulo 2^64 like the library's own check: a size that overflows is refused there.
+        // Modulo 2^64 on overflow; the library then rejects the size.
         stride = static_cast<std::int64_t>(static_cast<std::uint64_t>(stride) * size[axis]);
     }
     for (std::size_t at = 0; at < 16; ++at) {
@@ -265,7 +292,7 @@ template <class T>
     return view;
 }
 
-// ---------------------------------------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 // Handles
 
 class Run;
@@ -285,7 +312,7 @@ using ErrorHandle = Owned<nasoseg_error, nasoseg_error_free>;
     if (status == NASOSEG_CANCELLED) {
         throw Cancelled(nasoseg_error_message(error));
     }
-    throw Error(static_cast<Status>(status), nasoseg_error_message(error));
+    throw Error(static_cast<ErrorCode>(status), nasoseg_error_message(error));
 }
 
 // Calls a function of the library whose last parameter is the error.
@@ -298,7 +325,7 @@ template <class Function, class... Arguments> void call(Function function, Argum
     }
 }
 
-// As `call`, for functions that take a run: an exception of its callback comes first.
+// As `call`, for functions that take a run: an exception of its callback takes precedence.
 template <class Function, class... Arguments>
 void call_with(const Run &run, Function function, Arguments... arguments);
 
@@ -309,8 +336,8 @@ void call_with(const Run &run, Function function, Arguments... arguments);
 [[nodiscard]] inline std::uint32_t abi_version() noexcept { return nasoseg_abi_version(); }
 
 // Options of any call, chained: Options().device("cpu").threads(2). Each call reads those that
-// concern it; nasoseg.h says which and what the defaults are. A default Options stands for all
-// defaults and costs nothing.
+// concern it; nasoseg.h documents which, and the defaults. A default-constructed Options stands for
+// all defaults and allocates nothing.
 class Options {
 public:
     Options() noexcept = default;
@@ -323,13 +350,13 @@ public:
     Options &onnxruntime(const std::string &path) {
         return set(nasoseg_options_set_onnxruntime, path.c_str());
     }
-    // Engine: threads inside one model run; 0 is all cores.
+    // Engine: number of threads of one model run; 0 stands for all cores.
     Options &threads(std::uint32_t count) { return set(nasoseg_options_set_threads, count); }
-    // Engine: how many model runs may go at once, each with its own copy of the weights.
+    // Engine: number of model runs at once, each with its own copy of the weights.
     Options &concurrent_runs(std::uint32_t count) {
         return set(nasoseg_options_set_concurrent_runs, count);
     }
-    // Detect: slices `first` up to, but not including, `end`.
+    // Detect: slices from `first` up to, but not including, `end`.
     Options &slices(std::size_t first, std::size_t end) {
         return set(nasoseg_options_set_slices, first, end);
     }
@@ -337,22 +364,22 @@ public:
     Options &slices_mm(double low, double high) {
         return set(nasoseg_options_set_slices_mm, low, high);
     }
-    // Detect: go on where the frames of reference differ.
+    // Detect, read_detection: accept sequences whose frames of reference differ.
     Options &force_geometry(bool force = true) {
         return set(nasoseg_options_set_force_geometry, force);
     }
-    // Detect: take slices that T1 or T2 covers incompletely too.
+    // Detect: also process slices that T1 or T2 covers incompletely.
     Options &force_coverage(bool force = true) {
         return set(nasoseg_options_set_force_coverage, force);
     }
-    // Detect, read_detection: let the model see axial slices, `step_mm` apart (0: 3 mm), resampled
-    // from a T1C whose own are not axial. The result lies on T1C's own voxels all the same; slices
-    // of detection and segmentation are the axial ones, and have no storage_slice (SIZE_MAX).
+    // Detect, read_detection: process axial slices, `step_mm` apart (0: 3 mm), resampled from T1C
+    // if its own are not axial. The result lies on T1C's own voxels; slices of detection and
+    // segmentation are the axial ones and have no storage_slice (SIZE_MAX).
     Options &reslice_axial(double step_mm = 0.0) {
         return set(nasoseg_options_set_reslice, static_cast<std::uint32_t>(NASOSEG_RESLICE_AXIAL),
                    step_mm);
     }
-    // Contour: the line that contours follow.
+    // Contour: the curve that contours follow.
     Options &contour_kind(ContourKind kind) {
         return set(nasoseg_options_set_contour_kind, static_cast<std::uint32_t>(kind));
     }
@@ -360,7 +387,7 @@ public:
     Options &holes(Holes holes) {
         return set(nasoseg_options_set_holes, static_cast<std::uint32_t>(holes));
     }
-    // RT Structure Set: how far (mm) the line may be moved to spare points.
+    // RT Structure Set: how far (mm) a contour may move when points are removed.
     Options &simplify_mm(double tolerance_mm) {
         return set(nasoseg_options_set_simplify_mm, tolerance_mm);
     }
@@ -371,17 +398,17 @@ public:
     Options &structure_set_label(const std::string &label) {
         return set(nasoseg_options_set_structure_set_label, label.c_str());
     }
-    // Load: the series to take where the files hold several.
+    // Load: the SeriesInstanceUID of the series to read if the files hold several.
     Options &series_uid(const std::string &uid) {
         return set(nasoseg_options_set_series_uid, uid.c_str());
     }
-    // Load: the images to take where the series holds several echoes, b-values, time points or
-    // stacks ("Echo Time=80").
+    // Load: the images to read if the series holds several echoes, b-values, time points or stacks,
+    // for example "Echo Time=80".
     Options &pick(const std::string &pick) { return set(nasoseg_options_set_pick, pick.c_str()); }
-    // Load: take a series in which slices are missing.
+    // Load: accept a series in which slices are missing.
     Options &allow_gaps(bool allow = true) { return set(nasoseg_options_set_allow_gaps, allow); }
 
-    // The C handle; null for all defaults.
+    // The C handle; null if all are defaults.
     [[nodiscard]] const nasoseg_options *get() const noexcept { return handle_.get(); }
 
 private:
@@ -399,8 +426,8 @@ private:
     detail::Owned<nasoseg_options, nasoseg_options_free> handle_;
 };
 
-// A flag that cancels calls within one model run. `cancel` may be called by any thread and, on a
-// token that outlives it, by a signal handler.
+// A flag that cancels calls within one model run. Any thread may call `cancel`, and so may a signal
+// handler, on a token that outlives it.
 class CancelToken {
 public:
     CancelToken() {
@@ -431,17 +458,17 @@ struct Progress {
     }
 };
 
-// What a long call reports to and is cancelled by; it may serve many calls, one at a time. A
-// default Run stands for neither.
+// Receives the progress of long calls and cancels them; it may serve many calls, one at a time. A
+// default-constructed Run does neither.
 class Run {
 public:
-    // Returning false cancels. An exception cancels too, and is thrown again by the call. The
-    // callback may not use the objects of the call.
+    // Returning false cancels. So does an exception, which the call then throws. The callback must
+    // not use the objects of the call.
     using Callback = std::function<bool(const Progress &)>;
 
     Run() noexcept = default;
 
-    // Sets the callback; an empty one takes it away.
+    // Sets the callback; an empty one removes it.
     Run &on_progress(Callback callback) {
         make();
         state_->callback = std::move(callback);
@@ -450,7 +477,7 @@ public:
         return *this;
     }
 
-    // Sets the token, which may die before the run (then nobody can set it any more).
+    // Sets the token, which may be destroyed before the run; then nothing can set it any more.
     Run &cancelled_by(const CancelToken &token) {
         make();
         detail::call(nasoseg_run_set_cancel, handle_.get(), token.get());
@@ -459,7 +486,7 @@ public:
 
     [[nodiscard]] const nasoseg_run *get() const noexcept { return handle_.get(); }
 
-    // Throws what the callback threw during the last call, once.
+    // Throws, once, what the callback threw during the last call.
     void rethrow() const {
         if (state_ && state_->thrown) {
             std::rethrow_exception(std::exchange(state_->thrown, nullptr));
@@ -467,7 +494,7 @@ public:
     }
 
 private:
-    // On the heap: the library keeps its address, which a move of the Run must not change.
+    // On the heap: the library keeps its address, which moving the Run must not change.
     struct State {
         Callback callback;
         std::exception_ptr thrown;
@@ -482,7 +509,7 @@ private:
         }
     }
 
-    // What the library calls. Nothing may unwind through it.
+    // Called by the library. Nothing may unwind through it.
     static bool report(const nasoseg_progress *progress, void *user_data) noexcept {
         auto *state = static_cast<State *>(user_data);
         try {
@@ -527,8 +554,8 @@ Handle *make_with(const Run &run, Function function, Arguments... arguments) {
 
 } // namespace detail
 
-// ---------------------------------------------------------------------------------------------------------------------------------------
-// The way of the data
+// -------------------------------------------------------------------------------------------------
+// The pipeline
 
 // The three MR sequences of one patient.
 class Study {
@@ -560,7 +587,7 @@ public:
         load(sequence, std::vector<std::string>{path}, options, run);
     }
 
-    // Says which DICOM files a sequence in memory came from, for an RT Structure Set on the
+    // Names the DICOM files that a sequence in memory came from, for an RT Structure Set on the
     // original images.
     void set_dicom_source(Sequence sequence, const std::vector<std::string> &paths,
                           const Options &options = {}, const Run &run = {}) {
@@ -570,7 +597,7 @@ public:
                           options.get());
     }
 
-    // What the user should see, known after Engine::detect.
+    // Warnings for the user, known after Engine::detect.
     [[nodiscard]] std::vector<std::string> warnings() const {
         std::vector<std::string> all;
         const std::size_t count = nasoseg_study_warning_count(handle_.get());
@@ -599,20 +626,20 @@ private:
 // detection.
 using DetectionSlice = nasoseg_detection_slice;
 
-// The agent's walk on one slice, borrowed from the detection.
+// The agent's trajectory on one slice, borrowed from the detection.
 struct Trajectory {
     Span<const std::uint32_t> actions;
     // steps() + 1 boxes: the initial one, then the box after every action.
     Span<const double> box_numbers;
     Span<const float> q;
     std::size_t action_count;
-    // Whether the agent chose to stop; otherwise the step limit ended the walk.
+    // Whether the agent chose to stop; otherwise the step limit ended the trajectory.
     bool stopped;
 
     [[nodiscard]] std::size_t steps() const noexcept { return actions.size(); }
-    [[nodiscard]] Box box(std::size_t step) const noexcept {
+    [[nodiscard]] BoundingBox box(std::size_t step) const noexcept {
         const double *b = box_numbers.data() + 4 * step;
-        return Box{b[0], b[1], b[2], b[3]};
+        return BoundingBox{b[0], b[1], b[2], b[3]};
     }
     // The Q value of every action at a step.
     [[nodiscard]] Span<const float> q_at(std::size_t step) const noexcept {
@@ -623,7 +650,7 @@ struct Trajectory {
 // A box per slice, editable, with the agent's trajectories.
 class Detection {
 public:
-    // Takes the handle.
+    // Takes ownership of the handle.
     explicit Detection(nasoseg_detection *handle) noexcept : handle_(handle) {}
 
     [[nodiscard]] std::size_t slice_count() const noexcept {
@@ -649,7 +676,7 @@ public:
                           t.stopped};
     }
 
-    // Slice `index` as the model sees it: T1, T1C and T2 in 0 .. 1, grid x grid each. Borrowed from
+    // The model's input on slice `index`: T1, T1C and T2 in 0 .. 1, grid x grid each. Borrowed from
     // the detection.
     [[nodiscard]] Span<const float> image(std::size_t index) const {
         nasoseg_slice_image image{};
@@ -658,16 +685,16 @@ public:
         return {image.pixels, 3 * image.grid * image.grid};
     }
 
-    // Replaces the box of slice `index`, inside 0 .. Engine::grid.
-    void set_box(std::size_t index, const Box &box) {
+    // Replaces the box of slice `index`; it lies within 0 .. Engine::grid.
+    void set_box(std::size_t index, const BoundingBox &box) {
         detail::call(nasoseg_detection_set_box, handle_.get(), index, &box);
     }
-    // Says that slice `index` holds no lesion.
+    // Removes the box of slice `index`: the slice holds no lesion.
     void clear_box(std::size_t index) {
         detail::call(nasoseg_detection_clear_box, handle_.get(), index);
     }
 
-    // Writes JSON that Engine::read_detection takes back.
+    // Writes JSON that Engine::read_detection reads.
     void write(const std::string &file, const Options &options = {}, const Run &run = {}) const {
         detail::call_with(run, nasoseg_detection_write, get(), file.c_str(), options.get());
     }
@@ -678,18 +705,18 @@ private:
     detail::Owned<nasoseg_detection, nasoseg_detection_free> handle_;
 };
 
-// One closed line on one slice, borrowed from the contours.
-struct ContourLine {
+// One contour: a closed ring on one slice, outer or hole; borrowed from the contours.
+struct Contour {
     // Index along T1C's storage slice axis.
     std::size_t storage_slice;
     // x, y, z of every point, LPS mm; the last point joins the first.
     Span<const double> points_mm;
-    // i, j of every point, continuous voxel indices.
+    // i, j of every point: continuous voxel indices, in which integers are voxel centres.
     Span<const double> points_index;
     bool is_hole;
-    // For a hole: the outer line around it.
+    // For a hole: index of the outer contour around it.
     std::optional<std::size_t> parent;
-    // Area inside the line, mm2.
+    // Area inside the contour, mm2; holes not subtracted.
     double area_mm2;
 
     [[nodiscard]] std::size_t point_count() const noexcept { return points_mm.size() / 3; }
@@ -698,36 +725,37 @@ struct ContourLine {
     }
 };
 
-// The outlines of a segmentation: ordered by storage slice, every outer line followed by its holes.
+// The contours of a segmentation, ordered by storage slice, every outer contour followed by its
+// holes.
 class Contours {
 public:
-    // Takes the handle.
+    // Takes ownership of the handle.
     explicit Contours(nasoseg_contours *handle) noexcept : handle_(handle) {}
 
     [[nodiscard]] std::size_t size() const noexcept {
         return nasoseg_contours_count(handle_.get());
     }
 
-    [[nodiscard]] ContourLine line(std::size_t index) const {
-        nasoseg_contour_line c{};
+    [[nodiscard]] Contour at(std::size_t index) const {
+        nasoseg_contour_view c{};
         c.struct_size = sizeof c;
-        detail::call(nasoseg_contours_get_line, get(), index, &c);
+        detail::call(nasoseg_contours_get, get(), index, &c);
         const std::optional<std::size_t> parent =
             c.is_hole ? std::optional<std::size_t>(c.parent) : std::nullopt;
-        return ContourLine{c.storage_slice,
-                           {c.points_mm, 3 * c.point_count},
-                           {c.points_index, 2 * c.point_count},
-                           c.is_hole,
-                           parent,
-                           c.area_mm2};
+        return Contour{c.storage_slice,
+                       {c.points_mm, 3 * c.point_count},
+                       {c.points_index, 2 * c.point_count},
+                       c.is_hole,
+                       parent,
+                       c.area_mm2};
     }
 
-    [[nodiscard]] std::vector<ContourLine> lines() const {
-        std::vector<ContourLine> all;
+    [[nodiscard]] std::vector<Contour> all() const {
+        std::vector<Contour> all;
         const std::size_t count = size();
         all.reserve(count);
         for (std::size_t at = 0; at < count; ++at) {
-            all.push_back(line(at));
+            all.push_back(this->at(at));
         }
         return all;
     }
@@ -750,7 +778,7 @@ using SegmentationSlice = nasoseg_segmentation_slice;
 // Mask and probability on T1C's own grid.
 class Segmentation {
 public:
-    // Takes the handle.
+    // Takes ownership of the handle.
     explicit Segmentation(nasoseg_segmentation *handle) : handle_(handle) {
         view_.struct_size = sizeof view_;
         detail::call(nasoseg_segmentation_get_view, get(), &view_);
@@ -767,7 +795,7 @@ public:
     }
     [[nodiscard]] float threshold() const noexcept { return view_.threshold; }
     [[nodiscard]] double volume_mm3() const noexcept { return view_.volume_mm3; }
-    // Voxel to LPS mm; nothing for unevenly spaced slices.
+    // From voxel indices to LPS mm; nothing if the slices are unevenly spaced.
     [[nodiscard]] std::optional<Affine> affine() const noexcept {
         Affine affine;
         for (std::size_t at = 0; at < 16; ++at) {
@@ -785,7 +813,7 @@ public:
     [[nodiscard]] Point axis_j() const noexcept {
         return {view_.axis_j[0], view_.axis_j[1], view_.axis_j[2]};
     }
-    // Whether a box was replaced or cleared by the caller.
+    // Whether the caller replaced or cleared a box.
     [[nodiscard]] bool edited() const noexcept { return view_.edited; }
 
     [[nodiscard]] std::size_t slice_count() const noexcept {
@@ -830,10 +858,10 @@ private:
     nasoseg_segmentation_view view_{};
 };
 
-// Model runs: the fields of nasoseg_work.
+// What an engine has run: the fields of nasoseg_work.
 using Work = nasoseg_work;
 
-// A model bundle, opened on a device. Any number of threads may share one.
+// A model bundle, opened on a device. Any number of threads may share an engine.
 class Engine {
 public:
     explicit Engine(const std::string &bundle_dir, const Options &options = {},
@@ -842,7 +870,7 @@ public:
                                                         options.get()));
     }
 
-    // Borrowed from the engine.
+    // Strings are borrowed from the engine.
     [[nodiscard]] std::string_view model_name() const noexcept {
         return nasoseg_engine_model_name(get());
     }
@@ -856,9 +884,9 @@ public:
     [[nodiscard]] std::string_view intended_use() const noexcept {
         return nasoseg_engine_intended_use(get());
     }
-    // A demonstration: no result of it may be called a target.
+    // Whether the model is a demonstration, no result of which may be called a target.
     [[nodiscard]] bool is_demo() const noexcept { return nasoseg_engine_is_demo(get()); }
-    // The device really used, and why "auto" did not take CUDA.
+    // The device in use, and why "auto" fell back to the CPU.
     [[nodiscard]] std::string_view device() const noexcept { return nasoseg_engine_device(get()); }
     [[nodiscard]] std::string_view device_fallback() const noexcept {
         return nasoseg_engine_device_fallback(get());
@@ -868,11 +896,11 @@ public:
     [[nodiscard]] std::size_t action_count() const noexcept {
         return nasoseg_engine_action_count(get());
     }
-    // For example "zoom width"; borrowed from the engine.
+    // For example "zoom width".
     [[nodiscard]] std::string_view action_name(std::size_t action) const noexcept {
         return nasoseg_engine_action_name(get(), action);
     }
-    // Model runs since the engine was made, for measuring.
+    // What the engine has run since it was made, for measurements.
     [[nodiscard]] Work work() const {
         Work work{};
         work.struct_size = sizeof work;
@@ -886,7 +914,7 @@ public:
         return Detection(detail::make_with<nasoseg_detection>(run, nasoseg_detect, get(),
                                                               study.get(), options.get()));
     }
-    // A (possibly edited) detection of the same study and model, from Detection::write.
+    // A detection of the same study and model that Detection::write wrote, edited or not.
     [[nodiscard]] Detection read_detection(const Study &study, const std::string &file,
                                            const Options &options = {}, const Run &run = {}) const {
         return Detection(detail::make_with<nasoseg_detection>(
@@ -905,7 +933,7 @@ private:
     detail::Owned<nasoseg_engine, nasoseg_engine_free> handle_;
 };
 
-// Writes the preview: a PNG with the three sequences, boxes and contours of every slice.
+// Writes the preview: a PNG with the three sequences, the boxes and contours of every slice.
 inline void write_preview(const Detection &detection, const Segmentation &segmentation,
                           const Contours &contours, const std::string &file,
                           const Options &options = {}, const Run &run = {}) {
@@ -913,7 +941,7 @@ inline void write_preview(const Detection &detection, const Segmentation &segmen
                       contours.get(), file.c_str(), options.get());
 }
 
-// The ONNX Runtime of this process, loaded where it is not yet.
+// The ONNX Runtime of this process, loaded if necessary.
 struct RuntimeInfo {
     std::string_view version;
     std::string_view path;

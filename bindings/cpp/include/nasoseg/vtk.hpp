@@ -1,13 +1,11 @@
-// nasoseg on VTK data: vtkImageData goes in without a copy of its own (the library makes its one),
-// contours come out as vtkPolyData. Needs VTK 9 and links to VTK::CommonCore and
-// VTK::CommonDataModel.
+// nasoseg on VTK data: reads vtkImageData in place (the library makes the only copy) and returns
+// contours as vtkPolyData. Requires VTK 9 and links to VTK::CommonCore and VTK::CommonDataModel.
 //
 //     study.set_volume(nasoseg::Sequence::T1C, nasoseg::view(*image));
-//     vtkSmartPointer<vtkPolyData> lines = nasoseg::poly_data(contours);
+//     vtkSmartPointer<vtkPolyData> rings = nasoseg::poly_data(contours);
 //
-// VTK does not say which patient axes its coordinates mean. Readers of medical images in LPS
-// (vtkDICOM, what comes from ITK) are the default; name Axes::RAS for data in 3D Slicer's
-// coordinates.
+// VTK does not define the patient axes of its coordinates. The default is LPS, as data from
+// vtkDICOM and ITK have it; pass Axes::RAS for data in 3D Slicer's coordinates.
 
 #ifndef NASOSEG_VTK_HPP
 #define NASOSEG_VTK_HPP
@@ -53,22 +51,22 @@ inline std::uint32_t vtk_element(int type, int bytes) {
     default:
         break;
     }
-    throw Error(Status::Unsupported,
-                "vtkImageData: scalars of type " + std::to_string(type) + " (" +
+    throw Error(ErrorCode::Unsupported,
+                "vtkImageData: found scalars of type " + std::to_string(type) + " (" +
                     std::to_string(bytes) +
-                    " bytes); integers of at most 32 bits, float or double were expected");
+                    " bytes), expected integers of at most 32 bits, float or double");
 }
 
 } // namespace detail
 
-// A view of an image's scalars: borrowed, so the image must live, unchanged, for the call that
-// takes it. One component; origin, spacing, direction and extent count. Throws Error (Argument,
-// Unsupported) for scalars that are no MR volume.
+// A view of an image's scalars, of one component, with its origin, spacing, direction and extent.
+// Borrowed: the image must stay alive and unchanged during the call that takes the view. Throws
+// Error (Argument, Unsupported) if the scalars are not those of an MR volume.
 [[nodiscard]] inline VolumeView view(vtkImageData &image, Axes axes = Axes::LPS) {
     vtkDataArray *scalars =
         image.GetPointData() == nullptr ? nullptr : image.GetPointData()->GetScalars();
     if (scalars == nullptr || scalars->GetNumberOfComponents() != 1) {
-        throw Error(Status::Argument, "vtkImageData: scalars with one component were expected");
+        throw Error(ErrorCode::Argument, "vtkImageData: expected scalars with one component");
     }
     int extent[6], dimensions[3];
     image.GetExtent(extent);
@@ -94,9 +92,9 @@ inline std::uint32_t vtk_element(int type, int bytes) {
     return view;
 }
 
-// The outlines as closed lines, a copy: double points in LPS mm (or RAS), one polyline per line
-// that ends in its first point. Cell data: "slice" (T1C's storage slice), "hole" (0 or 1), "parent"
-// (line around a hole, -1 otherwise), "area_mm2".
+// The contours as closed polylines, a copy: double points in LPS mm (or RAS), each polyline ending
+// in its first point. Cell data: "slice" (T1C's storage slice), "hole" (0 or 1), "parent" (index of
+// the contour around a hole, -1 otherwise), "area_mm2".
 [[nodiscard]] inline vtkSmartPointer<vtkPolyData> poly_data(const Contours &contours,
                                                             Axes axes = Axes::LPS) {
     const double sign = axes == Axes::RAS ? -1.0 : 1.0;
@@ -111,19 +109,19 @@ inline std::uint32_t vtk_element(int type, int bytes) {
     auto holes = array(vtkSmartPointer<vtkIntArray>::New(), "hole");
     auto parents = array(vtkSmartPointer<vtkIntArray>::New(), "parent");
     auto areas = array(vtkSmartPointer<vtkDoubleArray>::New(), "area_mm2");
-    for (const ContourLine &line : contours.lines()) {
+    for (const Contour &contour : contours.all()) {
         const vtkIdType first = points->GetNumberOfPoints();
-        const std::size_t count = line.point_count();
+        const std::size_t count = contour.point_count();
         lines->InsertNextCell(static_cast<vtkIdType>(count + 1));
         for (std::size_t at = 0; at < count; ++at) {
-            const Point p = line.point(at);
+            const Point p = contour.point(at);
             lines->InsertCellPoint(points->InsertNextPoint(sign * p[0], sign * p[1], p[2]));
         }
         lines->InsertCellPoint(first);
-        slices->InsertNextValue(static_cast<int>(line.storage_slice));
-        holes->InsertNextValue(line.is_hole ? 1 : 0);
-        parents->InsertNextValue(line.parent ? static_cast<int>(*line.parent) : -1);
-        areas->InsertNextValue(line.area_mm2);
+        slices->InsertNextValue(static_cast<int>(contour.storage_slice));
+        holes->InsertNextValue(contour.is_hole ? 1 : 0);
+        parents->InsertNextValue(contour.parent ? static_cast<int>(*contour.parent) : -1);
+        areas->InsertNextValue(contour.area_mm2);
     }
     auto data = vtkSmartPointer<vtkPolyData>::New();
     data->SetPoints(points);

@@ -71,7 +71,7 @@ class Contours(Owner, SequenceOf[Contour]):
         if not -count <= at < count:
             raise IndexError(f"contour {at}: there are {count}")
         found = filled(
-            _abi.nasoseg_contour_line, lib.nasoseg_contours_get_line, self._pointer(), at % count
+            _abi.nasoseg_contour_view, lib.nasoseg_contours_get, self._pointer(), at % count
         )
         held = self._held()
         return Contour(

@@ -175,7 +175,7 @@ class Detection(Owner, SequenceOf[DetectionSlice]):
         effect.
         """
         x0, y0, x1, y1 = (float(edge) for edge in box)
-        raw = _abi.nasoseg_box(x0, y0, x1, y1)
+        raw = _abi.nasoseg_bounding_box(x0, y0, x1, y1)
         call(lib.nasoseg_detection_set_box, self._pointer(), self._index(index), ctypes.byref(raw))
 
     def set_box_mm(self, index: int, points_mm: ArrayLike) -> None:
