@@ -82,8 +82,8 @@ static uint32_t print_mask(const nasoseg_segmentation *segmentation, nasoseg_err
 static uint32_t print_contours(const nasoseg_contours *contours, nasoseg_error **error) {
     uint32_t failed = NASOSEG_OK;
     for (size_t at = 0; !failed && at < nasoseg_contours_count(contours); at++) {
-        nasoseg_contour_line ring = {.struct_size = sizeof ring};
-        failed = nasoseg_contours_get_line(contours, at, &ring, error);
+        nasoseg_contour_view ring = {.struct_size = sizeof ring};
+        failed = nasoseg_contours_get(contours, at, &ring, error);
         if (!failed) {
             double left = ring.points_mm[0];
             for (size_t point = 1; point < ring.point_count; point++) {

@@ -90,7 +90,7 @@ void from_memory(int argc, char **argv) {
 
     // Points are LPS mm on the slice's plane; the last one joins the first.
     for (std::size_t at = 0; at < contours.size(); ++at) {
-        const auto ring = contours.line(at);
+        const auto ring = contours.at(at);
         double left = ring.point(0)[0];
         for (std::size_t number = 1; number < ring.point_count(); ++number) {
             left = std::max(left, ring.point(number)[0]);
