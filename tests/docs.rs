@@ -98,14 +98,40 @@ fn paths(markdown: &str) -> Vec<String> {
         .collect()
 }
 
+/// Folders of the repository: a path in prose that begins with one is meant from the root.
+const FOLDERS: [&str; 10] = [
+    "benches/",
+    "bindings/",
+    "docs/",
+    "fuzz/",
+    "include/",
+    "models/",
+    "plugins/",
+    "src/",
+    "tests/",
+    "training/",
+];
+
 #[test]
-fn every_path_in_the_architecture_page_exists() {
-    let markdown =
-        std::fs::read_to_string(root().join("docs/explanation/architecture.md")).unwrap();
-    let named = paths(&markdown);
-    assert!(named.len() > 40, "{} paths", named.len());
-    let missing: Vec<_> = named.iter().filter(|path| !root().join(path).exists()).collect();
-    assert!(missing.is_empty(), "architecture.md names what is not there: {missing:#?}");
+fn every_path_in_the_documentation_exists() {
+    let mut pages = vec![root().join("README.md"), root().join("CONTRIBUTING.md")];
+    files(&root().join("docs"), &["md"], &mut pages);
+    let mut missing = Vec::new();
+    let mut count = 0;
+    for page in &pages {
+        let markdown = std::fs::read_to_string(page).unwrap();
+        // All paths of this page are meant from the root.
+        let all = page.ends_with("architecture.md");
+        let named = paths(&markdown).into_iter();
+        for path in named.filter(|p| all || FOLDERS.iter().any(|f| p.starts_with(f))) {
+            count += 1;
+            if !root().join(&path).exists() {
+                missing.push(format!("{}: {path}", shown(page)));
+            }
+        }
+    }
+    assert!(count > 100, "{count} paths");
+    assert!(missing.is_empty(), "paths that do not exist:\n{}", missing.join("\n"));
 }
 
 #[test]
