@@ -36,7 +36,7 @@ PAGES = {
     "models/demo/report.md": "models/demo-report.md",
     "plugins/planning/README.md": "plugins/planning.md",
     "plugins/slicer/README.md": "plugins/slicer.md",
-    "training/README.md": "training/index.md",
+    "training/README.md": "training.md",
     "training/results/README.md": "training/results.md",
 }
 SOURCES = {page: source for source, page in PAGES.items()} | {HEADER: "include/nasoseg.h"}
