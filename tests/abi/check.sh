@@ -1,7 +1,7 @@
 #!/bin/sh
 # The header against the baseline of the last release, by libabigail (Debian: abigail-tools):
-# everything of the baseline is still there and the same; what docs/abi.md allows may have been
-# added. In: compiler, header, baseline; "breaks": whether breaks made on purpose are noticed, and
+# everything in the baseline is unchanged, and only additions that docs/reference/abi.md allows are
+# accepted. In: compiler, header, baseline; "breaks": whether breaks made on purpose are noticed, and
 # allowed additions are not. Out: exit status 0; 77 where abidiff is missing.
 set -eu
 cc=$1 header=$2 baseline=$3 mode=${4:-}
@@ -23,7 +23,8 @@ compare() {
 
 if [ "$mode" != breaks ]; then
     compare "$header" || {
-        echo "$header: differs from the baseline by more than docs/abi.md allows. Before the first release: make abi-baseline" >&2
+        echo "$header: differs from the baseline by more than docs/reference/abi.md allows." \
+            "Before the first release: make abi-baseline" >&2
         exit 1
     }
     exit 0

@@ -1,5 +1,5 @@
-"""Makes the bundles that tests of their kinds run, and what the plain reading of docs/bundle.md
-makes of a study with them.
+"""Makes the bundles that tests of their kinds run, and what the reference implementation of
+docs/reference/bundle.md makes of a study with them.
 
 In: nothing. Out: tests/data/{fixed,proposals,volume}, each a bundle with its golden case; in
 tests/data/kinds the study, what was made of it, and a network of volumes for windows of any size.
