@@ -43,6 +43,7 @@ VENV_PYTHON = $(CURDIR)/bindings/python/.venv
 VENV_WHEEL  = $(CURDIR)/bindings/python/.venv-wheel
 VENV_SLICER = $(CURDIR)/plugins/slicer/.venv
 VENV_LINT   = $(CURDIR)/.venv-lint
+VENV_DOCS   = $(CURDIR)/.venv-docs
 PIP         = -m pip install --quiet --disable-pip-version-check
 
 export PATH := $(VENV)/bin:$(PATH)
@@ -98,6 +99,9 @@ $(VENV_WHEEL)/.done: bindings/python/requirements-wheel.txt
 	$(call environment,$(PYTHON))
 
 $(VENV_LINT)/.done: tests/lint/requirements.txt
+	$(call environment,$(PYTHON))
+
+$(VENV_DOCS)/.done: docs/requirements.txt
 	$(call environment,$(PYTHON))
 
 $(VENV_TRAIN)/.done: training/pyproject.toml
@@ -275,6 +279,11 @@ format: $(VENV_LINT)/.done
 	$(LINT)/ruff format --quiet
 	$(LINT)/clang-format -i $(C_SOURCES)
 
+# A warning, a broken link among them, fails. NO_MKDOCS_2_WARNING: this builds with MkDocs 1.
+docs: $(VENV_DOCS)/.done
+	NO_MKDOCS_2_WARNING=1 $(VENV_DOCS)/bin/python -m mkdocs build --strict --quiet
+	@echo 'out/site/index.html; with search: $(PYTHON) -m http.server --directory out/site'
+
 clean:
 	rm -rf target out dist $(VENV) $(VENV_JUDGES) $(VENV_TRAIN) $(VENV_PYTHON) $(VENV_WHEEL) \
-	    $(VENV_SLICER) $(VENV_LINT)
+	    $(VENV_SLICER) $(VENV_LINT) $(VENV_DOCS)

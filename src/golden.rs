@@ -94,7 +94,9 @@ impl Golden {
         let bytes = bundle.file(file)?;
         let name = bundle.dir().join(file).display().to_string();
         let damaged = |source: Box<dyn std::error::Error + Send + Sync>| Error::Bundle {
-            message: format!("{name}: not a golden case (docs/bundle.md). Export the bundle again"),
+            message: format!(
+                "{name}: not a golden case (docs/reference/bundle.md). Export the bundle again"
+            ),
             source: Some(source),
         };
         let mut npz = NpzReader::new(Cursor::new(bytes)).map_err(|e| damaged(e.into()))?;

@@ -1,6 +1,6 @@
-//! Bundles of every kind: what the library makes of them is what the plain reading of
-//! docs/bundle.md makes (tests/data/kinds.py), a known shape comes back where it was, and every
-//! command, edit and status works for them.
+//! Bundles of every kind: what the library makes of them is what the reference implementation of
+//! docs/reference/bundle.md makes (tests/data/kinds.py), a known shape comes back where it was, and
+//! every command, edit and status works for them.
 
 mod common;
 
@@ -180,7 +180,7 @@ fn golden_cases_that_do_not_fit_are_refused() {
         // A fixed box may stand for any, so that proposals' boxes do, where every slice has one.
         let error = read.unwrap_err();
         assert!(
-            error.to_string().contains("not a golden case (docs/bundle.md)"),
+            error.to_string().contains("not a golden case (docs/reference/bundle.md)"),
             "{kind} {other}: {error}"
         );
     }

@@ -128,7 +128,7 @@ fn a_known_shape_comes_back_within_a_twentieth_of_a_pixel() {
 }
 
 /// Through axial slices and back: the shape stays where it was, and the line on the original planes
-/// moves by what docs/geometry.md says.
+/// moves by what docs/explanation/geometry.md says.
 #[test]
 fn a_known_shape_comes_back_through_axial_slices() {
     let dir = tempfile::tempdir().unwrap();

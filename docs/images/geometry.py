@@ -1,4 +1,4 @@
-"""Draws docs/images/geometry.svg: the conventions of docs/geometry.md in four panels.
+"""Draws docs/images/geometry.svg: the conventions of docs/explanation/geometry.md in four panels.
 
 usage: python docs/images/geometry.py     (plain Python, nothing to install)
 """

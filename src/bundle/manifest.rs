@@ -1,4 +1,4 @@
-//! `bundle.json`: everything that a trained model depends on (docs/bundle.md).
+//! `bundle.json`: everything that a trained model depends on (docs/reference/bundle.md).
 //!
 //! In: the manifest's bytes. Out: a checked [`Manifest`]; unknown keys, unknown kinds and values
 //! that make no sense are refused by name.
@@ -278,7 +278,8 @@ impl Manifest {
         }
         let wrong = |source: serde_json::Error| Error::Bundle {
             message: format!(
-                "{name}: not a model bundle's manifest. A bundle.json of format {FORMAT_VERSION} was expected (docs/bundle.md)"
+                "{name}: not a model bundle's manifest. A bundle.json of format {FORMAT_VERSION} \
+                 was expected (docs/reference/bundle.md)"
             ),
             source: Some(Box::new(source)),
         };

@@ -1,4 +1,5 @@
-//! The model bundle: a directory with a manifest and the graphs it names (docs/bundle.md).
+//! The model bundle: a directory with a manifest and the graphs that it names
+//! (docs/reference/bundle.md).
 //!
 //! In: a directory. Out: a [`Bundle`] whose files are those that the manifest's SHA-256 sums
 //! promise; each is read once, and what was checked is what runs.

@@ -43,7 +43,8 @@ impl BoundingBox {
             && y1 > y0
     }
 
-    /// The affine transform of an action: new edges in units of the current box (docs/bundle.md).
+    /// The affine transform of an action: new edges in units of the current box
+    /// (docs/reference/bundle.md).
     pub fn transformed(&self, [a, b, c, d]: [f64; 4]) -> Self {
         let [x0, y0, _, _] = self.0;
         let (w, h) = (self.width(), self.height());

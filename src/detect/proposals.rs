@@ -1,4 +1,5 @@
-//! A detector that proposes boxes, each with a score (docs/bundle.md, detector kind `proposals`).
+//! A detector that proposes boxes, each with a score (docs/reference/bundle.md, detector kind
+//! `proposals`).
 //!
 //! In: prepared slices, the graph. Out: one [`Proposal`] per slice: the box of the highest score,
 //! where that is high enough.

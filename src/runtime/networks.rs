@@ -470,7 +470,8 @@ impl Graph {
             |ports: &[Port]| ports.iter().map(|p| p.to_string()).collect::<Vec<_>>().join(", ");
         let mismatch = |found: String| {
             Error::bundle(format!(
-                "{}: the graph's signature is {found}, but inputs {} and outputs {} were expected (docs/bundle.md). Export the bundle again",
+                "{}: the graph's signature is {found}, but inputs {} and outputs {} were expected \
+                 (docs/reference/bundle.md). Export the bundle again",
                 self.name,
                 list(inputs),
                 list(outputs)

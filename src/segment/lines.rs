@@ -1,4 +1,5 @@
-//! Voxels and patches along one axis of a region (docs/bundle.md, segmenter kind `volume`).
+//! Voxels and patches along one axis of a region (docs/reference/bundle.md, segmenter kind
+//! `volume`).
 //!
 //! In: lengths, spacings, places of slices. Out: where voxels lie and between which slices, where
 //! patches begin, what their voxels weigh.

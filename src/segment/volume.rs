@@ -1,4 +1,5 @@
-//! A 3D network over the boxes of all slices at once (docs/bundle.md, segmenter kind `volume`).
+//! A 3D network over the boxes of all slices at once (docs/reference/bundle.md, segmenter kind
+//! `volume`).
 //!
 //! In: prepared slices and where they lie, the segmenter's box on every slice to be segmented, the
 //! graph. Out: a [`Region`]: the probability on voxels of the model's own spacing, from which every

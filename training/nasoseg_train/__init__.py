@@ -5,7 +5,7 @@ The data passes through the rooms in this order::
     phantom | cohort -> data      slices of 3 x 384 x 384, masks, target boxes
     data -> agent                 trunk and Q head (paper 3.1)
     data, agent -> segmenter      RANet on the agent's boxes (paper 3.2)
-    agent, segmenter -> bundle    the bundle that docs/bundle.md describes
+    agent, segmenter -> bundle    the bundle that docs/reference/bundle.md describes
     bundle, data -> evaluation    its figures, through the library; the paper's tables
 
 `geometry` and `run` are below all of them, `networks` below agent and segmenter, `commands` and

@@ -1,4 +1,4 @@
-"""Model bundles (docs/bundle.md): written, calibrated and checked.
+"""Model bundles (docs/reference/bundle.md): written, calibrated and checked.
 
 writer             graphs and manifest; golden: the golden case
 reference          a plain numpy and ONNX Runtime implementation of a bundle;

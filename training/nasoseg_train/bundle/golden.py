@@ -1,4 +1,4 @@
-"""The golden case of a bundle (docs/bundle.md): the arrays of golden.npz, computed by PyTorch."""
+"""The golden case of a bundle (docs/reference/bundle.md): golden.npz, computed by PyTorch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compares a bundle's graphs with the networks they came from, for every kind (docs/bundle.md).
+"""Compares a bundle's graphs, of every kind, with their networks (docs/reference/bundle.md).
 
 `check_graphs`: random slices, boxes and patches for S in {1, 3} and N in {1, 2, 5}, ONNX Runtime on
 the CPU against PyTorch. `check_golden`: the golden case of the kinds without an agent;

@@ -1,4 +1,4 @@
-"""The reference implementation of docs/bundle.md, in numpy and ONNX Runtime.
+"""The reference implementation of docs/reference/bundle.md, in numpy and ONNX Runtime.
 
 It is slow and short, so that other runtimes can be compared with it. It knows every kind of
 detector and segmenter, does not import PyTorch and takes every number from the manifest.

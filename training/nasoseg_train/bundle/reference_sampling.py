@@ -1,5 +1,5 @@
 """How the reference implementation samples a segmenter's output, and the region of a `volume` one
-(docs/bundle.md).
+(docs/reference/bundle.md).
 """
 
 from __future__ import annotations

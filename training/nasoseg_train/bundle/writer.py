@@ -1,4 +1,4 @@
-"""Writes a model bundle (docs/bundle.md): the graphs, the golden case and the manifest."""
+"""Writes a model bundle (docs/reference/bundle.md): graphs, golden case and manifest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OPSET = 18
 
 
 class _Trunk(nn.Module):
-    """The trunk under the input names of docs/bundle.md."""
+    """The trunk under the input names of docs/reference/bundle.md."""
 
     def __init__(self, net: QNetwork) -> None:
         super().__init__()

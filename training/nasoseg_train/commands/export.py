@@ -31,7 +31,7 @@ RESEARCH = (
 
 @dataclass
 class Export:
-    """Write the bundle of a training run: graphs, golden case and manifest (docs/bundle.md)."""
+    """Write a training run's bundle: graphs, golden case, manifest (docs/reference/bundle.md)."""
 
     run: Path
     """Folder of the training run, such as runs/seqseg/seed1."""

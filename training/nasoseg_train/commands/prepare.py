@@ -1,4 +1,4 @@
-"""`nasoseg-train prepare`: builds a data set for training (docs/training-data.md)."""
+"""`nasoseg-train prepare`: builds a data set for training (docs/reference/training-data.md)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""The atlas box: one box for all patients, detector kind `fixed` (docs/bundle.md; paper 5, Lin
-2019).
+"""The atlas box: one box for all patients (detector kind `fixed` of docs/reference/bundle.md).
+
+The paper's comparison with Lin 2019 (section 5) uses it.
 
 Lin et al. cut the patch around the tumour by an atlas (Sims 2009). Heads lie alike here, so the
 atlas reduces to one box in mm about the slice's centre, large enough for nearly every tumour of the

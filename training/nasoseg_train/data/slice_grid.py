@@ -1,4 +1,4 @@
-"""Prepares the slices of a patient's volumes (paper 4.2.1), as docs/bundle.md says under "input".
+"""Prepares slices of a patient's volumes (paper 4.2.1; docs/reference/bundle.md, "input").
 
 A volume is [k, j, i] with in-plane spacing (along j, along i) in mm. Prepared slices are [S, 3, G,
 G] in [0, 1], channels T1, T1C, T2 on T1C's grid. `SliceGrid` converts between T1C's pixel edges and

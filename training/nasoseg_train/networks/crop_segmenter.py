@@ -1,4 +1,4 @@
-"""The graph of a `crop` segmenter (docs/bundle.md): a crop of the box, then any crop network."""
+"""The graph of a `crop` segmenter (docs/reference/bundle.md): a crop, then any crop network."""
 
 from __future__ import annotations
 

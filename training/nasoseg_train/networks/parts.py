@@ -1,4 +1,4 @@
-"""Builds a preset's untrained detector and segmenter, of every kind (docs/bundle.md)."""
+"""Builds a preset's untrained detector and segmenter, of every kind (docs/reference/bundle.md)."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class VoxResNet(nn.Module):
 
 class VolumeSegmenter(nn.Module):
     """volume [N, 3, D, H, W] -> probability [N, 1, D, H, W]: the graph of a `volume` segmenter
-    (docs/bundle.md).
+    (docs/reference/bundle.md).
     """
 
     def __init__(self, config: VolumeConfig) -> None:

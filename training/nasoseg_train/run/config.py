@@ -15,7 +15,7 @@ from .training_config import DetectorTraining, SegmenterTraining, Thresholds
 
 @dataclass(frozen=True)
 class InputConfig:
-    """How slices are prepared (docs/bundle.md, "input")."""
+    """How slices are prepared (docs/reference/bundle.md, "input")."""
 
     grid: int = 384
     """Side of the square grid, pixels."""
@@ -112,9 +112,9 @@ class Preset:
     patients_test: int = 166
     """The same for the report."""
     detector_kind: Literal["agent", "whole", "fixed", "proposals"] = "agent"
-    """Detector of the bundle (docs/bundle.md)."""
+    """Detector of the bundle (docs/reference/bundle.md)."""
     segmenter_kind: Literal["crop", "volume"] = "crop"
-    """Segmenter of the bundle (docs/bundle.md)."""
+    """Segmenter of the bundle (docs/reference/bundle.md)."""
     baselines: Baselines = field(default_factory=Baselines)
     """Networks of the systems that the paper compares with."""
     proposals: ProposalConfig = field(default_factory=ProposalConfig)

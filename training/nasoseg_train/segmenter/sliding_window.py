@@ -1,4 +1,4 @@
-"""A 3D network's probability by a sliding window: segmenter kind `volume` (docs/bundle.md).
+"""A 3D network's probability by a sliding window (docs/reference/bundle.md, kind `volume`).
 
 A region is the union of the slices' boxes, sampled trilinearly at the model's spacing. The
 network's output on a sliding window is averaged with Gaussian weights and sampled at the grid's
