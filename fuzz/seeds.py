@@ -1,7 +1,7 @@
 """Makes the seeds of fuzzing.
 
 In: nothing, or a folder of real files (by default the real images of the tests, if they exist;
-docs/test-data.md).
+docs/reference/test-data.md).
 Out: fuzz/seeds/{dicom,nifti,nrrd,bundle}, small files that every reader takes: a synthetic enhanced
 MR image of two frames in every transfer syntax, NIfTI and NRRD in every sample type and encoding,
 the project's own manifests; of real files those that are small, and the beginnings of the others.
@@ -226,7 +226,7 @@ def bundle(out, _):
 def main():
     data = Path(sys.argv[1]) if len(sys.argv) > 1 else real_data.root()
     if data is None:
-        print(f"no real files: {real_data.DEFAULT} is missing (docs/test-data.md)")
+        print(f"no real files: {real_data.DEFAULT} is missing (docs/reference/test-data.md)")
     elif not data.is_dir():
         sys.exit(f"{data}: not a folder, expected a folder of real files. Correct the path")
     for make in (dicom, nifti, nrrd, bundle):

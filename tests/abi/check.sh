@@ -1,6 +1,6 @@
 #!/bin/sh
 # Compares the header with the baseline of the last release, by libabigail (Debian: abigail-tools):
-# everything in the baseline is unchanged; only additions that docs/abi.md allows are accepted. With
+# everything in the baseline is unchanged; only additions that docs/reference/abi.md allows are accepted. With
 # "breaks" it checks instead that deliberate breaks are detected and allowed additions are accepted.
 # In: compiler, header, baseline. Out: exit status 0; 77 if abidiff is missing.
 set -eu
@@ -24,7 +24,7 @@ compare() {
 
 if [ "$mode" != breaks ]; then
     compare "$header" || {
-        echo "$header: differs from the baseline by more than docs/abi.md allows." \
+        echo "$header: differs from the baseline by more than docs/reference/abi.md allows." \
             "Before the first release: make abi-baseline" >&2
         exit 1
     }

@@ -1,5 +1,5 @@
 """Makes one bundle of each kind for the tests, and the expected results on a study by a direct
-implementation of docs/bundle.md.
+implementation of docs/reference/bundle.md.
 
 In: nothing. Out: tests/data/{fixed,proposals,volume}, each a bundle with its golden case; in
 tests/data/kinds the study, the expected results, and a network of volumes for windows of any size.

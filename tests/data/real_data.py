@@ -1,7 +1,7 @@
 """Real images for tests in Python: the same rule as tests/common/data.rs.
 
 The folder is NASOSEG_TEST_DATA or, if that is not set, ../shared/data beside the repository.
-docs/test-data.md lists its folders and their sources.
+docs/reference/test-data.md lists its folders and their sources.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def root() -> Path | None:
     if not named or not path.is_dir():
         raise FileNotFoundError(
             f"NASOSEG_TEST_DATA: {named!r} is not a folder, expected the folder of the real images "
-            "that docs/test-data.md lists. Correct the path, or unset the variable to skip their "
+            "that docs/reference/test-data.md lists. Correct the path, or unset the variable to skip their "
             "tests"
         )
     return path
@@ -40,6 +40,6 @@ def folder(name: str) -> Path | None:
 def missing(name: str) -> str:
     """Why a test that needs the folder is skipped."""
     return (
-        f"{root() or DEFAULT} has no folder {name} of real, public images; docs/test-data.md says "
+        f"{root() or DEFAULT} has no folder {name} of real, public images; docs/reference/test-data.md says "
         "where to get it"
     )
