@@ -105,8 +105,10 @@ unsafe fn write_volume(
             let file = path(file, "file")?;
             with(run, |run| {
                 run.tick(Stage::Export, 0, 1)?;
-                let (grid, description) =
-                    (source.study.reference().grid(), source.handle.value.provenance.short());
+                let (grid, description) = (
+                    source.study.reference().grid(),
+                    source.handle.value.provenance.description_line(),
+                );
                 let s = &source.handle.value;
                 match mask {
                     true => write_nifti(&file, s.mask.view(), grid, &description)?,

@@ -143,7 +143,8 @@ impl Outputs {
         step()?;
         self.contours(contours, segmentation.provenance.warning())?;
         step()?;
-        let (grid, description) = (study.reference().grid(), segmentation.provenance.short());
+        let (grid, description) =
+            (study.reference().grid(), segmentation.provenance.description_line());
         let outcome =
             write_nifti(&self.path("mask.nii.gz"), segmentation.mask.view(), grid, &description);
         self.optional("mask.nii.gz", outcome)?;
