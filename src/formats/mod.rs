@@ -5,6 +5,7 @@
 //! all ([`write`]).
 
 pub mod dicom;
+pub mod json;
 pub mod nifti;
 pub mod nrrd;
 pub mod read;
