@@ -4,7 +4,9 @@
 //! canonical axial grid, which slices they cover, and slices prepared for a bundle's networks.
 
 pub mod checks;
+pub mod masks;
 pub mod prepare;
+mod slice_range;
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -22,6 +24,7 @@ use crate::run::{Run, Stage};
 use crate::sequence::Sequence;
 use crate::volume::Volume;
 use prepare::Fit;
+pub use slice_range::SliceRange;
 
 /// A sequence must cover this share of T1C's foreground on a slice.
 pub const LEAST_COVERAGE: f64 = 0.95;
@@ -37,6 +40,22 @@ pub struct StudyOptions {
     pub force_geometry: bool,
     /// Whether the model works on axial slices resampled from T1C rather than on T1C's own.
     pub reslice: Reslice,
+}
+
+impl StudyOptions {
+    /// Continues if the frames of reference differ.
+    #[must_use]
+    pub fn with_force_geometry(mut self, force: bool) -> Self {
+        self.force_geometry = force;
+        self
+    }
+
+    /// Whether the model works on axial slices resampled from T1C.
+    #[must_use]
+    pub fn with_reslice(mut self, reslice: Reslice) -> Self {
+        self.reslice = reslice;
+        self
+    }
 }
 
 /// Three sequences of one patient on a canonical grid: slices from inferior to superior, rows from
