@@ -470,7 +470,12 @@ fn prepare_writes_volumes_and_mask() {
         ("d", vec!["--mask", &mask, "--label", "2"], 2, "no voxel has the label 2; it holds 3"),
         ("e", vec!["--mask", "nowhere.nii"], 3, "nowhere.nii"),
         ("f", vec!["--mask", &mask, "--percentiles", "101"], 2, "from 0 to 100"),
-        ("g", vec!["--mask", &trio.path("t2.nii.gz")], 2, "expected a mask of 0 and one whole number"),
+        (
+            "g",
+            vec!["--mask", &trio.path("t2.nii.gz")],
+            2,
+            "expected a mask of 0 and one whole number",
+        ),
     ] {
         let output = prepare(folder, &more);
         assert!(

@@ -9,8 +9,8 @@ use crate::study::Study;
 use ndarray::{Array1, arr1};
 use ndarray_npy::{NpzWriter, WriteNpzError};
 
-/// Writes `images` [S, 3, G, G] float32 to `path`, with what maps them back to T1C: slice numbers and
-/// positions, divisors, and the map between slice and grid.
+/// Writes `images` [S, 3, G, G] float32 to `path`, with what maps them back to T1C: slice numbers
+/// and positions, divisors, and the map between slice and grid.
 ///
 /// # Errors
 /// [`crate::Error::Write`].

@@ -34,9 +34,10 @@ pub struct Sequences {
     pub t2_series: Option<String>,
     /// Images of T1 to read, if its series holds several of a plane
     ///
-    /// A series may hold several echoes, b-values, time points or stacks. Give NAME=VALUE as the
-    /// error message lists them, for example "Echo Time=80"; separate several with semicolons.
-    #[arg(long, value_name = "NAME=VALUE")]
+    /// A series may hold several echoes, b-values, time points or stacks. Give NAME=VALUE as
+    /// the error message lists them, for example "Echo Time=80"; separate several with
+    /// semicolons.
+    #[arg(verbatim_doc_comment, long, value_name = "NAME=VALUE")]
     pub t1_pick: Option<String>,
     /// Images of T1C to read; see --t1-pick
     #[arg(long, value_name = "NAME=VALUE")]
@@ -58,7 +59,7 @@ pub struct Sequences {
     ///
     /// The model then sees axial slices, 3 mm apart or MM, and its result is brought back onto
     /// T1C's own slices. The choice is recorded.
-    #[arg(long, value_name = "PLANE", value_parser = reslice)]
+    #[arg(verbatim_doc_comment, long, value_name = "PLANE", value_parser = reslice)]
     pub reslice: Option<Reslice>,
 }
 
@@ -148,9 +149,15 @@ impl Detecting {
 pub struct Outlining {
     /// Line that contours follow: level or voxel
     ///
-    /// level: the probability's level at the model's threshold, between voxel centres. voxel: the
-    /// edges of the mask's voxels.
-    #[arg(long, value_name = "KIND", default_value = "level", value_parser = contour_kind)]
+    /// level: the probability's level at the model's threshold, between voxel centres. voxel:
+    /// the edges of the mask's voxels.
+    #[arg(
+        verbatim_doc_comment,
+        long,
+        value_name = "KIND",
+        default_value = "level",
+        value_parser = contour_kind
+    )]
     pub contours: ContourKind,
 }
 
@@ -162,9 +169,9 @@ pub struct ReferenceChoice {
     pub reference_series: Option<String>,
     /// Images of the reference to read, if its series holds several of a plane
     ///
-    /// A series may hold several echoes, b-values, time points or stacks. Give NAME=VALUE as the
-    /// error message lists them; separate several with semicolons.
-    #[arg(long, value_name = "NAME=VALUE")]
+    /// A series may hold several echoes, b-values, time points or stacks. Give NAME=VALUE as
+    /// the error message lists them; separate several with semicolons.
+    #[arg(verbatim_doc_comment, long, value_name = "NAME=VALUE")]
     pub reference_pick: Option<String>,
     /// Accept a reference in which slices are missing
     #[arg(long)]

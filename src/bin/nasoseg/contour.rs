@@ -20,7 +20,7 @@ pub struct Arguments {
     ///
     /// The storage order may be any. A mask of 0 and 1 is outlined along voxel edges, a
     /// probability at the level of --threshold.
-    #[arg(long, value_name = "FILE")]
+    #[arg(verbatim_doc_comment, long, value_name = "FILE")]
     mask: PathBuf,
     /// Series that the mask lies on: a DICOM folder or file, .nii, .nii.gz or .nrrd
     #[arg(long, value_name = "PATH")]
@@ -32,9 +32,9 @@ pub struct Arguments {
     threshold: Option<f32>,
     /// Sample a mask that lies on another grid
     ///
-    /// The mask is sampled at the reference's voxel centres: a mask's nearest voxel, a probability
-    /// linearly. Without this flag, such a mask is refused.
-    #[arg(long)]
+    /// The mask is sampled at the reference's voxel centres: a mask's nearest voxel, a
+    /// probability linearly. Without this flag, such a mask is refused.
+    #[arg(verbatim_doc_comment, long)]
     resample: bool,
     #[command(flatten)]
     choice: ReferenceChoice,

@@ -13,9 +13,10 @@ use crate::arguments::RuntimeArguments;
 
 /// Diagnose the installation
 ///
-/// Shows which ONNX Runtime was found, where, and its version. With a bundle, checks that this
-/// installation reproduces the bundle's golden case.
+/// Shows which ONNX Runtime was found, where, and its version. With a bundle, checks that
+/// this installation reproduces the bundle's golden case.
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub struct Arguments {
     /// Directory of the model bundle to check
     #[arg(long, value_name = "DIR")]

@@ -13,9 +13,10 @@ use crate::{inputs, warnings};
 
 /// Compare an edited structure set with the automatic result
 ///
-/// Prints a table of overlap, distances and added path length, slice by slice and pooled, and
-/// writes evaluation.json.
+/// Prints a table of overlap, distances and added path length, slice by slice and pooled,
+/// and writes evaluation.json.
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub struct Arguments {
     /// Structure set that came back from the planning system
     #[arg(long, value_name = "FILE")]
@@ -32,7 +33,7 @@ pub struct Arguments {
     ///
     /// The output folder of run, segment or contour; another structure set; or a mask on the
     /// reference's grid.
-    #[arg(long = "ours", value_name = "PATH")]
+    #[arg(verbatim_doc_comment, long = "ours", value_name = "PATH")]
     automatic: PathBuf,
     /// Region of the automatic structure set, by name or number, if it has several
     #[arg(long = "ours-roi", value_name = "NAME")]
@@ -40,7 +41,9 @@ pub struct Arguments {
     /// Find the slice of a contour by its plane alone, whatever image it names
     #[arg(long)]
     by_plane: bool,
-    /// Distance (mm) up to which outlines count as the same in contour Dice and surface Dice
+    /// Distance in mm up to which outlines count as the same
+    ///
+    /// It applies to contour Dice and surface Dice.
     #[arg(long, value_name = "MM", default_value_t = DEFAULT_TOLERANCE_MM)]
     tolerance_mm: f64,
     /// Folder for evaluation.json; created if it is missing

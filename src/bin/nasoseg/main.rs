@@ -21,10 +21,10 @@ use clap::{Parser, Subcommand};
 
 /// Find and outline nasopharyngeal carcinoma in MR
 ///
-/// nasoseg detects the tumour on T1, contrast-enhanced T1 and T2, segments it, and writes its
-/// contours for a planning system. It is not a medical device.
+/// nasoseg detects the tumour on T1, contrast-enhanced T1 and T2, segments it, and writes
+/// its contours for a planning system. It is not a medical device.
 #[derive(Debug, Parser)]
-#[command(version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(verbatim_doc_comment, version, after_help = AFTER_HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -15,9 +15,10 @@ use crate::{inputs, warnings};
 
 /// Export aligned volumes and slices for training
 ///
-/// Writes the volumes with the tumour's mask (--volumes), the scaled slices of a bundle (--out), or
-/// both.
+/// Writes the volumes with the tumour's mask (--volumes), the scaled slices of a bundle
+/// (--out), or both.
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub struct Arguments {
     #[command(flatten)]
     sequences: Sequences,
@@ -31,9 +32,9 @@ pub struct Arguments {
     out: Option<PathBuf>,
     /// New or empty folder for the volumes
     ///
-    /// T1, T1C, T2 and truth are written as NIfTI on T1C's canonical axial grid, aligned and not
-    /// scaled, with volumes.json.
-    #[arg(long, value_name = "DIR")]
+    /// T1, T1C, T2 and truth are written as NIfTI on T1C's canonical axial grid, aligned and
+    /// not scaled, with volumes.json.
+    #[arg(verbatim_doc_comment, long, value_name = "DIR")]
     volumes: Option<PathBuf>,
     #[command(flatten)]
     masks: Masks,
@@ -66,7 +67,7 @@ struct Masks {
     ///
     /// Its array must have the size and the order of the series: columns, rows, slices by
     /// increasing position.
-    #[arg(long, requires = "mask")]
+    #[arg(verbatim_doc_comment, long, requires = "mask")]
     trust_array_order: bool,
     /// Tumour as drawn on T1, on T1's grid
     ///

@@ -10,9 +10,10 @@ use crate::pipeline::{self, BoxSource};
 
 /// Detect, segment and outline the tumour
 ///
-/// Writes detection.json, contours.json, mask.nii.gz, probability.nii.gz, preview.png, run.json
-/// and, if T1C is DICOM, rtstruct.dcm.
+/// Writes detection.json, contours.json, mask.nii.gz, probability.nii.gz, preview.png,
+/// run.json and, if T1C is DICOM, rtstruct.dcm.
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub struct Arguments {
     #[command(flatten)]
     sequences: Sequences,
