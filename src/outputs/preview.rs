@@ -38,7 +38,7 @@ const BACKGROUND: [u8; 3] = [16, 18, 22];
 const TRAJECTORY: [u8; 3] = [90, 170, 255];
 const FINAL_BOX: [u8; 3] = [255, 214, 10];
 const CROP_BOX: [u8; 3] = [170, 170, 170];
-const OUTLINE: [u8; 3] = [255, 70, 90];
+const CONTOUR: [u8; 3] = [255, 70, 90];
 const WORDS: [u8; 3] = [225, 228, 232];
 const WARNING: [u8; 3] = [255, 150, 60];
 
@@ -87,11 +87,11 @@ fn draw(preview: &Preview<'_>) -> Result<Pixmap> {
     canvas.fill(Color::from_rgba8(r, g, b, 255));
     header::draw(&mut canvas, &text, &notes);
     let window = window(preview);
-    let outlines = outlines(preview)?;
+    let rings = rings(preview)?;
     for (at, slice) in slices.iter().enumerate() {
         let x = MARGIN + (at as u32 % columns) * (cell_width + MARGIN);
         let y = header + (at as u32 / columns) * (cell_height + MARGIN);
-        let rings = outlines.get(&slice.info.slice).map_or(&[][..], Vec::as_slice);
+        let rings = rings.get(&slice.info.slice).map_or(&[][..], Vec::as_slice);
         let cell = Cell { preview, slice, rings, window: &window };
         cell.draw(&mut canvas, &text, [x, y]);
     }
@@ -149,7 +149,7 @@ fn window(preview: &Preview<'_>) -> Window {
 }
 
 /// Rings of every canonical slice in grid coordinates.
-fn outlines(preview: &Preview<'_>) -> Result<BTreeMap<usize, Vec<Vec<[f64; 2]>>>> {
+fn rings(preview: &Preview<'_>) -> Result<BTreeMap<usize, Vec<Vec<[f64; 2]>>>> {
     let Preview { study, segmentation, .. } = preview;
     // The contours of a resliced T1C lie on other planes than the slices shown here.
     let axial = match &segmentation.axial {

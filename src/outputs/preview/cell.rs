@@ -5,7 +5,7 @@ use tiny_skia::{Pixmap, StrokeDash};
 use super::canvas::{Pen, line, paint, rectangle};
 use super::labels::Text;
 use super::{
-    CROP_BOX, FINAL_BOX, GAP, OUTLINE, PANEL, Preview, TRAJECTORY, WARNING, WORDS, Window,
+    CONTOUR, CROP_BOX, FINAL_BOX, GAP, PANEL, Preview, TRAJECTORY, WARNING, WORDS, Window,
 };
 use crate::detect::SliceDetection;
 use crate::segment::SliceSegmentation;
@@ -63,7 +63,7 @@ impl Cell<'_> {
         }
         for ring in *rings {
             let points: Vec<_> = ring.iter().map(|p| place(*p)).collect();
-            let pen = Pen { colour: OUTLINE, alpha: 255, width: 1.2, dash: None };
+            let pen = Pen { colour: CONTOUR, alpha: 255, width: 1.2, dash: None };
             line(canvas, &points, true, pen);
         }
     }

@@ -4,7 +4,7 @@ use tiny_skia::Pixmap;
 
 use super::canvas::fill;
 use super::labels::Text;
-use super::{CROP_BOX, FINAL_BOX, MARGIN, OUTLINE, Preview, TRAJECTORY, WARNING, WORDS};
+use super::{CONTOUR, CROP_BOX, FINAL_BOX, MARGIN, Preview, TRAJECTORY, WARNING, WORDS};
 
 /// Height of a line, pixels.
 const LINE: u32 = 18;
@@ -60,7 +60,7 @@ pub(super) fn notes(preview: &Preview<'_>, text: &Text, width: f32) -> Vec<Vec<N
         ("the agent's walk", Some(TRAJECTORY)),
         ("final box", Some(FINAL_BOX)),
         ("what the segmenter saw", Some(CROP_BOX)),
-        ("contour", Some(OUTLINE)),
+        ("contour", Some(CONTOUR)),
         ("T1 | T1C | T2, seen from the feet: the patient's right (R) is on the left", None),
     ];
     let mut line = Vec::new();
