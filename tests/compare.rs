@@ -14,6 +14,7 @@ use dicom_object::InMemDicomObject;
 use nasoseg::Error;
 use nasoseg::compare::compare;
 use nasoseg::contour::{contours_of_level, contours_of_mask};
+use nasoseg::formats::nifti::write_nifti;
 use nasoseg::formats::rtstruct::{HoleMode, RtStructOptions, write_rtstruct};
 use nasoseg::formats::rtstruct::{RoiMask, SliceBy, StructureSet};
 use nasoseg::geometry::Grid;
@@ -601,6 +602,33 @@ fn an_edited_run_is_evaluated() {
     let (_, file) =
         evaluate(&edited, &out.join("mask.nii.gz"), "mask", &["--tolerance-mm", "3.01"]);
     assert_eq!(json(&file)["pooled"], found["pooled"]);
+
+    // Against a mask without a mark, the structure set's own mark counts: its name or its
+    // description is enough.
+    let read = nasoseg::formats::read(&[out.join("mask.nii.gz")], &Default::default()).unwrap();
+    let (voxels, unmarked) = (read.voxels().mapv(|v| v as u8), trio.dir.path().join("own.nii.gz"));
+    write_nifti(&unmarked, voxels.view(), read.grid(), "drawn by hand").unwrap();
+    for (name, description, is_demo) in [
+        ("GTVp", None, true),
+        ("DEMO_NOT_CLIN", Some("reviewed"), true),
+        ("GTVp", Some("reviewed"), false),
+    ] {
+        let mut object = dicom_object::open_file(&edited).unwrap();
+        items(&mut object, tags::STRUCTURE_SET_ROI_SEQUENCE, |rois| {
+            put(&mut rois[0], tags::ROI_NAME, VR::LO, name);
+            if let Some(description) = description {
+                put(&mut rois[0], tags::ROI_DESCRIPTION, VR::ST, description);
+            }
+        });
+        let renamed = trio.dir.path().join("renamed.dcm");
+        object.write_to_file(&renamed).unwrap();
+        let (output, file) = evaluate(&renamed, &unmarked, "renamed", &[]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let warning = &json(&file)["warning"];
+        let says = warning.as_str().is_some_and(|w| w.contains("NOT FOR CLINICAL USE"));
+        assert_eq!((says, warning.is_null()), (is_demo, !is_demo), "{name} {description:?}");
+    }
+
     std::fs::remove_file(out.join("mask.nii.gz")).unwrap();
     let (output, file) = evaluate(&edited, &out, "contours", &["--tolerance-mm", "3.01"]);
     assert!(output.status.success(), "{}", text(&output.stderr));

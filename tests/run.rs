@@ -242,7 +242,7 @@ fn contour_of_a_run_s_probability_is_the_run_s_own() {
         &elsewhere,
     ]);
     assert!(
-        text(&output.stderr).contains("a mask of 0 and 1 was expected"),
+        text(&output.stderr).contains("expected a mask of 0 and 1"),
         "{}",
         text(&output.stderr)
     );
@@ -465,12 +465,17 @@ fn prepare_writes_volumes_and_mask() {
     );
 
     for (folder, more, code, told) in [
-        ("a", vec![], 2, "an empty or new folder was expected"),
+        ("a", vec![], 2, "expected an empty or new folder"),
         ("c", vec!["--slices", "0:2"], 2, "choose slices of --out"),
         ("d", vec!["--mask", &mask, "--label", "2"], 2, "no voxel has the label 2; it holds 3"),
         ("e", vec!["--mask", "nowhere.nii"], 3, "nowhere.nii"),
         ("f", vec!["--mask", &mask, "--percentiles", "101"], 2, "from 0 to 100"),
-        ("g", vec!["--mask", &trio.path("t2.nii.gz")], 2, "one whole number was expected"),
+        (
+            "g",
+            vec!["--mask", &trio.path("t2.nii.gz")],
+            2,
+            "expected a mask of 0 and one whole number",
+        ),
     ] {
         let output = prepare(folder, &more);
         assert!(

@@ -43,13 +43,21 @@ fn the_report_names_what_is_missing_and_nothing_else() {
 
 #[test]
 fn every_folder_is_documented() {
-    let page =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/test-data.md")).unwrap();
+    let page = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/docs/reference/test-data.md"
+    ))
+    .unwrap();
     for folder in &FOLDERS {
         let row = page.lines().find(|l| l.starts_with(&format!("| `{}`", folder.name)));
-        let row = row.unwrap_or_else(|| panic!("docs/reference/test-data.md has no row of {}", folder.name));
+        let row = row
+            .unwrap_or_else(|| panic!("docs/reference/test-data.md has no row of {}", folder.name));
         for part in folder.source.split(", ").chain(folder.tests.split(", ")) {
-            assert!(row.contains(part), "docs/reference/test-data.md, {}: no {part:?}", folder.name);
+            assert!(
+                row.contains(part),
+                "docs/reference/test-data.md, {}: no {part:?}",
+                folder.name
+            );
         }
     }
 }

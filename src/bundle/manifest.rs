@@ -303,7 +303,6 @@ impl Manifest {
     }
 
     fn check(&self) -> std::result::Result<(), String> {
-        let require = |ok: bool, what: &str| if ok { Ok(()) } else { Err(what.to_owned()) };
         let sequences: Vec<Sequence> = self.input.channels.iter().map(|c| c.sequence).collect();
         require(sequences == Sequence::ALL, "input.channels must be T1, T1C, T2 in that order")?;
         for channel in &self.input.channels {
@@ -387,9 +386,13 @@ impl Manifest {
     }
 }
 
+/// `Ok` if a value of the manifest is valid, else `what` it must be.
+fn require(valid: bool, what: &str) -> std::result::Result<(), String> {
+    if valid { Ok(()) } else { Err(what.to_owned()) }
+}
+
 impl Proposals {
     fn check(&self, grid: f64) -> std::result::Result<(), String> {
-        let require = |ok: bool, what: &str| if ok { Ok(()) } else { Err(what.to_owned()) };
         // Entries that a graph does not use score 0.
         require(
             self.score_threshold > 0.0 && self.score_threshold <= 1.0,
@@ -404,7 +407,6 @@ impl Proposals {
 
 impl Window {
     fn check(&self) -> std::result::Result<(), String> {
-        let require = |ok: bool, what: &str| if ok { Ok(()) } else { Err(what.to_owned()) };
         let voxels = self.patch.iter().try_fold(1usize, |all, side| all.checked_mul(*side));
         let small = voxels.is_some_and(|all| (1..=LARGEST_PATCH).contains(&all));
         require(
@@ -421,7 +423,6 @@ impl Window {
 
 impl Agent {
     fn check(&self, grid: f64) -> std::result::Result<(), String> {
-        let require = |ok: bool, what: &str| if ok { Ok(()) } else { Err(what.to_owned()) };
         require(
             self.features == Features::Crop,
             "detector.features `map` is reserved and not supported by this version",

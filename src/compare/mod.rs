@@ -1,102 +1,136 @@
-//! What a person changed: an edited outline against ours.
+//! Measures of what a person changed: an edited region against the automatic one.
 //!
-//! In: a structure set that came back from a planning system ([`StructureSet`]), or any two masks
-//! on a reference's grid. Out: [`Comparison`]: overlap, distance between outlines, and how much
-//! line had to be drawn anew, slice by slice and pooled.
+//! In: two masks on a reference's grid. Out: [`Comparison`]: overlap, distance between outlines,
+//! and how much line was drawn anew, slice by slice and pooled.
 //!
-//! All measures are of masks, so that outlines of any origin are measured alike:
+//! All measures are of masks, so that regions of any origin are measured alike:
 //! - **Dice**: twice the common volume over the sum of both.
 //! - **Contour Dice** and **surface Dice** at a tolerance: the part of both outlines (of both
-//!   surfaces) that lies no farther than the tolerance from the other. The contour Dice looks at
+//!   surfaces) that lies no farther than the tolerance from the other. The contour Dice measures
 //!   each slice's outline within its own plane, where it was drawn; the surface Dice (Nikolov et
-//!   al. 2021) at the surface through all slices.
+//!   al. 2021) measures the surface through all slices.
 //! - **Hausdorff 95**: the distance that 95 % of an outline (surface) does not exceed, the larger
 //!   of both directions.
 //! - **Added path length** (Vaassen et al., Evaluation of measures for assessing time-saving of
 //!   automatic organ-at-risk segmentation in radiotherapy, Phys Imaging Radiat Oncol 2020;13:1-6):
-//!   pixels of the edited outline that are not on ours, counted slice by slice, without a
-//!   tolerance. In millimetres: times the pixel's size (the square root of its area). An outline's
-//!   pixels are those inside with a neighbour outside, across an edge.
+//!   pixels of the edited outline that are not on the automatic one, counted slice by slice,
+//!   without a tolerance. In millimetres: times the pixel's size (the square root of its area). An
+//!   outline's pixels are those inside with a neighbour outside, across an edge.
+//!
+//! Fields and keys call the automatic region `ours`.
 
+mod slice;
 mod surface;
 
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView2, ArrayView3, Axis, s};
+use ndarray::{ArrayView2, ArrayView3, Axis, s};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::geometry::grid::{Grid, dot};
-use crate::geometry::orientation::Orientation;
+use crate::geometry::Grid;
 use crate::study::SliceInfo;
 use crate::volume::Volume;
+use slice::{Slice, path_mm, slice_infos};
 use surface::Agreement;
 
-/// Outlines this close (mm) count as the same unless the caller says otherwise: within what experts
-/// differ by when they draw a tumour.
+/// Default tolerance, mm: outlines this close count as the same. It lies within the differences
+/// between experts who draw a tumour.
 pub const DEFAULT_TOLERANCE_MM: f64 = 2.0;
 
-/// How an edited region differs from ours.
+/// How an edited region differs from the automatic one.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Comparison {
+    /// Outlines this close (mm) count as the same in contour Dice and surface Dice.
     pub tolerance_mm: f64,
+    /// All slices together.
     pub pooled: Pooled,
-    /// The slices on which either has a voxel.
+    /// The slices on which either region has a voxel, from inferior to superior.
     pub slices: Vec<SliceComparison>,
 }
 
-/// All slices together. `None` (null) where a measure has no value: neither has a voxel, or a
-/// distance to nothing.
+/// All slices together. `None` (null) if a measure has no value: neither region has a voxel, or the
+/// distance is to nothing.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Pooled {
-    /// `None` where there is one slice alone, which has no thickness.
+    /// Volume of the automatic region, mm3; `None` for a single slice, which has no thickness.
     pub ours_mm3: Option<f64>,
+    /// Volume of the edited region, mm3; `None` for a single slice.
     pub edited_mm3: Option<f64>,
+    /// Twice the common volume over the sum of both.
     pub dice: Option<f64>,
-    /// Outlines of all slices, each within its slice.
+    /// Of the outlines of all slices, each within its slice.
     pub contour_dice: Option<f64>,
-    /// The surface through all slices; `None` where there is one slice alone.
+    /// Of the surface through all slices; `None` for a single slice.
     pub surface_dice: Option<f64>,
+    /// Between the surfaces, mm.
     pub hausdorff95_mm: Option<f64>,
+    /// Pixels of the edited outline that are not on the automatic one.
     pub added_path_pixels: usize,
+    /// The same, mm.
     pub added_path_mm: f64,
-    /// Pixels of the edited outline: what the added ones are a share of.
+    /// All pixels of the edited outline.
     pub edited_path_pixels: usize,
 }
 
 /// One slice.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct SliceComparison {
+    /// How listings name the slice.
     #[serde(flatten)]
     pub info: SliceInfo,
+    /// Area of the automatic region, mm2.
     pub ours_mm2: f64,
+    /// Area of the edited region, mm2.
     pub edited_mm2: f64,
+    /// Twice the common area over the sum of both.
     pub dice: Option<f64>,
+    /// Of the outlines, within the slice.
     pub contour_dice: Option<f64>,
-    /// Between the outlines, within the slice.
+    /// Between the outlines, within the slice, mm.
     pub hausdorff95_mm: Option<f64>,
+    /// Pixels of the edited outline that are not on the automatic one.
     pub added_path_pixels: usize,
+    /// The same, mm.
     pub added_path_mm: f64,
+    /// All pixels of the edited outline.
     pub edited_path_pixels: usize,
 }
 
-/// Compares the `edited` region with `ours`, masks [k, j, i] in the storage order of `reference`;
-/// not 0 is inside.
+/// Twice the common size over the sum of both; `None` if both are empty.
+pub fn dice(a: f64, b: f64, both: f64) -> Option<f64> {
+    (a + b > 0.0).then(|| 2.0 * both / (a + b))
+}
+
+/// The Dice of two masks [k, j, i] by their voxels; not 0 is inside. `None` if both are empty.
+pub fn mask_dice(a: ArrayView3<u8>, b: ArrayView3<u8>) -> Option<f64> {
+    let (mut size_a, mut size_b, mut both) = (0usize, 0usize, 0usize);
+    for (a, b) in a.iter().zip(b) {
+        size_a += usize::from(*a != 0);
+        size_b += usize::from(*b != 0);
+        both += usize::from(*a != 0 && *b != 0);
+    }
+    dice(size_a as f64, size_b as f64, both as f64)
+}
+
+/// Compares the `edited` region with the `automatic` one, masks [k, j, i] in the storage order of
+/// `reference`; not 0 is inside.
 ///
 /// # Errors
-/// [`Error::Argument`] where a mask does not lie on the reference's grid or the tolerance is
+/// [`Error::Argument`] if a mask does not lie on the reference's grid, or if the tolerance is
 /// negative or not finite.
 pub fn compare(
-    ours: ArrayView3<u8>,
+    automatic: ArrayView3<u8>,
     edited: ArrayView3<u8>,
     reference: &Volume,
     tolerance_mm: f64,
 ) -> Result<Comparison> {
     let grid = reference.grid();
-    for (what, mask) in [("our", &ours), ("the edited", &edited)] {
+    for (what, mask) in [("automatic", &automatic), ("edited", &edited)] {
         if mask.dim() != grid.shape() {
             return Err(Error::Argument(format!(
-                "{what} mask has the shape {:?} [k, j, i], but the reference has {:?}; give both on the reference's own grid",
+                "the {what} mask has the shape {:?} [k, j, i], expected the reference's {:?}. \
+                 Give both on the reference's own grid",
                 mask.dim(),
                 grid.shape()
             )));
@@ -104,16 +138,15 @@ pub fn compare(
     }
     if !(tolerance_mm >= 0.0 && tolerance_mm.is_finite()) {
         return Err(Error::Argument(format!(
-            "the tolerance is {tolerance_mm} mm, but a finite number of at least 0 was expected"
+            "the tolerance is {tolerance_mm} mm, expected a finite number of at least 0"
         )));
     }
     let nk = grid.size()[2];
-    // Most of an image is neither; what is around both does not matter, as beyond a mask is
-    // outside.
-    let [rows, columns] = drawn(&[ours, edited]).unwrap_or([0..1, 0..1]);
+    // Most of an image is in neither region, and beyond a mask is outside: nothing is lost.
+    let [rows, columns] = drawn(&[automatic, edited]).unwrap_or([0..1, 0..1]);
     let cropped = crop(grid, &rows, &columns)?;
-    let (ours, edited) =
-        (ours.slice(s![.., rows.clone(), columns.clone()]), edited.slice(s![.., rows, columns]));
+    let automatic = automatic.slice(s![.., rows.clone(), columns.clone()]);
+    let edited = edited.slice(s![.., rows, columns]);
     let grid = &cropped;
     let slices: Vec<Slice> = slice_infos(reference)
         .into_par_iter()
@@ -121,22 +154,22 @@ pub fn compare(
             Slice::new(
                 k,
                 info,
-                ours.index_axis(Axis(0), k),
+                automatic.index_axis(Axis(0), k),
                 edited.index_axis(Axis(0), k),
                 grid,
                 tolerance_mm,
             )
         })
-        .filter(|s| s.ours + s.edited > 0)
+        .filter(|s| s.automatic + s.edited > 0)
         .collect();
-    let hulls = surface::hull(ours, grid).zip(surface::hull(edited, grid));
+    let hulls = surface::hull(automatic, grid).zip(surface::hull(edited, grid));
     let surfaces = hulls.map(|(a, b)| surface::agreement(&a, &b, tolerance_mm));
     // Slices of uneven distance weigh by their thickness; one slice alone has none.
     let weight = |s: &Slice| if nk == 1 { 1.0 } else { grid.voxel_mm3(s.k) };
     let total = |count: fn(&Slice) -> usize| {
         slices.iter().map(|s| count(s) as f64 * weight(s)).sum::<f64>()
     };
-    let (ours, edited, both) = (total(|s| s.ours), total(|s| s.edited), total(|s| s.both));
+    let (automatic, edited) = (total(|s| s.automatic), total(|s| s.edited));
     let length = |of: fn(&Agreement) -> f64| slices.iter().map(|s| of(&s.lines)).sum::<f64>();
     let lines = Agreement {
         total: length(|l| l.total),
@@ -145,9 +178,9 @@ pub fn compare(
     };
     let (added, path) = (slices.iter().map(|s| s.added).sum(), slices.iter().map(|s| s.path).sum());
     let pooled = Pooled {
-        ours_mm3: (nk > 1).then_some(ours),
+        ours_mm3: (nk > 1).then_some(automatic),
         edited_mm3: (nk > 1).then_some(edited),
-        dice: (ours + edited > 0.0).then(|| 2.0 * both / (ours + edited)),
+        dice: dice(automatic, edited, total(|s| s.both)),
         contour_dice: lines.dice(),
         surface_dice: surfaces.and_then(|s| s.dice()),
         hausdorff95_mm: surfaces.and_then(|s| s.hausdorff95_mm),
@@ -158,7 +191,7 @@ pub fn compare(
     Ok(Comparison {
         tolerance_mm,
         pooled,
-        slices: slices.into_iter().map(|s| s.told(grid)).collect(),
+        slices: slices.into_iter().map(|s| s.into_comparison(grid)).collect(),
     })
 }
 
@@ -188,90 +221,6 @@ fn crop(grid: &Grid, rows: &Range<usize>, columns: &Range<usize>) -> Result<Grid
     let nk = grid.size()[2];
     let origins = (0..nk).map(|k| grid.point(columns.start as f64, rows.start as f64, k)).collect();
     Grid::new([columns.len(), rows.len(), nk], grid.axis_i(), grid.axis_j(), origins)
-}
-
-/// The counts of one slice.
-struct Slice {
-    k: usize,
-    info: SliceInfo,
-    /// Pixels inside ours, inside the edited region, inside both.
-    ours: usize,
-    edited: usize,
-    both: usize,
-    lines: Agreement,
-    /// Pixels of the edited outline, and those of them that are not on ours.
-    path: usize,
-    added: usize,
-}
-
-impl Slice {
-    fn new(
-        k: usize,
-        info: SliceInfo,
-        ours: ArrayView2<u8>,
-        edited: ArrayView2<u8>,
-        grid: &Grid,
-        tolerance: f64,
-    ) -> Self {
-        let inside = |mask: &ArrayView2<u8>| mask.iter().filter(|v| **v != 0).count();
-        let (old, new) = (border(ours), border(edited));
-        Slice {
-            k,
-            info,
-            ours: inside(&ours),
-            edited: inside(&edited),
-            both: ours.iter().zip(&edited).filter(|(a, b)| **a != 0 && **b != 0).count(),
-            lines: surface::agreement(
-                &surface::outline(ours, grid),
-                &surface::outline(edited, grid),
-                tolerance,
-            ),
-            path: new.iter().filter(|p| **p).count(),
-            added: new.iter().zip(&old).filter(|(new, old)| **new && !**old).count(),
-        }
-    }
-
-    fn told(self, grid: &Grid) -> SliceComparison {
-        SliceComparison {
-            info: self.info,
-            ours_mm2: self.ours as f64 * grid.pixel_mm2(),
-            edited_mm2: self.edited as f64 * grid.pixel_mm2(),
-            dice: Some(2.0 * self.both as f64 / (self.ours + self.edited) as f64),
-            contour_dice: self.lines.dice(),
-            hausdorff95_mm: self.lines.hausdorff95_mm,
-            added_path_pixels: self.added,
-            added_path_mm: path_mm(self.added, grid),
-            edited_path_pixels: self.path,
-        }
-    }
-}
-
-fn path_mm(pixels: usize, grid: &Grid) -> f64 {
-    pixels as f64 * grid.pixel_mm2().sqrt()
-}
-
-/// The pixels inside that have a neighbour outside, across an edge; beyond the image is outside.
-fn border(mask: ArrayView2<u8>) -> Array2<bool> {
-    let inside = |j: usize, i: usize| mask.get([j, i]).is_some_and(|v| *v != 0);
-    Array2::from_shape_fn(mask.dim(), |(j, i)| {
-        let around = [(j.wrapping_sub(1), i), (j + 1, i), (j, i.wrapping_sub(1)), (j, i + 1)];
-        inside(j, i) && !around.into_iter().all(|(j, i)| inside(j, i))
-    })
-}
-
-/// Every slice of a volume by its storage index and as listings name it, from inferior to superior
-/// where slices are axial, else in storage order with their position along the normal.
-fn slice_infos(reference: &Volume) -> Vec<(usize, SliceInfo)> {
-    let grid = reference.grid();
-    let nk = grid.size()[2];
-    let axial = Orientation::of(grid).ok().filter(Orientation::slices_are_axial);
-    let info = |slice: usize| {
-        let k = axial.map_or(slice, |o| o.storage_slice(slice, nk));
-        let centre = grid.slice_centre(k);
-        let position_mm = if axial.is_some() { centre[2] } else { dot(centre, grid.normal()) };
-        (k, SliceInfo::new(reference, slice, Some(k), position_mm))
-    };
-    (0..nk).map(info).collect()
 }
 
 #[cfg(test)]
@@ -334,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_has_alone_is_told_and_nothing_is_no_agreement() {
+    fn a_region_without_a_counterpart_is_counted_and_two_empty_ones_have_no_value() {
         let reference = volume([9, 9, 3], 1.0, &[0.0, 3.0, 6.0]);
         let (empty, mask) = (Array3::zeros((3, 9, 9)), boxed(&reference, [2, 5], [2, 5], &[2]));
         let removed = compare(mask.view(), empty.view(), &reference, 2.0).unwrap();
@@ -346,6 +295,9 @@ mod tests {
         assert_eq!((p.added_path_pixels, removed.slices.len()), (0, 1));
         let drawn = compare(empty.view(), mask.view(), &reference, 2.0).unwrap();
         assert_eq!((drawn.pooled.added_path_pixels, drawn.pooled.edited_path_pixels), (8, 8));
+        assert_eq!(mask_dice(mask.view(), mask.view()), Some(1.0));
+        assert_eq!(mask_dice(mask.view(), empty.view()), Some(0.0));
+        assert_eq!(mask_dice(empty.view(), empty.view()), None);
         let none = compare(empty.view(), empty.view(), &reference, 2.0).unwrap();
         assert!(
             none.pooled.dice.is_none()
@@ -357,7 +309,7 @@ mod tests {
             compare(small.view(), mask.view(), &reference, 2.0)
                 .unwrap_err()
                 .to_string()
-                .contains("our mask has the shape (3, 9, 8)")
+                .contains("the automatic mask has the shape (3, 9, 8)")
         );
         assert!(compare(mask.view(), mask.view(), &reference, -1.0).is_err());
     }

@@ -31,12 +31,12 @@ pub(super) struct Agreement {
     /// The part of it that lies within the tolerance of the other boundary.
     pub within: f64,
     /// The distance that 95 % of a boundary does not exceed, from the one or from the other,
-    /// whichever is larger; `None` where one is missing.
+    /// whichever is larger; `None` if one is missing.
     pub hausdorff95_mm: Option<f64>,
 }
 
 impl Agreement {
-    /// The surface Dice; `None` where there is no boundary at all.
+    /// The surface Dice; `None` if there is no boundary at all.
     pub fn dice(&self) -> Option<f64> {
         (self.total > 0.0).then(|| self.within / self.total)
     }
@@ -155,7 +155,7 @@ fn extent(voxels: impl Iterator<Item = (usize, usize)>) -> Option<([usize; 2], [
     })
 }
 
-/// The surface through all slices; `None` where there is one slice alone, which has no thickness.
+/// The surface through all slices; `None` for a single slice, which has no thickness.
 pub(super) fn hull(mask: ArrayView3<u8>, grid: &Grid) -> Option<Surface<3>> {
     let (nk, nj, ni) = mask.dim();
     if nk < 2 {
@@ -262,7 +262,7 @@ fn loops(code: usize) -> Vec<Polygon> {
     polygons
 }
 
-/// Area of a polygon, taken apart into triangles around its centre: the same in every turn of the
+/// Area of a polygon, divided into triangles around its centre: the same in every turn of the
 /// cell.
 fn area(polygon: &[[f64; 3]], axes: [Point; 3]) -> f64 {
     let place =

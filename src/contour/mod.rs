@@ -22,6 +22,7 @@
 
 mod level;
 mod patch;
+mod region;
 #[cfg(test)]
 mod simplify_tests;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod testing;
 mod voxel;
 
 pub use level::contours_of_level;
+pub use region::{RegionContours, RegionOptions};
 pub use voxel::contours_of_mask;
 
 use crate::error::{Error, Result};

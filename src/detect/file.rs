@@ -10,6 +10,7 @@ use crate::bundle::Manifest;
 use crate::bundle::manifest::Detector;
 use crate::detect::{BoundingBox, Detection, Proposal, Search, SliceDetection, Trajectory};
 use crate::error::{Error, Result};
+use crate::formats::json;
 use crate::geometry::{Point, ResliceSummary};
 use crate::provenance::Provenance;
 use crate::runtime::DeviceUsed;
@@ -119,7 +120,7 @@ pub fn to_json(
         actions: manifest.agent().map(|a| a.actions.iter().map(|x| x.name.clone()).collect()).unwrap_or_default(),
         slices,
     };
-    serde_json::to_string_pretty(&file).map_err(|e| Error::Internal(e.to_string()))
+    json::pretty(&file)
 }
 
 /// Corners (x0, y0), (x1, y0), (x1, y1), (x0, y1) of a box in the patient, LPS mm.

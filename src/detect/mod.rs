@@ -33,6 +33,22 @@ pub struct DetectOptions {
     pub force_coverage: bool,
 }
 
+impl DetectOptions {
+    /// Detects on these canonical slices; `None` is all of them.
+    #[must_use]
+    pub fn with_slices(mut self, slices: Option<Range<usize>>) -> Self {
+        self.slices = slices;
+        self
+    }
+
+    /// Detects on slices with incomplete coverage too.
+    #[must_use]
+    pub fn with_force_coverage(mut self, force: bool) -> Self {
+        self.force_coverage = force;
+        self
+    }
+}
+
 /// Boxes of a range of slices.
 #[derive(Debug, Clone)]
 pub struct Detection {

@@ -74,7 +74,7 @@ pub unsafe extern "C" fn nasoseg_segmentation_write_mask(
     arguments!(segmentation: Ref, file: Text, run: Ref, error: Out);
     write_one(segmentation, file, run, error, |source, file| {
         let (grid, s) = (source.study.reference().grid(), &source.handle.value);
-        write_nifti(file, s.mask.view(), grid, &s.provenance.short())
+        write_nifti(file, s.mask.view(), grid, &s.provenance.description_line())
     })
 }
 
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn nasoseg_segmentation_write_probability(
     arguments!(segmentation: Ref, file: Text, run: Ref, error: Out);
     write_one(segmentation, file, run, error, |source, file| {
         let (grid, s) = (source.study.reference().grid(), &source.handle.value);
-        write_nifti(file, s.probability.view(), grid, &s.provenance.short())
+        write_nifti(file, s.probability.view(), grid, &s.provenance.description_line())
     })
 }
 

@@ -5,6 +5,7 @@
 //! ([`mod@write`]).
 
 pub mod dicom;
+pub mod json;
 pub mod nifti;
 pub mod nrrd;
 pub(crate) mod ras;

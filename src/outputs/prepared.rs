@@ -1,4 +1,4 @@
-//! `nasoseg prepare`: aligned, scaled slices for training.
+//! Aligned, scaled slices for training, as .npz.
 
 use std::path::Path;
 
@@ -9,10 +9,14 @@ use crate::study::Study;
 use ndarray::{Array1, arr1};
 use ndarray_npy::{NpzWriter, WriteNpzError};
 
-/// Writes `images` [S, 3, G, G] float32 with what is needed to find the way back.
+/// Writes `images` [S, 3, G, G] float32 to `path`, with what maps them back to T1C: slice numbers
+/// and positions, divisors, and the map between slice and grid.
+///
+/// # Errors
+/// [`crate::Error::Write`].
 pub fn write(path: &Path, prepared: &Prepared, study: &Study) -> Result<()> {
     let slices = || prepared.slices.clone();
-    // -1 where T1C was resliced: there is no such slice in storage.
+    // -1 if T1C was resliced: there is no such slice in storage.
     let storage = |k: usize| study.slice_info(k).storage_slice.map_or(-1, |k| k as i64);
     rename_into_place(path, ".npz", |beside| {
         let mut npz = NpzWriter::new_compressed(std::fs::File::create(beside)?);

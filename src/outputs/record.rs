@@ -9,8 +9,9 @@ use serde::Serialize;
 use crate::detect::{Detection, Trajectory};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::formats::write::write_atomically;
+use crate::formats::json::JsonFormat;
 use crate::geometry::ResliceSummary;
+use crate::outputs::absolute;
 use crate::provenance::Provenance;
 use crate::runtime::DeviceUsed;
 use crate::runtime::networks::Work;
@@ -20,75 +21,98 @@ use crate::status::SliceStatus;
 use crate::study::Study;
 use crate::volume::{Source, Volume};
 
-/// Everything that `run.json` holds.
+const FORMAT: JsonFormat = JsonFormat { name: "nasoseg-run", version: 1 };
+
+/// Everything that `run.json` holds but its format.
 #[derive(Debug, Serialize)]
 pub struct Record {
-    pub format: &'static str,
-    pub format_version: u32,
     /// UTC, RFC 3339.
     pub finished: String,
+    /// The library and the model.
     pub provenance: Provenance,
+    /// The ONNX Runtime used.
     pub onnxruntime: RuntimeRecord,
+    /// The device requested and the device used.
     pub device: DeviceUsed,
+    /// The caller's choices.
     pub options: serde_json::Value,
+    /// T1, T1C, T2.
     pub inputs: Vec<InputRecord>,
-    /// The axial slices that T1C was resampled to for the model: `slices` lists these. `None` where
+    /// The axial slices that T1C was resampled to for the model: `slices` lists these. `None` if
     /// the model saw T1C's own slices.
     pub resliced: Option<ResliceSummary>,
+    /// What people should know.
     pub warnings: Vec<String>,
     /// Wall time of each stage, in order.
     pub timings: Vec<Timing>,
     /// Model runs, rows and seconds inside ONNX Runtime.
     pub model_runs: Work,
+    /// Volume of the mask, mm3; `None` without a segmentation.
     pub volume_mm3: Option<f64>,
+    /// Whether a person replaced or cleared a box.
     pub edited: bool,
+    /// The slices of the detection, in canonical order.
     pub slices: Vec<SliceRecord>,
     /// Files written, by name.
     pub outputs: Vec<String>,
-    /// Outputs that could not be made from this input, and why.
+    /// Files that could not be made from this input, and why.
     pub not_written: Vec<String>,
 }
 
 /// The ONNX Runtime used.
 #[derive(Debug, Serialize)]
 pub struct RuntimeRecord {
+    /// Its version.
     pub version: String,
+    /// The shared library.
     pub path: String,
 }
 
 /// One stage's wall time.
 #[derive(Debug, Clone, Serialize)]
 pub struct Timing {
+    /// Name of the stage.
     pub stage: &'static str,
+    /// Wall time.
     pub seconds: f64,
 }
 
 /// One input sequence.
 #[derive(Debug, Serialize)]
 pub struct InputRecord {
+    /// Which sequence.
     pub sequence: Sequence,
+    /// DICOM, NIfTI-1, NRRD or memory.
     pub format: &'static str,
     /// File, or the folder of a DICOM series.
     pub path: Option<String>,
     /// Columns, rows, slices as stored.
     pub size: [usize; 3],
+    /// Distances along columns and rows, mm.
     pub pixel_mm: [f64; 2],
+    /// Distance between slices, mm; `None` if they are unevenly spaced.
     pub slice_spacing_mm: Option<f64>,
+    /// DICOM only.
     pub study_instance_uid: Option<String>,
+    /// DICOM only.
     pub series_instance_uid: Option<String>,
+    /// DICOM only.
     pub frame_of_reference_uid: Option<String>,
+    /// DICOM only.
     pub series_description: Option<String>,
     /// Identity of what was run ([`Volume::sha256`]).
     pub sha256: String,
 }
 
-/// One slice, with its words.
+/// One slice.
 #[derive(Debug, Serialize)]
 pub struct SliceRecord {
+    /// Statistics and statuses.
     #[serde(flatten)]
     pub slice: SliceSegmentation,
+    /// The statuses in words.
     pub status: String,
-    /// The agent's actions; `None` where it did not look.
+    /// Number of the agent's actions; `None` if no agent ran on the slice.
     pub steps: Option<usize>,
     /// Whether a person replaced or cleared the box.
     pub edited: bool,
@@ -121,17 +145,17 @@ impl InputRecord {
     }
 }
 
-/// A record must mean something elsewhere too.
-fn absolute(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+/// What people should know about a study and the engine that worked on it.
+pub fn warnings(study: &Study, engine: &Engine) -> Vec<String> {
+    let fallback = engine.device().fallback.iter();
+    let fallback = fallback.map(|why| format!("device auto fell back to the CPU: {why}"));
+    study.warnings().iter().cloned().chain(fallback).collect()
 }
 
 impl Record {
     /// The parts that every run knows; the caller fills timings, outputs and results.
     pub fn new(study: &Study, engine: &Engine, options: serde_json::Value) -> Self {
         Record {
-            format: "nasoseg-run",
-            format_version: 1,
             finished: String::new(),
             provenance: engine.provenance(),
             onnxruntime: RuntimeRecord {
@@ -153,7 +177,7 @@ impl Record {
         }
     }
 
-    /// Takes over the figures of a segmentation and of the detection that it was made from.
+    /// Copies the figures of a segmentation and of the detection that it was made from.
     pub fn take_segmentation(
         &mut self,
         segmentation: &Segmentation,
@@ -176,7 +200,7 @@ impl Record {
             .collect();
     }
 
-    /// Writes the record as JSON.
+    /// Writes the record as JSON, finished now.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -184,8 +208,6 @@ impl Record {
         self.finished = time::OffsetDateTime::now_utc()
             .format(&time::format_description::well_known::Rfc3339)
             .map_err(|e| Error::Internal(e.to_string()))?;
-        let text =
-            serde_json::to_string_pretty(self).map_err(|e| Error::Internal(e.to_string()))?;
-        write_atomically(path, |f| std::io::Write::write_all(f, text.as_bytes()))
+        FORMAT.write(path, self)
     }
 }

@@ -12,6 +12,7 @@ use ndarray::{Array3, Axis, Dimension, s};
 use crate::bundle::manifest::{Manifest, SegmenterKind};
 use crate::detect::{BoundingBox, Detection};
 use crate::error::{Error, Result};
+use crate::geometry::region_mm3;
 use crate::memory;
 use crate::provenance::Provenance;
 use crate::run::{Run, Stage};
@@ -137,9 +138,7 @@ pub fn segment(
             field::onto(&crops, &prepared.fit, grid, reference),
         ));
         mask = probability.mapv(|p| u8::from(p >= threshold));
-        let pixels =
-            |k: usize| mask.index_axis(Axis(0), k).iter().filter(|m| **m != 0).count() as f64;
-        volume_mm3 = (0..reference.size()[2]).map(|k| pixels(k) * reference.voxel_mm3(k)).sum();
+        volume_mm3 = region_mm3(mask.view(), reference, |m| *m != 0);
     }
     Ok(Segmentation {
         probability,

@@ -5,8 +5,10 @@
 
 pub mod checks;
 mod coverage;
+pub mod masks;
 pub mod prepare;
 mod slice_info;
+mod slice_range;
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -25,6 +27,7 @@ use crate::volume::Volume;
 use coverage::{check_coverage, covered_shares, foreground_threshold};
 use prepare::Fit;
 pub use slice_info::SliceInfo;
+pub use slice_range::SliceRange;
 
 /// A sequence must cover this share of T1C's foreground on a slice.
 pub const LEAST_COVERAGE: f64 = 0.95;
@@ -37,6 +40,22 @@ pub struct StudyOptions {
     pub force_geometry: bool,
     /// Whether the model works on axial slices resampled from T1C rather than on T1C's own.
     pub reslice: Reslice,
+}
+
+impl StudyOptions {
+    /// Sets whether to continue if the frames of reference differ.
+    #[must_use]
+    pub fn with_force_geometry(mut self, force: bool) -> Self {
+        self.force_geometry = force;
+        self
+    }
+
+    /// Sets whether the model works on axial slices resampled from T1C.
+    #[must_use]
+    pub fn with_reslice(mut self, reslice: Reslice) -> Self {
+        self.reslice = reslice;
+        self
+    }
 }
 
 /// Three sequences of one patient on a canonical grid: slices from inferior to superior, rows from
@@ -73,22 +92,6 @@ pub struct Prepared {
     pub fit: Fit,
     /// The divisors of T1, T1C and T2.
     pub divisors: [f64; 3],
-}
-
-impl StudyOptions {
-    /// Sets whether to continue if the frames of reference differ.
-    #[must_use]
-    pub fn with_force_geometry(mut self, force: bool) -> Self {
-        self.force_geometry = force;
-        self
-    }
-
-    /// Sets whether the model works on axial slices resampled from T1C.
-    #[must_use]
-    pub fn with_reslice(mut self, reslice: Reslice) -> Self {
-        self.reslice = reslice;
-        self
-    }
 }
 
 impl Study {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::provenance::{Demo, demo_of_description};
+
 /// The source of a volume.
 #[derive(Debug, Clone)]
 pub enum Source {
@@ -18,6 +20,21 @@ pub enum Source {
     },
     /// A DICOM series.
     Dicom(Box<DicomSeries>),
+}
+
+impl Source {
+    /// What a file says of itself; empty for other sources.
+    pub fn description(&self) -> &str {
+        match self {
+            Source::File { description, .. } => description,
+            Source::Memory | Source::Dicom(_) => "",
+        }
+    }
+
+    /// Set if the file says that a demo model made it.
+    pub fn demo(&self) -> Option<Demo> {
+        demo_of_description(self.description())
+    }
 }
 
 /// The attributes of a DICOM series beyond its voxels. Slice k of the volume is `slices[k]`.

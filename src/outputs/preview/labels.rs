@@ -11,8 +11,10 @@ pub struct Text {
 }
 
 impl Text {
+    /// Loads the built-in font.
+    ///
     /// # Errors
-    /// [`Error::Internal`] where the built-in font is damaged.
+    /// [`Error::Internal`] if it is damaged.
     pub fn new() -> Result<Self> {
         let font = FontRef::try_from_slice(dejavu::sans::regular())
             .map_err(|e| Error::Internal(format!("the built-in font: {e}")))?;
@@ -44,14 +46,12 @@ impl Text {
         lines
     }
 
-    /// Draws `words` with the baseline at `y`, beginning at `x`; what lies outside the canvas is
-    /// cut.
+    /// Draws `words` from `x` on with the baseline at `y`; what lies outside the canvas is cut.
     pub fn draw(
         &self,
         canvas: &mut Pixmap,
         words: &str,
-        x: f32,
-        y: f32,
+        [x, y]: [f32; 2],
         size: f32,
         colour: [u8; 3],
     ) {
