@@ -173,7 +173,7 @@ mod tests {
             ("nasoseg-contours", "nasoseg-run", "found format nasoseg-run 1, expected nasoseg-con"),
             ("\"indices\"", "\"points_px\"", "not the contours.json that nasoseg writes"),
             ("\"size\":[8,9,3]", "\"size\":[9,8,3]", "drawn on another grid than"),
-            ("\"slice\":1", "\"slice\":3", "k 3 of 3 slices"),
+            ("\"slice\":1", "\"slice\":3", "found a ring on slice k 3"),
         ] {
             let error = refused(from, to);
             assert!(error.contains(says), "{to}: {error}");

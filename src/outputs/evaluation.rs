@@ -43,7 +43,7 @@ impl Drawing {
     /// several.
     ///
     /// # Errors
-    /// What [`StructureSet::read`], [`StructureSet::region`] and [`StructureSet::mask`] give.
+    /// What [`StructureSet::read`], [`StructureSet::roi`] and [`StructureSet::mask`] give.
     pub fn of_structure_set(
         path: &Path,
         choice: Option<&str>,
