@@ -1,4 +1,5 @@
-//! Contours of real tumour masks at clinical size, if the real images (docs/reference/test-data.md) exist.
+//! Contours of real tumour masks at clinical size, if the real images
+//! (docs/reference/test-data.md) exist.
 
 mod common;
 

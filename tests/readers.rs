@@ -1,8 +1,8 @@
 //! Real series compared with third-party readers: the same voxels and the same geometry, or an
 //! error with its reason.
 //!
-//! Skipped if the real images (docs/reference/test-data.md) or the judges' Python (`NASOSEG_TEST_PYTHON`) are
-//! missing.
+//! Skipped if the real images (docs/reference/test-data.md) or the judges' Python
+//! (`NASOSEG_TEST_PYTHON`) are missing.
 
 mod common;
 

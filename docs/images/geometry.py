@@ -24,7 +24,8 @@ class Panel:
         self.x, self.y = GAP + column * (WIDTH + GAP), GAP + row * (HEIGHT + GAP)
         self.shapes = []
         self.add(
-            f'<rect x="0" y="0" width="{WIDTH}" height="{HEIGHT}" rx="8" fill="#fff" stroke="{GRID}"/>'
+            f'<rect x="0" y="0" width="{WIDTH}" height="{HEIGHT}" rx="8" fill="#fff" '
+            f'stroke="{GRID}"/>'
         )
         self.text(20, 32, title, size=18, weight="bold")
 
@@ -34,7 +35,8 @@ class Panel:
     def text(self, x, y, words, size=14, colour=INK, anchor="start", weight="normal"):
         words = words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         self.add(
-            f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" text-anchor="{anchor}" font-weight="{weight}">{words}</text>'
+            f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" '
+            f'text-anchor="{anchor}" font-weight="{weight}">{words}</text>'
         )
 
     def line(
@@ -58,7 +60,10 @@ def pixels(panel):
     """Indices name centres, boxes use edges; the two kinds of contour."""
     left, top, side = 60, 78, 46
     columns, rows = 6, 5
-    at = lambda x, y: (left + x * side, top + y * side)
+
+    def at(x, y):
+        return left + x * side, top + y * side
+
     inside = [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (3, 2), (2, 3)]
     for i, j in inside:
         x, y = at(i, j)
@@ -184,7 +189,8 @@ def transforms(panel):
 
     def block(x, y, w, h, title, *notes, fill="#eef2f7"):
         panel.add(
-            f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="6" fill="{fill}" stroke="{FAINT}"/>'
+            f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="6" fill="{fill}" '
+            f'stroke="{FAINT}"/>'
         )
         panel.text(x + w / 2, y + 22, title, 14, INK, "middle", "bold")
         for n, words in enumerate(notes):
@@ -222,7 +228,7 @@ def transforms(panel):
         "contours, RTSTRUCT,",
         "in storage order",
     )
-    for x0, x1, words in [(170, 203, ""), (355, 388, "")]:
+    for x0, x1 in [(170, 203), (355, 388)]:
         panel.line([(x0, 108), (x1, 108)], BLUE, 2.2, arrow=True)
     panel.text(187, 178, "permute, flip:", 12.5, BLUE, "middle")
     panel.text(187, 194, "no voxel changes", 12.5, BLUE, "middle")
@@ -249,7 +255,10 @@ def reslicing(panel):
     tilt = math.radians(62)
     along, across = (math.cos(tilt), -math.sin(tilt)), (math.sin(tilt), math.cos(tilt))
     cx, cy = 200, 205
-    at = lambda u, v: (cx + u * along[0] + v * across[0], cy + u * along[1] + v * across[1])
+
+    def at(u, v):
+        return cx + u * along[0] + v * across[0], cy + u * along[1] + v * across[1]
+
     slices = [cy + 150 - 30 * n for n in range(11)]
     for y in slices:
         panel.line([(36, y), (364, y)], BLUE, 1.3)
@@ -307,12 +316,14 @@ def main():
         draw(panel)
     width, height = 2 * WIDTH + 3 * GAP, 2 * HEIGHT + 3 * GAP
     markers = "".join(
-        f'<marker id="arrow-{c[1:]}" viewBox="0 0 8 8" refX="6.5" refY="4" markerWidth="5" markerHeight="5" orient="auto">'
+        f'<marker id="arrow-{c[1:]}" viewBox="0 0 8 8" refX="6.5" refY="4" markerWidth="5" '
+        'markerHeight="5" orient="auto">'
         f'<path d="M0,0 L8,4 L0,8 Z" fill="{c}"/></marker>'
         for c in (BLUE, RED)
     )
     text = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}" '
         f'font-family="DejaVu Sans, Helvetica, Arial, sans-serif">\n<defs>{markers}</defs>\n'
         f'<rect width="{width}" height="{height}" fill="#f4f6f8"/>\n'
         + "\n".join(p.svg() for p in panels)

@@ -121,7 +121,11 @@ def type_section(declaration: Declaration, names: set[str]) -> str:
     lines += [prose(declaration.text, names), ""]
     if declaration.kind in ("enum", "struct"):
         is_enum = declaration.kind == "enum"
-        lines += ["| constant | number | |", "|---|---|---|"] if is_enum else ["| field | |", "|---|---|"]
+        lines += (
+            ["| constant | number | |", "|---|---|---|"]
+            if is_enum
+            else ["| field | |", "|---|---|"]
+        )
         for code, comment in members(declaration.code):
             said = cell(prose(comment, names))
             if is_enum:

@@ -60,7 +60,7 @@ fn first_result() -> Result<()> {
         write_rtstruct(&file, &contours, study.reference(), &RtStructOptions::default())?;
         println!("saved: rtstruct.dcm");
     } else {
-        let description = segmentation.provenance.short();
+        let description = segmentation.provenance.description_line();
         let grid = study.reference().grid();
         write_nifti(&output.join("mask.nii.gz"), segmentation.mask.view(), grid, &description)?;
         println!("saved: mask.nii.gz");

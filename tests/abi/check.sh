@@ -1,8 +1,9 @@
 #!/bin/sh
 # Compares the header with the baseline of the last release, by libabigail (Debian: abigail-tools):
-# everything in the baseline is unchanged; only additions that docs/reference/abi.md allows are accepted. With
-# "breaks" it checks instead that deliberate breaks are detected and allowed additions are accepted.
-# In: compiler, header, baseline. Out: exit status 0; 77 if abidiff is missing.
+# everything in the baseline is unchanged; only additions that docs/reference/abi.md allows are
+# accepted. With "breaks" it checks instead that deliberate breaks are detected and allowed
+# additions are accepted. In: compiler, header, baseline. Out: exit status 0; 77 if abidiff is
+# missing.
 set -eu
 cc=$1 header=$2 baseline=$3 mode=${4:-}
 here=$(cd "$(dirname "$0")" && pwd)

@@ -46,7 +46,8 @@ pub fn root(set: Option<&OsStr>, default: &Path) -> Result<Option<PathBuf>, Stri
         Some(path) if path.is_dir() => Ok(Some(path)),
         Some(path) => Err(format!(
             "NASOSEG_TEST_DATA: {} is not a folder, expected the folder of the real images that \
-             docs/reference/test-data.md lists. Correct the path, or unset the variable to skip their tests",
+             docs/reference/test-data.md lists. Correct the path, or unset the variable to skip \
+             their tests",
             path.display()
         )),
         None => Ok(default.is_dir().then(|| default.to_owned())),
@@ -63,7 +64,8 @@ pub fn report(root: Option<&Path>, default: &Path) -> Option<String> {
     }
     let mut text = format!(
         "SKIPPED: tests on real, public images, as folders are missing below {}. \
-         docs/reference/test-data.md says where to get them; NASOSEG_TEST_DATA names another place.\n",
+         docs/reference/test-data.md says where to get them; NASOSEG_TEST_DATA names another \
+         place.\n",
         root.unwrap_or(default).display()
     );
     for Folder { name, source, tests } in missing {
@@ -77,7 +79,8 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     let top = path.split('/').next().unwrap_or_default();
     assert!(
         FOLDERS.iter().any(|f| f.name == top),
-        "{top}: not in FOLDERS of tests/common/data.rs; add it there and to docs/reference/test-data.md"
+        "{top}: not in FOLDERS of tests/common/data.rs; add it there and to \
+         docs/reference/test-data.md"
     );
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let set = std::env::var_os("NASOSEG_TEST_DATA");

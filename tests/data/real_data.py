@@ -25,8 +25,8 @@ def root() -> Path | None:
     if not named or not path.is_dir():
         raise FileNotFoundError(
             f"NASOSEG_TEST_DATA: {named!r} is not a folder, expected the folder of the real images "
-            "that docs/reference/test-data.md lists. Correct the path, or unset the variable to skip their "
-            "tests"
+            "that docs/reference/test-data.md lists. Correct the path, or unset the variable to "
+            "skip their tests"
         )
     return path
 
@@ -40,6 +40,6 @@ def folder(name: str) -> Path | None:
 def missing(name: str) -> str:
     """Why a test that needs the folder is skipped."""
     return (
-        f"{root() or DEFAULT} has no folder {name} of real, public images; docs/reference/test-data.md says "
-        "where to get it"
+        f"{root() or DEFAULT} has no folder {name} of real, public images; "
+        "docs/reference/test-data.md says where to get it"
     )

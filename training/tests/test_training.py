@@ -19,7 +19,7 @@ from small import SMALL, slice_sets
 
 from nasoseg_train.agent import deep_q_learning as dqn
 from nasoseg_train.agent.environment import Episodes, Views
-from nasoseg_train.agent.observation import Looker
+from nasoseg_train.agent.observation import Looker, load_images, whole_boxes
 from nasoseg_train.agent.replay import Replay, Transitions
 from nasoseg_train.agent.trajectories import run_agent
 from nasoseg_train.data.draws import check_sets, draw_slices
@@ -634,10 +634,10 @@ def test_a_whole_slice_segmenter_sees_the_whole_slice(sets):
     )
     rows = np.arange(3)
     images, masks = crop_batches.training_batch(
-        sets[0], rows, segmenter.whole_boxes(3, 96), preset, np.random.default_rng(0)
+        sets[0], rows, whole_boxes(3, 96), preset, np.random.default_rng(0)
     )
-    assert torch.allclose(images, segmenter.load_images(sets[0], rows), atol=0.2)
-    assert (images - segmenter.load_images(sets[0], rows)).abs().mean() < 0.02
+    assert torch.allclose(images, load_images(sets[0], rows), atol=0.2)
+    assert (images - load_images(sets[0], rows)).abs().mean() < 0.02
     # A box of the agent is moved about instead.
     box = np.tile(bx.initial_box(96), (3, 1))
     assert not (crop_batches.jittered(box, 96, preset, np.random.default_rng(0)) == box).all()
