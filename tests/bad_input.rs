@@ -439,8 +439,7 @@ fn bundles() {
         5,
         &[
             "trunk.onnx: the graph's signature is",
-            "images Float32 [any, 3, 96, 96]",
-            "were expected",
+            "expected inputs images Float32 [any, 3, 96, 96]",
         ],
     );
 

@@ -221,7 +221,7 @@ fn graphs_of_another_signature_are_refused() {
         "proposals",
         &[
             "segmenter.onnx: the graph's signature is",
-            "outputs boxes Float32 [1, some, 4], scores Float32 [1, some]",
+            "and outputs boxes Float32 [1, some, 4], scores Float32 [1, some]",
         ],
         &|m, _| {
             m["detector"]["graph"] = "segmenter.onnx".into();
@@ -230,7 +230,7 @@ fn graphs_of_another_signature_are_refused() {
     refused("proposals", &["images Float32 [1, 3, 64, 64]"], &|m, _| {
         m["input"]["grid"] = 64.into()
     });
-    let volume = "inputs volume Float32 [1, 3, 3, 20, 17] and outputs probability Float32 [1, 1, 3, 20, 17] were expected";
+    let volume = "expected inputs volume Float32 [1, 3, 3, 20, 17] and outputs probability Float32 [1, 1, 3, 20, 17]";
     refused("volume", &["segmenter.onnx: the graph's signature is", volume], &|m, _| {
         m["segmenter"]["patch"] = json!([3, 20, 17])
     });
@@ -645,8 +645,8 @@ fn a_region_without_end_is_refused() {
     let error = engine.segment(&study, &detect(&engine, &study), &Run::default()).unwrap_err();
     assert!(matches!(error, Error::Geometry(_)), "{error:?}");
     for words in [
-        "the boxes span 411 x 1586 x 1166 voxels of 0.1 x 0.1 x 0.1 mm",
-        "at most 134217728 are made",
+        "the boxes span 411 x 1586 x 1166 voxels of the segmenter, each 0.1 x 0.1 x 0.1 mm",
+        "expected at most 134217728 voxels",
         "fewer slices",
     ] {
         assert!(error.to_string().contains(words), "{error}");
