@@ -420,7 +420,7 @@ fn bundles() {
 
     copy();
     std::fs::remove_file(bundle.join("trunk.onnx")).unwrap();
-    refused(&run(), &out, 5, &["trunk.onnx: named in bundle.json but cannot be read"]);
+    refused(&run(), &out, 5, &["trunk.onnx: listed in bundle.json but cannot be read"]);
 
     copy();
     std::fs::write(bundle.join("bundle.json"), "{}").unwrap();
