@@ -133,7 +133,7 @@ impl Golden {
         for (s, trajectory) in found.iter().enumerate() {
             let q = compare_trajectory(golden, s, trajectory)
                 .map_err(|what| Failure::Differs(format!("slice {s}: {what}")))?;
-            agreement.q = agreement.q.max(q);
+            agreement.q = larger(agreement.q, q);
         }
         Ok(())
     }
@@ -150,7 +150,7 @@ impl Golden {
         let found = run_proposals(graph, section, self.images.view(), &rows, &Run::default())?;
         for (s, found) in found.iter().enumerate() {
             let [first, second] = highest(scores, s);
-            agreement.scores = agreement.scores.max((found.score - first).abs());
+            agreement.scores = larger(agreement.scores, (found.score - first).abs());
             let near_threshold =
                 (f64::from(first) - section.score_threshold).abs() <= f64::from(TOLERANCE);
             if near_threshold || first - second <= Q_MARGIN {
@@ -187,7 +187,7 @@ impl Golden {
             let Some(row) = found.outer_iter().next() else {
                 return differs(format!("no probability on slice {s}"));
             };
-            largest = largest.max(self.probability_difference(*s, row)?);
+            largest = larger(largest, self.probability_difference(*s, row)?);
         }
         Ok(largest)
     }
@@ -220,7 +220,7 @@ impl Golden {
             }
         }
         found.outer_iter().enumerate().try_fold(0f32, |largest, (s, found)| {
-            Ok(largest.max(self.probability_difference(s, found)?))
+            Ok(larger(largest, self.probability_difference(s, found)?))
         })
     }
 
@@ -267,7 +267,7 @@ fn compare_trajectory(
         if found.len() != q.len() {
             return Err(format!("{} Q values, expected {}", found.len(), q.len()));
         }
-        largest = largest.max(largest_difference(found.iter(), q.iter()));
+        largest = larger(largest, largest_difference(found.iter(), q.iter()));
         if trajectory.actions[step] as i64 != *action {
             let mut sorted = q.clone();
             sorted.sort_by(|a, b| b.total_cmp(a));
@@ -294,5 +294,26 @@ fn largest_difference<'a>(
     a: impl Iterator<Item = &'a f32>,
     b: impl Iterator<Item = &'a f32>,
 ) -> f32 {
-    a.zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, |m, d| if d > m || d.is_nan() { d } else { m })
+    a.zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, larger)
+}
+
+/// The larger of two differences; NaN, which [`f32::max`] would drop, is larger than any number.
+fn larger(a: f32, b: f32) -> f32 {
+    if b > a || b.is_nan() { b } else { a }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nan_is_the_largest_difference_wherever_it_occurs() {
+        for at in 0..3 {
+            let mut found = [0.0, 2.0, 1.0];
+            found[at] = f32::NAN;
+            assert!(largest_difference(found.iter(), [0.0; 3].iter()).is_nan());
+            assert!([0.5, f32::NAN, 0.7].into_iter().fold(0.0, larger).is_nan());
+        }
+        assert_eq!(largest_difference([0.0, 2.0, 1.0].iter(), [0.0; 3].iter()), 2.0);
+    }
 }

@@ -49,8 +49,8 @@ impl CancelWatch {
         })
     }
 
-    /// Makes one model run. Returns its outcome, and whether the token ended it, which no error
-    /// code of ONNX Runtime says reliably.
+    /// Makes one model run. Returns its outcome, and whether the token ended it: ONNX Runtime's
+    /// error codes do not distinguish that.
     pub fn run<T>(&self, body: impl FnOnce(Option<&RunOptions>) -> T) -> (T, bool) {
         if !self.lock().polled {
             return (body(None), false);

@@ -41,7 +41,10 @@ impl Graph {
         let bytes = bundle.file(file)?;
         let name = bundle.dir().join(file).display().to_string();
         let refused = |e: &dyn std::fmt::Display| Error::Runtime {
-            message: format!("{name}: ONNX Runtime refuses this graph: {e}"),
+            message: format!(
+                "{name}: ONNX Runtime refuses this graph: {e}. Export the bundle again, or update \
+                 ONNX Runtime"
+            ),
             source: None,
         };
         let session = || open_session(runtime, &bytes, options.threads, device, &refused);
