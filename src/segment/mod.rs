@@ -11,15 +11,15 @@ mod patches;
 use ndarray::{Array3, ArrayViewMut2, Axis, Dimension, s};
 
 use crate::bundle::manifest::{Manifest, SegmenterKind};
-use crate::detect::{BoundingBox, Detection};
+use crate::detect::{BoundingBox, Detection, SliceDetection};
 use crate::error::{Error, Result};
-use crate::geometry::region_mm3;
+use crate::geometry::{Grid, region_mm3};
 use crate::memory;
 use crate::provenance::Provenance;
 use crate::run::{Run, Stage};
 use crate::runtime::{CropSegmenter, VolumeSegmenter};
 use crate::segment::block::{ProbabilityBlock, Stack};
-use crate::segment::crop::Crop;
+use crate::segment::crop::{Crop, resample_crops};
 use crate::status::SliceStatus;
 use crate::study::prepare::Fit;
 use crate::study::{Prepared, SliceInfo, Study};
@@ -83,72 +83,74 @@ pub fn segment(
         )));
     }
     let prepared = study.prepared(&manifest.input, range.clone(), run)?;
-    let threshold = manifest.segmenter.threshold as f32;
-    // Both in storage order (of the axial slices, if T1C was resliced); slices are written through
-    // canonical views.
+    // In storage order (of the axial slices, if T1C was resliced).
     let reference = study.reference().grid();
     let resliced = study.resliced().map(|resliced| &resliced.grid);
-    let mut crops = Vec::new();
-    let mut probability: Array3<f32> = memory::zeros(resliced.unwrap_or(reference).shape());
-    let mut mask: Array3<u8> = memory::zeros(probability.dim());
-    let pixel_mm2 = study.grid().pixel_mm2();
+    let shape = resliced.unwrap_or(reference).shape();
+    let mut result = Segmentation {
+        probability: memory::zeros(shape),
+        mask: memory::zeros(shape),
+        threshold: manifest.segmenter.threshold as f32,
+        axial: None,
+        slices: Vec::with_capacity(detection.slices().len()),
+        volume_mm3: 0.0,
+        edited: detection.is_edited(),
+        provenance,
+    };
     let mut segmenter = Segmenter::new(study, manifest, graphs, detection, &prepared, run)?;
-    let mut slices = Vec::with_capacity(detection.slices().len());
-    let mut volume_mm3 = 0.0;
+    let mut crops = Vec::new();
     for slice in detection.slices() {
+        let crop = slice.bounding_box.map(|b| segmenter.crop(slice.info.slice, b)).transpose()?;
+        result.add_slice(study, slice, crop.as_ref(), &prepared.fit);
+        if resliced.is_some() {
+            crops.extend(crop);
+        }
+    }
+    if let Some(axial) = resliced {
+        result.move_onto(reference, &crops, &prepared.fit, axial);
+    }
+    Ok(result)
+}
+
+impl Segmentation {
+    /// Adds a slice of the detection, with its crop if it has a box.
+    fn add_slice(&mut self, study: &Study, slice: &SliceDetection, crop: Option<&Crop>, fit: &Fit) {
         let k = slice.info.slice;
         let mut statuses = slice.statuses.clone();
         let mut pixels = 0;
-        if let Some(bounding_box) = slice.bounding_box {
-            let crop = segmenter.crop(k, bounding_box)?;
+        if let Some(crop) = crop {
             let orientation = study.orientation();
-            let (mut volume, mut inside) = (
-                orientation.canonical_mut(probability.view_mut()),
-                orientation.canonical_mut(mask.view_mut()),
-            );
+            let mut probability = orientation.canonical_mut(self.probability.view_mut());
+            let mut mask = orientation.canonical_mut(self.mask.view_mut());
             pixels = write_slice(
-                &crop,
-                &prepared.fit,
-                threshold,
-                volume.index_axis_mut(Axis(0), k),
-                inside.index_axis_mut(Axis(0), k),
+                crop,
+                fit,
+                self.threshold,
+                probability.index_axis_mut(Axis(0), k),
+                mask.index_axis_mut(Axis(0), k),
             );
             if pixels == 0 {
                 statuses.push(SliceStatus::NoLesion);
-            } else if crop.reaches_border(threshold) {
+            } else if crop.reaches_border(self.threshold) {
                 statuses.push(SliceStatus::MaskAtCropEdge);
             }
-            if resliced.is_some() {
-                crops.push(crop);
-            }
         }
-        volume_mm3 += pixels as f64 * study.grid().voxel_mm3(k);
-        slices.push(SliceSegmentation {
+        self.volume_mm3 += pixels as f64 * study.grid().voxel_mm3(k);
+        self.slices.push(SliceSegmentation {
             info: slice.info.clone(),
             statuses,
             pixels,
-            area_mm2: pixels as f64 * pixel_mm2,
+            area_mm2: pixels as f64 * study.grid().pixel_mm2(),
         });
     }
-    let mut axial = None;
-    if let Some(grid) = resliced {
-        axial = Some(std::mem::replace(
-            &mut probability,
-            crop::resample_crops(&crops, &prepared.fit, grid, reference),
-        ));
-        mask = probability.mapv(|p| u8::from(p >= threshold));
-        volume_mm3 = region_mm3(mask.view(), reference, |m| *m != 0);
+
+    /// Moves the result from the axial slices of a resliced T1C onto T1C's own grid.
+    fn move_onto(&mut self, reference: &Grid, crops: &[Crop], fit: &Fit, axial: &Grid) {
+        let moved = resample_crops(crops, fit, axial, reference);
+        self.axial = Some(std::mem::replace(&mut self.probability, moved));
+        self.mask = self.probability.mapv(|p| u8::from(p >= self.threshold));
+        self.volume_mm3 = region_mm3(self.mask.view(), reference, |m| *m != 0);
     }
-    Ok(Segmentation {
-        probability,
-        mask,
-        threshold,
-        axial,
-        slices,
-        volume_mm3,
-        edited: detection.is_edited(),
-        provenance,
-    })
 }
 
 /// Writes the probability and mask of one slice; returns the number of mask pixels.

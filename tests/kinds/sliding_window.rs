@@ -180,8 +180,7 @@ fn slices_outside_the_range_stay_empty() {
     let engine = open(&data("volume")).unwrap();
     let all = engine.segment(&study, &detect(&engine, &study), &Run::default()).unwrap();
     for range in [4..5, 3..6, 0..3, 0..2] {
-        let mut options = DetectOptions::default();
-        options.slices = Some(range.clone());
+        let options = DetectOptions::default().with_slices(Some(range.clone()));
         let detection = engine.detect(&study, &options, &Run::default()).unwrap();
         let found = engine.segment(&study, &detection, &Run::default()).unwrap();
         let held: Vec<usize> = (0..study.slices())
