@@ -115,11 +115,11 @@ fn the_nth_read_of_a_study_fails() {
     );
 }
 
-/// The synthetic T1C in every format that is read: names and paths.
+/// The synthetic T1C in every supported format: names and paths.
 fn formats(folder: &Path) -> Vec<(&'static str, Vec<PathBuf>)> {
     use flate2::{Compression, write::GzEncoder};
     use std::io::Write;
-    let (grid, trio) = (abi::grid(), abi::trio());
+    let grid = abi::grid();
     let voxels = common::head_voxels(1, &grid);
     let bytes: Vec<u8> = voxels.iter().flat_map(|v| (*v as u16).to_le_bytes()).collect();
     let gzip = |bytes: &[u8]| {
@@ -142,6 +142,27 @@ fn formats(folder: &Path) -> Vec<(&'static str, Vec<PathBuf>)> {
     )
     .unwrap();
 
+    let header = nrrd_header();
+    let nrrd = |encoding: &str, data: &[u8]| {
+        [header.as_bytes(), b"encoding: ", encoding.as_bytes(), b"\n\n", data].concat()
+    };
+    let text = voxels.iter().map(|v| format!("{v} ")).collect::<String>();
+    put("scan.raw", &bytes);
+
+    let mut formats = dicom_formats(folder);
+    formats.extend([
+        ("NIfTI packed", vec![packed]),
+        ("NIfTI", put("a.nii", &plain)),
+        ("NRRD raw", put("raw.nrrd", &nrrd("raw", &bytes))),
+        ("NRRD packed", put("packed.nrrd", &nrrd("gzip", &gzip(&bytes)))),
+        ("NRRD text", put("text.nrrd", &nrrd("ascii", text.as_bytes()))),
+        ("NRRD in two files", put("two.nhdr", &nrrd("raw\ndata file: scan.raw", &[]))),
+    ]);
+    formats
+}
+
+/// The header of the synthetic T1C as NRRD, up to its encoding.
+fn nrrd_header() -> String {
     let (affine, size) = (common::affine(), common::SIZE.map(|n| n.to_string()).join(" "));
     let mut header =
         format!("NRRD0004\ntype: uint16\ndimension: 3\nsizes: {size}\nendian: little\n");
@@ -155,13 +176,12 @@ fn formats(folder: &Path) -> Vec<(&'static str, Vec<PathBuf>)> {
         vector(2)
     );
     header += &format!("space origin: {}\n", vector(3));
-    let nrrd = |encoding: &str, data: &[u8]| {
-        [header.as_bytes(), b"encoding: ", encoding.as_bytes(), b"\n\n", data].concat()
-    };
-    let text = voxels.iter().map(|v| format!("{v} ")).collect::<String>();
-    put("scan.raw", &bytes);
+    header
+}
 
-    // DICOM: as a folder, as files, without meta group, deflated.
+/// The synthetic T1C as DICOM: as a folder, as files, without meta group, deflated.
+fn dicom_formats(folder: &Path) -> Vec<(&'static str, Vec<PathBuf>)> {
+    let trio = abi::trio();
     let dicom = folder.join("dicom");
     std::fs::rename(trio.dir.path().join("t1c"), &dicom).unwrap();
     let list: Vec<PathBuf> = files(&dicom).into_iter().map(|(name, _)| dicom.join(name)).collect();
@@ -192,12 +212,6 @@ fn formats(folder: &Path) -> Vec<(&'static str, Vec<PathBuf>)> {
         ("DICOM files", list),
         ("DICOM without meta group", vec![bare]),
         ("DICOM deflated", vec![deflated]),
-        ("NIfTI packed", vec![packed]),
-        ("NIfTI", put("a.nii", &plain)),
-        ("NRRD raw", put("raw.nrrd", &nrrd("raw", &bytes))),
-        ("NRRD packed", put("packed.nrrd", &nrrd("gzip", &gzip(&bytes)))),
-        ("NRRD text", put("text.nrrd", &nrrd("ascii", text.as_bytes()))),
-        ("NRRD in two files", put("two.nhdr", &nrrd("raw\ndata file: scan.raw", &[]))),
     ]
 }
 

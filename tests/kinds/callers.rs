@@ -1,7 +1,8 @@
 //! The program and the C ABI with bundles of every kind.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use nasoseg::Sequence;
 use nasoseg::formats::nifti::write_nifti;
 use nasoseg::geometry::Grid;
 use serde_json::{Value, json};
@@ -9,55 +10,39 @@ use serde_json::{Value, json};
 use crate::bundles::{KINDS, data, small_study};
 use crate::common;
 
-/// `run`, `detect`, `segment` with an edited box, `info` and `doctor`, on NIfTI files.
-#[test]
-fn every_command_works_with_every_kind() {
-    let study = small_study();
-    let dir = tempfile::tempdir().unwrap();
-    // NIfTI requires evenly spaced slices.
-    let [ni, nj, nk] = study.reference().grid().size();
-    let grid = Grid::from_affine(
-        [ni, nj, nk],
-        &[
-            [2.2, 0.0, 0.0, -57.2],
-            [0.0, 2.6, 0.0, -78.0],
-            [0.0, 0.0, 5.0, 0.0],
-            [0.0, 0.0, 0.0, 1.0],
-        ],
-    )
-    .unwrap();
-    let mut sequences = Vec::new();
-    for (name, sequence) in [
-        ("t1", nasoseg::Sequence::T1),
-        ("t1c", nasoseg::Sequence::T1C),
-        ("t2", nasoseg::Sequence::T2),
-    ] {
-        let file = dir.path().join(format!("{name}.nii.gz"));
-        write_nifti(&file, study.canonical(sequence), &grid, "test").unwrap();
-        sequences.extend([format!("--{name}"), file.display().to_string()]);
+/// The program on the small study as NIfTI files, with a bundle of one kind.
+struct Program<'a> {
+    kind: &'a str,
+    bundle: String,
+    sequences: &'a [String],
+    folder: PathBuf,
+}
+
+impl Program<'_> {
+    /// Runs a command, which must succeed; returns its output folder.
+    fn call(&self, command: &str, out: &str, more: &[&str]) -> PathBuf {
+        let out = self.folder.join(out);
+        let mut arguments = vec![command];
+        arguments.extend(self.sequences.iter().map(String::as_str));
+        let path = out.display().to_string();
+        arguments.extend(["--bundle", &self.bundle, "--device", "cpu", "--out", &path]);
+        arguments.extend(more);
+        let output = common::nasoseg(&arguments);
+        assert!(
+            output.status.success(),
+            "{} {command}: {}",
+            self.kind,
+            common::text(&output.stderr)
+        );
+        out
     }
-    let json =
-        |path: PathBuf| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
-    for kind in KINDS {
-        let bundle = data(kind).display().to_string();
-        let call = |command: &str, out: &str, more: &[&str]| {
-            let out = dir.path().join(kind).join(out);
-            let mut arguments = vec![command.to_owned()];
-            arguments.extend(sequences.clone());
-            arguments.extend(
-                ["--bundle", &bundle, "--device", "cpu", "--out", &out.display().to_string()]
-                    .map(str::to_owned),
-            );
-            arguments.extend(more.iter().map(|a| (*a).to_owned()));
-            let output = common::nasoseg(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
-            assert!(output.status.success(), "{kind} {command}: {}", common::text(&output.stderr));
-            out
-        };
-        let whole = call("run", "run", &[]);
-        let (record, detection) =
-            (json(whole.join("run.json")), json(whole.join("detection.json")));
+
+    fn check_run(&self) {
+        let kind = self.kind;
+        let out = self.call("run", "run", &[]);
+        let (record, detection) = (json(out.join("run.json")), json(out.join("detection.json")));
         for file in ["mask.nii.gz", "probability.nii.gz", "contours.json", "preview.png"] {
-            assert!(whole.join(file).metadata().unwrap().len() > 100, "{kind} {file}");
+            assert!(out.join(file).metadata().unwrap().len() > 100, "{kind} {file}");
         }
         let runs = |graph: &str| record["model_runs"][graph]["runs"].as_u64().unwrap();
         assert_eq!(
@@ -77,22 +62,22 @@ fn every_command_works_with_every_kind() {
         );
         let status = record["slices"][0]["status"].as_str().unwrap();
         assert_eq!(status, "no lesion", "{kind}");
+    }
 
-        let found = call("detect", "detect", &["--slices", "3:6"]);
-        let file = found.join("detection.json");
+    /// Detects, clears the box of one of three slices in the file, and segments.
+    fn check_edited_segment(&self) {
+        let kind = self.kind;
+        let file = self.call("detect", "detect", &["--slices", "3:6"]).join("detection.json");
+        let path = file.display().to_string();
         let mut edited = json(file.clone());
         assert_eq!(edited["slices"].as_array().unwrap().len(), 3);
-        let again = json(
-            call("segment", "again", &["--detection", &file.display().to_string()])
-                .join("run.json"),
-        );
+        let segment =
+            |out| json(self.call("segment", out, &["--detection", &path]).join("run.json"));
+        let again = segment("again");
         assert_eq!(again["edited"], false);
         edited["slices"][1]["box"] = Value::Null;
         std::fs::write(&file, edited.to_string()).unwrap();
-        let changed = json(
-            call("segment", "edited", &["--detection", &file.display().to_string()])
-                .join("run.json"),
-        );
+        let changed = segment("edited");
         let area = |record: &Value, at: usize| record["slices"][at]["area_mm2"].as_f64().unwrap();
         assert!(
             changed["edited"] == true
@@ -103,22 +88,61 @@ fn every_command_works_with_every_kind() {
             area(&again, 1) > 100.0 && area(&changed, 1) == 0.0 && area(&changed, 0) > 100.0,
             "{kind}"
         );
+    }
 
-        let info = common::nasoseg(&["info", &bundle]);
-        assert!(
-            common::text(&info.stdout).contains(&format!(
-                "\"kind\":\"{}\"",
-                if kind == "volume" { "volume" } else { kind }
-            )),
-            "{kind}"
-        );
-        let doctor = common::nasoseg(&["doctor", "--bundle", &bundle, "--device", "cpu"]);
+    fn check_info_and_doctor(&self) {
+        let kind = self.kind;
+        let info = common::nasoseg(&["info", &self.bundle]);
+        let words = common::text(&info.stdout);
+        assert!(words.contains(&format!("\"kind\":\"{kind}\"")), "{words}");
+        let doctor = common::nasoseg(&["doctor", "--bundle", &self.bundle, "--device", "cpu"]);
         let words = common::text(&doctor.stdout);
         assert!(
             doctor.status.success() && words.contains("golden case   agrees on 3 slices: "),
             "{words}"
         );
         assert_eq!(words.contains("scores within"), kind != "fixed", "{words}");
+    }
+}
+
+fn json(path: PathBuf) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// Writes the small study as NIfTI; returns the arguments of its sequences.
+fn write_sequences(folder: &Path) -> Vec<String> {
+    let study = small_study();
+    // NIfTI requires evenly spaced slices.
+    let affine = [
+        [2.2, 0.0, 0.0, -57.2],
+        [0.0, 2.6, 0.0, -78.0],
+        [0.0, 0.0, 5.0, 0.0],
+        [0.0, 0.0, 0.0, 1.0],
+    ];
+    let grid = Grid::from_affine(study.reference().grid().size(), &affine).unwrap();
+    Sequence::ALL
+        .into_iter()
+        .flat_map(|sequence| {
+            let name = sequence.name().to_lowercase();
+            let file = folder.join(format!("{name}.nii.gz"));
+            write_nifti(&file, study.canonical(sequence), &grid, "test").unwrap();
+            [format!("--{name}"), file.display().to_string()]
+        })
+        .collect()
+}
+
+/// `run`, `detect`, `segment` with an edited box, `info` and `doctor`, on NIfTI files.
+#[test]
+fn every_command_works_with_every_kind() {
+    let dir = tempfile::tempdir().unwrap();
+    let sequences = write_sequences(dir.path());
+    for kind in KINDS {
+        let bundle = data(kind).display().to_string();
+        let program =
+            Program { kind, bundle, sequences: &sequences, folder: dir.path().join(kind) };
+        program.check_run();
+        program.check_edited_segment();
+        program.check_info_and_doctor();
     }
 }
 
