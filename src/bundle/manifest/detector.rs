@@ -82,16 +82,20 @@ impl Detector {
         match self {
             Detector::Whole {} => require(
                 context_factor == 1.0,
-                "a `whole` detector requires segmenter.context_factor 1",
+                "segmenter.context_factor",
+                context_factor,
+                "1 with a `whole` detector",
             ),
             Detector::Fixed { box_mm: [x0, y0, x1, y1] } => {
                 let near = [x0, y0, x1, y1].iter().all(|v| v.abs() <= FARTHEST_MM);
                 let ok = near && x1 - x0 >= SHORTEST_MM && y1 - y0 >= SHORTEST_MM;
                 require(
                     ok,
+                    "detector.box_mm",
+                    [x0, y0, x1, y1],
                     &format!(
-                        "detector.box_mm must be x0, y0, x1, y1 within {FARTHEST_MM} mm of the \
-                         slice's centre, with sides of at least {SHORTEST_MM} mm"
+                        "x0, y0, x1, y1 within {FARTHEST_MM} mm of the slice's centre, with sides \
+                         of at least {SHORTEST_MM} mm"
                     ),
                 )
             }
@@ -115,33 +119,45 @@ impl Proposals {
         // Above 0, because entries that a graph does not use score 0.
         require(
             self.score_threshold > 0.0 && self.score_threshold <= 1.0,
-            "detector.score_threshold must be above 0 and at most 1",
+            "detector.score_threshold",
+            self.score_threshold,
+            "a number above 0 and at most 1",
         )?;
         require(
             self.min_side > 0.0 && self.min_side <= grid,
-            "detector.min_side must lie between 0 and the grid",
+            "detector.min_side",
+            self.min_side,
+            "a number above 0 and at most the grid",
         )
     }
 }
 
 impl Agent {
     fn check(&self, grid: f64) -> Checked {
-        require(
-            self.features == Features::Crop,
-            "detector.features `map` is reserved and not supported by this version",
-        )?;
+        match self.features {
+            Features::Crop => (),
+            Features::Map => {
+                return Err("detector.features is `map`, which is reserved, expected `crop`".into());
+            }
+        }
         let [x0, y0, x1, y1] = self.initial_box;
         require(
             0.0 <= x0 && x0 < x1 && x1 <= grid && 0.0 <= y0 && y0 < y1 && y1 <= grid,
-            "detector.initial_box must lie inside the grid",
+            "detector.initial_box",
+            self.initial_box,
+            "x0, y0, x1, y1 inside the grid",
         )?;
         require(
             (2..=1024).contains(&self.actions.len()),
-            "detector.actions must name at least two actions",
+            "the number of detector.actions",
+            self.actions.len(),
+            "2 to 1024",
         )?;
         require(
             self.terminal < self.actions.len(),
-            "detector.terminal must be the index of an action",
+            "detector.terminal",
+            self.terminal,
+            "the index of an action",
         )?;
         for (index, action) in self.actions.iter().enumerate() {
             let ok = match action.transform {
@@ -155,22 +171,29 @@ impl Agent {
             };
             require(
                 ok,
-                "every action must have a `box` with positive width and height, except the \
-                 terminal one, whose `box` must be null",
+                &format!("the `box` of action {index}"),
+                action.transform,
+                "a positive width and height, or null for the terminal action alone",
             )?;
         }
         require(
             self.max_steps >= 1 && self.max_steps <= 1000,
-            "detector.max_steps must lie between 1 and 1000",
+            "detector.max_steps",
+            self.max_steps,
+            "1 to 1000",
         )?;
-        require(self.history <= 1000, "detector.history must be at most 1000")?;
+        require(self.history <= 1000, "detector.history", self.history, "at most 1000")?;
         require(
             self.feature_size >= 1 && self.feature_size <= 1 << 20,
-            "detector.feature_size must be positive",
+            "detector.feature_size",
+            self.feature_size,
+            "1 to 1048576",
         )?;
         require(
             self.min_side > 0.0 && self.min_side <= grid,
-            "detector.min_side must lie between 0 and the grid",
+            "detector.min_side",
+            self.min_side,
+            "a number above 0 and at most the grid",
         )
     }
 }

@@ -64,7 +64,12 @@ pub enum FitKind {
 impl Input {
     pub(super) fn check(&self) -> Checked {
         let sequences: Vec<Sequence> = self.channels.iter().map(|c| c.sequence).collect();
-        require(sequences == Sequence::ALL, "input.channels must be T1, T1C, T2 in that order")?;
+        require(
+            sequences == Sequence::ALL,
+            "input.channels",
+            &sequences,
+            "T1, T1C, T2 in that order",
+        )?;
         for channel in &self.channels {
             let ok = match channel.scaling {
                 Scaling::DatasetMax { value } => value.is_finite() && value > 0.0,
@@ -72,15 +77,19 @@ impl Input {
             };
             require(
                 ok,
-                "a channel's scaling must have a positive value, or a percentile in (0, 100]",
+                &format!("the scaling of channel {}", channel.sequence),
+                &channel.scaling,
+                "a positive value, or a percentile in (0, 100]",
             )?;
         }
-        require((8..=4096).contains(&self.grid), "input.grid must lie between 8 and 4096")?;
+        require((8..=4096).contains(&self.grid), "input.grid", self.grid, "8 to 4096")?;
         match self.fit {
             FitKind::Stretch | FitKind::Pad => Ok(()),
             FitKind::Mm { pixel_mm } => require(
                 (0.01..=100.0).contains(&pixel_mm),
-                "input.fit.pixel_mm must lie between 0.01 and 100",
+                "input.fit.pixel_mm",
+                pixel_mm,
+                "0.01 to 100",
             ),
         }
     }

@@ -113,10 +113,9 @@ impl Manifest {
         self.detector.check(self.input.grid as f64, self.segmenter.context_factor)?;
         self.segmenter.check()?;
         for file in self.graphs().into_iter().chain(self.golden.as_deref()) {
-            require(
-                self.files.contains_key(file),
-                &format!("{file} is used but has no SHA-256 in `files`"),
-            )?;
+            if !self.files.contains_key(file) {
+                return Err(format!("{file} is used but has no SHA-256 in `files`"));
+            }
         }
         Ok(())
     }
@@ -136,9 +135,14 @@ impl Manifest {
     }
 }
 
-/// The outcome of a check; the text says what a value must be.
+/// The outcome of a check; the text says what was found and expected.
 type Checked = std::result::Result<(), String>;
 
-fn require(ok: bool, what: &str) -> Checked {
-    if ok { Ok(()) } else { Err(what.to_owned()) }
+/// Requires `ok`; the message shows `found` as the file has it.
+fn require(ok: bool, key: &str, found: impl Serialize, expected: &str) -> Checked {
+    if ok {
+        return Ok(());
+    }
+    let found = serde_json::to_string(&found).map_err(|e| e.to_string())?;
+    Err(format!("{key} is {found}, expected {expected}"))
 }

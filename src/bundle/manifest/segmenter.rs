@@ -118,17 +118,21 @@ impl Segmenter {
     pub(super) fn check(&self) -> Checked {
         require(
             self.context_factor >= 1.0 && self.context_factor <= 10.0,
-            "segmenter.context_factor must lie between 1 and 10",
+            "segmenter.context_factor",
+            self.context_factor,
+            "1 to 10",
         )?;
         match &self.kind {
             SegmenterKind::Crop { side } => {
-                require((8..=4096).contains(side), "segmenter.crop must lie between 8 and 4096")?
+                require((8..=4096).contains(side), "segmenter.crop", side, "8 to 4096")?
             }
             SegmenterKind::Volume(window) => window.check()?,
         }
         require(
             self.threshold > 0.0 && self.threshold < 1.0,
-            "segmenter.threshold must lie between 0 and 1",
+            "segmenter.threshold",
+            self.threshold,
+            "a number above 0 and below 1",
         )
     }
 }
@@ -139,13 +143,15 @@ impl Window {
         let small = voxels.is_some_and(|all| (1..=LARGEST_PATCH).contains(&all));
         require(
             small,
+            "segmenter.patch",
+            self.patch,
             &format!(
-                "segmenter.patch must be slices, rows and columns of at least 1 each, and at most \
-                 {LARGEST_PATCH} voxels"
+                "slices, rows and columns of at least 1 each, and at most {LARGEST_PATCH} voxels"
             ),
         )?;
         let sensible = self.spacing_mm.iter().all(|mm| (0.1..=50.0).contains(mm));
-        require(sensible, "segmenter.spacing_mm must be three distances from 0.1 to 50 mm")?;
-        require((0.0..=0.9).contains(&self.overlap), "segmenter.overlap must lie between 0 and 0.9")
+        let spacing_mm = self.spacing_mm;
+        require(sensible, "segmenter.spacing_mm", spacing_mm, "three distances from 0.1 to 50")?;
+        require((0.0..=0.9).contains(&self.overlap), "segmenter.overlap", self.overlap, "0 to 0.9")
     }
 }

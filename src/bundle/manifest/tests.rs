@@ -83,11 +83,11 @@ fn every_wrong_value_is_refused_by_name() {
     };
     let cases: Vec<(&str, serde_json::Value, &str)> = vec![
         ("/format_version", 2.into(), "format 2"),
-        ("/input/grid", 0.into(), "input.grid"),
+        ("/input/grid", 0.into(), "input.grid is 0, expected 8 to 4096"),
         ("/detector/terminal", 0.into(), "terminal"),
         ("/detector/features", "map".into(), "reserved"),
         ("/detector/initial_box", serde_json::json!([0.0, 0.0, 500.0, 10.0]), "initial_box"),
-        ("/detector", serde_json::json!({"kind": "whole"}), "context_factor 1"),
+        ("/detector", serde_json::json!({"kind": "whole"}), "expected 1 with a `whole`"),
         ("/detector", serde_json::json!({"kind": "other"}), "other"),
         ("/detector", fixed([10.0, -30.0, 10.5, 30.0]), "box_mm"),
         ("/detector", fixed([10.0, 30.0, -10.0, -30.0]), "box_mm"),
