@@ -36,7 +36,9 @@ fn forty_slices_of_512_pixels_are_held_once() {
     manifest["input"]["fit"] = json!({"kind": "stretch"});
     manifest["detector"] = json!({"kind": "whole"});
     manifest["segmenter"] = json!({
-        "kind": "volume", "graph": "segmenter.onnx", "patch": [16, 128, 128], "spacing_mm": [4.0, 0.5, 0.5], "overlap": 0.25, "mirror": false,
+        "kind": "volume", "graph": "segmenter.onnx", "patch": [16, 128, 128],
+        "spacing_mm": [4.0, 0.5, 0.5],
+        "overlap": 0.25, "mirror": false,
         "threshold": 0.5, "context_factor": 1.0
     });
     std::fs::write(dir.path().join("bundle.json"), manifest.to_string()).unwrap();

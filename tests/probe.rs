@@ -217,7 +217,8 @@ fn a_known_shape_is_reproduced_through_axial_slices() {
                 off.iter().copied().fold(0.0, f64::max),
             );
             println!(
-                "{name}, {step:?}: contours off by {mean:.3} mm in the mean, {largest:.3} mm at most ({} points)",
+                "{name}, {step:?}: contours off by {mean:.3} mm in the mean, {largest:.3} mm at \
+                 most ({} points)",
                 off.len()
             );
             let (mean_allowed, most_allowed) = match step {

@@ -99,8 +99,8 @@ fn check_shape(what: &str, shape: (usize, usize, usize), grid: &Grid) -> Result<
         return Ok(());
     }
     Err(Error::Argument(format!(
-        "the {what} has the shape {shape:?} [k, j, i], expected the grid's {:?}. Give the {what} on \
-         the reference's own grid",
+        "the {what} has the shape {shape:?} [k, j, i], expected the grid's {:?}. Give the {what} \
+         on the reference's own grid",
         grid.shape()
     )))
 }

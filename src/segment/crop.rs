@@ -134,7 +134,8 @@ mod tests {
     use super::*;
     use crate::bundle::manifest::FitKind;
 
-    /// A disc drawn on a crop's own grid has its centroid within 0.05 pixel on the slice, for odd sizes, non-square slices, anisotropic pixels and fractional boxes.
+    /// A disc drawn on a crop's own grid has its centroid within 0.05 pixel on the slice, for odd
+    /// sizes, non-square slices, anisotropic pixels and fractional boxes.
     #[test]
     fn a_disc_keeps_its_centroid() {
         for (ni, nj, dx, dy) in [(301, 256, 0.9, 0.5), (384, 384, 0.74, 0.74), (255, 511, 0.8, 0.8)]

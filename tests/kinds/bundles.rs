@@ -97,7 +97,8 @@ pub fn window_engine(dir: &Path, fit: &FitKind, detector: &Value, segmenter: Val
             .iter_mut()
             .for_each(|c| c["scaling"]["value"] = 1.0.into());
         manifest["detector"] = detector.clone();
-        manifest["segmenter"] = json!({"kind": "volume", "graph": "segmenter.onnx", "threshold": 0.5, "context_factor": 1.0});
+        manifest["segmenter"] = json!({
+            "kind": "volume", "graph": "segmenter.onnx", "threshold": 0.5, "context_factor": 1.0});
         manifest["segmenter"]
             .as_object_mut()
             .unwrap()

@@ -149,7 +149,8 @@ fn graphs_of_another_signature_are_refused() {
     refused("proposals", &["images Float32 [1, 3, 64, 64]"], &|m, _| {
         m["input"]["grid"] = 64.into()
     });
-    let volume = "expected inputs volume Float32 [1, 3, 3, 20, 17] and outputs probability Float32 [1, 1, 3, 20, 17]";
+    let volume = "expected inputs volume Float32 [1, 3, 3, 20, 17] \
+                  and outputs probability Float32 [1, 1, 3, 20, 17]";
     refused("volume", &["segmenter.onnx: the graph's signature is", volume], &|m, _| {
         m["segmenter"]["patch"] = json!([3, 20, 17])
     });

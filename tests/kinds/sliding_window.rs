@@ -125,22 +125,30 @@ fn ball_windows() -> Vec<(FitKind, Value, Value)> {
         (
             FitKind::Stretch,
             whole.clone(),
-            json!({"patch": [4, 40, 32], "spacing_mm": [2.5, 1.9, 2.1], "overlap": 0.5, "mirror": true}),
+            json!({
+                "patch": [4, 40, 32], "spacing_mm": [2.5, 1.9, 2.1],
+                "overlap": 0.5, "mirror": true}),
         ),
         (
             FitKind::Pad,
             whole.clone(),
-            json!({"patch": [64, 128, 30], "spacing_mm": [4.0, 2.0, 2.0], "overlap": 0.25, "mirror": false}),
+            json!({
+                "patch": [64, 128, 30], "spacing_mm": [4.0, 2.0, 2.0],
+                "overlap": 0.25, "mirror": false}),
         ),
         (
             FitKind::Mm { pixel_mm: 1.6 },
             fixed.clone(),
-            json!({"patch": [5, 24, 20], "spacing_mm": [5.0, 1.5, 1.7], "overlap": 0.5, "mirror": true, "context_factor": 1.1}),
+            json!({
+                "patch": [5, 24, 20], "spacing_mm": [5.0, 1.5, 1.7],
+                "overlap": 0.5, "mirror": true, "context_factor": 1.1}),
         ),
         (
             FitKind::Mm { pixel_mm: 1.6 },
             fixed.clone(),
-            json!({"patch": [1, 33, 31], "spacing_mm": [3.3, 1.1, 1.2], "overlap": 0.0, "mirror": false}),
+            json!({
+                "patch": [1, 33, 31], "spacing_mm": [3.3, 1.1, 1.2],
+                "overlap": 0.0, "mirror": false}),
         ),
     ]
 }
@@ -291,7 +299,9 @@ fn a_cancel_takes_effect_within_one_model_run() {
 fn a_block_of_too_many_voxels_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let study = small_study();
-    let segmenter = json!({"patch": [1, 64, 64], "spacing_mm": [0.1, 0.1, 0.1], "overlap": 0.5, "mirror": true});
+    let segmenter = json!({
+                "patch": [1, 64, 64], "spacing_mm": [0.1, 0.1, 0.1],
+                "overlap": 0.5, "mirror": true});
     let engine = window_engine(dir.path(), &FitKind::Stretch, &json!({"kind": "whole"}), segmenter);
     let error = engine.segment(&study, &detect(&engine, &study), &Run::default()).unwrap_err();
     assert!(matches!(error, Error::Geometry(_)), "{error:?}");

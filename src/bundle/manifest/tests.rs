@@ -13,9 +13,11 @@ fn example() -> serde_json::Value {
         "detector": {
             "kind": "agent", "features": "crop", "trunk": "t", "q_head": "q", "feature_size": 8,
             "initial_box": [100.0, 100.0, 200.0, 200.0],
-            "actions": [{"name": "a", "box": [0.0, 0.0, 0.75, 0.75]}, {"name": "stop", "box": null}],
+            "actions": [
+                {"name": "a", "box": [0.0, 0.0, 0.75, 0.75]}, {"name": "stop", "box": null}],
             "terminal": 1, "history": 10, "max_steps": 15, "min_side": 16.0},
-        "segmenter": {"kind": "crop", "graph": "s", "context_factor": 1.5, "crop": 128, "threshold": 0.5},
+        "segmenter": {
+            "kind": "crop", "graph": "s", "context_factor": 1.5, "crop": 128, "threshold": 0.5},
         "files": {"t": "", "q": "", "s": ""}
     })
 }
@@ -39,8 +41,8 @@ fn with(pointer: &str, value: serde_json::Value) -> serde_json::Value {
 
 fn volume() -> serde_json::Value {
     serde_json::json!({
-        "kind": "volume", "graph": "s", "patch": [8, 64, 48], "spacing_mm": [3.0, 1.0, 1.5], "overlap": 0.5, "mirror": false,
-        "threshold": 0.5, "context_factor": 1.2
+        "kind": "volume", "graph": "s", "patch": [8, 64, 48], "spacing_mm": [3.0, 1.0, 1.5],
+        "overlap": 0.5, "mirror": false, "threshold": 0.5, "context_factor": 1.2
     })
 }
 
