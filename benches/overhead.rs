@@ -1,11 +1,11 @@
-//! What the library costs beside the model: detect, segment and contour through the C ABI on a 512
-//! x 512 x 32 study in memory.
+//! The cost of the library beside the model: detect, segment and contour through the C ABI on a
+//! 512 x 512 x 32 study in memory.
 //!
-//! `cargo bench --bench overhead -- BUNDLE [REPEATS [THREADS]]` (`make bench`). Prints the median
-//! wall time of every stage, the time inside ONNX Runtime, what is left, and the processor time
-//! (user and system, all threads, the model runs among them); then the bars, each with reached or
-//! not. All times of a line come from the same calls. Other programs on the same cores lengthen
-//! wall times, hardly the processor's: the load is printed too.
+//! `cargo bench --bench overhead -- BUNDLE [REPEATS [THREADS]]` (`make bench`). Prints for every
+//! stage the median wall time, the time inside ONNX Runtime, the rest, and the processor time (user
+//! and system, all threads, model runs included); then the bars, each reached or not. All times of
+//! a row come from the same calls. Other programs on the same cores increase wall times much more
+//! than processor times, so the load is printed too.
 
 use std::cell::RefCell;
 use std::ffi::{CString, c_void};
@@ -17,17 +17,16 @@ use nasoseg::ffi::*;
 
 const SIZE: [usize; 3] = [512, 512, 32];
 
-/// At most so many milliseconds outside the model runs, whatever the model.
+/// Largest time outside the model runs, milliseconds, whatever the model.
 const MOST_REST_MS: f64 = 300.0;
-/// With the paper's networks: at most this share of the wall time outside the model runs,
+/// With the paper's networks: largest share of the wall time outside the model runs.
 const MOST_REST_SHARE: f64 = 0.03;
-/// and less memory than this (MB), the caller's own three buffers among it.
-const LESS_MEMORY_MB: f64 = 700.0;
-/// Length of the features of the paper's trunk, a ResNet-50.
+/// With the paper's networks: largest memory (MB), the caller's own three buffers included.
+const MOST_MEMORY_MB: f64 = 700.0;
+/// Length of the feature vectors of the paper's trunk, a ResNet-50.
 const PAPER_FEATURES: usize = 2048;
 
-/// The parts that are measured. `check` .. `detect` are one call, told apart by the stages that it
-/// reports.
+/// The measured parts. `check` .. `detect` are one call, separated by the stages that it reports.
 const PARTS: [&str; 7] = ["copy in", "check", "align", "prepare", "detect", "segment", "contour"];
 
 /// A head-like blob with texture, as uint16.
@@ -53,13 +52,13 @@ fn voxels(sequence: usize) -> Vec<u16> {
 
 fn check(code: u32, error: *mut nasoseg_error) {
     if code != 0 {
-        // SAFETY: the error belongs to us.
+        // SAFETY: the live error of the call that failed.
         let message = unsafe { std::ffi::CStr::from_ptr(nasoseg_error_message(error)) };
         panic!("{code}: {}", message.to_string_lossy());
     }
 }
 
-/// Calls a function of the ABI with an error place, and panics with its message.
+/// Calls a function of the ABI and panics with its message if it fails.
 macro_rules! abi {
     ($function:ident($($argument:expr),* $(,)?)) => {{
         let mut error = null_mut();
@@ -77,7 +76,7 @@ struct Time {
 }
 
 impl Time {
-    /// Since `start`, and since the process began.
+    /// Wall time since `start`, processor time since the process began.
     fn now(start: Instant) -> Self {
         // SAFETY: a plain struct that the call fills.
         let usage = unsafe {
@@ -104,7 +103,7 @@ struct Marks {
 }
 
 unsafe extern "C" fn mark(progress: *const nasoseg_progress, user_data: *mut c_void) -> bool {
-    // SAFETY: what the library lends us, and our own `Marks`.
+    // SAFETY: both are valid for this callback: the library's progress, and our own `Marks`.
     let (progress, marks) = unsafe { (&*progress, &*user_data.cast::<Marks>()) };
     let mut first = marks.first.borrow_mut();
     if first.iter().all(|(stage, _)| *stage != progress.stage) {
@@ -124,20 +123,21 @@ fn work(engine: *mut nasoseg_engine) -> nasoseg_work {
     work
 }
 
-/// The time of every part, the seconds of it inside ONNX Runtime, the trunk's rows.
-type Measured = ([Time; 7], [f64; 7], u64);
+/// The measurement of one study.
+struct Measured {
+    /// The time of every part.
+    parts: [Time; 7],
+    /// The seconds of every part inside ONNX Runtime.
+    inside: [f64; 7],
+    trunk_rows: u64,
+}
 
-/// One study from the caller's buffers to contours.
-fn once(
-    engine: *mut nasoseg_engine,
-    options: *mut nasoseg_options,
-    sequences: &[Vec<u16>],
-) -> Measured {
-    let start = Instant::now();
-    let begun = Time::now(start);
+/// A study of the caller's buffers.
+fn new_study(sequences: &[Vec<u16>]) -> *mut nasoseg_study {
     let mut study = null_mut();
     abi!(nasoseg_study_new(&mut study));
     for (sequence, data) in sequences.iter().enumerate() {
+        let shift = sequence as f64 * 0.2;
         let view = nasoseg_volume_view {
             struct_size: size_of::<nasoseg_volume_view>(),
             data: data.as_ptr().cast(),
@@ -145,28 +145,29 @@ fn once(
             axes: nasoseg_axes::NASOSEG_AXES_LPS as u32,
             size: SIZE,
             stride: [2, 2 * SIZE[0] as i64, 2 * (SIZE[0] * SIZE[1]) as i64],
+            #[rustfmt::skip]
             affine: [
-                0.55,
-                0.0,
-                0.0,
-                -140.0,
-                0.0,
-                0.55,
-                0.0,
-                -140.0,
-                0.0,
-                0.0,
-                6.0,
-                -90.0 + sequence as f64 * 0.2,
-                0.0,
-                0.0,
-                0.0,
-                1.0,
+                0.55, 0.0, 0.0, -140.0,
+                0.0, 0.55, 0.0, -140.0,
+                0.0, 0.0, 6.0, -90.0 + shift,
+                0.0, 0.0, 0.0, 1.0,
             ],
             origins: null(),
         };
         abi!(nasoseg_study_set_volume(study, sequence as u32, &view, null(), null()));
     }
+    study
+}
+
+/// Measures one study from the caller's buffers to contours.
+fn measure(
+    engine: *mut nasoseg_engine,
+    options: *mut nasoseg_options,
+    sequences: &[Vec<u16>],
+) -> Measured {
+    let start = Instant::now();
+    let begun = Time::now(start);
+    let study = new_study(sequences);
     let copied = Time::now(start);
 
     let (mut run, mut detection, mut segmentation, mut contours) =
@@ -192,21 +193,9 @@ fn once(
     let prepare = began(nasoseg_stage::NASOSEG_STAGE_PREPARE);
     let detect = began(nasoseg_stage::NASOSEG_STAGE_DETECT);
     let ends = [copied, align, prepare, detect, detected, segmented, contoured];
-    let mut last = begun;
-    let parts = ends.map(|end| {
-        let part = end.since(last);
-        last = end;
-        part
-    });
-    let inside = [
-        0.0,
-        0.0,
-        0.0,
-        0.0,
-        work_detected.seconds - work_before.seconds,
-        work_segmented.seconds - work_detected.seconds,
-        0.0,
-    ];
+    let mut inside = [0.0; 7];
+    inside[4] = work_detected.seconds - work_before.seconds;
+    inside[5] = work_segmented.seconds - work_detected.seconds;
     // SAFETY: our own handles.
     unsafe {
         nasoseg_run_free(run);
@@ -215,7 +204,18 @@ fn once(
         nasoseg_detection_free(detection);
         nasoseg_study_free(study);
     }
-    (parts, inside, work_detected.trunk_rows - work_before.trunk_rows)
+    let trunk_rows = work_detected.trunk_rows - work_before.trunk_rows;
+    Measured { parts: differences(begun, ends), inside, trunk_rows }
+}
+
+/// The time from each end to the next.
+fn differences(begun: Time, ends: [Time; 7]) -> [Time; 7] {
+    let mut last = begun;
+    ends.map(|end| {
+        let part = end.since(last);
+        last = end;
+        part
+    })
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -224,14 +224,14 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// A number of kB from /proc/self/status, in MB.
+/// A number of kB in /proc/self/status, as MB.
 fn memory_mb(name: &str) -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|l| l.starts_with(name))?;
     Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? * 1024e-6)
 }
 
-/// The mean number of processes that wanted a core in the last minute.
+/// The mean number of runnable processes in the last minute.
 fn load() -> Option<String> {
     Some(std::fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.to_owned())
 }
@@ -241,14 +241,71 @@ fn bar(name: &str, value: f64, unit: &str, most: f64) {
     println!("{name:<24} {value:>7.1} {unit:<2}  bar {most} {unit}: {reached}");
 }
 
+/// Prints the times of all runs and the bars.
+fn report(bundle: &str, runs: &[Measured], threads: usize) {
+    let threads = if threads == 0 { "all cores".into() } else { format!("{threads} threads") };
+    println!(
+        "{bundle}: {} x {} x {} uint16, median of {}, milliseconds, {threads} (of {}, load {}); \
+         the trunk ran {} rows",
+        SIZE[0],
+        SIZE[1],
+        SIZE[2],
+        runs.len(),
+        std::thread::available_parallelism().map_or(0, |n| n.get()),
+        load().unwrap_or_else(|| "unknown".into()),
+        runs[0].trunk_rows
+    );
+    println!("part         wall  model runs    rest     CPU");
+    let ms = |of: &dyn Fn(&Measured) -> f64| 1e3 * median(runs.iter().map(of));
+    let row = |name: &str, parts: std::ops::Range<usize>| {
+        let wall = ms(&|r| r.parts[parts.clone()].iter().map(|t| t.wall).sum());
+        let inside = ms(&|r| r.inside[parts.clone()].iter().sum());
+        let cpu = ms(&|r| r.parts[parts.clone()].iter().map(|t| t.cpu).sum());
+        let rest = ms(&|r| parts.clone().map(|n| r.parts[n].wall - r.inside[n]).sum());
+        println!("{name:<8}  {wall:>7.0}  {inside:>10.0}  {rest:>6.0}  {cpu:>6.0}");
+        (wall, rest)
+    };
+    for (n, part) in PARTS.iter().enumerate() {
+        row(part, n..n + 1);
+    }
+    let (wall, rest) = row("in all", 0..PARTS.len());
+    let least = 1e3
+        * runs
+            .iter()
+            .map(|r| (0..PARTS.len()).map(|n| r.parts[n].wall - r.inside[n]).sum())
+            .fold(f64::INFINITY, f64::min);
+    println!("outside the model runs at best {least:.0} ms");
+    report_bars(bundle, wall, rest);
+}
+
+fn report_bars(bundle: &str, wall: f64, rest: f64) {
+    bar("outside the model runs", rest, "ms", MOST_REST_MS);
+    let share = 100.0 * rest / wall;
+    let paper = Bundle::open(bundle.as_ref())
+        .is_ok_and(|b| b.manifest().agent().is_some_and(|a| a.feature_size >= PAPER_FEATURES));
+    let peak = memory_mb("VmHWM:");
+    if paper {
+        bar("share of the wall time", share, "%", 100.0 * MOST_REST_SHARE);
+        peak.iter().for_each(|mb| bar("peak memory", *mb, "MB", MOST_MEMORY_MB));
+    } else {
+        println!(
+            "{:<24} {share:>7.1} %   (the bar is for the paper's networks)",
+            "share of the wall time"
+        );
+        peak.iter().for_each(|mb| {
+            println!("{:<24} {mb:>7.1} MB  (the bar is for the paper's networks)", "peak memory")
+        });
+    }
+}
+
 fn main() {
-    // cargo hands `--bench` to every bench.
+    // cargo passes `--bench` to every bench.
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let number = |at: usize, name: &str| -> Option<usize> {
-        arguments.get(at).map(|n| {
-            n.parse().unwrap_or_else(|_| panic!("{name}: a number was expected, not {n:?}"))
-        })
+        arguments
+            .get(at)
+            .map(|n| n.parse().unwrap_or_else(|_| panic!("{name}: found {n:?}, expected a number")))
     };
     let bundle = arguments.first().cloned().unwrap_or_else(|| "tests/data/micro".into());
     let repeats = number(1, "REPEATS").unwrap_or(15).max(1);
@@ -263,65 +320,19 @@ fn main() {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()
-        .expect("the first use of the threads");
+        .expect("the pool is not built yet");
     let sequences: Vec<Vec<u16>> = (0..3).map(voxels).collect();
     abi!(nasoseg_engine_new(path.as_ptr(), options, null(), &mut engine));
     let opened_mb = memory_mb("VmRSS:");
     let opening_mb = memory_mb("VmHWM:");
 
-    let runs: Vec<Measured> = (0..repeats).map(|_| once(engine, options, &sequences)).collect();
+    let runs: Vec<Measured> = (0..repeats).map(|_| measure(engine, options, &sequences)).collect();
 
-    let threads = if threads == 0 { "all cores".into() } else { format!("{threads} threads") };
-    println!(
-        "{bundle}: {} x {} x {} uint16, median of {repeats}, milliseconds, {threads} (of {}, load {}); the trunk ran {} rows",
-        SIZE[0],
-        SIZE[1],
-        SIZE[2],
-        std::thread::available_parallelism().map_or(0, |n| n.get()),
-        load().unwrap_or_else(|| "unknown".into()),
-        runs[0].2
-    );
-    println!("part         wall  model runs    rest     CPU");
-    let ms = |of: &dyn Fn(&Measured) -> f64| 1e3 * median(runs.iter().map(of));
-    let line = |name: &str, parts: std::ops::Range<usize>| {
-        let wall = ms(&|r| r.0[parts.clone()].iter().map(|t| t.wall).sum());
-        let inside = ms(&|r| r.1[parts.clone()].iter().sum());
-        let cpu = ms(&|r| r.0[parts.clone()].iter().map(|t| t.cpu).sum());
-        let rest = ms(&|r| parts.clone().map(|n| r.0[n].wall - r.1[n]).sum());
-        println!("{name:<8}  {wall:>7.0}  {inside:>10.0}  {rest:>6.0}  {cpu:>6.0}");
-        (wall, rest)
-    };
-    for (n, part) in PARTS.iter().enumerate() {
-        line(part, n..n + 1);
-    }
-    let (wall, rest) = line("in all", 0..PARTS.len());
-    let least = 1e3
-        * runs
-            .iter()
-            .map(|r| (0..PARTS.len()).map(|n| r.0[n].wall - r.1[n]).sum())
-            .fold(f64::INFINITY, f64::min);
-    println!("outside the model runs at best {least:.0} ms");
-
-    bar("outside the model runs", rest, "ms", MOST_REST_MS);
-    let share = 100.0 * rest / wall;
-    let paper = Bundle::open(bundle.as_ref())
-        .is_ok_and(|b| b.manifest().agent().is_some_and(|a| a.feature_size >= PAPER_FEATURES));
-    let peak = memory_mb("VmHWM:");
-    if paper {
-        bar("share of the wall time", share, "%", 100.0 * MOST_REST_SHARE);
-        peak.iter().for_each(|mb| bar("peak memory", *mb, "MB", LESS_MEMORY_MB));
-    } else {
-        println!(
-            "{:<24} {share:>7.1} %   (the bar is for the paper's networks)",
-            "share of the wall time"
-        );
-        peak.iter().for_each(|mb| {
-            println!("{:<24} {mb:>7.1} MB  (the bar is for the paper's networks)", "peak memory")
-        });
-    }
+    report(&bundle, &runs, threads);
     if let (Some(opened), Some(opening)) = (opened_mb, opening_mb) {
         println!(
-            "  of it once the engine was open {opened:.0} MB, at most {opening:.0} MB while it was opened"
+            "  of it once the engine was open {opened:.0} MB, at most {opening:.0} MB while it was \
+             opened"
         );
     }
     // SAFETY: our own handles.

@@ -1,8 +1,7 @@
-//! What can go wrong, in the caller's words.
+//! The errors of the library.
 //!
-//! In: the place that failed, what was expected there and what to do. Out: one [`Error`] with a
-//! stable number ([`Error::code`]). A message is one paragraph that names the input, says what was
-//! expected and what to do about it.
+//! In: the input that failed, what was found, what was expected and what to do. Out: one [`Error`]
+//! with a stable number ([`Error::code`]) and a message of one paragraph in that order.
 
 use std::path::Path;
 
@@ -13,20 +12,22 @@ type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An option or argument makes no sense (slice range outside the study, unknown device name,
-    /// wrong order of calls).
+    /// An option or argument is invalid (slice range outside the study, unknown device name, wrong
+    /// order of calls).
     #[error("{0}")]
     Argument(String),
     /// A file or folder cannot be read (missing, no permission, truncated, corrupt, not the format
     /// it claims).
     #[error("{message}")]
     Read {
+        /// The message, without the cause.
         message: String,
+        /// The cause.
         #[source]
         source: Option<Source>,
     },
-    /// The image is readable, but not one that nasoseg can use (colour, constant, NaN, one slice,
-    /// missing slices, mixed orientations).
+    /// The image can be read, but nasoseg cannot use it (colour, constant, NaN, one slice, missing
+    /// slices, mixed orientations).
     #[error("{0}")]
     Image(String),
     /// The sequences do not fit together in space (no overlap, other frame of reference, the same
@@ -39,32 +40,40 @@ pub enum Error {
     /// The model bundle is missing, damaged, changed, or of another format.
     #[error("{message}")]
     Bundle {
+        /// The message, without the cause.
         message: String,
+        /// The cause.
         #[source]
         source: Option<Source>,
     },
     /// ONNX Runtime cannot be found, loaded, or fails to run a graph.
     #[error("{message}")]
     Runtime {
+        /// The message, without the cause.
         message: String,
+        /// The cause.
         #[source]
         source: Option<Source>,
     },
     /// The device that the caller named cannot be used.
     #[error("{message}")]
     Device {
+        /// The message, without the cause.
         message: String,
+        /// The cause.
         #[source]
         source: Option<Source>,
     },
     /// An output cannot be written.
     #[error("{message}")]
     Write {
+        /// The message, without the cause.
         message: String,
+        /// The cause.
         #[source]
         source: Option<Source>,
     },
-    /// The input can be read but this output cannot be made from it (RTSTRUCT without a DICOM
+    /// The input can be read, but this output cannot be made from it (RTSTRUCT without a DICOM
     /// reference, NIfTI of non-uniform slices).
     #[error("{0}")]
     Unsupported(String),
@@ -74,9 +83,10 @@ pub enum Error {
     /// A defect of nasoseg itself.
     #[error("internal error: {0}. Please report it with the run record.")]
     Internal(String),
-    /// An earlier call on this handle ended in [`Error::Internal`]; it cannot be trusted any more.
+    /// An earlier call on this handle ended in [`Error::Internal`]; its state is undefined.
     #[error(
-        "an earlier call on this handle failed with an internal error; free the handle and make a new one"
+        "an earlier call on this handle failed with an internal error. Free the handle and make a \
+         new one"
     )]
     Poisoned,
 }
@@ -104,27 +114,27 @@ impl Error {
         }
     }
 
-    /// A [`Error::Read`] without a deeper cause.
+    /// An [`Error::Read`] without a cause.
     pub fn read(message: impl Into<String>) -> Self {
         Error::Read { message: message.into(), source: None }
     }
 
-    /// A [`Error::Read`] of `path` with its cause.
+    /// An [`Error::Read`] of `path` with its cause.
     pub fn read_caused(path: &Path, what: &str, source: impl Into<Source>) -> Self {
         Error::Read { message: format!("{}: {what}", path.display()), source: Some(source.into()) }
     }
 
-    /// A [`Error::Write`] of `path` with its cause.
+    /// An [`Error::Write`] of `path` with its cause.
     pub fn write_caused(path: &Path, what: &str, source: impl Into<Source>) -> Self {
         Error::Write { message: format!("{}: {what}", path.display()), source: Some(source.into()) }
     }
 
-    /// A [`Error::Bundle`] without a deeper cause.
+    /// An [`Error::Bundle`] without a cause.
     pub fn bundle(message: impl Into<String>) -> Self {
         Error::Bundle { message: message.into(), source: None }
     }
 
-    /// The same failure with `name` (an input) before its message.
+    /// The same error with `name` (an input) before its message.
     #[must_use]
     pub fn within(self, name: impl std::fmt::Display) -> Self {
         let before = |message: String| format!("{name}: {message}");

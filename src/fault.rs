@@ -1,10 +1,9 @@
-//! Faults on purpose, for tests: the n-th model run, the n-th read of a file or the n-th write of
-//! an output fails.
+//! Fault injection for tests: the n-th model run, the n-th read of a file or the n-th write of an
+//! output fails.
 //!
-//! In: `Faults::arm`, from a test. Out: an error at the operation that was counted to, as the
-//! system would give it. Without the feature `fault-injection` nothing is counted and all of this
-//! is empty. The feature is refused in release builds, and bindings/cpp/install.sh refuses a
-//! library that has it.
+//! In: `Faults::arm`, from a test. Out: an error at the n-th operation, as the system would give
+//! it. Without the feature `fault-injection` nothing is counted, and the functions do nothing.
+//! Release builds refuse the feature, and bindings/cpp/install.sh refuses a library that has it.
 
 use std::fs::File;
 use std::io;
@@ -12,7 +11,7 @@ use std::path::Path;
 
 #[cfg(all(feature = "fault-injection", not(debug_assertions)))]
 compile_error!(
-    "the feature fault-injection is for tests: build without it, or with the dev profile"
+    "the feature fault-injection is for tests. Build without it, or with the dev profile"
 );
 
 #[cfg(feature = "fault-injection")]
@@ -24,7 +23,7 @@ pub use nothing::Counted;
 #[cfg(not(feature = "fault-injection"))]
 pub(crate) use nothing::{counted, model_run, read, write};
 
-/// Opens a file for reading. Its reads are counted where it is wrapped in [`counted`].
+/// Opens a file for reading. Its reads are counted if it is wrapped in [`counted`].
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     read()?;
     File::open(path)
@@ -45,7 +44,7 @@ pub(crate) fn text_of(path: &Path) -> io::Result<String> {
 
 #[cfg(not(feature = "fault-injection"))]
 mod nothing {
-    /// A stream as it is.
+    /// The stream itself: nothing is counted.
     pub type Counted<T> = T;
 
     #[inline(always)]
@@ -75,8 +74,8 @@ mod injected {
     use std::sync::atomic::{AtomicI64, Ordering};
     use std::sync::{Mutex, MutexGuard};
 
-    /// What a model run that was made to fail says. install.sh knows a library with this feature by
-    /// these words.
+    /// The message of a model run that was made to fail. install.sh recognises a library with this
+    /// feature by these words.
     pub const MODEL_RUN_FAILURE: &str = "made to fail by fault-injection";
 
     /// What can be made to fail.
@@ -84,31 +83,33 @@ mod injected {
     pub enum Fault {
         /// One run of one graph.
         ModelRun,
-        /// Opening a file, listing a folder, one read of a stream: an input/output error.
+        /// Opening a file, listing a folder, one read of a stream; fails with an I/O error.
         Read,
-        /// Making an output, one write to it, flushing it to the disk, renaming it: no space left.
+        /// Creating an output, one write to it, flushing it to the disk, renaming it; fails because
+        /// no space is left.
         Write,
     }
 
-    /// Operations until the one that fails; at 0 it has failed, below nothing is to fail.
+    /// Operations left until the one that fails; 0: it has failed, below 0: nothing is to fail.
     static LEFT: [AtomicI64; 3] = [const { AtomicI64::new(-1) }; 3];
     static OWNER: Mutex<()> = Mutex::new(());
 
-    /// The right to make operations of this process fail: one owner at a time. Files are read by
-    /// several threads, so the counters are the process's, not a thread's.
+    /// The right to make operations of this process fail, with one owner at a time. Several threads
+    /// read files, so the counters belong to the process, not to a thread.
     pub struct Faults(#[allow(dead_code)] MutexGuard<'static, ()>);
 
     impl Faults {
+        /// Waits until no other test owns the right.
         pub fn own() -> Self {
             Faults(OWNER.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
         }
 
-        /// The `n`-th operation (from 1) from now on fails, once.
+        /// Makes the `n`-th operation from now (counted from 1) fail, once.
         pub fn arm(&self, fault: Fault, n: i64) {
             LEFT[fault as usize].store(n, Ordering::SeqCst);
         }
 
-        /// Nothing fails any more. Tells whether the operation was reached.
+        /// Stops the injection. Returns whether the operation was reached.
         pub fn disarm(&self, fault: Fault) -> bool {
             LEFT[fault as usize].swap(-1, Ordering::SeqCst) == 0
         }
@@ -120,25 +121,25 @@ mod injected {
         }
     }
 
-    /// Whether this operation is the one.
-    fn strikes(fault: Fault) -> bool {
+    /// Counts an operation; returns whether it is the one that must fail.
+    fn should_fail(fault: Fault) -> bool {
         let count = |left: i64| (left > 0).then_some(left - 1);
         LEFT[fault as usize].fetch_update(Ordering::SeqCst, Ordering::SeqCst, count) == Ok(1)
     }
 
     pub fn model_run() -> Result<()> {
-        if strikes(Fault::ModelRun) { Err(Error::other(MODEL_RUN_FAILURE)) } else { Ok(()) }
+        if should_fail(Fault::ModelRun) { Err(Error::other(MODEL_RUN_FAILURE)) } else { Ok(()) }
     }
 
     pub fn read() -> Result<()> {
-        if strikes(Fault::Read) { Err(Error::from_raw_os_error(libc::EIO)) } else { Ok(()) }
+        if should_fail(Fault::Read) { Err(Error::from_raw_os_error(libc::EIO)) } else { Ok(()) }
     }
 
     pub fn write() -> Result<()> {
-        if strikes(Fault::Write) { Err(Error::from_raw_os_error(libc::ENOSPC)) } else { Ok(()) }
+        if should_fail(Fault::Write) { Err(Error::from_raw_os_error(libc::ENOSPC)) } else { Ok(()) }
     }
 
-    /// A stream whose every read and write counts.
+    /// A stream whose reads and writes are counted.
     pub struct Counted<T>(T);
 
     pub fn counted<T>(stream: T) -> Counted<T> {

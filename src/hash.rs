@@ -1,6 +1,6 @@
-//! Hexadecimal digits of hashes.
+//! Hashes as text.
 
-/// Lower-case hexadecimal.
+/// The bytes in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -1,21 +1,21 @@
 //! Memory for whole volumes.
 //!
 //! In: a size. Out: zeroed arrays, or reserved vectors, that the system is asked to back with large
-//! pages: handing out 32 MB page by page costs more time than anything that is done with them.
-//! Where the system has no large pages, or no wish to give them, nothing changes.
+//! pages: faulting in 32 MB page by page takes longer than the work on them. If the system refuses,
+//! nothing changes.
 
 use std::mem::MaybeUninit;
 
 use ndarray::{Array, Dimension, ShapeBuilder};
 
-/// Smaller memory is left alone, bytes: a large page has 2 MB on most machines.
+/// Smallest size (bytes) for which large pages are requested; one has 2 MB on most machines.
 const LARGE: usize = 4 << 20;
 
-/// An array of zeros (`false`, for that matter).
+/// An array of default values (0, or `false`).
 pub(crate) fn zeros<T: Clone + Default, D: Dimension>(
     shape: impl ShapeBuilder<Dim = D>,
 ) -> Array<T, D> {
-    // Memory of this size comes zeroed and untouched from the system.
+    // Memory of this size comes from the system zeroed, with no page touched.
     let mut array = Array::from_elem(shape, T::default());
     if let Some(memory) = array.as_slice_memory_order_mut() {
         ask_large_pages(memory.as_mut_ptr().cast(), size_of_val(memory));
@@ -26,7 +26,7 @@ pub(crate) fn zeros<T: Clone + Default, D: Dimension>(
 /// An empty vector with room for exactly `length` values.
 ///
 /// # Errors
-/// Where there is not enough memory.
+/// If there is not enough memory.
 pub(crate) fn reserve<T>(length: usize) -> Result<Vec<T>, std::collections::TryReserveError> {
     let mut vector: Vec<T> = Vec::new();
     vector.try_reserve_exact(length)?;

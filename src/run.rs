@@ -1,7 +1,7 @@
-//! Progress and cancel, for every long call.
+//! Progress and cancellation of every long call.
 //!
-//! In: a callback and a token that the caller may keep. Out: [`Run`], asked between two model runs,
-//! so a cancel takes effect within one.
+//! In: a callback and a token that the caller may keep. Out: [`Run`], which is checked between two
+//! model runs, so a cancel takes effect within one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,16 +12,24 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
+    /// Files are read, or a bundle is opened.
     Read,
+    /// T1 and T2 are resampled onto T1C's grid.
     Align,
+    /// Slices are normalised and laid on the model's grid.
     Prepare,
+    /// The detector finds boxes.
     Detect,
+    /// The segmenter computes probabilities.
     Segment,
+    /// Contours are made.
     Contour,
+    /// Outputs are written.
     Export,
 }
 
 impl Stage {
+    /// The stage's name in lower case.
     pub fn name(self) -> &'static str {
         match self {
             Stage::Read => "read",
@@ -35,11 +43,14 @@ impl Stage {
     }
 }
 
-/// How far a stage is: `done` of `total` (slices, or model runs), never decreasing within a stage.
+/// Progress of a stage; `done` never decreases within a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
+    /// The current stage.
     pub stage: Stage,
+    /// Steps done: slices, or model runs.
     pub done: usize,
+    /// Steps of the stage.
     pub total: usize,
 }
 
@@ -48,10 +59,12 @@ pub struct Progress {
 pub struct CancelToken(Arc<AtomicBool>);
 
 impl CancelToken {
+    /// A token that is not set.
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// Sets the token.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -61,27 +74,29 @@ impl CancelToken {
         self.0.store(false, Ordering::Relaxed);
     }
 
+    /// Whether the token is set.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// What a caller hands to a long call. The callback is called on the calling thread; returning
-/// `false` cancels.
+/// Reports the progress of a long call and cancels it.
 #[derive(Clone, Copy, Default)]
 pub struct Run<'a> {
+    /// Called on the calling thread; returning `false` cancels.
     pub progress: Option<&'a dyn Fn(Progress) -> bool>,
+    /// Cancels when it is set.
     pub cancel: Option<&'a CancelToken>,
 }
 
 impl Run<'_> {
-    /// Reports progress and asks whether to go on.
+    /// Reports progress and checks for a cancel.
     ///
     /// # Errors
     /// [`Error::Cancelled`].
     pub fn tick(&self, stage: Stage, done: usize, total: usize) -> Result<()> {
-        let wanted = self.progress.is_none_or(|report| report(Progress { stage, done, total }));
-        if !wanted || self.cancel.is_some_and(CancelToken::is_cancelled) {
+        let goes_on = self.progress.is_none_or(|report| report(Progress { stage, done, total }));
+        if !goes_on || self.cancel.is_some_and(CancelToken::is_cancelled) {
             return Err(Error::Cancelled);
         }
         Ok(())

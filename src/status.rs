@@ -1,4 +1,4 @@
-//! The statuses that a slice can carry, in words that people see.
+//! The statuses that a slice can carry, with the words for them that people see.
 
 /// What a user should know about a slice.
 #[derive(
@@ -9,11 +9,12 @@
 pub enum SliceStatus {
     /// Nothing to report.
     Ok,
-    /// No pixel over the threshold, or no box: the detector found none, or the caller cleared it.
+    /// No pixel reaches the threshold, or there is no box: the detector found none, or the caller
+    /// cleared it.
     NoLesion,
     /// The box touches the edge of the model's grid.
     BoxAtImageEdge,
-    /// The mask reaches the edge of the segmenter's crop: possibly cut.
+    /// The mask reaches the edge of the segmenter's crop, which may have cut it.
     MaskAtCropEdge,
     /// The agent did not stop within the step limit.
     StepLimitReached,
@@ -24,6 +25,7 @@ pub enum SliceStatus {
 }
 
 impl SliceStatus {
+    /// The words that people see.
     pub fn words(self) -> &'static str {
         match self {
             SliceStatus::Ok => "ok",
@@ -36,7 +38,7 @@ impl SliceStatus {
         }
     }
 
-    /// The words of several statuses; `ok` where there is none.
+    /// The words of several statuses, separated by commas; `ok` if there is none.
     pub fn list(statuses: &[SliceStatus]) -> String {
         if statuses.is_empty() {
             return SliceStatus::Ok.words().into();

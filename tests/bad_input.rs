@@ -420,7 +420,7 @@ fn bundles() {
 
     copy();
     std::fs::remove_file(bundle.join("trunk.onnx")).unwrap();
-    refused(&run(), &out, 5, &["trunk.onnx: named in bundle.json but cannot be read"]);
+    refused(&run(), &out, 5, &["trunk.onnx: listed in bundle.json but cannot be read"]);
 
     copy();
     std::fs::write(bundle.join("bundle.json"), "{}").unwrap();
@@ -439,8 +439,7 @@ fn bundles() {
         5,
         &[
             "trunk.onnx: the graph's signature is",
-            "images Float32 [any, 3, 96, 96]",
-            "were expected",
+            "expected inputs images Float32 [any, 3, 96, 96]",
         ],
     );
 

@@ -12,13 +12,13 @@ use nasoseg::geometry::Grid;
 use ndarray::{Array2, Array3, Axis};
 use nifti::{NiftiObject, NiftiVolume, ReaderOptions};
 
-/// [k, j, i] and voxel sizes in mm; where the file's world lies does not matter here.
+/// The mask [k, j, i] on a grid with the file's voxel sizes; its position does not matter here.
 fn read_mask(path: &Path) -> (Array3<u8>, Grid) {
     let object = ReaderOptions::new().read_file(path).unwrap();
     let mm = object.header().pixdim.map(f64::from);
     let volume = object.into_volume();
     let [ni, nj, nk] = [0, 1, 2].map(|n| usize::from(volume.dim()[n]));
-    // Labels, one byte or two (little endian): the low byte says all.
+    // Labels of one or two bytes (little endian): the low byte is enough.
     let bytes = volume.into_raw_data();
     let width = bytes.len() / (ni * nj * nk);
     let voxels =
@@ -84,8 +84,8 @@ fn joined(contours: &Contours, n: usize, outer: &Contour) -> Vec<[f64; 2]> {
     keyhole(&outer.indices, &holes)
 }
 
-/// A probability whose level at 0.5 encloses the same voxels: the mask, smoothed and held on its
-/// own side.
+/// A probability whose level at 0.5 encloses the same voxels: the mask, smoothed without crossing
+/// 0.5.
 fn smoothed(mask: &Array3<u8>) -> Array3<f32> {
     let (_, nj, ni) = mask.dim();
     Array3::from_shape_fn(mask.dim(), |(k, j, i)| {
@@ -100,7 +100,7 @@ fn smoothed(mask: &Array3<u8>) -> Array3<f32> {
 }
 
 #[test]
-fn tumour_masks_come_back_exactly_and_in_time() {
+fn tumour_masks_are_reproduced_exactly_and_in_time() {
     let Some(folder) = shared("tumour_masks") else { return };
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
@@ -123,7 +123,7 @@ fn tumour_masks_come_back_exactly_and_in_time() {
             assert!(took < 2.0 && level_took < 2.0);
             assert_same(&mask, &voxel);
             assert_same(&mask, &level);
-            // Every voxel has the same area, so the rings' area counts them.
+            // Every voxel has the same area, so the area of the rings counts voxels.
             let [a, b] = grid.pixel_mm();
             let area: f64 = (0..grid.size()[2]).map(|k| voxel.area_mm2(k)).sum();
             let voxels: f64 = mask.iter().map(|v| f64::from(*v)).sum();

@@ -1,5 +1,5 @@
-//! All slices in step give exactly what one slice at a time gives, with the trunk run once per
-//! distinct (slice, box).
+//! The agent on all slices in step gives exactly the trajectories of one slice at a time, and runs
+//! the trunk once per distinct (slice, box).
 
 mod common;
 
@@ -9,21 +9,20 @@ use std::collections::HashSet;
 use nasoseg::bundle::manifest::Agent;
 use nasoseg::detect::agent::{best, encode_history, run_agent};
 use nasoseg::golden::Golden;
-use nasoseg::runtime::Watch;
-use nasoseg::runtime::networks::Graphs;
+use nasoseg::runtime::{AgentGraphs, CancelWatch, CropSegmenter};
 use nasoseg::{
     BoundingBox, CancelToken, Device, Engine, EngineOptions, Error, Result, Run, Trajectory,
 };
-use ndarray::{Array1, Array2, Array3, Array4, Array5, ArrayView2, ArrayView4, ArrayView5, Axis};
+use ndarray::{Array1, Array2, Array4, ArrayView2, ArrayView4, Axis};
 
-/// Remembers every row that the trunk ran.
-struct Watched<'a> {
-    graphs: &'a dyn Graphs,
+/// Records every row on which the trunk runs.
+struct RecordingAgent<'a> {
+    graphs: &'a dyn AgentGraphs,
     rows: RefCell<Vec<(i64, [u32; 4])>>,
     largest_call: RefCell<usize>,
 }
 
-impl Graphs for Watched<'_> {
+impl AgentGraphs for RecordingAgent<'_> {
     fn trunk(
         &self,
         images: ArrayView4<'_, f32>,
@@ -45,23 +44,6 @@ impl Graphs for Watched<'_> {
         history: ArrayView2<'_, f32>,
     ) -> Result<Array2<f32>> {
         self.graphs.q_head(global, local, history)
-    }
-
-    fn segmenter(
-        &self,
-        images: ArrayView4<'_, f32>,
-        boxes: &[[f32; 4]],
-        index: &[i64],
-    ) -> Result<Array4<f32>> {
-        self.graphs.segmenter(images, boxes, index)
-    }
-
-    fn proposals(&self, images: ArrayView4<'_, f32>) -> Result<(Array3<f32>, Array2<f32>)> {
-        self.graphs.proposals(images)
-    }
-
-    fn volume(&self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>> {
-        self.graphs.volume(patches)
     }
 }
 
@@ -87,7 +69,7 @@ fn slices(engine: &Engine) -> Array4<f32> {
 
 /// The plain loop of 3.1: one slice, no cache, one row in every call.
 fn plain(
-    graphs: &dyn Graphs,
+    graphs: &dyn AgentGraphs,
     agent: &Agent,
     images: ArrayView4<'_, f32>,
     row: usize,
@@ -128,18 +110,20 @@ fn in_step_is_bit_identical_to_one_slice_at_a_time_and_runs_the_trunk_once_per_b
     let agent = engine.manifest().agent().unwrap();
     let images = slices(&engine);
     let rows: Vec<usize> = (0..images.shape()[0]).collect();
-    let watched = Watched {
-        graphs: engine.networks(),
+    let watch = CancelWatch::default();
+    let graphs = engine.networks().watched(&watch);
+    let recording = RecordingAgent {
+        graphs: &graphs,
         rows: RefCell::default(),
         largest_call: RefCell::default(),
     };
     let found: Vec<Trajectory> =
-        run_agent(&watched, agent, images.view(), &rows, &Run::default()).unwrap();
+        run_agent(&recording, agent, images.view(), &rows, &Run::default()).unwrap();
 
     let mut distinct: HashSet<(i64, [u32; 4])> = HashSet::new();
     let mut lengths = HashSet::new();
     for (row, trajectory) in rows.iter().zip(&found) {
-        let (boxes, actions, q) = plain(engine.networks(), agent, images.view(), *row);
+        let (boxes, actions, q) = plain(&graphs, agent, images.view(), *row);
         assert_eq!(trajectory.actions, actions, "slice {row}");
         let bits = |b: &BoundingBox| b.0.map(f64::to_bits);
         assert_eq!(
@@ -150,7 +134,7 @@ fn in_step_is_bit_identical_to_one_slice_at_a_time_and_runs_the_trunk_once_per_b
         let q_bits = |q: &[Vec<f32>]| q.iter().flatten().map(|v| v.to_bits()).collect::<Vec<_>>();
         assert_eq!(q_bits(&trajectory.q), q_bits(&q), "slice {row}");
         distinct.insert((*row as i64, BoundingBox::whole(96).to_f32().map(f32::to_bits)));
-        // The box after the last action is never looked at.
+        // No features are computed of the box after the last action.
         distinct.extend(
             boxes[..boxes.len() - 1].iter().map(|b| (*row as i64, b.to_f32().map(f32::to_bits))),
         );
@@ -158,13 +142,13 @@ fn in_step_is_bit_identical_to_one_slice_at_a_time_and_runs_the_trunk_once_per_b
     }
     assert!(
         lengths.len() > 2,
-        "the walks must differ in length for the active set to shrink: {lengths:?}"
+        "the trajectories must differ in length for the active set to shrink: {lengths:?}"
     );
 
-    let ran = watched.rows.borrow();
+    let ran = recording.rows.borrow();
     assert_eq!(ran.len(), distinct.len(), "the trunk ran more than once for a (slice, box)");
     assert_eq!(ran.iter().copied().collect::<HashSet<_>>(), distinct);
-    assert!(*watched.largest_call.borrow() <= 8);
+    assert!(*recording.largest_call.borrow() <= 8);
 }
 
 #[test]
@@ -173,20 +157,16 @@ fn a_cancel_takes_effect_within_one_model_run_and_leaves_the_engine_usable() {
     let agent = engine.manifest().agent().unwrap();
     let images = slices(&engine);
     let rows: Vec<usize> = (0..images.shape()[0]).collect();
-    let whole = run_agent(engine.networks(), agent, images.view(), &rows, &Run::default()).unwrap();
+    let watch = CancelWatch::default();
+    let graphs = engine.networks().watched(&watch);
+    let whole = run_agent(&graphs, agent, images.view(), &rows, &Run::default()).unwrap();
     let ticks = RefCell::new(0);
     let count = |_| {
         *ticks.borrow_mut() += 1;
         true
     };
-    run_agent(
-        engine.networks(),
-        agent,
-        images.view(),
-        &rows,
-        &Run { progress: Some(&count), cancel: None },
-    )
-    .unwrap();
+    run_agent(&graphs, agent, images.view(), &rows, &Run { progress: Some(&count), cancel: None })
+        .unwrap();
     for stop in [0, 1, *ticks.borrow() / 2, *ticks.borrow() - 1] {
         let seen = RefCell::new(0);
         let refuse = |_| {
@@ -195,7 +175,7 @@ fn a_cancel_takes_effect_within_one_model_run_and_leaves_the_engine_usable() {
             go_on
         };
         let error = run_agent(
-            engine.networks(),
+            &graphs,
             agent,
             images.view(),
             &rows,
@@ -209,7 +189,7 @@ fn a_cancel_takes_effect_within_one_model_run_and_leaves_the_engine_usable() {
     token.cancel();
     assert!(
         run_agent(
-            engine.networks(),
+            &graphs,
             agent,
             images.view(),
             &rows,
@@ -217,14 +197,11 @@ fn a_cancel_takes_effect_within_one_model_run_and_leaves_the_engine_usable() {
         )
         .is_err()
     );
-    assert_eq!(
-        run_agent(engine.networks(), agent, images.view(), &rows, &Run::default()).unwrap(),
-        whole
-    );
+    assert_eq!(run_agent(&graphs, agent, images.view(), &rows, &Run::default()).unwrap(), whole);
 }
 
 #[test]
-fn the_golden_case_comes_out() {
+fn the_golden_case_is_reproduced() {
     let engine = engine();
     let agreement =
         Golden::read(engine.bundle()).unwrap().check(engine.bundle(), engine.networks()).unwrap();
@@ -239,7 +216,7 @@ fn the_golden_case_comes_out() {
 }
 
 #[test]
-fn a_golden_case_that_disagrees_is_told() {
+fn a_golden_case_that_disagrees_is_reported() {
     let engine = engine();
     let mut golden = Golden::read(engine.bundle()).unwrap();
     golden.probability[[1, 0, 5, 5]] += 0.01;
@@ -258,18 +235,18 @@ fn a_golden_case_that_disagrees_is_told() {
     );
 }
 
-/// One run of so many rows takes a second or more; a set token ends it long before, and the session
-/// goes on.
+/// A model run of this many rows takes a second or more; a set token ends it much earlier, and the
+/// session stays usable.
 #[test]
-fn a_cancel_breaks_off_a_long_model_run() {
+fn a_cancel_interrupts_a_long_model_run() {
     const ROWS: usize = 2000;
     let engine = engine();
     let images = slices(&engine);
     let boxes = vec![BoundingBox::whole(images.shape()[3]).to_f32(); ROWS];
     let token = CancelToken::new();
     let segment = |rows: usize| {
-        Watch::over(Some(&token), |watch| {
-            engine.networks().watched(watch).segmenter(
+        CancelWatch::over(Some(&token), |watch| {
+            engine.networks().watched(watch).segment_crops(
                 images.view(),
                 &boxes[..rows],
                 &vec![0; rows],

@@ -1,9 +1,9 @@
 //! One study through the Rust API: the numbers that the C and C++ tests (tests/ctest) must find
 //! too. NASOSEG_BLESS=1 rewrites them.
 //!
-//! In: the synthetic sequences in memory and the micro bundle. Out: lines of `key numbers...` in
+//! In: the synthetic sequences in memory and the micro bundle. Out: rows of `key numbers...` in
 //! tests/data/golden/pipeline.txt, which C reads with scanf. Numbers are compared with tolerances
-//! that allow for another machine's kernels.
+//! that allow for the kernels of another machine.
 
 mod common;
 
@@ -37,23 +37,23 @@ fn pipeline() -> String {
         contour(&study, &segmentation, &ContourOptions::default(), &Run::default()).unwrap();
 
     let mut out = String::new();
-    let mut line = |text: String| writeln!(out, "{text}").unwrap();
-    line(format!("slices {}", detection.slices().len()));
+    let mut row = |text: String| writeln!(out, "{text}").unwrap();
+    row(format!("slices {}", detection.slices().len()));
     for s in detection.slices() {
         let [x0, y0, x1, y1] = s.bounding_box.unwrap().0;
-        line(format!(
+        row(format!(
             "box {} {} {x0:.6} {y0:.6} {x1:.6} {y1:.6}",
             s.info.slice,
             s.trajectory.as_ref().unwrap().steps()
         ));
     }
-    line(format!("volume_mm3 {:.3}", segmentation.volume_mm3));
+    row(format!("volume_mm3 {:.3}", segmentation.volume_mm3));
     for s in &segmentation.slices {
-        line(format!("area {} {} {:.3}", s.info.slice, s.pixels, s.area_mm2));
+        row(format!("area {} {} {:.3}", s.info.slice, s.pixels, s.area_mm2));
     }
-    line(format!("lines {}", contours.len()));
+    row(format!("lines {}", contours.len()));
     for (at, c) in contours.all().iter().enumerate() {
-        line(format!(
+        row(format!(
             "line {at} {} {} {} {:.3}",
             c.slice,
             u8::from(c.hole),
@@ -61,7 +61,7 @@ fn pipeline() -> String {
             c.area_mm2
         ));
         for (number, p) in c.points.iter().take(POINTS).enumerate() {
-            line(format!("point {at} {number} {:.4} {:.4} {:.4}", p[0], p[1], p[2]));
+            row(format!("point {at} {number} {:.4} {:.4} {:.4}", p[0], p[1], p[2]));
         }
     }
     out

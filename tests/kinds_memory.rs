@@ -1,5 +1,5 @@
-//! What a sliding window over a large study takes: the probability once, beside the result, and one
-//! patch.
+//! Memory of a sliding window over a large study: one copy of the probability beside the result,
+//! and one patch.
 
 #[path = "../fuzz/bound.rs"]
 mod bound;
@@ -36,7 +36,9 @@ fn forty_slices_of_512_pixels_are_held_once() {
     manifest["input"]["fit"] = json!({"kind": "stretch"});
     manifest["detector"] = json!({"kind": "whole"});
     manifest["segmenter"] = json!({
-        "kind": "volume", "graph": "segmenter.onnx", "patch": [16, 128, 128], "spacing_mm": [4.0, 0.5, 0.5], "overlap": 0.25, "mirror": false,
+        "kind": "volume", "graph": "segmenter.onnx", "patch": [16, 128, 128],
+        "spacing_mm": [4.0, 0.5, 0.5],
+        "overlap": 0.25, "mirror": false,
         "threshold": 0.5, "context_factor": 1.0
     });
     std::fs::write(dir.path().join("bundle.json"), manifest.to_string()).unwrap();
@@ -66,11 +68,11 @@ fn forty_slices_of_512_pixels_are_held_once() {
     let detection = engine.detect(&study, &DetectOptions::default(), &Run::default()).unwrap();
 
     let voxels = 512 * 512 * 40;
-    // The region and the probability, of four bytes a voxel, and the mask, of one.
-    let honest = 2 * 4 * voxels + voxels;
+    // The probability block and the probability, of four bytes a voxel, and the mask, of one.
+    let expected = 2 * 4 * voxels + voxels;
     let peak = bound::bounded(&[], false, |_| {
         let found = engine.segment(&study, &detection, &Run::default()).unwrap();
-        // T1C's own voxels are the region's: what the network returns comes back.
+        // The block's voxels are T1C's own: the result equals what the network returns.
         let t1c = study.canonical(nasoseg::Sequence::T1C);
         let worst = found
             .probability
@@ -79,12 +81,12 @@ fn forty_slices_of_512_pixels_are_held_once() {
             .map(|(p, v)| (p - v / 250.0).abs())
             .fold(0f32, f32::max);
         assert!(worst < 1e-5, "{worst}");
-        honest
+        expected
     });
     println!(
-        "{} MiB at most, {} of them the region, the probability and the mask",
+        "{} MiB at most, {} of them the block, the probability and the mask",
         peak / MIB,
-        honest / MIB
+        expected / MIB
     );
-    assert!(peak < honest + 24 * MIB, "{peak}");
+    assert!(peak < expected + 24 * MIB, "{peak}");
 }

@@ -1,6 +1,6 @@
-//! The pixel convention, end to end: a segmenter that returns its own input crop gives a known
-//! shape back where it was, for odd sizes, non-square slices and pixels, every fit, fractional
-//! boxes and any storage order.
+//! The pixel convention, end to end: a segmenter that returns its own input crop reproduces a known
+//! shape in its place, for odd sizes, non-square slices and pixels, every fit, fractional boxes and
+//! any storage order.
 
 mod common;
 
@@ -25,7 +25,7 @@ fn ball(p: [f64; 3]) -> f64 {
     1.0 / (1.0 + ((r - 18.0) / 2.5).exp())
 }
 
-/// T1 and T2 are filler; T1C is the ball on a grid of its own.
+/// A study whose T1C is the ball; T1 and T2 are filler.
 fn study(grid: &Grid, reslice: Reslice) -> Study {
     let volume = |sequence: usize| {
         let voxels = Array3::from_shape_fn(grid.shape(), |(k, j, i)| match sequence {
@@ -39,7 +39,7 @@ fn study(grid: &Grid, reslice: Reslice) -> Study {
     Study::new([volume(0), volume(1), volume(2)], &options, &Run::default()).unwrap()
 }
 
-/// The bundle with another fit.
+/// An engine of the probe bundle with this fit.
 fn engine(fit: &FitKind, dir: &Path) -> Engine {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/probe");
     let mut manifest: serde_json::Value =
@@ -50,8 +50,8 @@ fn engine(fit: &FitKind, dir: &Path) -> Engine {
     Engine::open(dir, &EngineOptions::default().with_device(Device::Cpu), &Run::default()).unwrap()
 }
 
-/// A fractional box about the ball on every slice.
-fn boxes(detection: &mut Detection, study: &Study) {
+/// Sets a fractional box about the ball on every slice.
+fn set_boxes(detection: &mut Detection, study: &Study) {
     let fit = *detection.fit();
     let locator = study.grid().locator();
     for k in 0..study.slices() {
@@ -74,12 +74,12 @@ fn boxes(detection: &mut Detection, study: &Study) {
 
 fn found(engine: &Engine, study: &Study) -> Segmentation {
     let mut detection = engine.detect(study, &DetectOptions::default(), &Run::default()).unwrap();
-    boxes(&mut detection, study);
+    set_boxes(&mut detection, study);
     engine.segment(study, &detection, &Run::default()).unwrap()
 }
 
-/// Centroids (voxels) of the ball as drawn and as it came back. Only what the boxes hold is
-/// compared: the ball has no tail there worth a twentieth of a pixel.
+/// Centroids (voxels) of the ball as drawn and as segmented. Only voxels inside the boxes are
+/// compared: the ball's tail outside them moves its centroid by less than a twentieth of a pixel.
 fn centroids(grid: &Grid, found: &Segmentation) -> [[f64; 3]; 2] {
     let centroid = |weight: &dyn Fn(usize, usize, usize, f64) -> f64| {
         let (mut sum, mut all) = ([0.0; 3], 0.0);
@@ -98,7 +98,7 @@ fn grid((size, rows): &([usize; 3], [[f64; 4]; 3])) -> Grid {
 }
 
 #[test]
-fn a_known_shape_comes_back_within_a_twentieth_of_a_pixel() {
+fn a_known_shape_is_reproduced_within_a_twentieth_of_a_pixel() {
     let dir = tempfile::tempdir().unwrap();
     // i, j, k steps of the storage: axial, flipped, sagittal storage, oblique, few and odd pixels
     // that are twice as long as wide.
@@ -122,17 +122,13 @@ fn a_known_shape_comes_back_within_a_twentieth_of_a_pixel() {
                 assert!((a - b).abs() < 0.05, "{fit:?} layout {n}: {expected:?} {got:?}");
             }
             let largest = found.probability.iter().fold(0f32, |m, p| m.max(*p));
-            assert!(largest > 0.9, "the ball is there");
+            assert!(largest > 0.9, "{fit:?} layout {n}: no ball");
         }
     }
 }
 
-/// Through axial slices and back: the shape stays where it was, and the line on the original planes
-/// moves by what docs/explanation/geometry.md says.
-#[test]
-fn a_known_shape_comes_back_through_axial_slices() {
-    let dir = tempfile::tempdir().unwrap();
-    let engine = engine(&FitKind::Mm { pixel_mm: 1.2 }, dir.path());
+/// Grids of axial, sagittal, coronal, tilted and uneven slices about the ball.
+fn reslice_layouts() -> [(&'static str, Grid); 5] {
     let (s, c) = 30f64.to_radians().sin_cos();
     let of = |size, rows| grid(&(size, rows));
     // Planes that no affine describes.
@@ -144,7 +140,7 @@ fn a_known_shape_comes_back_through_axial_slices() {
         (0..25).map(|k| [x(k), -53.0, 33.5]).collect(),
     )
     .unwrap();
-    let layouts = [
+    [
         (
             "axial, 5 mm",
             of(
@@ -178,8 +174,16 @@ fn a_known_shape_comes_back_through_axial_slices() {
             ),
         ),
         ("sagittal, uneven", uneven),
-    ];
-    for (name, grid) in layouts {
+    ]
+}
+
+/// Through axial slices and back: the shape keeps its place, and its contours on the original
+/// planes move by the distances that docs/explanation/geometry.md states.
+#[test]
+fn a_known_shape_is_reproduced_through_axial_slices() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(&FitKind::Mm { pixel_mm: 1.2 }, dir.path());
+    for (name, grid) in reslice_layouts() {
         for step in [None, Some(2.0), Some(3.0), Some(5.0)] {
             if step.is_none() && grid.affine().is_none() {
                 continue;
@@ -196,13 +200,13 @@ fn a_known_shape_comes_back_through_axial_slices() {
             for (a, b) in expected.iter().zip(got) {
                 assert!((a - b).abs() < 0.05, "{name}, {step:?}: {expected:?} {got:?}");
             }
-            // Where the ball has the threshold, it has its radius.
-            let lines =
+            // The ball reaches the threshold at its radius.
+            let contours =
                 contour(&study, &found, &ContourOptions::default(), &Run::default()).unwrap();
             let radius = |p: &[f64; 3]| {
                 p.iter().zip(CENTRE).map(|(a, c)| (a - c).powi(2)).sum::<f64>().sqrt()
             };
-            let off: Vec<f64> = lines
+            let off: Vec<f64> = contours
                 .all()
                 .iter()
                 .flat_map(|r| &r.points)
@@ -213,7 +217,8 @@ fn a_known_shape_comes_back_through_axial_slices() {
                 off.iter().copied().fold(0.0, f64::max),
             );
             println!(
-                "{name}, {step:?}: line off by {mean:.3} mm in the mean, {largest:.3} mm at most ({} points)",
+                "{name}, {step:?}: contours off by {mean:.3} mm in the mean, {largest:.3} mm at \
+                 most ({} points)",
                 off.len()
             );
             let (mean_allowed, most_allowed) = match step {

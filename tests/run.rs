@@ -131,7 +131,7 @@ fn an_edited_box_changes_its_own_slice_only() {
         ("/provenance/model_hash", serde_json::json!("0".repeat(64)), "made by model"),
         ("/sequences_sha256/2", serde_json::json!("0".repeat(64)), "made from another T2"),
         ("/slices/5/slice", serde_json::json!(u64::MAX), "slice range"),
-        ("/format", serde_json::json!("x"), "was expected"),
+        ("/format", serde_json::json!("x"), "expected nasoseg-detection 1"),
     ] {
         let mut wrong = detection.clone();
         *wrong.pointer_mut(pointer).unwrap() = value;

@@ -1,8 +1,8 @@
 //! The model bundle: a directory with a manifest and the graphs that it names
 //! (docs/reference/bundle.md).
 //!
-//! In: a directory. Out: a [`Bundle`] whose files are those that the manifest's SHA-256 sums
-//! promise; each is read once, and what was checked is what runs.
+//! In: a directory. Out: a [`Bundle`] whose files have the SHA-256 sums of the manifest. A file is
+//! read once: the bytes that were checked are the bytes that run.
 
 mod action;
 pub mod manifest;
@@ -18,8 +18,8 @@ use crate::hash::hex;
 pub use action::Action;
 pub use manifest::Manifest;
 
-/// No file of a bundle is larger than this (bytes): a manifest cannot make the library read without
-/// end.
+/// No file of a bundle is larger than this (bytes), so that no manifest can make the library read
+/// endlessly.
 const LARGEST_FILE: u64 = 4 << 30;
 
 /// A checked bundle.
@@ -34,12 +34,11 @@ impl Bundle {
     /// Opens `dir` and checks the manifest. Files are checked as they are read ([`Bundle::file`]).
     ///
     /// # Errors
-    /// [`Error::Bundle`] that names the file, what was expected and what to do.
+    /// [`Error::Bundle`] if there is no manifest, or an invalid one.
     pub fn open(dir: &Path) -> Result<Self> {
         let path = dir.join("bundle.json");
         let mut bytes = Vec::new();
-        // One byte more than is allowed tells that there are more; a pipe or device in its place is
-        // read no further either.
+        // One byte more than allowed shows that the file is too long; a pipe or device is refused.
         let read = std::fs::metadata(&path).and_then(|meta| match meta.is_file() {
             true => fault::counted(fault::open(&path)?)
                 .take(manifest::LONGEST as u64 + 1)
@@ -50,7 +49,7 @@ impl Bundle {
             message: match source.kind() {
                 std::io::ErrorKind::NotFound => {
                     format!(
-                        "{}: no model bundle here. A directory with bundle.json was expected",
+                        "{}: no model bundle here, expected a directory with bundle.json",
                         dir.display()
                     )
                 }
@@ -65,10 +64,12 @@ impl Bundle {
         Ok(Bundle { dir: dir.to_owned(), manifest, hash: hex(&Sha256::digest(&bytes)) })
     }
 
+    /// The bundle's directory.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
+    /// The checked manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -78,26 +79,30 @@ impl Bundle {
         &self.hash
     }
 
-    /// The bytes of a file that the manifest names, checked against its sum.
+    /// The bytes of a file that the manifest lists, checked against its sum.
     ///
     /// # Errors
-    /// [`Error::Bundle`] where it is missing, changed, or not named.
+    /// [`Error::Bundle`] if it is missing, changed, or not listed.
     pub fn file(&self, name: &str) -> Result<Vec<u8>> {
         let expected = self.manifest.files.get(name).ok_or_else(|| {
-            Error::bundle(format!("{name} is not named in {}", self.place("bundle.json")))
+            Error::bundle(format!(
+                "{}: `files` does not list {name}. Export the bundle again",
+                self.place("bundle.json")
+            ))
         })?;
         let plain =
             Path::new(name).components().all(|c| matches!(c, std::path::Component::Normal(_)));
         if !plain {
             return Err(Error::bundle(format!(
-                "{}: file name {name:?} leads out of the bundle",
+                "{}: the file name {name:?} leads out of the bundle, expected a path inside it. \
+                 Export the bundle again",
                 self.place("bundle.json")
             )));
         }
         let path = self.dir.join(name);
         let missing = |source: std::io::Error| Error::Bundle {
             message: format!(
-                "{}: named in bundle.json but cannot be read. Copy the bundle again",
+                "{}: listed in bundle.json but cannot be read. Copy the bundle again",
                 path.display()
             ),
             source: Some(Box::new(source)),
@@ -108,15 +113,17 @@ impl Bundle {
         }
         if meta.len() > LARGEST_FILE {
             return Err(Error::bundle(format!(
-                "{}: larger than {LARGEST_FILE} bytes",
-                path.display()
+                "{}: found {} bytes, expected at most {LARGEST_FILE}. Copy the bundle again",
+                path.display(),
+                meta.len()
             )));
         }
         let bytes = fault::bytes_of(&path).map_err(missing)?;
         let found = hex(&Sha256::digest(&bytes));
         if !found.eq_ignore_ascii_case(expected) {
             return Err(Error::bundle(format!(
-                "{}: changed since the bundle was made (SHA-256 {found}, the manifest says {expected}). Copy the bundle again; nothing was run",
+                "{}: changed since the bundle was made (found SHA-256 {found}, expected \
+                 {expected}). Copy the bundle again; nothing was run",
                 path.display()
             )));
         }

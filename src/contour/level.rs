@@ -1,39 +1,39 @@
-//! The level of a probability at the threshold.
+//! Contours at the level of a probability.
 //!
 //! In: a probability on the reference grid and the threshold of the mask. Out: rings with one point
-//! on every grid line between an inside and an outside voxel centre, where the linearly
-//! interpolated probability equals the threshold (marching squares).
+//! between every inside voxel centre and its outside neighbour, at which the linearly interpolated
+//! probability equals the threshold (marching squares).
 //!
-//! - Inside is probability >= threshold: the mask's own rule. Beyond the image's border the
+//! - Inside means probability >= threshold: the mask's own rule. Beyond the image's border the
 //!   probability is 0, so rings close there.
 //! - A point keeps at least [`CLEARANCE_MM`] from both centres. So a centre exactly at the
-//!   threshold still lies inside, and coordinates rounded to 0.001 mm put every centre on its own
+//!   threshold still lies inside, and coordinates rounded to 0.001 mm leave every centre on its own
 //!   side.
-//! - Where two inside voxels meet in a corner (a saddle), the region hangs together if the mean of
-//!   the four probabilities reaches the threshold. Each grid line carries one point at most, so no
-//!   ring touches itself or another.
+//! - If two inside voxels meet only in a corner (a saddle), the region is connected there if the
+//!   mean of the four probabilities reaches the threshold. Two neighbouring centres have at most
+//!   one point between them, so no ring touches itself or another.
 
 use ndarray::{ArrayView2, ArrayView3, Axis};
 use rayon::prelude::*;
 
-use super::patch::{Patch, Step, Walk};
+use super::patch::{Patch, Step, TracedRing};
 use super::{ContourKind, Contours, Ring, check_shape};
 use crate::error::{Error, Result};
 use crate::geometry::grid::Grid;
 
-/// How near (mm) a contour's point may come to a voxel's centre along a grid line; a quarter of the
-/// voxel if that is less.
+/// Smallest distance (mm) of a contour's point from a voxel's centre along an axis; a quarter of
+/// the voxel if that is less.
 pub const CLEARANCE_MM: f64 = 0.003;
 
 /// Contours at the `threshold` of `probability` ([k, j, i], storage order of `grid`).
 ///
-/// `mask`, where given, replaces the rule probability >= threshold (a mask that was cleaned or
-/// edited after thresholding): the rings then follow the mask, at the probability's level where it
-/// passes the threshold between two voxels and half-way between them where it does not.
+/// `mask`, if given, replaces the rule probability >= threshold (for a mask that was cleaned or
+/// edited after thresholding): the rings then follow the mask, at the probability's level if it
+/// passes the threshold between two voxels, and half-way between them otherwise.
 ///
 /// # Errors
-/// [`Error::Argument`] where a shape is not the grid's, the threshold is not above 0 and at most 1,
-/// or a probability is not finite.
+/// [`Error::Argument`] if a shape is not the grid's, the threshold is not above 0 and at most 1, or
+/// a probability is not finite.
 pub fn contours_of_level(
     probability: ArrayView3<f32>,
     grid: &Grid,
@@ -46,7 +46,8 @@ pub fn contours_of_level(
     }
     if !(threshold > 0.0 && threshold <= 1.0) {
         return Err(Error::Argument(format!(
-            "a contour's threshold must be above 0 and at most 1, but it is {threshold}; use the bundle's own threshold"
+            "found the contour threshold {threshold}, expected one above 0 and at most 1. Use the \
+             bundle's own threshold"
         )));
     }
     let pixel_mm = grid.pixel_mm();
@@ -59,7 +60,8 @@ pub fn contours_of_level(
                 && let Some(((j, i), value)) = slice.indexed_iter().find(|(_, v)| !v.is_finite())
             {
                 return Err(Error::Argument(format!(
-                    "the probability of voxel (i {i}, j {j}, k {k}) is {value}, but every probability must be a finite number"
+                    "the probability of voxel (i {i}, j {j}, k {k}) is {value}, expected a finite \
+                     number. Give a probability without NaN and infinity"
                 )));
             }
             let mask = mask.as_ref().map(|m| m.index_axis(Axis(0), k));
@@ -101,12 +103,12 @@ fn rings_of_slice(
         let mix = |a: usize, b: usize| a as f64 + (b as f64 - a as f64) * t;
         patch.index(mix(inside.0, outside.0), mix(inside.1, outside.1))
     };
-    let ring = |walk: Walk| Ring {
-        indices: walk.steps.iter().map(point).collect(),
-        hole: walk.hole,
-        parent: walk.parent,
+    let ring = |traced: TracedRing| Ring {
+        indices: traced.steps.iter().map(point).collect(),
+        hole: traced.hole,
+        parent: traced.parent,
     };
-    patch.walks(Some(&joined)).into_iter().map(ring).collect()
+    patch.trace(Some(&joined)).into_iter().map(ring).collect()
 }
 
 #[cfg(test)]
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_centre_at_the_threshold_is_inside_and_off_the_line() {
+    fn a_centre_at_the_threshold_is_inside_and_clear_of_the_contour() {
         let mut probability = Array3::zeros((1, 3, 3));
         probability[[0, 1, 1]] = 0.5;
         let c = contours(&probability, 0.5);
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn saddles_hang_together_by_their_mean() {
+    fn saddles_are_connected_by_their_mean() {
         let saddle =
             |other: f32| Array3::from_shape_vec((1, 2, 2), vec![0.9, other, other, 0.9]).unwrap();
         assert_eq!(contours(&saddle(0.3), 0.5).len(), 1);
@@ -195,13 +197,13 @@ mod tests {
     }
 
     #[test]
-    fn random_probabilities_come_back_exactly() {
+    fn random_probabilities_are_reproduced_exactly() {
         let mut random = Random(77);
         for _ in 0..300 {
             let (ni, nj) =
                 (1 + (random.unit() * 13.0) as usize, 1 + (random.unit() * 13.0) as usize);
             let levels = 1.0 + (random.unit() * 20.0).floor();
-            // Few levels: many centres exactly at the threshold.
+            // Few levels give many centres exactly at the threshold.
             let probability = Array3::from_shape_fn((1, nj, ni), |_| {
                 ((random.unit() * levels).round() / levels) as f32
             });
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn smooth_fields_with_holes_and_islands() {
+    fn smooth_fields_with_holes_and_islands_are_reproduced() {
         let mut random = Random(8);
         for _ in 0..20 {
             let waves: Vec<[f64; 4]> = (0..6)
@@ -229,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edited_mask_wins_over_the_threshold() {
+    fn an_edited_mask_overrides_the_threshold() {
         let mut random = Random(21);
         for _ in 0..50 {
             let probability = Array3::from_shape_fn((1, 9, 8), |_| random.unit() as f32);
@@ -242,12 +244,12 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_thresholds_and_probabilities_are_refused() {
         let grid = unit_grid(2, 2, 1);
         let mut probability = Array3::zeros((1, 2, 2));
         for threshold in [0.0, -1.0, 1.5, f32::NAN] {
             let error = contours_of_level(probability.view(), &grid, threshold, None).unwrap_err();
-            assert!(error.to_string().contains("threshold must be above 0"), "{error}");
+            assert!(error.to_string().contains("expected one above 0 and at most 1"), "{error}");
         }
         probability[[0, 1, 0]] = f32::NAN;
         let error = contours_of_level(probability.view(), &grid, 0.5, None).unwrap_err();

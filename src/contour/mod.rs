@@ -1,24 +1,23 @@
-//! Closed outlines of a region, slice by slice.
+//! Contours of a region, slice by slice.
 //!
 //! In: a probability volume and its threshold, or a mask, on the reference grid. Out: [`Contours`]:
-//! simple closed rings in slice planes, outer rings and holes told apart, as continuous voxel
-//! indices and as patient millimetres (LPS).
+//! simple closed rings in slice planes, each an outer ring or a hole, as continuous voxel indices
+//! and as patient millimetres (LPS).
 //!
-//! Two kinds of line ([`ContourKind`]):
-//! - **Level** ([`contours_of_level`]): the line where the probability passes the threshold,
-//!   interpolated between voxel centres.
+//! There are two kinds ([`ContourKind`]):
+//! - **Level** ([`contours_of_level`]): the probability's level at the threshold, interpolated
+//!   between voxel centres.
 //! - **Voxel** ([`contours_of_mask`]): the edges of the mask's voxels (half-integer indices).
 //!
-//! Both hold these promises, whatever the input:
-//! - a voxel's centre lies inside the rings (even-odd rule) exactly where the mask is set, and no
+//! Both guarantee, whatever the input:
+//! - a voxel's centre lies inside the rings (even-odd rule) if and only if the mask is set, and no
 //!   ring passes through a voxel's centre;
 //! - rings are simple: none crosses or touches itself, none crosses another (two may touch in a
 //!   corner, Voxel only);
 //! - in the index plane with i to the right and j **upwards**, outer rings run counter-clockwise
-//!   and holes clockwise: the region always lies to the left. (On a screen, where j grows
-//!   downwards, an outer ring is seen to run clockwise.)
-//! - a hole's parent is the outer ring around it; an island inside a hole is an outer ring of its
-//!   own.
+//!   and holes clockwise: the region always lies to the left (on a screen, where j grows downwards,
+//!   an outer ring appears to run clockwise);
+//! - a hole's parent is the outer ring around it; an island inside a hole is another outer ring.
 
 mod level;
 mod patch;
@@ -42,22 +41,25 @@ use crate::run::{Run, Stage};
 use crate::segment::Segmentation;
 use crate::study::Study;
 
-/// How contours are drawn.
+/// How contours are made.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct ContourOptions {
+    /// What the contours follow.
     pub kind: ContourKind,
 }
 
 impl ContourOptions {
+    /// Makes contours of this kind.
+    #[must_use]
     pub fn with_kind(mut self, kind: ContourKind) -> Self {
         self.kind = kind;
         self
     }
 }
 
-/// Outlines a segmentation: on T1C's own slices where these are axial or T1C was resliced (one of
-/// both holds for DICOM), else on its canonical axial slices.
+/// Makes the contours of a segmentation: on T1C's own slices if these are axial or T1C was resliced
+/// (for DICOM, at least one of the two is true), else on its canonical axial slices.
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
@@ -69,7 +71,7 @@ pub fn contour(
 ) -> Result<Contours> {
     run.tick(Stage::Contour, 0, 1)?;
     let orientation = study.orientation();
-    // Canonical, and so axial, where T1C was resliced: the result lies on T1C's own grid then.
+    // The orientation of a resliced T1C is canonical, so axial: its result lies on T1C's own grid.
     let axial = orientation.slices_are_axial();
     let grid = if axial { study.reference().grid() } else { study.grid() };
     let contours = match options.kind {
@@ -97,7 +99,8 @@ fn check_shape(what: &str, shape: (usize, usize, usize), grid: &Grid) -> Result<
         return Ok(());
     }
     Err(Error::Argument(format!(
-        "the {what} has the shape {shape:?} [k, j, i], but the grid it should lie on has {:?}; give the {what} on the reference's own grid",
+        "the {what} has the shape {shape:?} [k, j, i], expected the grid's {:?}. Give the {what} \
+         on the reference's own grid",
         grid.shape()
     )))
 }

@@ -1,12 +1,12 @@
-//! The region of one slice as a lattice of voxels, and the walk around it.
+//! The region of one slice as a lattice of voxels, and the rings traced around it.
 //!
-//! In: which voxels of a slice are inside. Out: closed walks along the cracks between inside and
-//! outside voxels, holes told apart and assigned to the outer walk around them. Both kinds of
-//! contour are drawn from these walks, so both have the same topology rules.
+//! In: which voxels of a slice are inside. Out: closed rings along the cracks between inside and
+//! outside voxels; holes are marked and assigned to the outer ring around them. Both kinds of
+//! contour are made from these rings, so both follow the same topology rules.
 //!
-//! The patch is the bounding box of the region with one voxel of outside around it. Voxel (x, y) of
-//! the patch occupies the lattice corners x..x+1, y..y+1; a walk keeps the region on its left (x
-//! right, y up).
+//! The patch is the bounding box of the region, with a border of one outside voxel. Voxel (x, y) of
+//! the patch occupies the lattice corners x..x+1, y..y+1; a ring keeps the region on its left
+//! (x right, y up).
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ pub(super) const UP: u8 = 1;
 pub(super) const LEFT: u8 = 2;
 pub(super) const DOWN: u8 = 3;
 
-/// One crack of a walk: from corner (x, y) one corner on in `direction`.
+/// One crack of a ring: from corner (x, y) to the next corner in `direction`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Step {
     pub x: usize,
@@ -55,12 +55,12 @@ impl Step {
     }
 }
 
-/// A closed walk.
+/// A ring of cracks.
 #[derive(Debug, Clone)]
-pub(super) struct Walk {
+pub(super) struct TracedRing {
     pub steps: Vec<Step>,
     pub hole: bool,
-    /// Among the walks of the same slice; only holes have one.
+    /// Index of the outer ring among the rings of the same slice; only holes have one.
     pub parent: Option<usize>,
 }
 
@@ -76,8 +76,7 @@ pub(super) struct Patch {
 }
 
 impl Patch {
-    /// `inside(i, j)` tells the region on a slice of `ni` x `nj` voxels. `None` where the region is
-    /// empty.
+    /// `inside(i, j)` defines the region on a slice of `ni` x `nj` voxels. `None` if it is empty.
     pub fn new(ni: usize, nj: usize, inside: impl Fn(usize, usize) -> bool) -> Option<Self> {
         let (mut left, mut right, mut bottom, mut top) = (usize::MAX, 0, usize::MAX, 0);
         for j in 0..nj {
@@ -110,15 +109,15 @@ impl Patch {
         [self.left as f64 + x - 1.0, self.bottom as f64 + y - 1.0]
     }
 
-    /// All walks around the region, every outer walk followed by its holes.
+    /// Traces all rings around the region; every outer ring is followed by its holes.
     ///
-    /// Where two inside voxels touch in the corner (x, y) alone, `joined(x, y)` tells whether the
-    /// region hangs together there. Without a rule it never does, and a walk that comes back to a
-    /// corner is split there, so that no walk touches itself.
-    pub fn walks(&self, joined: Option<&dyn Fn(usize, usize) -> bool>) -> Vec<Walk> {
-        // The walk that owns the vertical crack to the left of voxel (x, y).
+    /// If two inside voxels touch only in the corner (x, y), `joined(x, y)` decides whether the
+    /// region is connected there. Without a rule it is not, and a ring that returns to a corner is
+    /// split there, so that no ring touches itself.
+    pub fn trace(&self, joined: Option<&dyn Fn(usize, usize) -> bool>) -> Vec<TracedRing> {
+        // Index of the ring with the vertical crack to the left of voxel (x, y).
         let mut owner = vec![u32::MAX; self.width * self.height];
-        let mut walks: Vec<Walk> = Vec::new();
+        let mut rings: Vec<TracedRing> = Vec::new();
         for y in 1..self.height - 1 {
             for x in 1..self.width {
                 let (before, here) = (self.inside(x - 1, y), self.inside(x, y));
@@ -130,34 +129,34 @@ impl Patch {
                 } else {
                     Step { x, y, direction: UP }
                 };
-                for steps in self.closed_walks(start, joined) {
+                for steps in self.trace_rings(start, joined) {
                     // The integral of x dy is the area: negative for a hole.
                     let mut area = 0i64;
                     for step in &steps {
                         if let Some(row) = step.row() {
                             area +=
                                 if step.direction == UP { step.x as i64 } else { -(step.x as i64) };
-                            owner[row * self.width + step.x] = walks.len() as u32;
+                            owner[row * self.width + step.x] = rings.len() as u32;
                         }
                     }
-                    walks.push(Walk { steps, hole: area < 0, parent: None });
+                    rings.push(TracedRing { steps, hole: area < 0, parent: None });
                 }
             }
         }
-        self.assign_parents(&mut walks, &owner);
-        in_families(walks)
+        self.assign_parents(&mut rings, &owner);
+        in_families(rings)
     }
 
-    /// The closed walk from `start`; without a rule for saddles, cut at the corners that it visits
-    /// twice.
-    fn closed_walks(
+    /// Traces the ring from `start`; without a rule for saddles, splits it at the corners that it
+    /// visits twice.
+    fn trace_rings(
         &self,
         start: Step,
         joined: Option<&dyn Fn(usize, usize) -> bool>,
     ) -> Vec<Vec<Step>> {
         let mut found = Vec::new();
         let mut steps: Vec<Step> = Vec::new();
-        // Where in `steps` a saddle corner was left; stale entries are told by looking.
+        // Index in `steps` after each saddle corner; stale entries are detected on lookup.
         let mut left_at: HashMap<(usize, usize), usize> = HashMap::new();
         let mut step = start;
         loop {
@@ -192,7 +191,7 @@ impl Patch {
             && diagonal != self.inside(x, y - 1)
     }
 
-    /// The direction after `step` has come to the corner (x, y).
+    /// The direction of the step that follows `step` at the corner (x, y).
     fn turn(
         &self,
         step: Step,
@@ -219,48 +218,50 @@ impl Patch {
         }
     }
 
-    /// To the left of a hole's lowest, leftmost crack lies a run of inside voxels; the walk at the
-    /// run's other end is either the outer walk itself or another hole of the same region, met
-    /// before.
-    fn assign_parents(&self, walks: &mut [Walk], owner: &[u32]) {
-        let first_crack = |walk: &Walk| {
-            walk.steps
+    /// To the left of a hole's lowest, leftmost crack lies a run of inside voxels; the ring at the
+    /// run's other end is either the outer ring itself or another hole of the same region, which
+    /// already has its parent.
+    fn assign_parents(&self, rings: &mut [TracedRing], owner: &[u32]) {
+        let first_crack = |ring: &TracedRing| {
+            ring.steps
                 .iter()
                 .filter_map(|s| s.row().map(|row| (row, s.x)))
                 .min()
                 .unwrap_or_default()
         };
-        let mut holes: Vec<_> = walks
+        let mut holes: Vec<_> = rings
             .iter()
             .enumerate()
-            .filter(|(_, w)| w.hole)
-            .map(|(n, w)| (first_crack(w), n))
+            .filter(|(_, r)| r.hole)
+            .map(|(n, r)| (first_crack(r), n))
             .collect();
         holes.sort_unstable();
         for ((row, column), hole) in holes {
             let run_start = (1..column).rev().find(|x| owner[row * self.width + x] != u32::MAX);
             let neighbour = run_start.map(|x| owner[row * self.width + x] as usize);
-            walks[hole].parent =
-                neighbour.and_then(|n| if walks[n].hole { walks[n].parent } else { Some(n) });
+            rings[hole].parent =
+                neighbour.and_then(|n| if rings[n].hole { rings[n].parent } else { Some(n) });
         }
     }
 }
 
-/// Every outer walk followed by its holes, parents renumbered.
-fn in_families(walks: Vec<Walk>) -> Vec<Walk> {
-    let mut holes_of: Vec<Vec<Walk>> = vec![Vec::new(); walks.len()];
+/// Every outer ring followed by its holes, parents renumbered.
+fn in_families(rings: Vec<TracedRing>) -> Vec<TracedRing> {
+    let mut holes_of: Vec<Vec<TracedRing>> = vec![Vec::new(); rings.len()];
     let mut outers = Vec::new();
-    for (number, walk) in walks.into_iter().enumerate() {
-        match walk.parent {
-            Some(parent) => holes_of[parent].push(walk),
-            None => outers.push((number, walk)),
+    for (number, ring) in rings.into_iter().enumerate() {
+        match ring.parent {
+            Some(parent) => holes_of[parent].push(ring),
+            None => outers.push((number, ring)),
         }
     }
     let mut sorted = Vec::with_capacity(holes_of.len());
     for (number, outer) in outers {
         let place = sorted.len();
         sorted.push(outer);
-        sorted.extend(holes_of[number].drain(..).map(|hole| Walk { parent: Some(place), ..hole }));
+        sorted.extend(
+            holes_of[number].drain(..).map(|hole| TracedRing { parent: Some(place), ..hole }),
+        );
     }
     sorted
 }

@@ -9,13 +9,12 @@ use crate::geometry::contours::nesting::containers;
 use crate::geometry::contours::simplify::PlaneMm;
 use crate::geometry::ring::signed_area;
 
-/// Largest distance of a point of `line`'s edges (ends and between) from the ring `other`, unit
-/// voxels.
-fn off(line: &[[f64; 2]], other: &[[f64; 2]]) -> f64 {
+/// Largest distance of a point on the edges of `ring` from the ring `other`, unit voxels.
+fn distance(ring: &[[f64; 2]], other: &[[f64; 2]]) -> f64 {
     let plane = PlaneMm::new(&unit_grid(2, 2, 1));
     let mut farthest: f64 = 0.0;
-    for (n, a) in line.iter().enumerate() {
-        let b = line[(n + 1) % line.len()];
+    for (n, a) in ring.iter().enumerate() {
+        let b = ring[(n + 1) % ring.len()];
         for step in 0..8 {
             let t = f64::from(step) / 8.0;
             let p = [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t];
@@ -35,8 +34,8 @@ fn check(exact: &Contours, tolerance: f64) -> Contours {
         assert!(b.indices.len() <= a.indices.len());
         assert_eq!(signed_area(&b.indices) < 0.0, b.hole);
         assert!(
-            off(&a.indices, &b.indices) <= tolerance + 1e-9
-                && off(&b.indices, &a.indices) <= tolerance + 1e-9
+            distance(&a.indices, &b.indices) <= tolerance + 1e-9
+                && distance(&b.indices, &a.indices) <= tolerance + 1e-9
         );
     }
     for (n, outer) in fewer.all().iter().enumerate().filter(|(_, c)| !c.hole) {

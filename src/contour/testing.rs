@@ -1,5 +1,5 @@
-//! Helpers of the contour tests: seeded randomness, even-odd rasterisation, the test for simple
-//! rings.
+//! Helpers of the contour tests: seeded random numbers, even-odd rasterisation, a check that rings
+//! are simple.
 
 use ndarray::{Array2, Axis};
 
@@ -25,7 +25,7 @@ pub(super) fn unit_grid(ni: usize, nj: usize, nk: usize) -> Grid {
     Grid::new([ni, nj, nk], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], origins).unwrap()
 }
 
-/// Even-odd rule at voxel centres, on one slice.
+/// Rasterises by the even-odd rule at voxel centres, on one slice.
 pub(super) fn rasterise<'a>(
     rings: impl IntoIterator<Item = &'a [[f64; 2]]>,
     ni: usize,
@@ -39,7 +39,7 @@ fn orient(a: [f64; 2], b: [f64; 2], c: [f64; 2]) -> f64 {
     (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 }
 
-/// Whether the segments share a point; touching ends count only with `touch`.
+/// Whether two segments share a point; touching ends count only with `touch`.
 fn meet(a: [f64; 2], b: [f64; 2], c: [f64; 2], d: [f64; 2], touch: bool) -> bool {
     let (o1, o2, o3, o4) = (orient(a, b, c), orient(a, b, d), orient(c, d, a), orient(c, d, b));
     if o1 * o2 < 0.0 && o3 * o4 < 0.0 {
@@ -58,8 +58,8 @@ fn meet(a: [f64; 2], b: [f64; 2], c: [f64; 2], d: [f64; 2], touch: bool) -> bool
     touch && touching
 }
 
-/// No ring meets itself; no ring crosses another, nor touches it where `touch` is set. Quadratic:
-/// for small images.
+/// Asserts that no ring meets itself, and that no ring crosses another (or touches it, with
+/// `touch`). Quadratic: for small images.
 pub(super) fn assert_simple(contours: &[Contour], touch: bool) {
     for (number, contour) in contours.iter().enumerate() {
         let ring = &contour.indices;

@@ -1,16 +1,16 @@
 //! The edges of a mask's voxels.
 //!
-//! In: a mask on the reference grid. Out: rings along voxel edges (half-integer indices), collinear
-//! points merged, so that the area inside the rings is exactly the area of the voxels.
+//! In: a mask on the reference grid. Out: rings along voxel edges (half-integer indices) with
+//! collinear points merged; the area inside the rings is exactly the area of the voxels.
 //!
-//! Voxels that touch in a corner only do not hang together there: each has its own ring, and the
-//! two rings touch in that corner. A ring that would touch itself in a corner is split there into
+//! Voxels that touch only in a corner are not connected there: each has its own ring, and the two
+//! rings touch in that corner. A ring that would touch itself in a corner is split there into
 //! simple rings.
 
 use ndarray::{ArrayView3, Axis};
 use rayon::prelude::*;
 
-use super::patch::{Patch, Walk};
+use super::patch::{Patch, TracedRing};
 use super::{ContourKind, Contours, Ring, check_shape};
 use crate::error::Result;
 use crate::geometry::grid::Grid;
@@ -19,7 +19,7 @@ use crate::geometry::grid::Grid;
 /// is inside).
 ///
 /// # Errors
-/// [`Error::Argument`](crate::Error::Argument) where the mask's shape is not the grid's.
+/// [`Error::Argument`](crate::Error::Argument) if the mask's shape is not the grid's.
 pub fn contours_of_mask(mask: ArrayView3<u8>, grid: &Grid) -> Result<Contours> {
     check_shape("mask", mask.dim(), grid)?;
     let [ni, nj, nk] = grid.size();
@@ -32,23 +32,23 @@ pub fn contours_of_mask(mask: ArrayView3<u8>, grid: &Grid) -> Result<Contours> {
                 None => Patch::new(ni, nj, |i, j| slice[[j, i]] != 0),
             };
             let Some(patch) = patch else { return Vec::new() };
-            patch.walks(None).into_iter().map(|walk| ring(&patch, walk)).collect()
+            patch.trace(None).into_iter().map(|traced| ring(&patch, traced)).collect()
         })
         .collect();
     Ok(Contours::from_rings(ContourKind::Voxel, None, 0.0, grid, rings))
 }
 
-/// The corners where the walk turns.
-fn ring(patch: &Patch, walk: Walk) -> Ring {
+/// The corners at which the traced ring turns.
+fn ring(patch: &Patch, traced: TracedRing) -> Ring {
     let mut indices = Vec::new();
-    let mut before = walk.steps.last().map(|s| s.direction);
-    for step in &walk.steps {
+    let mut before = traced.steps.last().map(|s| s.direction);
+    for step in &traced.steps {
         if before != Some(step.direction) {
             indices.push(patch.index(step.x as f64 - 0.5, step.y as f64 - 0.5));
         }
         before = Some(step.direction);
     }
-    Ring { indices, hole: walk.hole, parent: walk.parent }
+    Ring { indices, hole: traced.hole, parent: traced.parent }
 }
 
 #[cfg(test)]
@@ -74,7 +74,7 @@ mod tests {
         contours
     }
 
-    /// Every promise of the module.
+    /// Checks every guarantee of the module.
     fn check(mask: &Array3<u8>, contours: &Contours) {
         let (nk, nj, ni) = mask.dim();
         for k in 0..nk {
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn random_masks_come_back_exactly() {
+    fn random_masks_are_reproduced_exactly() {
         let mut random = Random(11);
         for _ in 0..300 {
             let (ni, nj) =
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn any_memory_layout_will_do() {
+    fn any_memory_layout_is_accepted() {
         let mut random = Random(5);
         let mask = Array3::from_shape_fn((4, 9, 7), |_| (random.unit() < 0.5) as u8);
         let turned = mask.view().permuted_axes([2, 0, 1]);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_as_large_as_a_slice_takes_no_longer_than_it_should() {
+    fn noise_over_a_whole_slice_is_traced_in_time() {
         let mut random = Random(3);
         let mask = Array3::from_shape_fn((1, 768, 768), |_| (random.unit() < 0.6) as u8);
         let start = std::time::Instant::now();

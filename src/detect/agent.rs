@@ -1,7 +1,7 @@
-//! The agent of 3.1: all slices in step.
+//! The agent of 3.1, run on all slices in step.
 //!
-//! In: prepared slices [S, 3, G, G], the bundle's agent, the graphs. Out: one [`Trajectory`] per
-//! slice asked for. The active set shrinks as slices terminate; a feature depends on (slice, box)
+//! In: prepared slices [S, 3, G, G], the bundle's agent, its graphs. Out: one [`Trajectory`] per
+//! requested slice. The active set shrinks as slices terminate; a feature depends on (slice, box)
 //! alone, so the trunk runs once for each distinct pair.
 
 use std::collections::{HashMap, HashSet};
@@ -13,27 +13,26 @@ use crate::detect::bounding_box::BoundingBox;
 use crate::detect::trajectory::Trajectory;
 use crate::error::{Error, Result};
 use crate::run::{Run, Stage};
-use crate::runtime::networks::Graphs;
+use crate::runtime::AgentGraphs;
 
-/// Rows of one trunk call on the CPU: more gains 2 % and costs memory.
+/// Rows of one trunk call: more would gain 2 % on the CPU and cost memory.
 pub const TRUNK_ROWS: usize = 8;
 
-/// Features by (row of `images`, bits of the box as the graph sees it: two walks may differ in the
-/// last bit of a float64 and meet there).
+/// Features by row of `images` and bits of the float32 box that the graph receives: two
+/// trajectories that differ in the last bit of a float64 share an entry.
 type Cache = HashMap<(usize, [u32; 4]), Vec<f32>>;
 
 fn key(row: usize, bounding_box: BoundingBox) -> (usize, [u32; 4]) {
     (row, bounding_box.to_f32().map(f32::to_bits))
 }
 
-/// Runs the agent on the slices `rows` of `images`. The trajectories come back in the order of
+/// Runs the agent on the slices `rows` of `images`. Returns the trajectories in the order of
 /// `rows`.
 ///
 /// # Errors
-/// [`Error::Runtime`] where a graph fails or gives a Q value that is no number;
-/// [`Error::Cancelled`].
+/// [`Error::Runtime`] if a graph fails or gives a Q value that is NaN; [`Error::Cancelled`].
 pub fn run_agent(
-    graphs: &dyn Graphs,
+    graphs: &dyn AgentGraphs,
     agent: &Agent,
     images: ArrayView4<'_, f32>,
     rows: &[usize],
@@ -65,28 +64,15 @@ pub fn run_agent(
         let (mut global, mut local) =
             (Array2::zeros((n, agent.feature_size)), Array2::zeros((n, agent.feature_size)));
         let mut history = Array2::zeros((n, agent.history * agent.actions.len()));
-        for (line, (row, bounding_box)) in locals.iter().enumerate() {
-            copy(&cache, *row, whole, global.row_mut(line))?;
-            copy(&cache, *row, *bounding_box, local.row_mut(line))?;
-            encode_history(&trajectories[active[line]].actions, agent, history.row_mut(line));
+        for (at, (row, bounding_box)) in locals.iter().enumerate() {
+            copy_feature(&cache, *row, whole, global.row_mut(at))?;
+            copy_feature(&cache, *row, *bounding_box, local.row_mut(at))?;
+            encode_history(&trajectories[active[at]].actions, agent, history.row_mut(at));
         }
         let q = graphs.q_head(global.view(), local.view(), history.view())?;
-        for (line, at) in active.into_iter().enumerate() {
-            let values = q.row(line).to_vec();
-            let action = best(&values).ok_or_else(|| Error::Runtime {
-                message: format!(
-                    "the Q head gave {values:?}: numbers were expected. The bundle's weights are damaged or the device miscalculates"
-                ),
-                source: None,
-            })?;
-            let trajectory = &mut trajectories[at];
-            let next = match agent.actions[action].transform {
-                Some(transform) => {
-                    trajectory.last().transformed(transform).kept_inside(grid, agent.min_side)
-                }
-                None => trajectory.last(),
-            };
-            trajectory.push(action, values, next, action == agent.terminal);
+        for (at, slice) in active.into_iter().enumerate() {
+            let trajectory = &mut trajectories[slice];
+            act(trajectory, agent, q.row(at).to_vec(), grid)?;
             finished += usize::from(trajectory.stopped);
         }
         run.tick(Stage::Detect, finished, rows.len())?;
@@ -95,7 +81,25 @@ pub fn run_agent(
     Ok(trajectories)
 }
 
-/// Index of the largest value, the lowest among equals; `None` where any is no number.
+/// Takes the action of the highest Q value.
+fn act(trajectory: &mut Trajectory, agent: &Agent, q: Vec<f32>, grid: usize) -> Result<()> {
+    let action = best(&q).ok_or_else(|| Error::Runtime {
+        message: format!(
+            "the Q head gave {q:?}, expected numbers. The bundle's weights are damaged or the \
+             device miscalculates"
+        ),
+        source: None,
+    })?;
+    let current = trajectory.last();
+    let next = match agent.actions[action].transform {
+        Some(transform) => current.transformed(transform).kept_inside(grid, agent.min_side),
+        None => current,
+    };
+    trajectory.push(action, q, next, action == agent.terminal);
+    Ok(())
+}
+
+/// Index of the largest value, the lowest among equals; `None` if any is NaN or there is none.
 pub fn best(values: &[f32]) -> Option<usize> {
     if values.is_empty() || values.iter().any(|v| v.is_nan()) {
         return None;
@@ -103,17 +107,17 @@ pub fn best(values: &[f32]) -> Option<usize> {
     Some((1..values.len()).fold(0, |best, at| if values[at] > values[best] { at } else { best }))
 }
 
-/// One-hot past actions, newest first, zero-padded: entry (t, a) at t * A + a.
+/// Encodes past actions one-hot, newest first, zero-padded: entry (t, a) at t * A + a.
 pub fn encode_history(actions: &[usize], agent: &Agent, mut row: ndarray::ArrayViewMut1<'_, f32>) {
     for (t, action) in actions.iter().rev().take(agent.history).enumerate() {
         row[t * agent.actions.len() + action] = 1.0;
     }
 }
 
-/// Runs the trunk on the pairs that the cache lacks, in chunks.
+/// Runs the trunk, in chunks, on the pairs that are not in the cache.
 fn fill(
     cache: &mut Cache,
-    graphs: &dyn Graphs,
+    graphs: &dyn AgentGraphs,
     images: ArrayView4<'_, f32>,
     pairs: &[(usize, BoundingBox)],
     tick: &mut dyn FnMut() -> Result<()>,
@@ -136,7 +140,7 @@ fn fill(
     Ok(())
 }
 
-fn copy(
+fn copy_feature(
     cache: &Cache,
     row: usize,
     bounding_box: BoundingBox,

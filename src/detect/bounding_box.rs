@@ -3,7 +3,7 @@
 //! In and out: pixel edges (x0, y0, x1, y1) in float64, 0 .. grid; x along columns (patient right
 //! to left), y along rows (anterior to posterior).
 
-/// An axis-aligned box in pixel-edge coordinates.
+/// An axis-aligned box (x0, y0, x1, y1) in pixel edges of the grid.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct BoundingBox(pub [f64; 4]);
@@ -22,15 +22,17 @@ impl BoundingBox {
             .kept_inside(grid, 0.0)
     }
 
+    /// Extent along x, pixels.
     pub fn width(&self) -> f64 {
         self.0[2] - self.0[0]
     }
 
+    /// Extent along y, pixels.
     pub fn height(&self) -> f64 {
         self.0[3] - self.0[1]
     }
 
-    /// Finite, not inverted, inside the grid.
+    /// Whether the edges are finite, not inverted, and inside the grid.
     pub fn is_valid(&self, grid: usize) -> bool {
         let [x0, y0, x1, y1] = self.0;
         let g = grid as f64;
@@ -51,8 +53,8 @@ impl BoundingBox {
         BoundingBox([x0 + a * w, y0 + b * h, x0 + c * w, y0 + d * h])
     }
 
-    /// Grown to `min_side` about its centre, capped at the grid, translated back inside: never
-    /// squashed.
+    /// Each side grown to `min_side` about its centre, capped at the grid, and translated back
+    /// inside; never shrunk to fit.
     pub fn kept_inside(&self, grid: usize, min_side: f64) -> Self {
         let [x0, y0, x1, y1] = self.0;
         let (ax, bx) = inside(x0, x1, grid as f64, min_side);
@@ -75,7 +77,7 @@ impl BoundingBox {
         self.0[0] <= 0.0 || self.0[1] <= 0.0 || self.0[2] >= g || self.0[3] >= g
     }
 
-    /// Cast once, for the graph.
+    /// The box as a graph receives it.
     pub fn to_f32(&self) -> [f32; 4] {
         self.0.map(|v| v as f32)
     }
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn millimetres_are_those_about_the_centre() {
+    fn millimetres_count_from_the_centre() {
         let of = |box_mm| BoundingBox::from_mm(box_mm, [2.0, 0.5], 96).0;
         assert_eq!(of([-10.0, -6.0, 30.0, 4.0]), [43.0, 36.0, 63.0, 56.0]);
         // Pushed back inside, and capped.

@@ -1,7 +1,7 @@
 //! Stage one: a box around the tumour on every slice (3.1).
 //!
-//! In: a study, a bundle's networks. Out: a [`Detection`]: per slice a box, what the detector did
-//! to find it, and statuses. The caller may replace or clear any box before segmentation.
+//! In: a study, a bundle's networks. Out: a [`Detection`]: for each slice a box, how the detector
+//! found it, and statuses. The caller may replace or clear any box before segmentation.
 
 pub mod agent;
 pub mod bounding_box;
@@ -14,7 +14,7 @@ use std::ops::Range;
 use crate::bundle::manifest::{Detector, Manifest};
 use crate::error::{Error, Result};
 use crate::run::{Run, Stage};
-use crate::runtime::networks::Graphs;
+use crate::runtime::{AgentGraphs, ProposalGraph};
 use crate::status::SliceStatus;
 use crate::study::prepare::Fit;
 use crate::study::{SliceInfo, Study};
@@ -22,12 +22,12 @@ pub use bounding_box::BoundingBox;
 pub use proposals::Proposal;
 pub use trajectory::Trajectory;
 
-/// Which slices, and whether to go on where the sequences do not cover them.
+/// Which slices are detected on.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct DetectOptions {
-    /// Canonical slices, half open; `None` is all of them, which a bundle trained without
-    /// tumour-free slices refuses.
+    /// Canonical slices, half open; `None` is all of them, which is refused if the bundle was
+    /// trained without tumour-free slices.
     pub slices: Option<Range<usize>>,
     /// Detect and segment slices with incomplete coverage too.
     pub force_coverage: bool,
@@ -59,24 +59,25 @@ pub struct Detection {
     force_coverage: bool,
 }
 
-/// One slice.
+/// One slice of a detection.
 #[derive(Debug, Clone)]
 pub struct SliceDetection {
+    /// Which slice it is.
     pub info: SliceInfo,
     /// Statuses of detection; segmentation adds its own.
     pub statuses: Vec<SliceStatus>,
-    /// Pixel edges on the model's grid; `None` where the slice is not to be segmented.
+    /// Pixel edges on the model's grid; `None` if the slice is not to be segmented.
     pub bounding_box: Option<BoundingBox>,
     /// Whether the caller replaced or cleared the box.
     pub edited: bool,
-    /// `None` without an agent, or where the slice was not looked at.
+    /// `None` without an agent, or if the slice was skipped.
     pub trajectory: Option<Trajectory>,
-    /// `None` without a detector that proposes boxes, or where the slice was not looked at.
+    /// `None` without a detector that proposes boxes, or if the slice was skipped.
     pub proposal: Option<Proposal>,
 }
 
-/// How a detector came to its box on a slice: nothing where it was not looked at, or where every
-/// slice gets the same box.
+/// How a detector found its box on a slice. Empty if the slice was skipped, or if every slice gets
+/// the same box.
 #[derive(Debug, Clone, Default)]
 struct Search {
     trajectory: Option<Trajectory>,
@@ -90,12 +91,12 @@ impl SliceDetection {
         manifest: &Manifest,
         fit: &Fit,
         slice: usize,
-        looked_at: bool,
+        searched: bool,
         search: Search,
     ) -> Self {
         let Search { trajectory, proposal } = search;
         let bounding_box = match &manifest.detector {
-            _ if !looked_at => None,
+            _ if !searched => None,
             Detector::Whole {} => Some(BoundingBox::whole(fit.grid)),
             Detector::Fixed { box_mm } => {
                 Some(BoundingBox::from_mm(*box_mm, fit.pixel_mm(study.grid()), fit.grid))
@@ -106,7 +107,7 @@ impl SliceDetection {
         let spacing = study.grid().slice_spacing_mm();
         let outside =
             |[low, high]: [f64; 2]| spacing.is_some_and(|s| s < low - 1e-3 || s > high + 1e-3);
-        // The whole grid ends at its edges and tells nothing by it.
+        // The whole grid touches its own edges: no status.
         let whole = matches!(manifest.detector, Detector::Whole {});
         let statuses = [
             (
@@ -114,7 +115,7 @@ impl SliceDetection {
                 SliceStatus::SpacingOutsideTraining,
             ),
             (!study.is_covered(slice), SliceStatus::IncompleteCoverage),
-            (looked_at && bounding_box.is_none(), SliceStatus::NoLesion),
+            (searched && bounding_box.is_none(), SliceStatus::NoLesion),
             (trajectory.as_ref().is_some_and(|t| !t.stopped), SliceStatus::StepLimitReached),
             (
                 !whole && bounding_box.is_some_and(|b| b.touches_edge(fit.grid)),
@@ -140,7 +141,7 @@ impl Detection {
         &self.slices
     }
 
-    /// The canonical range that was asked for.
+    /// The requested range of canonical slices.
     pub fn range(&self) -> Range<usize> {
         self.range.clone()
     }
@@ -155,12 +156,12 @@ impl Detection {
         &self.fit
     }
 
-    /// Whether slices with incomplete coverage were looked at too.
+    /// Whether slices with incomplete coverage were included.
     pub fn force_coverage(&self) -> bool {
         self.force_coverage
     }
 
-    /// Whether any box was replaced or cleared by the caller.
+    /// Whether the caller replaced or cleared any box.
     pub fn is_edited(&self) -> bool {
         self.slices.iter().any(|s| s.edited)
     }
@@ -168,13 +169,14 @@ impl Detection {
     /// Replaces the box of a canonical slice, pixel edges on the model's grid.
     ///
     /// # Errors
-    /// [`Error::Argument`] where the slice is not part of the detection or the box does not lie
-    /// inside the grid.
+    /// [`Error::Argument`] if the slice is not part of the detection or the box does not lie inside
+    /// the grid.
     pub fn set_box(&mut self, slice: usize, bounding_box: BoundingBox) -> Result<()> {
         let grid = self.grid;
         if !bounding_box.is_valid(grid) {
             return Err(Error::Argument(format!(
-                "box {:?} on slice {slice}: x0 < x1 and y0 < y1 inside 0 .. {grid} were expected (pixel edges of the model's grid)",
+                "found the box {:?} on slice {slice}, expected x0 < x1 and y0 < y1 inside \
+                 0 .. {grid} (pixel edges of the model's grid)",
                 bounding_box.0
             )));
         }
@@ -190,10 +192,10 @@ impl Detection {
         Ok(())
     }
 
-    /// Says that a canonical slice holds no lesion: it is not segmented.
+    /// Marks a canonical slice as free of lesions, so that it is not segmented.
     ///
     /// # Errors
-    /// [`Error::Argument`] where the slice is not part of the detection.
+    /// [`Error::Argument`] if the slice is not part of the detection.
     pub fn clear_box(&mut self, slice: usize) -> Result<()> {
         let entry = self.entry(slice)?;
         entry.bounding_box = None;
@@ -209,7 +211,7 @@ impl Detection {
         let range = self.range.clone();
         self.slices.iter_mut().find(|s| s.info.slice == slice).ok_or_else(|| {
             Error::Argument(format!(
-                "slice {slice} is not part of this detection ({}:{})",
+                "slice {slice} is not part of this detection, expected one of {}:{}",
                 range.start, range.end
             ))
         })
@@ -219,18 +221,19 @@ impl Detection {
 /// Finds a box on every slice of the range.
 ///
 /// # Errors
-/// [`Error::Argument`] for a range outside the study, or none where the bundle needs one; what
-/// preparing and running give; [`Error::Cancelled`].
+/// [`Error::Argument`] for a range outside the study, or none if the bundle requires one; errors of
+/// preparation and of model runs; [`Error::Cancelled`].
 pub fn detect(
     study: &Study,
     manifest: &Manifest,
-    graphs: &dyn Graphs,
+    graphs: &(impl AgentGraphs + ProposalGraph),
     options: &DetectOptions,
     run: &Run<'_>,
 ) -> Result<Detection> {
     if options.slices.is_none() && !manifest.negatives_trained {
         return Err(Error::Argument(format!(
-            "model {} was not trained with tumour-free slices: name the slices that hold the tumour (T1C has 0:{})",
+            "no slice range, but model {} was not trained with tumour-free slices. Name the slices \
+             that hold the tumour (T1C has 0:{})",
             manifest.name,
             study.slices()
         )));
@@ -247,9 +250,9 @@ pub fn detect(
             let search = |trajectory| Search { trajectory: Some(trajectory), ..Search::default() };
             agent::run_agent(graphs, agent, images, &rows, run)?.into_iter().map(search).collect()
         }
-        Detector::Proposals(numbers) => {
+        Detector::Proposals(section) => {
             let search = |proposal| Search { proposal: Some(proposal), ..Search::default() };
-            proposals::run_proposals(graphs, numbers, images, &rows, run)?
+            proposals::run_proposals(graphs, section, images, &rows, run)?
                 .into_iter()
                 .map(search)
                 .collect()
@@ -263,10 +266,10 @@ pub fn detect(
     let slices = range
         .clone()
         .map(|k| {
-            let looked_at = included.binary_search(&k).is_ok();
+            let searched = included.binary_search(&k).is_ok();
             let search =
-                if looked_at { searches.next().unwrap_or_default() } else { Search::default() };
-            SliceDetection::new(study, manifest, &prepared.fit, k, looked_at, search)
+                if searched { searches.next().unwrap_or_default() } else { Search::default() };
+            SliceDetection::new(study, manifest, &prepared.fit, k, searched, search)
         })
         .collect();
     Ok(Detection {

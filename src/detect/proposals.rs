@@ -2,7 +2,7 @@
 //! `proposals`).
 //!
 //! In: prepared slices, the graph. Out: one [`Proposal`] per slice: the box of the highest score,
-//! where that is high enough.
+//! if that reaches the bundle's threshold.
 
 use ndarray::{ArrayView1, ArrayView2, ArrayView4, s};
 
@@ -11,7 +11,7 @@ use crate::detect::agent::best;
 use crate::detect::bounding_box::BoundingBox;
 use crate::error::{Error, Result};
 use crate::run::{Run, Stage};
-use crate::runtime::networks::Graphs;
+use crate::runtime::ProposalGraph;
 
 /// What the detector proposes on one slice.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -19,13 +19,13 @@ use crate::runtime::networks::Graphs;
 pub struct Proposal {
     /// The highest score.
     pub score: f32,
-    /// Its box; `None` where the score lies below the bundle's threshold.
+    /// Its box; `None` if the score lies below the bundle's threshold.
     #[serde(rename = "box")]
     pub bounding_box: Option<BoundingBox>,
 }
 
 impl Proposal {
-    /// Whether it is one that the detector of a bundle may have made.
+    /// Whether a bundle's detector can have made this proposal.
     pub(crate) fn is_valid(&self, proposals: &Proposals, grid: usize) -> bool {
         let found = self.score >= proposals.score_threshold as f32;
         (0.0..=1.0).contains(&self.score)
@@ -34,14 +34,14 @@ impl Proposal {
     }
 }
 
-/// Runs the detector on the slices `rows` of `images`, one at a time. The proposals come back in
-/// the order of `rows`.
+/// Runs the detector on the slices `rows` of `images`, one at a time. Returns the proposals in the
+/// order of `rows`.
 ///
 /// # Errors
-/// [`Error::Bundle`] or [`Error::Runtime`] where the graph fails or gives what it must not;
-/// [`Error::Cancelled`].
+/// [`Error::Bundle`] if the graph's outputs have wrong shapes; [`Error::Runtime`] if the graph
+/// fails or its outputs are out of range; [`Error::Cancelled`].
 pub fn run_proposals(
-    graphs: &dyn Graphs,
+    graph: &dyn ProposalGraph,
     proposals: &Proposals,
     images: ArrayView4<'_, f32>,
     rows: &[usize],
@@ -51,12 +51,12 @@ pub fn run_proposals(
     run.tick(Stage::Detect, 0, rows.len())?;
     let mut found = Vec::with_capacity(rows.len());
     for row in rows {
-        let (boxes, scores) = graphs.proposals(images.slice(s![*row..*row + 1, .., .., ..]))?;
+        let (boxes, scores) = graph.proposals(images.slice(s![*row..*row + 1, .., .., ..]))?;
         let (k, shapes) = (scores.shape()[1], (boxes.dim(), scores.dim()));
         if k == 0 || shapes != ((1, k, 4), (1, k)) {
             return Err(Error::bundle(format!(
-                "the detector gave boxes {:?} and scores {:?} for one slice, but [1, K, 4] and [1, K] were expected, K at least 1 (unused \
-                 entries score 0). Export the bundle again",
+                "the detector gave boxes {:?} and scores {:?} for one slice, expected [1, K, 4] \
+                 and [1, K] with K at least 1 (unused entries score 0). Export the bundle again",
                 boxes.shape(),
                 scores.shape()
             )));
@@ -67,7 +67,7 @@ pub fn run_proposals(
     Ok(found)
 }
 
-/// The box of the highest score, the first among equals, brought inside the grid.
+/// The box of the highest score, the first among equals, moved inside the grid.
 fn choose(
     boxes: ArrayView2<'_, f32>,
     scores: ArrayView1<'_, f32>,
@@ -76,31 +76,33 @@ fn choose(
 ) -> Result<Proposal> {
     let wrong = |what: String| Error::Runtime {
         message: format!(
-            "the detector gave {what}. The bundle's weights are damaged or the device miscalculates"
+            "the detector gave {what}. The bundle's weights are damaged or the device \
+             miscalculates"
         ),
         source: None,
     };
     if let Some(score) = scores.iter().find(|score| !(0.0..=1.0).contains(*score)) {
-        return Err(wrong(format!("the score {score}, where scores from 0 to 1 were expected")));
+        return Err(wrong(format!("the score {score}, expected scores from 0 to 1")));
     }
     if let Some(entry) =
         boxes.rows().into_iter().find(|entry| entry.iter().any(|edge| !edge.is_finite()))
     {
-        return Err(wrong(format!("the box {:?}, where numbers were expected", entry.to_vec())));
+        return Err(wrong(format!("the box {:?}, expected numbers", entry.to_vec())));
     }
     let at = best(&scores.to_vec()).ok_or_else(|| Error::Internal("scores were checked".into()))?;
     let score = scores[at];
     if score < proposals.score_threshold as f32 {
         return Ok(Proposal { score, bounding_box: None });
     }
-    // What lies outside the slice is not there.
+    // The part of a box outside the slice is cut off.
     let inside = BoundingBox(std::array::from_fn(|edge| {
         f64::from(boxes[[at, edge]]).clamp(0.0, grid as f64)
     }));
     if !inside.is_valid(grid) {
         let edges = boxes.row(at).to_vec();
         return Err(wrong(format!(
-            "the box {edges:?}, which has no size inside 0 .. {grid} (x0, y0, x1, y1 in pixel edges of the grid)"
+            "the box {edges:?}, which has no size inside 0 .. {grid} (x0, y0, x1, y1 in pixel \
+             edges of the grid)"
         )));
     }
     Ok(Proposal { score, bounding_box: Some(inside.kept_inside(grid, proposals.min_side)) })
@@ -151,11 +153,11 @@ mod tests {
     }
 
     #[test]
-    fn what_a_detector_must_not_give_is_told() {
+    fn outputs_out_of_range_are_refused() {
         let good = [2.0, 2.0, 8.0, 8.0];
         for (boxes, scores, expected) in [
-            ([good, [f32::NAN, 0.0, 1.0, 1.0]], [0.9, 0.0], "where numbers were expected"),
-            ([good, [f32::INFINITY, 0.0, 1.0, 1.0]], [0.9, 0.0], "where numbers were expected"),
+            ([good, [f32::NAN, 0.0, 1.0, 1.0]], [0.9, 0.0], "expected numbers"),
+            ([good, [f32::INFINITY, 0.0, 1.0, 1.0]], [0.9, 0.0], "expected numbers"),
             ([good, good], [f32::NAN, 0.9], "the score NaN"),
             ([good, good], [0.9, 1.5], "the score 1.5"),
             ([good, good], [0.9, -0.5], "the score -0.5"),

@@ -1,4 +1,4 @@
-//! The agent's walk on one slice.
+//! The agent's trajectory on one slice.
 
 use crate::detect::bounding_box::BoundingBox;
 
@@ -12,7 +12,8 @@ pub struct Trajectory {
     pub actions: Vec<usize>,
     /// The Q value of every action, at every step.
     pub q: Vec<Vec<f32>>,
-    /// Whether the agent chose the terminal action; otherwise the step limit ended the walk.
+    /// Whether the agent chose the terminal action; otherwise the step limit ended the
+    /// trajectory.
     pub stopped: bool,
 }
 
@@ -30,7 +31,7 @@ impl Trajectory {
 
     /// The final box.
     pub fn last(&self) -> BoundingBox {
-        // Never empty: `new` puts the initial box, and a parsed one is checked.
+        // Never empty: `new` stores the initial box, and a parsed trajectory is checked.
         self.boxes[self.boxes.len() - 1]
     }
 

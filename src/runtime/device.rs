@@ -1,20 +1,20 @@
-//! Where the graphs run.
+//! The device on which the graphs run.
 //!
-//! In: `cpu`, `cuda[:n]` or `auto`. Out: a [`Device`]; what was really used, and why, is a
-//! [`DeviceUsed`].
+//! In: `cpu`, `cuda[:n]` or `auto`. Out: a [`Device`], the request, and a [`DeviceUsed`], which
+//! device was used and why.
 
 use std::str::FromStr;
 
 use crate::error::Error;
 
-/// The device that the caller asks for.
+/// The device that the caller requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Device {
     /// ONNX Runtime's CPU provider.
     Cpu,
-    /// CUDA device n. An error where it cannot start.
+    /// CUDA device n; an error if it cannot start.
     Cuda(u32),
-    /// CUDA device 0 where it starts, else the CPU; the fallback is recorded.
+    /// CUDA device 0 if it starts, else the CPU; a fallback is recorded.
     #[default]
     Auto,
 }
@@ -31,7 +31,7 @@ impl FromStr for Device {
             _ => text.strip_prefix("cuda:").and_then(cuda),
         };
         device.ok_or_else(|| {
-            Error::Argument(format!("device {text:?}: cpu, cuda, cuda:N or auto was expected"))
+            Error::Argument(format!("found device {text:?}, expected cpu, cuda, cuda:N or auto"))
         })
     }
 }
@@ -46,15 +46,15 @@ impl std::fmt::Display for Device {
     }
 }
 
-/// The device really used.
+/// The device that is used.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceUsed {
-    /// What was asked for.
+    /// The device that was requested.
     pub requested: String,
     /// `cpu` or `cuda:n`.
     pub used: String,
-    /// Why `auto` did not take CUDA; `None` where it did or was not asked to.
+    /// Why `auto` fell back to the CPU; `None` if it did not, or if a device was named.
     pub fallback: Option<String>,
 }
 
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names() {
+    fn device_names_are_parsed() {
         for (text, device) in [
             ("cpu", Device::Cpu),
             ("cuda", Device::Cuda(0)),
@@ -73,7 +73,12 @@ mod tests {
             assert_eq!(text.parse::<Device>().unwrap(), device);
         }
         for text in ["", "gpu", "cuda:", "cuda:-1", "CPU"] {
-            assert!(text.parse::<Device>().unwrap_err().to_string().contains("was expected"));
+            assert!(
+                text.parse::<Device>()
+                    .unwrap_err()
+                    .to_string()
+                    .contains("expected cpu, cuda, cuda:N or auto")
+            );
         }
     }
 }

@@ -1,13 +1,17 @@
 //! ONNX Runtime, found and loaded at run time, once per process.
 //!
 //! In: an explicit path or the places that [`search`] lists. Out: the process's one [`Runtime`],
-//! kept for ever: ONNX Runtime can neither be unloaded nor replaced, so a second, different path is
-//! refused.
+//! kept until the process ends: ONNX Runtime can neither be unloaded nor replaced, so a second,
+//! different path is refused.
 
+pub mod cancel;
 pub mod device;
+mod graph;
+pub mod graphs;
 pub mod networks;
 pub mod platform;
-pub mod watch;
+mod signature;
+pub mod work;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -15,11 +19,13 @@ use std::sync::Mutex;
 use once_cell::sync::OnceCell;
 
 use crate::error::{Error, Result};
+pub use cancel::CancelWatch;
 pub use device::{Device, DeviceUsed};
-pub use networks::Networks;
-pub use watch::Watch;
+pub use graphs::{AgentGraphs, CropSegmenter, ProposalGraph, VolumeSegmenter};
+pub use networks::{NetworkOptions, Networks, WatchedNetworks};
+pub use work::{GraphWork, Work};
 
-/// Environment variable that names ONNX Runtime's library.
+/// Environment variable that holds the path of ONNX Runtime's library.
 pub const ENV_DYLIB: &str = "NASOSEG_ORT_DYLIB";
 
 /// Oldest ONNX Runtime that is accepted (1.minor).
@@ -34,24 +40,26 @@ pub struct Runtime {
 }
 
 static RUNTIME: OnceCell<Runtime> = OnceCell::new();
-/// Serialises loading: ONNX Runtime's environment can be made once only.
+/// Serialises loading: ONNX Runtime's environment can be created only once.
 static LOADING: Mutex<()> = Mutex::new(());
 
 impl Runtime {
-    /// The process's ONNX Runtime, loaded on first use. `explicit` comes before all other places.
+    /// The process's ONNX Runtime, loaded on first use. `explicit`, if given, is the only place
+    /// searched.
     ///
     /// # Errors
-    /// [`Error::Runtime`] where nothing usable is found (every place looked in is named), where the
-    /// library is older than 1.23 or not ONNX Runtime, or where another one is loaded already.
+    /// [`Error::Runtime`] if nothing usable is found (the message lists every place searched), if
+    /// the library is older than 1.23 or not ONNX Runtime, or if another one is loaded already.
     pub fn get(explicit: Option<&Path>) -> Result<&'static Runtime> {
         let _guard = LOADING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(runtime) = RUNTIME.get() {
             if explicit.is_some() {
-                let wanted = find(explicit)?;
-                if wanted != runtime.path {
+                let requested = find(explicit)?;
+                if requested != runtime.path {
                     return Err(wrong(format!(
-                        "{}: another ONNX Runtime is loaded already ({}). A process can use one only: start a new process",
-                        wanted.display(),
+                        "{}: another ONNX Runtime is loaded already ({}), and a process can use \
+                         only one. Start a new process",
+                        requested.display(),
                         runtime.path.display()
                     )));
                 }
@@ -66,7 +74,7 @@ impl Runtime {
             .with_telemetry(false)
             .build()
             .map_err(|e| caused(format!("{}: ONNX Runtime does not start", path.display()), e))?;
-        // Warnings of the runtime belong in nobody's terminal; errors come back as results.
+        // ONNX Runtime's warnings must not reach the host's terminal; errors are returned.
         environment.set_log_level(ort::logging::LogLevel::Error);
         Ok(RUNTIME.get_or_init(|| Runtime { environment, path, version }))
     }
@@ -76,19 +84,19 @@ impl Runtime {
         &self.path
     }
 
-    /// For example `1.32.0`.
+    /// The version, such as `1.32.0`.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// Whether this build of ONNX Runtime knows the CUDA provider (which says nothing of a device).
+    /// Whether this ONNX Runtime was built with the CUDA provider, with or without a device.
     pub fn has_cuda(&self) -> bool {
         use ort::ep::ExecutionProvider;
         ort::ep::CUDA::is_available().unwrap_or(false)
     }
 }
 
-/// Where ONNX Runtime is looked for, in order, and what was there.
+/// The places where ONNX Runtime is searched for, in order, and the library found in each.
 pub fn search(explicit: Option<&Path>) -> Vec<(String, Option<PathBuf>)> {
     let named = |path: &Path| {
         let found =
@@ -96,7 +104,7 @@ pub fn search(explicit: Option<&Path>) -> Vec<(String, Option<PathBuf>)> {
         found.map(|p| canonical(&p))
     };
     if let Some(path) = explicit {
-        return vec![(format!("the path given: {}", path.display()), named(path))];
+        return vec![(format!("the given path: {}", path.display()), named(path))];
     }
     if let Some(path) = std::env::var_os(ENV_DYLIB).filter(|v| !v.is_empty()).map(PathBuf::from) {
         return vec![(format!("{ENV_DYLIB}={}", path.display()), named(&path))];
@@ -139,8 +147,9 @@ fn find(explicit: Option<&Path>) -> Result<PathBuf> {
     }
     let list: Vec<&str> = places.iter().map(|(place, _)| place.as_str()).collect();
     Err(wrong(format!(
-        "ONNX Runtime was not found. Looked in: {}. Install it (pip install onnxruntime, 1.{OLDEST_MINOR} or later) in the active virtual \
-         environment, or set {ENV_DYLIB} to the path of its shared library",
+        "ONNX Runtime was not found. Looked in: {}. Install it (pip install onnxruntime, \
+         1.{OLDEST_MINOR} or later) in the active virtual environment, or set {ENV_DYLIB} to the \
+         path of its shared library",
         list.join("; ")
     )))
 }
@@ -161,7 +170,7 @@ fn canonical(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// The version that the library tells, refused below 1.23 before anything else of it is used.
+/// The version that the library reports; one below 1.23 is refused before anything else is called.
 fn version_of(path: &Path) -> Result<String> {
     #[repr(C)]
     struct ApiBase {
@@ -170,7 +179,8 @@ fn version_of(path: &Path) -> Result<String> {
     }
     let foreign = || {
         wrong(format!(
-            "{}: not ONNX Runtime (no OrtGetApiBase in it). Give the path of onnxruntime's shared library",
+            "{}: not ONNX Runtime (it has no OrtGetApiBase). Give the path of onnxruntime's shared \
+             library",
             path.display()
         ))
     };
@@ -203,7 +213,7 @@ fn version_of(path: &Path) -> Result<String> {
     let (major, minor) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if (major, minor) < (1, OLDEST_MINOR) {
         return Err(wrong(format!(
-            "{}: ONNX Runtime {version}; 1.{OLDEST_MINOR} or later is needed. Update it",
+            "{}: ONNX Runtime {version}, expected 1.{OLDEST_MINOR} or later. Update it",
             path.display()
         )));
     }

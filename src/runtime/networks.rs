@@ -1,284 +1,256 @@
-//! The bundle's graphs, opened, checked and run.
+//! The graphs of a bundle, opened, checked and run.
 //!
-//! In: a [`Bundle`] and a [`Device`]. Out: [`Networks`], whose runs take slices [S, 3, G, G] and
-//! boxes, or patches of a volume, and give features, Q values, proposed boxes and probabilities. A
-//! session runs one call at a time (a mutex each, held for one model run); more sessions, each with
-//! its own copy of the weights, only where the options ask for them.
-
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
-use std::time::Instant;
+//! In: a [`Bundle`] and a [`Device`]. Out: [`Networks`], which hold the graphs that the bundle's
+//! detector and segmenter have, and [`WatchedNetworks`], which run them for one call.
 
 use ndarray::{Array2, Array3, Array4, Array5, ArrayView2, ArrayView4, ArrayView5};
-use ort::session::{RunOptions, Session, SessionInputs, SessionOutputs};
-use ort::value::{TensorElementType, TensorRef, ValueType};
+use ort::value::TensorRef;
 
+use super::graph::{Graph, array, run_session};
+use super::signature::{ANY, Port, SOME};
+use super::{
+    AgentGraphs, CancelWatch, CropSegmenter, Device, DeviceUsed, ProposalGraph, Runtime,
+    VolumeSegmenter, Work, platform,
+};
 use crate::bundle::Bundle;
-use crate::bundle::manifest::{Detector, SegmenterKind};
+use crate::bundle::manifest::{Detector, Manifest, SegmenterKind};
 use crate::error::{Error, Result};
-use crate::fault;
-use crate::runtime::{Device, DeviceUsed, Runtime, Watch, platform};
-
-/// The graphs as detection and segmentation see them.
-pub trait Graphs {
-    /// Features [N, F] of `boxes` on the slices that `index` names; images [S, 3, G, G].
-    fn trunk(
-        &self,
-        images: ArrayView4<'_, f32>,
-        boxes: &[[f32; 4]],
-        index: &[i64],
-    ) -> Result<Array2<f32>>;
-    /// Q values [N, A] from global and local features [N, F] and history [N, h * A].
-    fn q_head(
-        &self,
-        global: ArrayView2<'_, f32>,
-        local: ArrayView2<'_, f32>,
-        history: ArrayView2<'_, f32>,
-    ) -> Result<Array2<f32>>;
-    /// Boxes [S, K, 4] and scores [S, K] of slices [S, 3, G, G]; a graph may be made for S = 1
-    /// only.
-    fn proposals(&self, images: ArrayView4<'_, f32>) -> Result<(Array3<f32>, Array2<f32>)>;
-    /// Probabilities [N, 1, C, C].
-    fn segmenter(
-        &self,
-        images: ArrayView4<'_, f32>,
-        boxes: &[[f32; 4]],
-        index: &[i64],
-    ) -> Result<Array4<f32>>;
-    /// Probabilities [N, 1, D, H, W] of patches [N, 3, D, H, W]; a graph may be made for N = 1
-    /// only.
-    fn volume(&self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>>;
-}
-
-/// What ran, since the networks were opened.
-#[derive(Debug, Default)]
-struct Counter {
-    runs: AtomicU64,
-    rows: AtomicU64,
-    nanoseconds: AtomicU64,
-}
-
-/// A snapshot of the work of one graph.
-#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
-pub struct GraphWork {
-    pub runs: u64,
-    pub rows: u64,
-    pub seconds: f64,
-}
-
-impl GraphWork {
-    /// The work done since an earlier snapshot.
-    pub fn since(self, earlier: GraphWork) -> GraphWork {
-        GraphWork {
-            runs: self.runs - earlier.runs,
-            rows: self.rows - earlier.rows,
-            seconds: self.seconds - earlier.seconds,
-        }
-    }
-}
-
-/// A snapshot of the work of all graphs.
-#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
-pub struct Work {
-    pub trunk: GraphWork,
-    pub q_head: GraphWork,
-    /// A detector that proposes boxes; a row is a slice.
-    pub proposals: GraphWork,
-    /// A row is a box, or a patch of a volume (mirrored ones too).
-    pub segmenter: GraphWork,
-}
-
-impl Work {
-    /// The work done since an earlier snapshot.
-    pub fn since(self, earlier: Work) -> Work {
-        Work {
-            trunk: self.trunk.since(earlier.trunk),
-            q_head: self.q_head.since(earlier.q_head),
-            proposals: self.proposals.since(earlier.proposals),
-            segmenter: self.segmenter.since(earlier.segmenter),
-        }
-    }
-
-    /// Seconds inside ONNX Runtime.
-    pub fn seconds(&self) -> f64 {
-        [self.trunk, self.q_head, self.proposals, self.segmenter]
-            .iter()
-            .map(|graph| graph.seconds)
-            .sum()
-    }
-}
-
-struct Graph {
-    name: String,
-    /// One or more, all alike.
-    sessions: Vec<Mutex<Session>>,
-    next: AtomicUsize,
-    counter: Counter,
-}
 
 /// The opened graphs of a bundle.
 pub struct Networks {
-    graphs: Opened,
+    graphs: Graphs,
     device: DeviceUsed,
 }
 
-struct Opened {
-    /// Trunk and Q head.
-    agent: Option<(Graph, Graph)>,
-    proposals: Option<Graph>,
-    segmenter: Graph,
+struct Graphs {
+    detector: DetectorGraphs,
+    segmenter: SegmenterGraph,
+}
+
+enum DetectorGraphs {
+    /// Detector kinds `whole` and `fixed`.
+    None,
+    Agent {
+        trunk: Graph,
+        q_head: Graph,
+    },
+    Proposals(Graph),
+}
+
+enum SegmenterGraph {
+    Crop(Graph),
+    Volume(Graph),
 }
 
 /// How the graphs are run.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct NetworkOptions {
+    /// Where the graphs run.
     pub device: Device,
     /// Threads inside one model run; 0 lets ONNX Runtime decide (all cores).
     pub threads: usize,
-    /// Model runs that may go at once; 0 and 1 are one. Each costs a copy of the weights and its
+    /// Model runs that may go on at once; 0 and 1 are one. Each costs a copy of the weights and its
     /// working memory.
     pub concurrent_runs: usize,
+}
+
+impl NetworkOptions {
+    /// Runs the graphs on `device`.
+    #[must_use]
+    pub fn with_device(mut self, device: Device) -> Self {
+        self.device = device;
+        self
+    }
+
+    /// Uses `threads` threads inside one model run; 0 lets ONNX Runtime decide.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Allows `runs` model runs at once, each with its own copy of the weights.
+    #[must_use]
+    pub fn with_concurrent_runs(mut self, runs: usize) -> Self {
+        self.concurrent_runs = runs;
+        self
+    }
 }
 
 impl Networks {
     /// Opens the bundle's graphs and checks their signatures.
     ///
     /// # Errors
-    /// [`Error::Bundle`] for a damaged file or a graph of another signature, [`Error::Device`] for
-    /// a named device that cannot start, [`Error::Runtime`] where ONNX Runtime refuses a graph.
+    /// [`Error::Bundle`] for a damaged file or a graph of another signature, [`Error::Device`] if a
+    /// device that the options name cannot start, [`Error::Runtime`] if ONNX Runtime refuses a
+    /// graph.
     pub fn open(
         runtime: &'static Runtime,
         bundle: &Bundle,
         options: &NetworkOptions,
     ) -> Result<Self> {
-        let requested = options.device.to_string();
-        let used = |device: Device, fallback: Option<String>| DeviceUsed {
-            requested: requested.clone(),
+        let open_on = |device| Graphs::open(runtime, bundle, options, device);
+        let (graphs, device, fallback) = match options.device {
+            Device::Auto if runtime.has_cuda() => match open_on(Device::Cuda(0)) {
+                Ok(graphs) => (graphs, Device::Cuda(0), None),
+                Err(error @ Error::Device { .. }) => {
+                    (open_on(Device::Cpu)?, Device::Cpu, Some(error.chain()))
+                }
+                Err(error) => return Err(error),
+            },
+            Device::Auto => {
+                let path = runtime.path().display();
+                let reason = format!("this ONNX Runtime ({path}) was built without CUDA");
+                (open_on(Device::Cpu)?, Device::Cpu, Some(reason))
+            }
+            device => (open_on(device)?, device, None),
+        };
+        platform::trim_memory();
+        let device = DeviceUsed {
+            requested: options.device.to_string(),
             used: device.to_string(),
             fallback,
         };
-        let networks = match options.device {
-            Device::Auto if runtime.has_cuda() => {
-                match Self::open_on(runtime, bundle, options, Device::Cuda(0)) {
-                    Ok(graphs) => Networks { graphs, device: used(Device::Cuda(0), None) },
-                    Err(error @ Error::Device { .. }) => {
-                        let graphs = Self::open_on(runtime, bundle, options, Device::Cpu)?;
-                        Networks { graphs, device: used(Device::Cpu, Some(error.chain())) }
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            Device::Auto => {
-                let graphs = Self::open_on(runtime, bundle, options, Device::Cpu)?;
-                let reason = format!(
-                    "this ONNX Runtime ({}) was built without CUDA",
-                    runtime.path().display()
-                );
-                Networks { graphs, device: used(Device::Cpu, Some(reason)) }
-            }
-            device => Networks {
-                graphs: Self::open_on(runtime, bundle, options, device)?,
-                device: used(device, None),
-            },
-        };
-        platform::trim_memory();
-        Ok(networks)
+        Ok(Networks { graphs, device })
     }
 
-    fn open_on(
-        runtime: &'static Runtime,
-        bundle: &Bundle,
-        options: &NetworkOptions,
-        device: Device,
-    ) -> Result<Opened> {
-        let manifest = bundle.manifest();
-        let grid = manifest.input.grid as i64;
-        let open = |file: &str| Graph::open(runtime, bundle, file, options, device);
-        let float = |name, shape: &[i64]| Port::new(name, TensorElementType::Float32, shape);
-        let on_boxes = [
-            float("images", &[ANY, 3, grid, grid]),
-            float("boxes", &[ANY, 4]),
-            Port::new("image_index", TensorElementType::Int64, &[ANY]),
-        ];
-        let (mut agent, mut proposals) = (None, None);
-        match &manifest.detector {
-            Detector::Whole {} | Detector::Fixed { .. } => (),
-            Detector::Agent(numbers) => {
-                let (f, a) = (numbers.feature_size as i64, numbers.actions.len() as i64);
-                let trunk = open(&numbers.trunk)?;
-                trunk.check(&on_boxes, &[float("features", &[ANY, f])])?;
-                let head = open(&numbers.q_head)?;
-                let history = numbers.history as i64 * a;
-                head.check(
-                    &[
-                        float("global", &[ANY, f]),
-                        float("local", &[ANY, f]),
-                        float("history", &[ANY, history]),
-                    ],
-                    &[float("q", &[ANY, a])],
-                )?;
-                agent = Some((trunk, head));
-            }
-            Detector::Proposals(numbers) => {
-                let graph = open(&numbers.graph)?;
-                // One slice at a time: a graph made for one only will do.
-                graph.check(
-                    &[float("images", &[1, 3, grid, grid])],
-                    &[float("boxes", &[1, SOME, 4]), float("scores", &[1, SOME])],
-                )?;
-                proposals = Some(graph);
-            }
-        }
-        let segmenter = open(&manifest.segmenter.graph)?;
-        match &manifest.segmenter.kind {
-            SegmenterKind::Crop { side } => {
-                let c = *side as i64;
-                segmenter.check(&on_boxes, &[float("probability", &[ANY, 1, c, c])])?;
-            }
-            SegmenterKind::Volume(window) => {
-                let [d, h, w] = window.patch.map(|side| side as i64);
-                // One patch at a time, likewise.
-                segmenter.check(
-                    &[float("volume", &[1, 3, d, h, w])],
-                    &[float("probability", &[1, 1, d, h, w])],
-                )?;
-            }
-        }
-        Ok(Opened { agent, proposals, segmenter })
-    }
-
-    /// The device really used.
+    /// The device on which the graphs run.
     pub fn device(&self) -> &DeviceUsed {
         &self.device
     }
 
-    /// As these networks, for one call whose runs `watch` may end.
-    pub fn watched<'a>(&'a self, watch: &'a Watch) -> Watched<'a> {
-        Watched { networks: self, watch }
+    /// These networks for one call, whose model runs `watch` may end.
+    pub fn watched<'a>(&'a self, watch: &'a CancelWatch) -> WatchedNetworks<'a> {
+        WatchedNetworks { graphs: &self.graphs, watch }
     }
 
-    /// The work done so far.
+    /// The work done since the networks were opened.
     pub fn work(&self) -> Work {
-        let Opened { agent, proposals, segmenter } = &self.graphs;
-        let (trunk, q_head) = agent.as_ref().map(|(t, q)| (t.work(), q.work())).unwrap_or_default();
-        let proposals = proposals.as_ref().map(Graph::work).unwrap_or_default();
-        Work { trunk, q_head, proposals, segmenter: segmenter.work() }
-    }
-
-    fn agent(&self) -> Result<&(Graph, Graph)> {
-        self.graphs.agent.as_ref().ok_or_else(|| Error::Internal("this bundle has no agent".into()))
+        let mut work = Work::default();
+        match &self.graphs.detector {
+            DetectorGraphs::None => (),
+            DetectorGraphs::Agent { trunk, q_head } => {
+                (work.trunk, work.q_head) = (trunk.work(), q_head.work());
+            }
+            DetectorGraphs::Proposals(graph) => work.proposals = graph.work(),
+        }
+        work.segmenter = match &self.graphs.segmenter {
+            SegmenterGraph::Crop(graph) | SegmenterGraph::Volume(graph) => graph.work(),
+        };
+        work
     }
 }
 
-impl Graphs for Networks {
+impl Graphs {
+    fn open(
+        runtime: &'static Runtime,
+        bundle: &Bundle,
+        options: &NetworkOptions,
+        device: Device,
+    ) -> Result<Self> {
+        let manifest = bundle.manifest();
+        let open = |file: &str| Graph::open(runtime, bundle, file, options, device);
+        let detector = DetectorGraphs::open(manifest, &open)?;
+        let segmenter = SegmenterGraph::open(manifest, &open)?;
+        Ok(Graphs { detector, segmenter })
+    }
+}
+
+/// Inputs of a graph that runs on boxes of slices.
+fn on_boxes(grid: i64) -> [Port; 3] {
+    [
+        Port::float("images", &[ANY, 3, grid, grid]),
+        Port::float("boxes", &[ANY, 4]),
+        Port::int64("image_index", &[ANY]),
+    ]
+}
+
+impl DetectorGraphs {
+    fn open(manifest: &Manifest, open: &dyn Fn(&str) -> Result<Graph>) -> Result<Self> {
+        let grid = manifest.input.grid as i64;
+        Ok(match &manifest.detector {
+            Detector::Whole {} | Detector::Fixed { .. } => DetectorGraphs::None,
+            Detector::Agent(agent) => {
+                let (f, a) = (agent.feature_size as i64, agent.actions.len() as i64);
+                let trunk = open(&agent.trunk)?;
+                trunk.check(&on_boxes(grid), &[Port::float("features", &[ANY, f])])?;
+                let q_head = open(&agent.q_head)?;
+                let history = agent.history as i64 * a;
+                q_head.check(
+                    &[
+                        Port::float("global", &[ANY, f]),
+                        Port::float("local", &[ANY, f]),
+                        Port::float("history", &[ANY, history]),
+                    ],
+                    &[Port::float("q", &[ANY, a])],
+                )?;
+                DetectorGraphs::Agent { trunk, q_head }
+            }
+            Detector::Proposals(proposals) => {
+                let graph = open(&proposals.graph)?;
+                // Slices run one at a time: a graph that accepts one only is enough.
+                graph.check(
+                    &[Port::float("images", &[1, 3, grid, grid])],
+                    &[Port::float("boxes", &[1, SOME, 4]), Port::float("scores", &[1, SOME])],
+                )?;
+                DetectorGraphs::Proposals(graph)
+            }
+        })
+    }
+}
+
+impl SegmenterGraph {
+    fn open(manifest: &Manifest, open: &dyn Fn(&str) -> Result<Graph>) -> Result<Self> {
+        let graph = open(&manifest.segmenter.graph)?;
+        Ok(match &manifest.segmenter.kind {
+            SegmenterKind::Crop { side } => {
+                let c = *side as i64;
+                let grid = manifest.input.grid as i64;
+                graph.check(&on_boxes(grid), &[Port::float("probability", &[ANY, 1, c, c])])?;
+                SegmenterGraph::Crop(graph)
+            }
+            SegmenterKind::Volume(window) => {
+                let [d, h, w] = window.patch.map(|side| side as i64);
+                // Patches run one at a time, like slices.
+                graph.check(
+                    &[Port::float("volume", &[1, 3, d, h, w])],
+                    &[Port::float("probability", &[1, 1, d, h, w])],
+                )?;
+                SegmenterGraph::Volume(graph)
+            }
+        })
+    }
+}
+
+/// The networks, with a watch that may end their model runs ([`Error::Cancelled`]).
+///
+/// Each trait works if the bundle's detector or segmenter is of its kind, and gives
+/// [`Error::Internal`] otherwise.
+pub struct WatchedNetworks<'a> {
+    graphs: &'a Graphs,
+    watch: &'a CancelWatch,
+}
+
+impl WatchedNetworks<'_> {
+    fn agent(&self) -> Result<(&Graph, &Graph)> {
+        match &self.graphs.detector {
+            DetectorGraphs::Agent { trunk, q_head } => Ok((trunk, q_head)),
+            DetectorGraphs::None | DetectorGraphs::Proposals(_) => {
+                Err(Error::Internal("this bundle has no agent".into()))
+            }
+        }
+    }
+}
+
+impl AgentGraphs for WatchedNetworks<'_> {
     fn trunk(
         &self,
         images: ArrayView4<'_, f32>,
         boxes: &[[f32; 4]],
         index: &[i64],
     ) -> Result<Array2<f32>> {
-        self.watched(&Watch::default()).trunk(images, boxes, index)
+        self.agent()?.0.run_on_boxes(self.watch, images, boxes, index, "features")
     }
 
     fn q_head(
@@ -287,319 +259,62 @@ impl Graphs for Networks {
         local: ArrayView2<'_, f32>,
         history: ArrayView2<'_, f32>,
     ) -> Result<Array2<f32>> {
-        self.watched(&Watch::default()).q_head(global, local, history)
-    }
-
-    fn proposals(&self, images: ArrayView4<'_, f32>) -> Result<(Array3<f32>, Array2<f32>)> {
-        self.watched(&Watch::default()).proposals(images)
-    }
-
-    fn segmenter(
-        &self,
-        images: ArrayView4<'_, f32>,
-        boxes: &[[f32; 4]],
-        index: &[i64],
-    ) -> Result<Array4<f32>> {
-        self.watched(&Watch::default()).segmenter(images, boxes, index)
-    }
-
-    fn volume(&self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>> {
-        self.watched(&Watch::default()).volume(patches)
-    }
-}
-
-/// The graphs, with a watch that may end their runs ([`Error::Cancelled`]).
-pub struct Watched<'a> {
-    networks: &'a Networks,
-    watch: &'a Watch,
-}
-
-impl Graphs for Watched<'_> {
-    fn trunk(
-        &self,
-        images: ArrayView4<'_, f32>,
-        boxes: &[[f32; 4]],
-        index: &[i64],
-    ) -> Result<Array2<f32>> {
-        self.networks.agent()?.0.run_on_boxes(self.watch, images, boxes, index, "features")
-    }
-
-    fn q_head(
-        &self,
-        global: ArrayView2<'_, f32>,
-        local: ArrayView2<'_, f32>,
-        history: ArrayView2<'_, f32>,
-    ) -> Result<Array2<f32>> {
-        let graph = &self.networks.agent()?.1;
-        graph.timed(self.watch, global.nrows(), |session, options| {
+        self.agent()?.1.run(self.watch, global.nrows(), |session, options| {
             let inputs = ort::inputs! {
                 "global" => TensorRef::from_array_view(global)?,
                 "local" => TensorRef::from_array_view(local)?,
                 "history" => TensorRef::from_array_view(history)?,
             };
-            array(&run(session, options, inputs)?, "q")
+            array(&run_session(session, options, inputs)?, "q")
         })
     }
+}
 
+impl ProposalGraph for WatchedNetworks<'_> {
     fn proposals(&self, images: ArrayView4<'_, f32>) -> Result<(Array3<f32>, Array2<f32>)> {
-        let graph = self
-            .networks
-            .graphs
-            .proposals
-            .as_ref()
-            .ok_or_else(|| Error::Internal("this bundle proposes no boxes".into()))?;
-        graph.timed(self.watch, images.shape()[0], |session, options| {
+        let graph = match &self.graphs.detector {
+            DetectorGraphs::Proposals(graph) => graph,
+            DetectorGraphs::None | DetectorGraphs::Agent { .. } => {
+                return Err(Error::Internal("this bundle proposes no boxes".into()));
+            }
+        };
+        graph.run(self.watch, images.shape()[0], |session, options| {
             let inputs = ort::inputs! { "images" => TensorRef::from_array_view(images)? };
-            let outputs = run(session, options, inputs)?;
+            let outputs = run_session(session, options, inputs)?;
             Ok((array(&outputs, "boxes")?, array(&outputs, "scores")?))
         })
     }
+}
 
-    fn segmenter(
+impl CropSegmenter for WatchedNetworks<'_> {
+    fn segment_crops(
         &self,
         images: ArrayView4<'_, f32>,
         boxes: &[[f32; 4]],
         index: &[i64],
     ) -> Result<Array4<f32>> {
-        self.networks.graphs.segmenter.run_on_boxes(self.watch, images, boxes, index, "probability")
-    }
-
-    fn volume(&self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>> {
-        self.networks.graphs.segmenter.timed(self.watch, patches.shape()[0], |session, options| {
-            let inputs = ort::inputs! { "volume" => TensorRef::from_array_view(patches)? };
-            array(&run(session, options, inputs)?, "probability")
-        })
-    }
-}
-
-/// An output by its name.
-fn array<D: ndarray::Dimension>(
-    outputs: &SessionOutputs<'_>,
-    name: &str,
-) -> std::result::Result<ndarray::Array<f32, D>, RunError> {
-    Ok(outputs[name].try_extract_array::<f32>()?.into_dimensionality::<D>()?.to_owned())
-}
-
-fn run<'o, 'i, 'v: 'i, const N: usize>(
-    session: &'o mut Session,
-    options: Option<&'o RunOptions>,
-    inputs: impl Into<SessionInputs<'i, 'v, N>>,
-) -> ort::Result<SessionOutputs<'o>> {
-    match options {
-        Some(options) => session.run_with_options(inputs, options),
-        None => session.run(inputs),
-    }
-}
-
-/// Failures inside a run, before they are given the graph's name.
-type RunError = Box<dyn std::error::Error + Send + Sync>;
-
-impl Graph {
-    fn open(
-        runtime: &'static Runtime,
-        bundle: &Bundle,
-        file: &str,
-        options: &NetworkOptions,
-        device: Device,
-    ) -> Result<Self> {
-        let bytes = bundle.file(file)?;
-        let name = bundle.dir().join(file).display().to_string();
-        let refused = |e: &dyn std::fmt::Display| Error::Runtime {
-            message: format!("{name}: ONNX Runtime refuses this graph: {e}"),
-            source: None,
-        };
-        let session = || Self::session(runtime, &bytes, options.threads, device, &refused);
-        let sessions = (0..options.concurrent_runs.max(1))
-            .map(|_| session().map(Mutex::new))
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Graph { name, sessions, next: AtomicUsize::new(0), counter: Counter::default() })
-    }
-
-    fn session(
-        runtime: &'static Runtime,
-        bytes: &[u8],
-        threads: usize,
-        device: Device,
-        refused: &dyn Fn(&dyn std::fmt::Display) -> Error,
-    ) -> Result<Session> {
-        let mut builder = Session::builder(&runtime.environment).map_err(|e| refused(&e))?;
-        if threads > 0 {
-            builder = builder.with_intra_threads(threads).map_err(|e| refused(&e))?;
-        }
-        if device == Device::Cpu {
-            // A pattern is a block planned for each number of rows, beside the memory that is
-            // there: a sixth more in all, no time saved.
-            builder = builder.with_memory_pattern(false).map_err(|e| refused(&e))?;
-        }
-        if let Device::Cuda(n) = device {
-            let provider = ort::ep::CUDA::default()
-                .with_device_id(n as i32)
-                // Exhaustive search would cost seconds for every new number of rows.
-                .with_conv_algorithm_search(ort::ep::cuda::ConvAlgorithmSearch::Heuristic)
-                // TF32 would move Q values by more than the parity tolerance.
-                .with_tf32(false)
-                .build()
-                .error_on_failure();
-            builder = builder
-                .with_execution_providers([provider])
-                .map_err(|e| no_cuda(n, runtime, &e))?;
-        }
-        match (builder.commit_from_memory(bytes), device) {
-            (Ok(session), _) => Ok(session),
-            (Err(e), Device::Cuda(n)) => Err(no_cuda(n, runtime, &e)),
-            (Err(e), _) => Err(refused(&e)),
-        }
-    }
-
-    /// A session that no other thread uses: a free one, else the next in turn.
-    fn acquire(&self) -> MutexGuard<'_, Session> {
-        for session in &self.sessions {
-            match session.try_lock() {
-                Ok(guard) => return guard,
-                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => (),
+        match &self.graphs.segmenter {
+            SegmenterGraph::Crop(graph) => {
+                graph.run_on_boxes(self.watch, images, boxes, index, "probability")
+            }
+            SegmenterGraph::Volume(_) => {
+                Err(Error::Internal("this bundle segments volumes, not crops".into()))
             }
         }
-        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.sessions.len();
-        self.sessions[turn].lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
+}
 
-    fn check(&self, inputs: &[Port], outputs: &[Port]) -> Result<()> {
-        let session = self.acquire();
-        let list =
-            |ports: &[Port]| ports.iter().map(|p| p.to_string()).collect::<Vec<_>>().join(", ");
-        let mismatch = |found: String| {
-            Error::bundle(format!(
-                "{}: the graph's signature is {found}, but inputs {} and outputs {} were expected \
-                 (docs/reference/bundle.md). Export the bundle again",
-                self.name,
-                list(inputs),
-                list(outputs)
-            ))
+impl VolumeSegmenter for WatchedNetworks<'_> {
+    fn segment_patches(&self, patches: ArrayView5<'_, f32>) -> Result<Array5<f32>> {
+        let graph = match &self.graphs.segmenter {
+            SegmenterGraph::Volume(graph) => graph,
+            SegmenterGraph::Crop(_) => {
+                return Err(Error::Internal("this bundle segments crops, not volumes".into()));
+            }
         };
-        let describe = || {
-            let ports = |outlets: &[ort::value::Outlet]| -> String {
-                outlets
-                    .iter()
-                    .map(|o| format!("{} {}", o.name(), o.dtype()))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            };
-            format!("inputs {}; outputs {}", ports(session.inputs()), ports(session.outputs()))
-        };
-        let same = session.inputs().len() == inputs.len()
-            && inputs
-                .iter()
-                .all(|port| session.inputs().iter().any(|o| port.fits(o.name(), o.dtype())))
-            && outputs
-                .iter()
-                .all(|port| session.outputs().iter().any(|o| port.fits(o.name(), o.dtype())));
-        if same { Ok(()) } else { Err(mismatch(describe())) }
-    }
-
-    fn run_on_boxes<D: ndarray::Dimension>(
-        &self,
-        watch: &Watch,
-        images: ArrayView4<'_, f32>,
-        boxes: &[[f32; 4]],
-        index: &[i64],
-        output: &str,
-    ) -> Result<ndarray::Array<f32, D>> {
-        let rows = boxes.len();
-        self.timed(watch, rows, |session, options| {
-            let inputs = ort::inputs! {
-                "images" => TensorRef::from_array_view(images)?,
-                "boxes" => TensorRef::from_array_view(([rows, 4], boxes.as_flattened()))?,
-                "image_index" => TensorRef::from_array_view(([rows], index))?,
-            };
-            array(&run(session, options, inputs)?, output)
+        graph.run(self.watch, patches.shape()[0], |session, options| {
+            let inputs = ort::inputs! { "volume" => TensorRef::from_array_view(patches)? };
+            array(&run_session(session, options, inputs)?, "probability")
         })
-    }
-
-    fn timed<T>(
-        &self,
-        watch: &Watch,
-        rows: usize,
-        run: impl FnOnce(&mut Session, Option<&RunOptions>) -> std::result::Result<T, RunError>,
-    ) -> Result<T> {
-        let mut session = self.acquire();
-        let start = Instant::now();
-        let (out, cancelled) = watch.run(|options| {
-            fault::model_run().map_err(RunError::from).and_then(|()| run(&mut session, options))
-        });
-        let out = out.map_err(|source| match cancelled {
-            true => Error::Cancelled,
-            false => Error::Runtime {
-                message: format!("{}: a model run failed", self.name),
-                source: Some(source),
-            },
-        })?;
-        self.counter.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
-        self.counter.runs.fetch_add(1, Ordering::Relaxed);
-        self.counter.rows.fetch_add(rows as u64, Ordering::Relaxed);
-        Ok(out)
-    }
-
-    fn work(&self) -> GraphWork {
-        GraphWork {
-            runs: self.counter.runs.load(Ordering::Relaxed),
-            rows: self.counter.rows.load(Ordering::Relaxed),
-            seconds: self.counter.nanoseconds.load(Ordering::Relaxed) as f64 * 1e-9,
-        }
-    }
-}
-
-fn no_cuda(n: u32, runtime: &Runtime, cause: &dyn std::fmt::Display) -> Error {
-    Error::Device {
-        message: format!(
-            "device cuda:{n} cannot start with ONNX Runtime {} ({}): {cause}. Install onnxruntime-gpu with its CUDA and cuDNN libraries, or use --device cpu",
-            runtime.version(),
-            runtime.path().display()
-        ),
-        source: None,
-    }
-}
-
-/// A size that must be dynamic in a graph.
-const ANY: i64 = -1;
-/// A size that is the graph's own affair, above 0.
-const SOME: i64 = -2;
-
-/// A named tensor of a graph's signature.
-#[derive(Clone)]
-struct Port {
-    name: &'static str,
-    element: TensorElementType,
-    shape: Vec<i64>,
-}
-
-impl Port {
-    fn new(name: &'static str, element: TensorElementType, shape: &[i64]) -> Self {
-        Port { name, element, shape: shape.to_vec() }
-    }
-
-    /// A size that is expected may be left open in the graph.
-    fn fits(&self, name: &str, dtype: &ValueType) -> bool {
-        let ValueType::Tensor { ty, shape, .. } = dtype else { return false };
-        name == self.name
-            && *ty == self.element
-            && shape.len() == self.shape.len()
-            && shape.iter().zip(&self.shape).all(|(found, expected)| match *expected {
-                ANY => *found == -1,
-                SOME => *found != 0,
-                expected => *found == -1 || *found == expected,
-            })
-    }
-}
-
-impl std::fmt::Display for Port {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let sizes = self.shape.iter().map(|n| match *n {
-            ANY => "any".into(),
-            SOME => "some".into(),
-            n => n.to_string(),
-        });
-        let sizes: Vec<String> = sizes.collect();
-        write!(f, "{} {:?} [{}]", self.name, self.element, sizes.join(", "))
     }
 }

@@ -1,5 +1,5 @@
-//! The one place that knows operating systems: library names, where a Python wheel keeps them,
-//! where this library lies, memory given back.
+//! Everything that depends on the operating system: library names, their folders in a Python wheel,
+//! the path of this library, returning memory to the system.
 //!
 //! Linux is tested; macOS and Windows follow their documented conventions.
 
@@ -37,8 +37,8 @@ pub fn wheel_folders(environment: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// The file that this code was loaded from: the shared library, or the executable where it is
-/// linked in.
+/// The file that this code was loaded from: the shared library, or the executable if it is linked
+/// in.
 pub fn own_file() -> Option<PathBuf> {
     #[cfg(unix)]
     {
@@ -60,7 +60,7 @@ pub fn own_file() -> Option<PathBuf> {
     std::env::current_exe().ok()
 }
 
-/// Gives memory that loading a model left behind back to the system, where the allocator keeps it.
+/// Returns memory that was freed after loading a model to the system, if the allocator keeps it.
 pub fn trim_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: malloc_trim has no preconditions.

@@ -1,70 +1,74 @@
-//! Stage two: RANet, or another network, inside the enlarged boxes (3.2, 4.2.3).
+//! Stage two: RANet, or another network, on the enlarged boxes (3.2, 4.2.3).
 //!
 //! In: a study and a detection. Out: a [`Segmentation`]: probability and mask on T1C's own storage
 //! grid, statistics and statuses per slice.
 
-pub mod field;
-mod lines;
-pub mod volume;
+mod axis;
+pub mod block;
+pub mod crop;
+mod patches;
 
-use ndarray::{Array3, Axis, Dimension, s};
+use ndarray::{Array3, ArrayViewMut2, Axis, Dimension, s};
 
 use crate::bundle::manifest::{Manifest, SegmenterKind};
-use crate::detect::{BoundingBox, Detection};
+use crate::detect::{BoundingBox, Detection, SliceDetection};
 use crate::error::{Error, Result};
-use crate::geometry::region_mm3;
+use crate::geometry::{Grid, region_mm3};
 use crate::memory;
 use crate::provenance::Provenance;
 use crate::run::{Run, Stage};
-use crate::runtime::networks::Graphs;
-use crate::segment::field::Crop;
-use crate::segment::volume::{Region, Stack, miscalculated_shape};
+use crate::runtime::{CropSegmenter, VolumeSegmenter};
+use crate::segment::block::{ProbabilityBlock, Stack};
+use crate::segment::crop::{Crop, resample_crops};
 use crate::status::SliceStatus;
+use crate::study::prepare::Fit;
 use crate::study::{Prepared, SliceInfo, Study};
 
 /// Mask and probability on T1C's grid.
 #[derive(Debug, Clone)]
 pub struct Segmentation {
-    /// [k, j, i], T1C's storage order, in [0, 1]; 0 where nothing was looked at.
+    /// [k, j, i], T1C's storage order, in [0, 1]; 0 outside the segmented boxes.
     pub probability: Array3<f32>,
-    /// [k, j, i], T1C's storage order: 1 where the probability is at least the threshold.
+    /// [k, j, i], T1C's storage order: 1 for a probability of at least the threshold, else 0.
     pub mask: Array3<u8>,
     /// The bundle's threshold.
     pub threshold: f32,
-    /// Where T1C was resliced: the probability on the axial slices that the model saw, [k, j, i] on
-    /// the study's grid.
+    /// The probability on the axial slices that the model saw, [k, j, i] on the study's grid;
+    /// `None` unless T1C was resliced.
     pub axial: Option<Array3<f32>>,
     /// The slices of the detection, in canonical order.
     pub slices: Vec<SliceSegmentation>,
     /// Volume of the mask, mm3.
     pub volume_mm3: f64,
-    /// Whether a person replaced or cleared a box.
+    /// Whether the caller replaced or cleared a box.
     pub edited: bool,
-    /// Who made it.
+    /// The library and the model that made it.
     pub provenance: Provenance,
 }
 
 /// One slice of a segmentation.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct SliceSegmentation {
+    /// Which slice it is.
     #[serde(flatten)]
     pub info: SliceInfo,
-    /// Statuses of detection and segmentation; empty is ok.
+    /// Statuses of detection and segmentation; empty means ok.
     pub statuses: Vec<SliceStatus>,
-    /// Mask pixels of T1C; of the axial slice, where T1C was resliced.
+    /// Mask pixels of T1C, or of the axial slice if T1C was resliced.
     pub pixels: usize,
+    /// Area of these pixels.
     pub area_mm2: f64,
 }
 
 /// Segments every slice of `detection` that has a box.
 ///
 /// # Errors
-/// [`Error::Argument`] where the detection is not of this study; what preparing and running give;
-/// [`Error::Cancelled`].
+/// [`Error::Argument`] if the detection belongs to another study or model; errors of preparation
+/// and of model runs; [`Error::Cancelled`].
 pub fn segment(
     study: &Study,
     manifest: &Manifest,
-    graphs: &dyn Graphs,
+    graphs: &(impl CropSegmenter + VolumeSegmenter),
     detection: &Detection,
     provenance: Provenance,
     run: &Run<'_>,
@@ -72,107 +76,122 @@ pub fn segment(
     let range = study.check_slices(Some(detection.range()))?;
     if detection.grid() != manifest.input.grid {
         return Err(Error::Argument(format!(
-            "the detection's boxes lie on a grid of {} pixels, the model's is {}: detect with the same model first",
+            "the detection's boxes lie on a grid of {} pixels, expected {}. Detect with the same \
+             model first",
             detection.grid(),
             manifest.input.grid
         )));
     }
     let prepared = study.prepared(&manifest.input, range.clone(), run)?;
-    let threshold = manifest.segmenter.threshold as f32;
-    // Both in storage order (the axial slices' own, where T1C was resliced); slices are written
-    // through canonical views of them.
+    // In storage order (of the axial slices, if T1C was resliced).
     let reference = study.reference().grid();
     let resliced = study.resliced().map(|resliced| &resliced.grid);
-    let mut crops = Vec::new();
-    let mut probability: Array3<f32> = memory::zeros(resliced.unwrap_or(reference).shape());
-    let mut mask: Array3<u8> = memory::zeros(probability.dim());
-    let pixel_mm2 = study.grid().pixel_mm2();
+    let shape = resliced.unwrap_or(reference).shape();
+    let mut result = Segmentation {
+        probability: memory::zeros(shape),
+        mask: memory::zeros(shape),
+        threshold: manifest.segmenter.threshold as f32,
+        axial: None,
+        slices: Vec::with_capacity(detection.slices().len()),
+        volume_mm3: 0.0,
+        edited: detection.is_edited(),
+        provenance,
+    };
     let mut segmenter = Segmenter::new(study, manifest, graphs, detection, &prepared, run)?;
-    let mut slices = Vec::with_capacity(detection.slices().len());
-    let mut volume_mm3 = 0.0;
+    let mut crops = Vec::new();
     for slice in detection.slices() {
+        let crop = slice.bounding_box.map(|b| segmenter.crop(slice.info.slice, b)).transpose()?;
+        result.add_slice(study, slice, crop.as_ref(), &prepared.fit);
+        if resliced.is_some() {
+            crops.extend(crop);
+        }
+    }
+    if let Some(axial) = resliced {
+        result.move_onto(reference, &crops, &prepared.fit, axial);
+    }
+    Ok(result)
+}
+
+impl Segmentation {
+    /// Adds a slice of the detection, with its crop if it has a box.
+    fn add_slice(&mut self, study: &Study, slice: &SliceDetection, crop: Option<&Crop>, fit: &Fit) {
         let k = slice.info.slice;
         let mut statuses = slice.statuses.clone();
         let mut pixels = 0;
-        if let Some(bounding_box) = slice.bounding_box {
-            let crop = segmenter.crop(k, bounding_box)?;
+        if let Some(crop) = crop {
             let orientation = study.orientation();
-            let (mut volume, mut inside) = (
-                orientation.canonical_mut(probability.view_mut()),
-                orientation.canonical_mut(mask.view_mut()),
+            let mut probability = orientation.canonical_mut(self.probability.view_mut());
+            let mut mask = orientation.canonical_mut(self.mask.view_mut());
+            pixels = write_slice(
+                crop,
+                fit,
+                self.threshold,
+                probability.index_axis_mut(Axis(0), k),
+                mask.index_axis_mut(Axis(0), k),
             );
-            let mut plane = volume.index_axis_mut(Axis(0), k);
-            let [rows, columns] = crop.sample(&prepared.fit, plane.view_mut());
-            // Elsewhere the probability is 0, below any threshold.
-            let block = s![rows, columns];
-            for (inside, p) in inside
-                .index_axis_mut(Axis(0), k)
-                .slice_mut(block)
-                .iter_mut()
-                .zip(plane.slice(block))
-            {
-                *inside = u8::from(*p >= threshold);
-                pixels += usize::from(*inside);
-            }
             if pixels == 0 {
                 statuses.push(SliceStatus::NoLesion);
-            } else if crop.reaches_border(threshold) {
+            } else if crop.reaches_border(self.threshold) {
                 statuses.push(SliceStatus::MaskAtCropEdge);
             }
-            if resliced.is_some() {
-                crops.push(crop);
-            }
         }
-        volume_mm3 += pixels as f64 * study.grid().voxel_mm3(k);
-        slices.push(SliceSegmentation {
+        self.volume_mm3 += pixels as f64 * study.grid().voxel_mm3(k);
+        self.slices.push(SliceSegmentation {
             info: slice.info.clone(),
             statuses,
             pixels,
-            area_mm2: pixels as f64 * pixel_mm2,
+            area_mm2: pixels as f64 * study.grid().pixel_mm2(),
         });
     }
-    let mut axial = None;
-    if let Some(grid) = resliced {
-        axial = Some(std::mem::replace(
-            &mut probability,
-            field::onto(&crops, &prepared.fit, grid, reference),
-        ));
-        mask = probability.mapv(|p| u8::from(p >= threshold));
-        volume_mm3 = region_mm3(mask.view(), reference, |m| *m != 0);
+
+    /// Moves the result from the axial slices of a resliced T1C onto T1C's own grid.
+    fn move_onto(&mut self, reference: &Grid, crops: &[Crop], fit: &Fit, axial: &Grid) {
+        let moved = resample_crops(crops, fit, axial, reference);
+        self.axial = Some(std::mem::replace(&mut self.probability, moved));
+        self.mask = self.probability.mapv(|p| u8::from(p >= self.threshold));
+        self.volume_mm3 = region_mm3(self.mask.view(), reference, |m| *m != 0);
     }
-    Ok(Segmentation {
-        probability,
-        mask,
-        threshold,
-        axial,
-        slices,
-        volume_mm3,
-        edited: detection.is_edited(),
-        provenance,
-    })
 }
 
-/// What a bundle's segmenter says of one slice after the other.
+/// Writes the probability and mask of one slice; returns the number of mask pixels.
+fn write_slice(
+    crop: &Crop,
+    fit: &Fit,
+    threshold: f32,
+    mut probability: ArrayViewMut2<'_, f32>,
+    mut mask: ArrayViewMut2<'_, u8>,
+) -> usize {
+    let [rows, columns] = crop.sample(fit, probability.view_mut());
+    // Elsewhere the probability is 0, below any threshold.
+    let inside = s![rows, columns];
+    let mut pixels = 0;
+    for (mask, p) in mask.slice_mut(inside).iter_mut().zip(probability.slice(inside)) {
+        *mask = u8::from(*p >= threshold);
+        pixels += usize::from(*mask);
+    }
+    pixels
+}
+
+/// Gives the crop of one slice after the other, whatever the kind of segmenter.
 struct Segmenter<'a> {
     manifest: &'a Manifest,
-    graphs: &'a dyn Graphs,
     prepared: &'a Prepared,
-    kind: Kind,
+    kind: Kind<'a>,
     run: &'a Run<'a>,
 }
 
-enum Kind {
+enum Kind<'a> {
     /// One model run per slice.
-    Crop { side: usize, done: usize, boxes: usize },
-    /// All runs were made before; places of the canonical slices, mm.
-    Volume { region: Option<Region>, places_mm: Vec<f64> },
+    Crop { graph: &'a dyn CropSegmenter, side: usize, done: usize, boxes: usize },
+    /// All model runs were made when it opened; positions of the canonical slices, mm.
+    Volume { block: Option<ProbabilityBlock>, places_mm: Vec<f64> },
 }
 
 impl<'a> Segmenter<'a> {
     fn new(
         study: &Study,
         manifest: &'a Manifest,
-        graphs: &'a dyn Graphs,
+        graphs: &'a (impl CropSegmenter + VolumeSegmenter),
         detection: &Detection,
         prepared: &'a Prepared,
         run: &'a Run<'a>,
@@ -186,7 +205,7 @@ impl<'a> Segmenter<'a> {
         let kind = match &manifest.segmenter.kind {
             SegmenterKind::Crop { side } => {
                 run.tick(Stage::Segment, 0, boxes.len())?;
-                Kind::Crop { side: *side, done: 0, boxes: boxes.len() }
+                Kind::Crop { graph: graphs, side: *side, done: 0, boxes: boxes.len() }
             }
             SegmenterKind::Volume(window) => {
                 let places_mm: Vec<f64> = places_mm(study);
@@ -196,35 +215,35 @@ impl<'a> Segmenter<'a> {
                     pixel_mm: prepared.fit.pixel_mm(study.grid()),
                 };
                 Kind::Volume {
-                    region: Region::predict(graphs, window, &stack, &boxes, run)?,
+                    block: ProbabilityBlock::predict(graphs, window, &stack, &boxes, run)?,
                     places_mm,
                 }
             }
         };
-        Ok(Segmenter { manifest, graphs, prepared, kind, run })
+        Ok(Segmenter { manifest, prepared, kind, run })
     }
 
     /// The probability around the detector's box on the canonical slice `k`.
     fn crop(&mut self, k: usize, bounding_box: BoundingBox) -> Result<Crop> {
         let enlarged = enlarged(self.manifest, bounding_box);
-        let (side, done, boxes) = match &mut self.kind {
-            Kind::Crop { side, done, boxes } => (*side, done, *boxes),
-            Kind::Volume { region: Some(region), places_mm } => {
-                return Ok(region.crop(k, places_mm[k], enlarged));
+        let (graph, side, done, boxes) = match &mut self.kind {
+            Kind::Crop { graph, side, done, boxes } => (*graph, *side, done, *boxes),
+            Kind::Volume { block: Some(block), places_mm } => {
+                return Ok(block.crop(k, places_mm[k], enlarged));
             }
-            Kind::Volume { region: None, .. } => {
-                return Err(Error::Internal("a box without a region".into()));
+            Kind::Volume { block: None, .. } => {
+                return Err(Error::Internal("a box without a probability block".into()));
             }
         };
-        // One row at a time: RANet gains nothing from batching on the CPU and pays in memory.
+        // One box at a time: on the CPU, batching RANet saves no time and costs memory.
         let row = (k - self.prepared.slices.start) as i64;
-        let output =
-            self.graphs.segmenter(self.prepared.images.view(), &[enlarged.to_f32()], &[row])?;
+        let images = self.prepared.images.view();
+        let output = graph.segment_crops(images, &[enlarged.to_f32()], &[row])?;
         if output.dim() != (1, 1, side, side) {
-            return Err(miscalculated_shape(output.raw_dim().slice(), &[1, 1, side, side]));
+            return Err(wrong_shape(output.raw_dim().slice(), &[1, 1, side, side]));
         }
         if output.iter().any(|p| !(0.0..=1.0).contains(p)) {
-            return Err(miscalculated(&format!("on slice {k}")));
+            return Err(out_of_range(&format!("on slice {k}")));
         }
         *done += 1;
         self.run.tick(Stage::Segment, *done, boxes)?;
@@ -237,18 +256,27 @@ fn enlarged(manifest: &Manifest, bounding_box: BoundingBox) -> BoundingBox {
     bounding_box.enlarged(manifest.segmenter.context_factor, manifest.input.grid)
 }
 
-/// How far the canonical slices lie from the first along their normal, mm.
+/// Distances of the canonical slices from the first along their normal, mm.
 fn places_mm(study: &Study) -> Vec<f64> {
     let positions = study.grid().positions();
     positions.iter().map(|p| (p - positions[0]).abs()).collect()
 }
 
-/// A segmenter that gave no probability; `place` says where.
-fn miscalculated(place: &str) -> Error {
+/// The error for a value that is no probability; `place` says where it was found.
+fn out_of_range(place: &str) -> Error {
     Error::Runtime {
         message: format!(
-            "the segmenter gave a value outside 0 .. 1 {place}. The bundle's weights are damaged or the device miscalculates"
+            "the segmenter gave a value outside 0 .. 1 {place}. The bundle's weights are damaged \
+             or the device miscalculates"
         ),
         source: None,
     }
+}
+
+/// The error for a probability of another shape than the graph's signature promises.
+fn wrong_shape(found: &[usize], expected: &[usize]) -> Error {
+    Error::bundle(format!(
+        "the segmenter gave a probability of {found:?}, expected {expected:?}. Export the bundle \
+         again"
+    ))
 }

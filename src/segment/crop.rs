@@ -1,10 +1,10 @@
 //! The probability on a slice, and between slices.
 //!
-//! In: what the segmenter gave around its box, one [`Crop`] per slice. Out: the probability at any
-//! place: bilinear between the crop's pixel centres, its border pixels held beyond them, 0 outside
-//! the box; linear from slice to slice where T1C was resliced. Crop, grid and slice transforms are
-//! composed, so every probability is interpolated once in the plane, from the segmenter's own
-//! pixels.
+//! In: the segmenter's output around its box, one [`Crop`] per slice. Out: the probability at any
+//! point: bilinear between the crop's pixel centres, constant beyond its outermost centres, 0
+//! outside the box; linear from slice to slice if T1C was resliced. The transforms of crop, grid
+//! and slice are composed, so every probability is interpolated once in the plane, from the
+//! segmenter's own pixels.
 
 use std::ops::Range;
 
@@ -17,15 +17,17 @@ use crate::geometry::interpolate::{Tap, Taps, mix, sample_plane};
 use crate::memory;
 use crate::study::prepare::Fit;
 
-/// What the segmenter gave on one canonical slice. Coordinates are pixel edges of the model's grid.
+/// The segmenter's output on one canonical slice. Coordinates are pixel edges of the model's grid.
 #[derive(Debug, Clone)]
 pub struct Crop {
+    /// Number of the canonical slice.
     pub slice: usize,
+    /// [rows, columns].
     pub probability: Array2<f32>,
-    /// x0, y0, x1, y1 that the probability's pixels fill: pixel u is centred at x0 + (u + 0.5)(x1 -
-    /// x0) / columns.
+    /// x0, y0, x1, y1 of the area that the probability's pixels fill: pixel u is centred at
+    /// x0 + (u + 0.5)(x1 - x0) / columns.
     pub extent: [f64; 4],
-    /// Outside of it there is nothing: the extent itself, or a part of it.
+    /// The valid region, which is the extent or a part of it; the probability is 0 outside it.
     pub bounding_box: BoundingBox,
 }
 
@@ -44,8 +46,8 @@ impl Crop {
         self.probability.shape()[1 - axis]
     }
 
-    /// Samples the probability at a slice's pixel centres; what lies outside the box is left as it
-    /// is. Gives the rows and columns of the slice that lie inside.
+    /// Samples the probability at a slice's pixel centres and leaves pixels outside the box
+    /// unchanged. Returns the rows and columns of the slice that lie inside the box.
     pub fn sample(&self, fit: &Fit, plane: ArrayViewMut2<'_, f32>) -> [Range<usize>; 2] {
         let taps = |axis: usize, count: usize| {
             Taps::new(count, self.size(axis), |at| {
@@ -73,7 +75,7 @@ impl Crop {
         mix(row(down.low), row(down.high), down.weight)
     }
 
-    /// Whether the outermost pixels that are centred in the box are over the threshold.
+    /// Whether one of the outermost pixels centred in the box reaches the threshold.
     pub fn reaches_border(&self, threshold: f32) -> bool {
         let centred = |axis: usize| {
             let [low, high] = [self.extent[axis], self.extent[axis + 2]];
@@ -93,9 +95,9 @@ impl Crop {
     }
 }
 
-/// The probability at the voxel centres of `target`, from crops on the evenly spaced slices of
-/// `axial`; 0 where a slice has none.
-pub fn onto(crops: &[Crop], fit: &Fit, axial: &Grid, target: &Grid) -> Array3<f32> {
+/// The probability [k, j, i] at the voxel centres of `target`, from crops on the evenly spaced
+/// slices of `axial`; a slice without a crop counts as 0.
+pub fn resample_crops(crops: &[Crop], fit: &Fit, axial: &Grid, target: &Grid) -> Array3<f32> {
     let mut by_slice: Vec<Option<&Crop>> = vec![None; axial.size()[2]];
     for crop in crops {
         if let Some(place) = by_slice.get_mut(crop.slice) {
@@ -114,7 +116,7 @@ pub fn onto(crops: &[Crop], fit: &Fit, axial: &Grid, target: &Grid) -> Array3<f3
                 let [x, y, z] = std::array::from_fn(|a| {
                     start[a] + (end[a] - start[a]) * (i as f64 / last.max(1) as f64)
                 });
-                // The outermost slices hold for what rounding left beyond them.
+                // Rounding may place a voxel beyond the outermost slices.
                 let z = z.clamp(0.0, top as f64);
                 let below = z as usize;
                 let t = z - below as f64;
@@ -132,10 +134,10 @@ mod tests {
     use super::*;
     use crate::bundle::manifest::FitKind;
 
-    /// A disc drawn on a crop's own grid comes back on the slice with its centroid within 0.05
-    /// pixel, for odd sizes, non-square slices, anisotropic pixels and fractional boxes.
+    /// A disc drawn on a crop's own grid has its centroid within 0.05 pixel on the slice, for odd
+    /// sizes, non-square slices, anisotropic pixels and fractional boxes.
     #[test]
-    fn a_disc_comes_back_where_it_was() {
+    fn a_disc_keeps_its_centroid() {
         for (ni, nj, dx, dy) in [(301, 256, 0.9, 0.5), (384, 384, 0.74, 0.74), (255, 511, 0.8, 0.8)]
         {
             let affine = [
@@ -206,7 +208,7 @@ mod tests {
             (plane[[4, 8]], plane[[3, 8]], plane[[11, 23]], plane[[11, 24]]),
             (1.0, 0.0, 1.0, 0.0)
         );
-        // Where the pixels reach farther than the box, the box counts.
+        // If the pixels reach farther than the box, the box limits them.
         crop.extent = [0.0, 0.0, 32.0, 32.0];
         plane.fill(0.0);
         crop.sample(&fit, plane.view_mut());
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_border_is_that_of_the_box() {
+    fn the_border_is_the_border_of_the_box() {
         let mut crop = Crop {
             slice: 0,
             probability: Array2::zeros((8, 10)),
@@ -243,7 +245,7 @@ mod tests {
     /// On a slice's own voxel centres the probability between slices is the slice's own; half-way
     /// between two it is their mean, and beyond the last box it falls to 0 at the next slice.
     #[test]
-    fn between_slices_it_is_linear() {
+    fn the_probability_is_linear_between_slices() {
         let affine = |dz: f64, z: f64| {
             [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, dz, z], [0.0, 0.0, 0.0, 1.0]]
         };
@@ -265,7 +267,7 @@ mod tests {
             })
             .collect();
         let target = Grid::from_affine([20, 20, 9], &affine(1.5, 0.0)).unwrap();
-        let found = onto(&crops, &fit, &axial, &target);
+        let found = resample_crops(&crops, &fit, &axial, &target);
         for ((k, j, i), p) in found.indexed_iter() {
             let [a, b] = [&planes[0], &planes[1]].map(|plane| plane[[j, i]]);
             let expected = [0.0, 0.0, 0.0, a / 2.0, a, (a + b) / 2.0, b, b / 2.0, 0.0][k];
@@ -279,7 +281,8 @@ mod tests {
             [0.0, 1.5, 0.0, 0.0],
             [0.0, 0.0, 0.0, 1.0],
         ];
-        let sagittal = onto(&crops, &fit, &axial, &Grid::from_affine([20, 9, 20], &rows).unwrap());
+        let sagittal =
+            resample_crops(&crops, &fit, &axial, &Grid::from_affine([20, 9, 20], &rows).unwrap());
         for ((x, z, y), p) in sagittal.indexed_iter() {
             assert!((p - found[[z, y, x]]).abs() < 1e-6);
         }

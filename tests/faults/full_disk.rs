@@ -1,0 +1,99 @@
+//! A disk that is really full.
+#![cfg(target_os = "linux")]
+
+use std::process::Command;
+
+use nasoseg::fault::Faults;
+use nasoseg::ffi::nasoseg_status::*;
+
+use crate::common::abi;
+use crate::pipeline::{OUTPUTS, Pipeline, files};
+use crate::{common, contains, system};
+
+/// Limits the size of this process's files until dropped: every writer, in third-party code too,
+/// fails as on a full disk.
+struct FullDisk(libc::rlimit);
+
+impl FullDisk {
+    fn at(bytes: u64) -> Self {
+        // SAFETY: plain system calls on structs of ours; a signal that is ignored makes the write
+        // fail instead of the process.
+        unsafe {
+            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+            let mut before = std::mem::zeroed();
+            assert_eq!(libc::getrlimit(libc::RLIMIT_FSIZE, &mut before), 0);
+            let limit = libc::rlimit { rlim_cur: bytes, rlim_max: before.rlim_max };
+            assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
+            FullDisk(before)
+        }
+    }
+}
+
+impl Drop for FullDisk {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &self.0) };
+    }
+}
+
+#[test]
+fn the_disk_is_full() {
+    let _faults = Faults::own();
+    let (trio, out) = (abi::trio(), tempfile::tempdir().unwrap());
+    let pipeline = Pipeline::new(Some(&trio));
+    pipeline.golden();
+    for name in OUTPUTS {
+        assert_eq!(pipeline.write(name, out.path()), (0, String::new()));
+        let size = std::fs::metadata(out.path().join(name)).unwrap().len();
+        let before = files(out.path());
+        // Up to the last byte; less for outputs that carry the time of day.
+        for space in [0, 1, size / 3, size / 2, size - size / 20, size - 1] {
+            let full = FullDisk::at(space);
+            let (status, text) = pipeline.write(name, out.path());
+            drop(full);
+            assert_eq!(
+                status, NASOSEG_ERROR_WRITE as u32,
+                "{name} with {space} of {size} bytes: {text}"
+            );
+            contains(&text, &[out.path().join(name).to_str().unwrap(), &system(libc::EFBIG)]);
+            assert_eq!(files(out.path()), before, "{name} with {space} of {size} bytes");
+        }
+    }
+    pipeline.golden();
+}
+
+/// The program exits with code 7 and leaves an empty output folder.
+#[test]
+fn the_disk_is_full_for_the_program() {
+    use std::os::unix::process::CommandExt;
+    let _faults = Faults::own();
+    let (trio, out) = (abi::trio(), tempfile::tempdir().unwrap());
+    let bundle = common::micro();
+    for space in [0, 700, 5_000] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nasoseg"));
+        command
+            .arg("run")
+            .args(trio.arguments(""))
+            .args(["--device", "cpu", "--bundle"])
+            .arg(&bundle)
+            .arg("--out")
+            .arg(out.path());
+        // SAFETY: both calls are safe between fork and exec.
+        unsafe {
+            command.pre_exec(move || {
+                libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+                let limit = libc::rlimit { rlim_cur: space, rlim_max: libc::RLIM_INFINITY };
+                if libc::setrlimit(libc::RLIMIT_FSIZE, &limit) == 0 {
+                    Ok(())
+                } else {
+                    Err(std::io::Error::last_os_error())
+                }
+            });
+        }
+        let output = command.output().unwrap();
+        let text = common::text(&output.stderr);
+        assert_eq!(output.status.code(), Some(7), "{space}: {text}");
+        contains(&text, &["writing failed", &system(libc::EFBIG)]);
+        assert!(files(out.path()).is_empty(), "{space}");
+    }
+}
