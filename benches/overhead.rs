@@ -7,6 +7,9 @@
 //! a row come from the same calls. Other programs on the same cores increase wall times much more
 //! than processor times, so the load is printed too.
 
+// A C caller in Rust: each group of calls is one step of its story.
+#![allow(clippy::multiple_unsafe_ops_per_block)]
+
 use std::cell::RefCell;
 use std::ffi::{CString, c_void};
 use std::ptr::{null, null_mut};

@@ -53,16 +53,19 @@ pub struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         taken(layout.size());
+        // SAFETY: the caller's layout, unchanged.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         taken(layout.size());
+        // SAFETY: the caller's layout, unchanged.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         NOW.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: a block that this allocator took from `System` with the same layout.
         unsafe { System.dealloc(pointer, layout) }
     }
 
@@ -70,6 +73,7 @@ unsafe impl GlobalAlloc for Counting {
         // Both blocks may exist for a moment.
         taken(size);
         NOW.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: a block that this allocator took from `System` with the same layout.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }

@@ -44,9 +44,9 @@ pub struct Golden {
 /// Positions of the slices.
 #[derive(Debug, Clone)]
 pub struct GoldenPlaces {
-    /// [S], along the normal, ascending.
+    /// `[S]`, along the normal, ascending.
     pub places_mm: Array1<f64>,
-    /// [2], pixel size of the grid along x and y.
+    /// `[2]`, pixel size of the grid along x and y.
     pub pixel_mm: Array1<f64>,
 }
 

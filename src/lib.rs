@@ -44,7 +44,8 @@
 //! [`bundle`] holds everything that a trained model depends on; [`runtime`] finds ONNX Runtime and
 //! runs the graphs; [`formats`] reads and writes files; [`geometry`] knows grids and rings;
 //! [`compare`] measures how far an edited structure set lies from the automatic one; [`golden`]
-//! proves that an installation reproduces its model. [`ffi`] is the C interface.
+//! proves that an installation reproduces its model. `ffi` is the C
+//! interface: its documentation is `include/nasoseg.h`.
 //!
 //! Patient coordinates are LPS, millimetres. Arrays are [k, j, i]. Boxes are pixel edges on the
 //! model's grid: pixel n reaches from n to n + 1 and its centre is n + 0.5.
@@ -60,6 +61,8 @@ pub mod engine;
 pub mod error;
 #[doc(hidden)]
 pub mod fault;
+// Its documentation is include/nasoseg.h.
+#[doc(hidden)]
 pub mod ffi;
 pub mod formats;
 pub mod geometry;

@@ -46,7 +46,7 @@ fn links(markdown: &str) -> Vec<String> {
     text.match_indices("](")
         .filter(|(at, _)| {
             let paragraph = text[..*at].rfind("\n\n").map_or(0, |start| start);
-            text[paragraph..*at].matches('`').count() % 2 == 0
+            text[paragraph..*at].matches('`').count().is_multiple_of(2)
         })
         .filter_map(|(at, _)| text[at + 2..].split_once(')'))
         .map(|(target, _)| target.to_owned())

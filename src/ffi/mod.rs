@@ -6,6 +6,8 @@
 //! from then on; `arguments` and `voxels` alone hold unsafe code. Every fallible function goes
 //! through `boundary::call`: one place for panics, poisoned handles and errors.
 
+// The comments become the C header, where size[0] is an element and no link.
+#![allow(rustdoc::broken_intra_doc_links)]
 #![deny(
     unsafe_op_in_unsafe_fn,
     clippy::multiple_unsafe_ops_per_block,

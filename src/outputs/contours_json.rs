@@ -91,7 +91,7 @@ pub fn write(path: &Path, contours: &Contours, warning: Option<&str>) -> Result<
 }
 
 impl ContoursFile {
-    /// Reads a file that [`write`] wrote.
+    /// Reads a file that [`write()`] wrote.
     ///
     /// # Errors
     /// [`Error::Read`] if it cannot be read or is of another format; [`Error::Image`] or

@@ -1,7 +1,7 @@
 //! A cancel that does not wait for a long model run to end.
 //!
 //! In: the cancel token of a call. Out: ONNX Runtime's terminate flag, set for the current model
-//! run within [`INTERVAL`] of the cancel. The token stays a plain flag that a signal handler may
+//! run within `INTERVAL` of the cancel. The token stays a plain flag that a signal handler may
 //! set, so a thread polls it; the thread lives as long as the call, and only if the call has a
 //! token.
 

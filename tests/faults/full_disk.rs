@@ -1,5 +1,7 @@
 //! A disk that is really full.
 #![cfg(target_os = "linux")]
+// Calls of the system's C library that belong together.
+#![allow(clippy::multiple_unsafe_ops_per_block)]
 
 use std::process::Command;
 
