@@ -56,7 +56,9 @@ fn voxels(sequence: usize) -> Vec<u16> {
 fn check(code: u32, error: *mut nasoseg_error) {
     if code != 0 {
         // SAFETY: the live error of the call that failed.
-        let message = unsafe { std::ffi::CStr::from_ptr(nasoseg_error_message(error)) };
+        let message = unsafe { nasoseg_error_message(error) };
+        // SAFETY: a string of that error.
+        let message = unsafe { std::ffi::CStr::from_ptr(message) };
         panic!("{code}: {}", message.to_string_lossy());
     }
 }
@@ -71,6 +73,14 @@ macro_rules! abi {
     }};
 }
 
+/// Frees handles with the functions of the ABI.
+macro_rules! free {
+    ($($function:ident($handle:expr)),+ $(,)?) => {
+        // SAFETY: our own handles, not used afterwards.
+        $(unsafe { $function($handle) };)+
+    };
+}
+
 /// Wall and processor seconds.
 #[derive(Clone, Copy, Default)]
 struct Time {
@@ -81,12 +91,10 @@ struct Time {
 impl Time {
     /// Wall time since `start`, processor time since the process began.
     fn now(start: Instant) -> Self {
-        // SAFETY: a plain struct that the call fills.
-        let usage = unsafe {
-            let mut usage: libc::rusage = std::mem::zeroed();
-            libc::getrusage(libc::RUSAGE_SELF, &mut usage);
-            usage
-        };
+        // SAFETY: a plain struct, for which all-zero is valid.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: the call fills the struct.
+        unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
         let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 * 1e-6;
         Time {
             wall: start.elapsed().as_secs_f64(),
@@ -106,8 +114,10 @@ struct Marks {
 }
 
 unsafe extern "C" fn mark(progress: *const nasoseg_progress, user_data: *mut c_void) -> bool {
-    // SAFETY: both are valid for this callback: the library's progress, and our own `Marks`.
-    let (progress, marks) = unsafe { (&*progress, &*user_data.cast::<Marks>()) };
+    // SAFETY: valid for this callback.
+    let progress = unsafe { &*progress };
+    // SAFETY: our own `Marks`, which outlive the call.
+    let marks = unsafe { &*user_data.cast::<Marks>() };
     let mut first = marks.first.borrow_mut();
     if first.iter().all(|(stage, _)| *stage != progress.stage) {
         first.push((progress.stage, Time::now(marks.start)));
@@ -199,14 +209,13 @@ fn measure(
     let mut inside = [0.0; 7];
     inside[4] = work_detected.seconds - work_before.seconds;
     inside[5] = work_segmented.seconds - work_detected.seconds;
-    // SAFETY: our own handles.
-    unsafe {
-        nasoseg_run_free(run);
-        nasoseg_contours_free(contours);
-        nasoseg_segmentation_free(segmentation);
-        nasoseg_detection_free(detection);
-        nasoseg_study_free(study);
-    }
+    free!(
+        nasoseg_run_free(run),
+        nasoseg_contours_free(contours),
+        nasoseg_segmentation_free(segmentation),
+        nasoseg_detection_free(detection),
+        nasoseg_study_free(study),
+    );
     let trunk_rows = work_detected.trunk_rows - work_before.trunk_rows;
     Measured { parts: differences(begun, ends), inside, trunk_rows }
 }
@@ -338,9 +347,5 @@ fn main() {
              opened"
         );
     }
-    // SAFETY: our own handles.
-    unsafe {
-        nasoseg_options_free(options);
-        nasoseg_engine_free(engine);
-    }
+    free!(nasoseg_options_free(options), nasoseg_engine_free(engine));
 }

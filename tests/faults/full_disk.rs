@@ -18,16 +18,16 @@ struct FullDisk(libc::rlimit);
 
 impl FullDisk {
     fn at(bytes: u64) -> Self {
-        // SAFETY: plain system calls on structs of ours; a signal that is ignored makes the write
-        // fail instead of the process.
-        unsafe {
-            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-            let mut before = std::mem::zeroed();
-            assert_eq!(libc::getrlimit(libc::RLIMIT_FSIZE, &mut before), 0);
-            let limit = libc::rlimit { rlim_cur: bytes, rlim_max: before.rlim_max };
-            assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
-            FullDisk(before)
-        }
+        // SAFETY: ignoring the signal makes the write fail instead of the process.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+        // SAFETY: a plain struct, for which all-zero is valid.
+        let mut before: libc::rlimit = unsafe { std::mem::zeroed() };
+        // SAFETY: the call fills the struct.
+        assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut before) }, 0);
+        let limit = libc::rlimit { rlim_cur: bytes, rlim_max: before.rlim_max };
+        // SAFETY: the call reads the struct.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) }, 0);
+        FullDisk(before)
     }
 }
 
@@ -80,18 +80,18 @@ fn the_disk_is_full_for_the_program() {
             .arg(&bundle)
             .arg("--out")
             .arg(out.path());
-        // SAFETY: both calls are safe between fork and exec.
-        unsafe {
-            command.pre_exec(move || {
-                libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-                let limit = libc::rlimit { rlim_cur: space, rlim_max: libc::RLIM_INFINITY };
-                if libc::setrlimit(libc::RLIMIT_FSIZE, &limit) == 0 {
-                    Ok(())
-                } else {
-                    Err(std::io::Error::last_os_error())
-                }
-            });
-        }
+        let limit_files = move || {
+            // SAFETY: safe between fork and exec.
+            unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+            let limit = libc::rlimit { rlim_cur: space, rlim_max: libc::RLIM_INFINITY };
+            // SAFETY: safe between fork and exec; the call reads the struct.
+            match unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) } {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        };
+        // SAFETY: the closure only makes system calls that are safe between fork and exec.
+        unsafe { command.pre_exec(limit_files) };
         let output = command.output().unwrap();
         let text = common::text(&output.stderr);
         assert_eq!(output.status.code(), Some(7), "{space}: {text}");
