@@ -32,6 +32,7 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "bindings/cpp/README.md": "bindings/cpp.md",
     "bindings/python/README.md": "bindings/python.md",
+    "examples/README.md": "examples.md",
     "fuzz/README.md": "fuzz.md",
     "models/demo/report.md": "models/demo-report.md",
     "plugins/planning/README.md": "plugins/planning.md",
