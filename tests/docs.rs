@@ -170,6 +170,7 @@ fn help(arguments: &[&str]) -> String {
 fn options(help: &str) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     let mut listed = false;
+    let mut paragraph = false;
     for line in help.lines() {
         let text = line.trim();
         if !line.starts_with(' ') && !text.is_empty() {
@@ -181,9 +182,13 @@ fn options(help: &str) -> Vec<(String, String)> {
                 found.push((typed.to_owned(), what.trim().to_owned()));
             } else {
                 let what = &mut found.last_mut().unwrap().1;
-                *what = format!("{what} {text}").trim().to_owned();
+                // A paragraph of one line without a full stop is a heading of what follows.
+                let stop = paragraph && what.ends_with(char::is_alphanumeric);
+                let joint = if stop && !text.starts_with('[') { ". " } else { " " };
+                *what = format!("{what}{joint}{text}").trim().to_owned();
             }
         }
+        paragraph = text.is_empty();
     }
     found
 }

@@ -32,6 +32,7 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "bindings/cpp/README.md": "bindings/cpp.md",
     "bindings/python/README.md": "bindings/python.md",
+    "examples/README.md": "examples.md",
     "fuzz/README.md": "fuzz.md",
     "models/demo/report.md": "models/demo-report.md",
     "plugins/planning/README.md": "plugins/planning.md",
@@ -46,8 +47,11 @@ FENCE = re.compile(r"^(```.*?^```\n?)", flags=re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"`[^`\n]*`|(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 
 
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Copies the Python package and makes its declarations, as the wheel's build does."""
+def on_startup(**_: object) -> None:
+    """Copies the Python package and makes its declarations, as the wheel's build does.
+
+    mkdocstrings looks for its folders when the configuration is read, which is later.
+    """
     package = ROOT / "out" / "docs" / "python" / "nasoseg"
     shutil.rmtree(package, ignore_errors=True)
     shutil.copytree(ROOT / "bindings" / "python" / "src" / "nasoseg", package)
@@ -57,7 +61,6 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     spec.loader.exec_module(declarations)
     text = (ROOT / "include" / "nasoseg.h").read_text(encoding="utf-8")
     (package / "_abi.py").write_text(declarations.module(text), encoding="utf-8")
-    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
