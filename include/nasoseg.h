@@ -222,6 +222,22 @@ typedef enum nasoseg_slice_status {
     NASOSEG_SLICE_SPACING_OUTSIDE_TRAINING = 32,
 } nasoseg_slice_status;
 
+// Words that mark a demo model's results. `provenance.rs` alone says what they are.
+typedef enum nasoseg_demo_text {
+    // The name of a demo model's structure, in place of a target's: at most 16 ASCII characters.
+    NASOSEG_DEMO_NAME = 0,
+    // The beginning of the description field of a file's header.
+    NASOSEG_DEMO_MARK = 1,
+    // A sentence for the description of a structure or of a structure set.
+    NASOSEG_DEMO_WARNING = 2,
+    // What people read first beside a result; the model's intended use follows.
+    NASOSEG_DEMO_BANNER = 3,
+    // What stands before the intended use where a model is described.
+    NASOSEG_DEMO_USE = 4,
+    // What stands before the name of a result in a list.
+    NASOSEG_DEMO_PREFIX = 5,
+} nasoseg_demo_text;
+
 // The curve that contours follow.
 typedef enum nasoseg_contour_kind {
     // The level set of the probability at the model's threshold, interpolated between the centres
@@ -798,6 +814,16 @@ uint32_t nasoseg_runtime_info_get(const struct nasoseg_options *options,
 // The words for one bit of nasoseg_slice_status, for example "no lesion"; "ok" for 0. Static. ""
 // if `status` is not a single known bit.
 const char *nasoseg_slice_status_words(uint32_t status);
+
+// A text of nasoseg_demo_text. Write them beside every result of a model for which
+// nasoseg_engine_is_demo says true, in every format, so that the result is recognised when it
+// comes back. Static. "" if `which` is unknown.
+const char *nasoseg_demo_words(uint32_t which);
+
+// Whether a structure or a file says that a demo model made it, by its name or its description;
+// either is enough, and either may be NULL. A part of the mark is recognised, too, in any case and
+// with any separators.
+bool nasoseg_is_demo(const char *name, const char *description);
 
 // Stage one (section 3.1 of the paper): aligns and prepares the study if necessary, and finds a
 // box on every slice. Free the detection with nasoseg_detection_free. Options: slices,

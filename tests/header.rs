@@ -3,31 +3,34 @@
 
 use std::path::Path;
 
+/// The files that hold exported functions, in the order in which a caller meets them.
+const SOURCES: [&str; 17] = [
+    "version",
+    "error",
+    "options",
+    "contour_options",
+    "reading_options",
+    "run",
+    "volume",
+    "study",
+    "engine",
+    "slice_status",
+    "demo",
+    "detection",
+    "trajectory",
+    "detection_file",
+    "segmentation",
+    "contours",
+    "export",
+];
+
 fn generated() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).unwrap();
     config.header =
         Some(std::fs::read_to_string(root.join("src/ffi/story.h")).unwrap().trim_end().to_owned());
     let mut builder = cbindgen::Builder::new().with_config(config);
-    // In the order in which a caller meets them.
-    for name in [
-        "version",
-        "error",
-        "options",
-        "contour_options",
-        "reading_options",
-        "run",
-        "volume",
-        "study",
-        "engine",
-        "slice_status",
-        "detection",
-        "trajectory",
-        "detection_file",
-        "segmentation",
-        "contours",
-        "export",
-    ] {
+    for name in SOURCES {
         builder = builder.with_src(root.join(format!("src/ffi/{name}.rs")));
     }
     let mut header = Vec::new();
@@ -84,4 +87,15 @@ fn only_the_conversion_of_arguments_and_voxels_holds_unsafe_blocks() {
     }
     with_unsafe.sort();
     assert_eq!(with_unsafe, ["arguments.rs", "voxels.rs"]);
+}
+
+#[test]
+fn every_file_with_an_exported_function_is_in_the_header() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ffi");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let exported = std::fs::read_to_string(&path).unwrap().contains("#[unsafe(no_mangle)]");
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(!exported || SOURCES.contains(&name), "{name}: add it to SOURCES");
+    }
 }

@@ -190,6 +190,11 @@ impl<'a> Text<'a> {
         Text { text, name }
     }
 
+    /// The text; bytes that are not UTF-8 are replaced, and null is empty.
+    pub fn lossy(self) -> String {
+        self.text.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
     pub fn utf8(self) -> Result<&'a str> {
         let text = self.text.ok_or_else(|| null(self.name))?;
         text.to_str().map_err(|_| {

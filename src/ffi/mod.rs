@@ -18,6 +18,7 @@ mod arguments;
 mod boundary;
 mod contour_options;
 mod contours;
+mod demo;
 mod detection;
 mod detection_file;
 mod engine;

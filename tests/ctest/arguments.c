@@ -71,6 +71,14 @@ static void nothing_for_null(void) {
     }
     CHECK(nasoseg_slice_status_words(3)[0] == '\0' &&
           nasoseg_slice_status_words(UINT32_MAX)[0] == '\0');
+    CHECK(strcmp(nasoseg_demo_words(NASOSEG_DEMO_NAME), "DEMO_NOT_CLIN") == 0);
+    for (uint32_t which = 0; which <= NASOSEG_DEMO_PREFIX; which++) {
+        const char *words = nasoseg_demo_words(which);
+        CHECK(words[0] != '\0' && nasoseg_is_demo(words, NULL) && nasoseg_is_demo(NULL, words));
+    }
+    CHECK(nasoseg_demo_words(NASOSEG_DEMO_PREFIX + 1)[0] == '\0' &&
+          nasoseg_demo_words(UINT32_MAX)[0] == '\0');
+    CHECK(!nasoseg_is_demo(NULL, NULL) && !nasoseg_is_demo("GTVp_SeqSeg", "\xff\xfe"));
     CHECK(nasoseg_version()[0] != '\0' && nasoseg_abi_version() >= NASOSEG_ABI_VERSION);
 }
 

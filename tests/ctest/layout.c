@@ -98,6 +98,8 @@ uint32_t nasoseg_detect(const nasoseg_engine *engine, const nasoseg_study *study
                         nasoseg_detection **detection, nasoseg_error **error);
 void nasoseg_detection_free(nasoseg_detection *detection);
 const char *nasoseg_slice_status_words(uint32_t status);
+const char *nasoseg_demo_words(uint32_t which);
+bool nasoseg_is_demo(const char *name, const char *description);
 size_t nasoseg_detection_slice_count(const nasoseg_detection *detection);
 uint32_t nasoseg_detection_get_slice(const nasoseg_detection *detection, size_t index,
                                      nasoseg_detection_slice *slice, nasoseg_error **error);
@@ -211,6 +213,8 @@ static void (*const FUNCTIONS[])(void) = {
     (void (*)(void))nasoseg_detect,
     (void (*)(void))nasoseg_detection_free,
     (void (*)(void))nasoseg_slice_status_words,
+    (void (*)(void))nasoseg_demo_words,
+    (void (*)(void))nasoseg_is_demo,
     (void (*)(void))nasoseg_detection_slice_count,
     (void (*)(void))nasoseg_detection_get_slice,
     (void (*)(void))nasoseg_detection_get_trajectory,
@@ -364,6 +368,12 @@ int main(void) {
     VALUE(NASOSEG_SLICE_STEP_LIMIT_REACHED, 8);
     VALUE(NASOSEG_SLICE_INCOMPLETE_COVERAGE, 16);
     VALUE(NASOSEG_SLICE_SPACING_OUTSIDE_TRAINING, 32);
+    VALUE(NASOSEG_DEMO_NAME, 0);
+    VALUE(NASOSEG_DEMO_MARK, 1);
+    VALUE(NASOSEG_DEMO_WARNING, 2);
+    VALUE(NASOSEG_DEMO_BANNER, 3);
+    VALUE(NASOSEG_DEMO_USE, 4);
+    VALUE(NASOSEG_DEMO_PREFIX, 5);
     VALUE(NASOSEG_CONTOUR_LEVEL, 0);
     VALUE(NASOSEG_CONTOUR_VOXEL, 1);
     VALUE(NASOSEG_RESLICE_NEVER, 0);

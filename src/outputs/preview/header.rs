@@ -57,7 +57,7 @@ pub(super) fn notes(preview: &Preview<'_>, text: &Text, width: f32) -> Vec<Vec<N
     // Only an agent leaves a trajectory.
     let has_trajectory = preview.detection.slices().iter().any(|slice| slice.trajectory.is_some());
     let legend = [
-        ("the agent's walk", Some(TRAJECTORY)),
+        ("the agent's trajectory", Some(TRAJECTORY)),
         ("final box", Some(FINAL_BOX)),
         ("what the segmenter saw", Some(CROP_BOX)),
         ("contour", Some(CONTOUR)),

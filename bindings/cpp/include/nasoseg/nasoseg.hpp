@@ -134,6 +134,25 @@ enum class SliceStatus : std::uint32_t {
     return nasoseg_slice_status_words(static_cast<std::uint32_t>(status));
 }
 
+// The words that mark a demo model's results; nasoseg_demo_text says what each is for.
+enum class DemoText : std::uint32_t {
+    Name = NASOSEG_DEMO_NAME,
+    Mark = NASOSEG_DEMO_MARK,
+    Warning = NASOSEG_DEMO_WARNING,
+    Banner = NASOSEG_DEMO_BANNER,
+    Use = NASOSEG_DEMO_USE,
+    Prefix = NASOSEG_DEMO_PREFIX,
+};
+
+[[nodiscard]] inline std::string_view words(DemoText which) noexcept {
+    return nasoseg_demo_words(static_cast<std::uint32_t>(which));
+}
+
+// Whether a structure or a file says that a demo model made it, by its name or its description.
+[[nodiscard]] inline bool is_demo(const std::string &name, const std::string &description) {
+    return nasoseg_is_demo(name.c_str(), description.c_str());
+}
+
 // A point of the patient, mm.
 using Point = std::array<double, 3>;
 // Row-major 4 x 4 matrix from (i, j, k, 1) to mm, for voxel centres.

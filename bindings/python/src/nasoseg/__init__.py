@@ -21,8 +21,9 @@ exclusive access to it.
 
 from __future__ import annotations
 
-from ._abi import Axes, ContourKind, Holes, Reslice, Sequence, SliceStatus, Stage, Status
+from ._abi import Axes, ContourKind, DemoText, Holes, Reslice, Sequence, SliceStatus, Stage, Status
 from ._contours import Contour, Contours
+from ._demo import demo_words, is_demo
 from ._detection import BoundingBox, Detection, DetectionSlice, Trajectory
 from ._dicom_seg import to_dicom_seg
 from ._engine import Engine, RuntimeInfo, Slices, Work, demo_bundle, runtime_info
@@ -100,6 +101,7 @@ __all__ = [
     "Contour",
     "ContourKind",
     "Contours",
+    "DemoText",
     "Detection",
     "DetectionSlice",
     "Engine",
@@ -125,7 +127,9 @@ __all__ = [
     "abi_version",
     "contour",
     "demo_bundle",
+    "demo_words",
     "detect",
+    "is_demo",
     "runtime_info",
     "segment",
     "show",

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _abi
+from ._abi import DemoText
+from ._demo import demo_words
 from ._extras import require
 from ._inputs import StrPath, files_of
 from ._native import Error, encoded, lib, text, wrong
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
 
     from ._segmentation import Segmentation
 
-# The name of a demo model's result in the library's own outputs.
-DEMO = "DEMO_NOT_CLIN"
-WARNING = "DEMO MODEL, NOT FOR CLINICAL USE."
 SAME_PLACE_MM = 0.01
 
 
@@ -59,6 +58,7 @@ def to_dicom_seg(
     else:
         images = [images[at] for at in np.argsort(order)]
     model = segmentation.model
+    content = demo_words(DemoText.BANNER) if model.is_demo else "nasoseg segmentation"
     made = highdicom.seg.Segmentation(
         source_images=images,
         pixel_array=np.ascontiguousarray(mask),
@@ -72,9 +72,9 @@ def to_dicom_seg(
         manufacturer_model_name=f"nasoseg, model {model.name}"[:64],
         software_versions=f"nasoseg {text(lib.nasoseg_version())}",
         device_serial_number=model.hash[:12],
-        content_label=DEMO if model.is_demo else "NASOSEG",
-        content_description=WARNING if model.is_demo else "nasoseg segmentation",
-        series_description=f"{DEMO if model.is_demo else label} nasoseg"[:64],
+        content_label=demo_words(DemoText.NAME) if model.is_demo else "NASOSEG",
+        content_description=content,
+        series_description=f"{demo_words(DemoText.NAME) if model.is_demo else label} nasoseg"[:64],
         omit_empty_frames=omit_empty_frames,
     )
     if file is not None:
@@ -103,14 +103,14 @@ def _description(segmentation: Segmentation, label: str) -> Any:
     )
     description = highdicom.seg.SegmentDescription(
         segment_number=1,
-        segment_label=DEMO if model.is_demo else label,
+        segment_label=demo_words(DemoText.NAME) if model.is_demo else label,
         segmented_property_category=category,
         segmented_property_type=kind,
         algorithm_type="AUTOMATIC" if automatic else "SEMIAUTOMATIC",
         algorithm_identification=algorithm,
         anatomic_regions=[CodedConcept("360955006", "SCT", "Nasopharynx")],
     )
-    warning = f"{WARNING} " if model.is_demo else ""
+    warning = f"{demo_words(DemoText.BANNER)} " if model.is_demo else ""
     description.SegmentDescription = (
         f"{warning}{model.intended_use} Model {model.name} {model.version} {model.hash[:12]}"[:1024]
     )

@@ -12,7 +12,9 @@ from collections.abc import Sequence as SequenceOf
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex, overload
 
 from . import _abi
+from ._abi import DemoText
 from ._contours import Contours
+from ._demo import demo_words
 from ._extras import require
 from ._inputs import StrPath
 from ._model import ModelInfo
@@ -196,7 +198,9 @@ class Segmentation(Owner, SequenceOf[SegmentationSlice]):
         image.header.set_xyzt_units("mm")
         # At most 80 characters, of which the warning is what matters.
         image.header["descrip"] = (
-            ("DEMO, NOT FOR CLINICAL USE. " if self.model.is_demo else "") + self.model.intended_use
+            f"{demo_words(DemoText.MARK)} {self.model.intended_use}"
+            if self.model.is_demo
+            else self.model.intended_use
         )[:79].encode()
         return image
 

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from . import _abi
+from ._abi import DemoText
+from ._demo import demo_words
 from ._extras import require
 from ._native import wrong
 from ._study import SequenceName, sequence_of
@@ -111,7 +113,7 @@ def _notes(detection: Detection, width: int) -> str:
     import textwrap
 
     model = detection.model
-    mark = "DEMO MODEL, NOT FOR CLINICAL USE. " if model.is_demo else ""
+    mark = f"{demo_words(DemoText.BANNER)} " if model.is_demo else ""
     return textwrap.fill(
         f"{mark}{model.intended_use} {model.name} {model.version}. Not a medical device.", width
     )

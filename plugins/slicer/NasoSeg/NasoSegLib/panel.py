@@ -29,9 +29,9 @@ def demo(boxes: Boxes) -> str:
     """The warning beside a demo model's result; "" for other models."""
     if boxes is None or not boxes.document["demo"]:
         return ""
-    return _(
-        "DEMO MODEL, NOT FOR CLINICAL USE. It was trained on synthetic images only. {use}"
-    ).format(use=boxes.document["intended_use"])
+    return "{banner} {use}".format(
+        banner=boxes.document["demo"]["banner"], use=boxes.document["intended_use"]
+    )
 
 
 def status(boxes: Boxes) -> list:

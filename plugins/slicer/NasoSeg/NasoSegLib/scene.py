@@ -18,7 +18,6 @@ from NasoSegLib.boxes import Boxes
 
 SEGMENT_ID = "NasoSeg"
 LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
-DEMO = "DEMO_NOT_CLIN"
 # Colours of the current step of the trajectory, and of the earlier ones.
 CURRENT, EARLIER = (110, 220, 255), (50, 120, 215)
 # SNOMED CT, in Slicer's serialization: category, type, modifier, then region. A demo's result is
@@ -106,7 +105,7 @@ def place_beside(node, t1c) -> None:
         hierarchy.CreateItem(parent, node)
 
 
-def show_mask(node, t1c, mask: np.ndarray, demo: bool):
+def show_mask(node, t1c, mask: np.ndarray, demo: Optional[dict]):
     """The segmentation node with the mask on T1C's own grid; `node` None makes one. It follows
     T1C's transform.
     """
@@ -115,7 +114,7 @@ def show_mask(node, t1c, mask: np.ndarray, demo: bool):
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     name = t1c.GetName() + " " + _("segmentation")
-    node.SetName("DEMO, NOT CLINICAL: " + name if demo else name)
+    node.SetName(f"{demo['prefix']} {name}" if demo else name)
     node.SetReferenceImageGeometryParameterFromVolumeNode(t1c)
     node.SetAndObserveTransformNodeID(t1c.GetTransformNodeID())
     segmentation = node.GetSegmentation()
@@ -124,8 +123,8 @@ def show_mask(node, t1c, mask: np.ndarray, demo: bool):
         segment = slicer.vtkSegment()
         segment.SetColor(0.9, 0.2, 0.15)
         segmentation.AddSegment(segment, SEGMENT_ID)
-    segment.SetName(DEMO if demo else "GTVp_SeqSeg")
-    segment.SetTag(segment.GetTerminologyEntryTagName(), TERMINOLOGY[demo])
+    segment.SetName(demo["name"] if demo else "GTVp_SeqSeg")
+    segment.SetTag(segment.GetTerminologyEntryTagName(), TERMINOLOGY[bool(demo)])
     # `show_3d` makes it again, in a step of its own.
     segmentation.RemoveRepresentation("Closed surface")
     logic = slicer.vtkSlicerSegmentationsModuleLogic
@@ -170,10 +169,10 @@ def show_3d(node, shown: bool) -> None:
 # Rings on slices.
 
 
-def show_contours(node, t1c, rings: list, boxes: Boxes, demo: bool):
+def show_contours(node, t1c, rings: list, boxes: Boxes, demo: Optional[dict]):
     """The contours of every slice, in the slice views; `node` None makes one."""
     name = t1c.GetName() + " " + _("contours")
-    node = _ring_model(node, "DEMO, NOT CLINICAL: " + name if demo else name, (1.0, 0.15, 0.1), 2)
+    node = _ring_model(node, f"{demo['prefix']} {name}" if demo else name, (1.0, 0.15, 0.1), 2)
     node.SetAndObservePolyData(_ribbons(rings, boxes.normal(0), boxes.thickness()))
     place_beside(node, t1c)
     return node

@@ -127,7 +127,7 @@ class Session:
                 "force_coverage": request.force_coverage,
             }
             detection = engine.detect(study, slices=request.slices, **forced, **calls)
-            document = self._document(engine, study, detection, inputs)
+            document = self._document(nasoseg, engine, study, detection, inputs)
             job.post(Detected(document, json.dumps(document)))
         if SEGMENT in stages:
             if detection is None:
@@ -198,7 +198,9 @@ class Session:
         )
         return study
 
-    def _document(self, engine: Any, study: Any, detection: Any, inputs: dict) -> dict:
+    def _document(
+        self, nasoseg: Any, engine: Any, study: Any, detection: Any, inputs: dict
+    ) -> dict:
         with tempfile.TemporaryDirectory(prefix="nasoseg-") as folder:
             file = Path(folder) / "detection.json"
             detection.write(file)
@@ -211,13 +213,21 @@ class Session:
             "affines_ras": {name: one.affine_ras.tolist() for name, one in inputs.items()},
             "grid_corners_mm": [one.grid_corners_mm.tolist() for one in slices],
             "words": [one.statuses.words for one in slices],
-            "demo": model.is_demo,
+            "demo": self._demo_words(nasoseg) if model.is_demo else None,
             "model": f"{model.name} {model.version}",
             "intended_use": model.intended_use,
             "device": engine.device,
             "device_fallback": engine.device_fallback,
             "warnings": [*self._notes, *study.warnings],
             "segmented": None,
+        }
+
+    @staticmethod
+    def _demo_words(nasoseg: Any) -> dict:
+        """The words that mark a demo model's result, from the library."""
+        return {
+            which: nasoseg.demo_words(nasoseg.DemoText[which.upper()])
+            for which in ("name", "banner", "prefix")
         }
 
     def _read_back(self, engine: Any, study: Any, request: Request, calls: dict) -> tuple:
