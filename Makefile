@@ -1,5 +1,5 @@
 # make demo            one synthetic study through the whole pipeline, into out/demo
-# make test            every test, with its own set-up
+# make test            the tests of every change, with their own set-up
 #
 # Both need Rust, Python 3.11 or later, a C++ compiler and make.
 #
@@ -128,7 +128,7 @@ demo: build
 	    --bundle models/demo --device cpu --out $(DEMO)
 	$(VENV)/bin/python -m nasoseg_train.commands.score --run $(DEMO) --truth $(DEMO)/study/truth.nii.gz
 
-test: test-rust test-demo test-ctest test-python test-training
+test: test-rust test-demo test-ctest test-python docs test-training
 
 # Faults first: what stays in target/ is then the library without them.
 test-rust: setup $(VENV_JUDGES)/.done
@@ -229,7 +229,7 @@ bench-paper: $(VENV_TRAIN)/.done
 	    --out $(CURDIR)/out/paper
 	$(MAKE) --no-print-directory bench BUNDLE=out/paper REPEATS=3
 
-# auditwheel fails where the files need more than the tag says.
+# auditwheel fails if the files need more than the tag says.
 wheel: setup $(VENV_WHEEL)/.done
 	PATH=$(VENV_WHEEL)/bin:$$PATH $(CARGO) zigbuild --locked --release \
 	    --target $(TRIPLE).$(GLIBC) --lib --bin nasoseg

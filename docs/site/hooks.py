@@ -4,7 +4,7 @@
 - README files and others of the repository that docs/ and README.md link to, as pages.
 - The Python package, with the declarations that its wheel has, where mkdocstrings finds it.
 - Links between all of these. Markdown links name files of the repository, as a forge shows them; on
-  the site they lead to pages, or stay text where a file is not part of the site.
+  the site they lead to pages, or stay text if a file is not part of the site.
 """
 
 import importlib.util

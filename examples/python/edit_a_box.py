@@ -1,7 +1,7 @@
 """Corrects what the detector found: prints the box of every slice, moves the box in the middle of
 the lesion, clears the lowest box of the lesion, segments again and prints the areas before and
 after. Install the package with ONNX Runtime (`make wheel` in the repository, then
-`pip install 'dist/nasoseg-<version>.whl[cpu]'`) and run it:
+`pip install "$(ls dist/*.whl)[cpu]"`) and run it:
 
     python edit_a_box.py study/T1 study/T1C study/T2 models/demo
 """

@@ -1,6 +1,6 @@
 """Segments one patient and saves the result: an RT Structure Set if T1C is DICOM, otherwise the
 mask as NIfTI. Install the package with ONNX Runtime (`make wheel` in the repository, then
-`pip install 'dist/nasoseg-<version>.whl[cpu]'`) and run it:
+`pip install "$(ls dist/*.whl)[cpu]"`) and run it:
 
     python first_result.py study/T1 study/T1C study/T2 models/demo output
 """

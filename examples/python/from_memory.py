@@ -1,7 +1,7 @@
 """Segments voxels that are already in memory, as a planning system or a viewer holds them, and
 reads mask and contours back from memory: no file but the model's is opened. The patient is a
 drawing: a head of fat and muscle with an airway and a lesion. Install the package with ONNX Runtime
-(`make wheel` in the repository, then `pip install 'dist/nasoseg-<version>.whl[cpu]'`) and run it:
+(`make wheel` in the repository, then `pip install "$(ls dist/*.whl)[cpu]"`) and run it:
 
     python from_memory.py models/demo
 """

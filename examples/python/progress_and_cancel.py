@@ -1,6 +1,6 @@
 """Shows progress, and cancels from a second thread once the segmenter has run; then uses the same
 engine and study again, which a cancel leaves intact. Install the package with ONNX Runtime
-(`make wheel` in the repository, then `pip install 'dist/nasoseg-<version>.whl[cpu]'`) and run it:
+(`make wheel` in the repository, then `pip install "$(ls dist/*.whl)[cpu]"`) and run it:
 
     python progress_and_cancel.py study/T1 study/T1C study/T2 models/demo
 """

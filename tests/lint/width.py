@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 WIDTH = 100
-CODE = {".rs", ".py", ".c", ".h", ".cpp", ".hpp", ".sh", ".toml", ".cmake", ".yml"}
+CODE = {".rs", ".py", ".mjs", ".c", ".h", ".cpp", ".hpp", ".sh", ".toml", ".cmake", ".yml"}
 CHECKED = CODE | {".md", ".txt"}
 NAMED = {"Makefile", "CMakeLists.txt", "run"}
 LEFT_OUT = ("training/results/", "models/", "tests/data/", "tests/abi/nasoseg.abi")
