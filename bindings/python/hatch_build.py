@@ -8,10 +8,17 @@ wheel's platform tag afterwards, if the files allow it (`make wheel`).
 
 import importlib.util
 import os
+import re
 import sys
 import sysconfig
 import tempfile
 from pathlib import Path
+
+if sys.version_info < (3, 11):
+    raise SystemExit(
+        f"hatch_build.py: found Python {sys.version.split()[0]}, expected 3.11 or later. Build the "
+        "wheel with that; it can be installed from Python 3.9 on"
+    )
 
 import tomllib
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -27,8 +34,13 @@ class Metadata(MetadataHookInterface):
     PLUGIN_NAME = "custom"
 
     def update(self, metadata: dict) -> None:
-        with open(root(self.root) / "Cargo.toml", "rb") as file:
+        repository = root(self.root)
+        with open(repository / "Cargo.toml", "rb") as file:
             metadata["version"] = tomllib.load(file)["package"]["version"]
+        header = (repository / "include" / "nasoseg.h").read_text(encoding="utf-8")
+        (abi,) = re.findall(r"^#define NASOSEG_ABI_VERSION (\d+)", header, re.MULTILINE)
+        # The Slicer extension recognises this project's wheels by nasoseg-abi-N.
+        metadata["keywords"] = [*self.config["keywords"], f"nasoseg-abi-{abi}"]
 
 
 class Build(BuildHookInterface):

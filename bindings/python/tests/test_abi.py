@@ -1,6 +1,7 @@
 """The generated declarations are what a C compiler makes of the header."""
 
 import ctypes
+import importlib.metadata
 import re
 import shutil
 import subprocess
@@ -44,6 +45,12 @@ def from_c(text: str):
     for _depth in range(stars):
         kind = ctypes.c_char_p if kind is ctypes.c_char else ctypes.POINTER(kind)
     return kind
+
+
+def test_a_keyword_of_the_wheel_names_the_abi():
+    """The Slicer extension recognises this project's wheels by it."""
+    keywords = importlib.metadata.metadata("nasoseg")["Keywords"].split(",")
+    assert f"nasoseg-abi-{_abi.ABI_VERSION}" in keywords and "MRI" in keywords
 
 
 def test_functions(compiler, tmp_path):

@@ -13,7 +13,7 @@ import pydicom
 import pytest
 import slicer
 from conftest import MICRO, phantom_folder
-from NasoSegLib import dicom, distribution, package
+from NasoSegLib import dicom, distribution, package, wheelfile
 from NasoSegLib.errors import UserError
 from NasoSegLib.volumes import ijk_to_ras, to_vtk
 from standins import desktop
@@ -288,21 +288,26 @@ def test_a_defect_is_a_message_too(phantom, monkeypatch):
 
 
 def test_the_package_is_installed_on_the_first_run_only(monkeypatch):
-    there, calls = [False], []
+    from standins import pythonqt
+
+    there, calls, wheel = [False], [], "/folder/nasoseg-0.1.0-py3-none-any.whl"
 
     def inspect():
         return distribution.State(there[0], True, "nothing")
 
     monkeypatch.setattr(distribution, "inspect", inspect)
+    monkeypatch.setattr(distribution, "is_installed", lambda: False)
+    monkeypatch.setattr(wheelfile, "problem", lambda _file: "")
+    monkeypatch.setattr(pythonqt.QFileDialog, "getOpenFileName", lambda *_arguments: wheel)
 
     def ensure(requirements, requester=None):
-        calls.append(([str(one) for one in requirements], requester))
+        calls.append(([(one.name, one.extras, one.url) for one in requirements], requester))
         there[0] = True
 
     monkeypatch.setitem(sys.modules, "slicer.packaging", types.SimpleNamespace(pip_ensure=ensure))
     package.ensure("", "auto")
     package.ensure("", "auto")
-    assert calls == [(["nasoseg[cpu]<0.2,>=0.1"], "NasoSeg")]
+    assert calls == [([("nasoseg", {"cpu"}, f"file://{wheel}")], "NasoSeg")]
     # An older Slicer: asked first, then pip_install.
     there[0] = False
     monkeypatch.setitem(sys.modules, "slicer.packaging", None)
@@ -311,12 +316,12 @@ def test_the_package_is_installed_on_the_first_run_only(monkeypatch):
     monkeypatch.setattr(
         slicer.util,
         "pip_install",
-        lambda requirement: installed.append(requirement) or there.__setitem__(0, True),
+        lambda requirements: installed.extend(requirements) or there.__setitem__(0, True),
     )
     with pytest.raises(UserError, match="declined to install"):
         package.ensure("", "cuda")
     package.ensure("", "cuda")
-    assert installed == ["nasoseg[cuda]>=0.1,<0.2"]
+    assert installed == [f"{wheel}[cuda]"]
     # pip's own failure.
     there[0] = False
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_arguments: True)

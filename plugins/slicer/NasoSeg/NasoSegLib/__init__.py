@@ -3,6 +3,7 @@
     logic               the actions of the buttons, without the panel       (main thread)
     volumes, dicom      the selected volumes: voxels, affines, DICOM files  (main thread, MRML)
     distribution        which package nasoseg is installed, and whether the extension can use it
+    wheelfile           the wheel's file that the user chose, before pip sees it
     package             the package nasoseg, installed and loaded
     session, job        detect, segment, contour                            (worker thread)
     boxes               the boxes of a detection, and the user's edits      (plain Python)

@@ -1,7 +1,9 @@
 """The Python package `nasoseg`: installed if it is missing, loaded.
 
 In: the folder that the user chose for offline use, or "". Out: `Package`: the module, the ONNX
-Runtime and the bundle to use. Nothing is installed or imported before the user asks for a result.
+Runtime and the bundle to use. Nothing is installed or imported before the user asks for a result,
+and pip never looks for `nasoseg` on an index: anyone may register the name there. The user chooses
+the wheel's file.
 """
 
 import importlib
@@ -12,15 +14,11 @@ from typing import Any, Callable, NamedTuple, Optional
 
 from slicer.i18n import tr as _
 
-from NasoSegLib import distribution
-from NasoSegLib.distribution import NAME, VERSIONS
+from NasoSegLib import distribution, wheelfile
+from NasoSegLib.distribution import NAME
 from NasoSegLib.errors import UserError
 
-REQUIREMENT = {
-    "auto": f"{NAME}[cpu]{VERSIONS}",
-    "cpu": f"{NAME}[cpu]{VERSIONS}",
-    "cuda": f"{NAME}[cuda]{VERSIONS}",
-}
+EXTRA = {"auto": "cpu", "cpu": "cpu", "cuda": "cuda"}
 
 
 class Package(NamedTuple):
@@ -31,8 +29,9 @@ class Package(NamedTuple):
 
 
 def ensure(folder: str, device: str) -> None:
-    """Installs the package if it is missing, and refuses one that the extension cannot use. On the
-    main thread: Slicer asks the user and shows pip's progress.
+    """Installs the package from the wheel that the user chooses if it is missing, and refuses one
+    that the extension cannot use. On the main thread: it asks the user, and Slicer shows pip's
+    progress.
     """
     if folder:
         offline(folder)
@@ -42,7 +41,8 @@ def ensure(folder: str, device: str) -> None:
         return
     if not before.installable:
         raise UserError(before.message)
-    _install(REQUIREMENT[device], before)
+    wheel = _chosen_wheel(before)
+    _install(wheel, EXTRA[device], before)
     after = distribution.inspect()
     if after.usable:
         return
@@ -51,66 +51,92 @@ def ensure(folder: str, device: str) -> None:
         how = distribution.how_to_install()
         raise UserError(text.format(found=after.found, how=how))
     raise UserError(
-        _("pip has installed what it found for {requirement}. {message}").format(
-            requirement=REQUIREMENT[device], message=after.message
-        )
+        _("pip has installed {wheel}. {message}").format(wheel=wheel, message=after.message)
     )
 
 
-def _install(requirement: str, before: distribution.State) -> None:
+def _chosen_wheel(before: distribution.State) -> Path:
+    """The wheel's file, examined before pip sees it."""
+    import qt
+    import slicer
+
+    title = _("{found}. Choose nasoseg's wheel").format(found=before.found)
+    file = qt.QFileDialog.getOpenFileName(
+        slicer.util.mainWindow(), title, "", _("nasoseg's wheel (nasoseg-*.whl)")
+    )
+    if not file:
+        raise UserError(
+            _(
+                "{found}; expected {expected}. No wheel was chosen, so nothing was installed. {how}"
+            ).format(
+                found=before.found,
+                expected=distribution.expected(),
+                how=distribution.how_to_install(),
+            )
+        )
+    problem = wheelfile.problem(Path(file))
+    if problem:
+        raise UserError(problem)
+    return Path(file).absolute()
+
+
+def _install(wheel: Path, extra: str, before: distribution.State) -> None:
     how = distribution.how_to_install()
     try:
-        if not _installer()(requirement):
+        if not _installer()(wheel, extra):
             raise UserError(
                 _(
-                    "{found}, and you declined to install {requirement}, so nothing was run. To "
+                    "{found}, and you declined to install {wheel}, so nothing was run. To "
                     "be asked again, press the button again. {how}"
-                ).format(found=before.found, requirement=requirement, how=how)
+                ).format(found=before.found, wheel=wheel, how=how)
             )
     except UserError:
         raise
     except Exception as error:
         raise UserError(
-            _("{found}, and pip could not install {requirement}: {error}. {how}").format(
-                found=before.found, requirement=requirement, error=error, how=how
+            _("{found}, and pip could not install {wheel}: {error}. {how}").format(
+                found=before.found, wheel=wheel, error=error, how=how
             )
         ) from error
 
 
-def _installer() -> Callable[[str], bool]:
-    """Asks the user, then installs a requirement; False if the user declined. Slicer 5.12 does both
-    itself.
+def _installer() -> Callable[[Path, str], bool]:
+    """Asks the user, then installs a wheel with an extra; False if the user declined. Slicer 5.12
+    does both itself, but not if another version is installed: for a wheel's path it does not
+    compare versions.
     """
     import slicer
 
-    for module in ("slicer.packaging", "slicer.pydeps"):
+    for module in () if distribution.is_installed() else ("slicer.packaging", "slicer.pydeps"):
         try:
             pip_ensure = importlib.import_module(module).pip_ensure
         except ImportError:
             continue
-        return lambda requirement: _ensure(pip_ensure, requirement)
+        return lambda wheel, extra: _ensure(pip_ensure, wheel, extra)
 
-    def ask_and_install(requirement: str) -> bool:
+    def ask_and_install(wheel: Path, extra: str) -> bool:
         question = _(
-            "NasoSeg needs the Python package {requirement} (about 100 MB). Let pip look for it on "
-            "the package index and install it?"
-        ).format(requirement=requirement)
+            "NasoSeg needs the Python package in {wheel}. Let pip install it, and the packages "
+            "numpy and onnxruntime (about 100 MB) from the package index if they are missing?"
+        ).format(wheel=wheel)
         if not slicer.util.confirmOkCancelDisplay(question, _("NasoSeg")):
             return False
-        slicer.util.pip_install(requirement)
+        # As a list: a path may contain spaces.
+        slicer.util.pip_install([f"{wheel}[{extra}]"])
         return True
 
     return ask_and_install
 
 
-def _ensure(pip_ensure: Callable, requirement: str) -> bool:
+def _ensure(pip_ensure: Callable, wheel: Path, extra: str) -> bool:
     from packaging.requirements import Requirement
 
     try:
-        pip_ensure([Requirement(requirement)], requester="NasoSeg")
+        requirement = Requirement(f"{NAME}[{extra}] @ {wheel.as_uri()}")
+        pip_ensure([requirement], requester="NasoSeg")
     except RuntimeError:
         # This is how pip_ensure reports that the user declined; pip's own failure is a
-        # CalledProcessError, which is none.
+        # CalledProcessError, which is not one.
         return False
     return True
 
@@ -119,18 +145,21 @@ def offline(folder: str) -> tuple:
     """(package, ONNX Runtime) of an offline folder, checked."""
     root = Path(folder)
     package, runtime = root / NAME, root / "onnxruntime"
-    for place, file in ((package, package / "__init__.py"), (runtime, runtime)):
-        if not file.exists():
+    for missing in (package, package / "__init__.py", runtime):
+        if not missing.exists():
+            found = (
+                _("no file `{name}`") if missing.suffix == ".py" else _("no folder `{name}`")
+            ).format(name=missing.relative_to(root).as_posix())
             raise UserError(
                 _(
-                    "{folder}: found no folder `{name}`, expected `nasoseg` and `onnxruntime`. "
+                    "{folder}: found {found}, expected the packages `nasoseg` and `onnxruntime`. "
                     "Make the folder with `pip install --no-deps --target FOLDER WHEEL "
                     "onnxruntime`, with the path of nasoseg's wheel for WHEEL, or leave Offline "
                     "folder empty."
-                ).format(folder=folder, name=place.name)
+                ).format(folder=folder, found=found)
             )
     mark = root / distribution.MARK
-    abi = distribution.abi_of(mark) if mark.exists() else None
+    abi = distribution.abi_of(mark)
     if abi != distribution.ABI_VERSION:
         found = (
             _("another project's package nasoseg")

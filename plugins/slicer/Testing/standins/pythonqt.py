@@ -349,12 +349,12 @@ def load_ui(path):
     return wrap(made)
 
 
-def _save_file_name(*_arguments):
+def _file_name(*_arguments):
     raise RuntimeError("a test opened a file dialog; give it an answer")
 
 
 application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["slicer"])
-QFileDialog = types.SimpleNamespace(getSaveFileName=_save_file_name)
+QFileDialog = types.SimpleNamespace(getSaveFileName=_file_name, getOpenFileName=_file_name)
 qt = Module("qt", [QtWidgets, QtCore, QtGui], {"QFileDialog": QFileDialog})
 ctk = Module(
     "ctk", [], {name: Class(one) for name, one in CUSTOM.items() if name.startswith("ctk")}
