@@ -135,7 +135,8 @@ def test_segment_npc_does_all_three(phantom):
         atol=1e-3,
     )
     # And the panel says what it is.
-    assert ui.demoLabel.visible and "trained on synthetic images" in ui.demoLabel.text
+    assert ui.demoLabel.visible and "synthetic images" in ui.demoLabel.text
+    assert ui.demoLabel.text.startswith(f"{nasoseg.demo_words(nasoseg.DemoText.BANNER)} ")
     assert "Segmented on" in ui.statusLabel.text and ui.progressBar.value == 1
     assert ui.slicesTable.rowCount == 8 and ui.slicesTable.item(0, 0).text() == "18"
 
