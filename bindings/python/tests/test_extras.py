@@ -1,4 +1,4 @@
-"""A function whose optional package is missing names the extra that brings it."""
+"""A function whose optional package is missing names the extra that provides it."""
 
 import pytest
 from conftest import MICRO, python

@@ -215,14 +215,18 @@ def test_nibabel(engine, expected, tmp_path):
     assert same(bits(engine, paths), expected)
     segmentation = pipeline(engine, nasoseg.Study(*paths))[1]
     made = segmentation.to_nibabel()
-    assert (
-        np.shares_memory(made.dataobj, segmentation.mask)
-        and b"NOT FOR CLINICAL USE" in made.header["descrip"].tobytes()
+    assert np.shares_memory(made.dataobj, segmentation.mask) and nasoseg.is_demo(
+        description=made.header["descrip"].item().decode()
     )
     nibabel.save(made, tmp_path / "mask.nii.gz")
     segmentation.write_mask(tmp_path / "own.nii.gz")
     ours, theirs = (nibabel.load(tmp_path / name) for name in ("own.nii.gz", "mask.nii.gz"))
     assert np.array_equal(ours.dataobj, theirs.dataobj) and np.allclose(ours.affine, theirs.affine)
+    descriptions = [image.header["descrip"].item().decode() for image in (ours, theirs)]
+    mark = nasoseg.demo_words(nasoseg.DemoText.MARK)
+    assert all(
+        text.startswith(f"{mark} ") and nasoseg.is_demo(description=text) for text in descriptions
+    ), descriptions
     with pytest.raises(nasoseg.Error, match="3D array"):
         nasoseg.Study(nibabel.Nifti1Image(np.zeros((4, 4, 4, 2), np.int16), np.eye(4)))
 

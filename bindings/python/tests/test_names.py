@@ -20,6 +20,7 @@ SLICER = "NasoSeg"
 
 # Where the paper's method, its system in the tables of training, or the demo model is meant.
 METHOD = (
+    "CHANGELOG.md",
     "CITATION.cff",
     "Cargo.toml",
     "README.md",

@@ -304,7 +304,7 @@ def test_errors(engine, tmp_path):
     other = nasoseg.Study(*volumes())
     detection = nasoseg.detect(engine, other)
     other.set("t1", volumes()[0])
-    with pytest.raises(nasoseg.Error, match="detect again"):
+    with pytest.raises(nasoseg.Error, match="Detect again, then segment"):
         nasoseg.segment(engine, other, detection)
 
 
