@@ -308,6 +308,34 @@ def test_errors(engine, tmp_path):
         nasoseg.segment(engine, other, detection)
 
 
+def test_messages_say_what_was_found_what_was_expected_and_what_to_do(engine, study):
+    detection, segmentation, contours = pipeline(engine, study)
+    closed = nasoseg.Study(*volumes())
+    closed.close()
+    cases = [
+        (lambda: detection[len(detection)], r"slice index: found 6, expected .* 6 slices\. Give "),
+        (lambda: contours[len(contours)], r"contour index: found \d+, expected .*\. Give "),
+        (lambda: segmentation[-7], r"slice index: found -7, expected .* 6 slices\. Give "),
+        (
+            lambda: detection.set_box_mm(0, [[0, 0, 0]]),
+            r"found shape \(1, 3\), expected .*\. Give ",
+        ),
+        (lambda: closed.warnings, r"found a Study that was closed, expected .*\. Make a new one"),
+        (
+            lambda: nasoseg.Study("a\0b"),
+            r"found a NUL character in 'a.*b', expected none\. Remove ",
+        ),
+        (lambda: nasoseg.Study("a\ud800"), r"found 'a.*', expected text .* UTF-8 .*\. Rename it"),
+        (
+            lambda: nasoseg.Engine(MICRO, device=3),
+            r"device: found 3 of type int, expected str or a ",
+        ),
+    ]
+    for call, words in cases:
+        with pytest.raises((nasoseg.Error, IndexError, TypeError), match=words):
+            call()
+
+
 def test_the_demo_bundle_is_inside():
     with nasoseg.Engine(nasoseg.demo_bundle(), device="cpu", threads=1) as engine:
         assert (

@@ -69,7 +69,10 @@ class Contours(Owner, SequenceOf[Contour]):
             return [self[at] for at in range(*index.indices(count))]
         at = operator.index(index)
         if not -count <= at < count:
-            raise IndexError(f"contour {at}: there are {count}")
+            raise IndexError(
+                f"contour index: found {at}, expected an index into {count} contours. "
+                "Give one from 0, or a negative one from the end"
+            )
         found = filled(
             _abi.nasoseg_contour_view, lib.nasoseg_contours_get, self._pointer(), at % count
         )

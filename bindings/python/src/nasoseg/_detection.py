@@ -47,8 +47,8 @@ class DetectionSlice(NamedTuple):
     slice: int
     """Canonical number: from 0, from inferior to superior."""
     storage_slice: int | None
-    """Index along the storage axis that runs from head to foot: k for DICOM and for any image
-    stored axially. None if T1C was resliced.
+    """Index along the storage axis between inferior and superior: k for DICOM and for any
+    image stored axially. None if T1C was resliced.
     """
     position_mm: float
     """z (LPS, mm) of the slice's centre."""
@@ -57,6 +57,7 @@ class DetectionSlice(NamedTuple):
     frame: int
     """Original 1-based frame of a multi-frame image; 0 otherwise."""
     statuses: _abi.SliceStatus
+    """Flags; 0 if there is nothing to report."""
     edited: bool
     """Whether the box was replaced or cleared by the caller."""
     box: BoundingBox | None
@@ -139,7 +140,10 @@ class Detection(Owner, SequenceOf[DetectionSlice]):
     def _index(self, index: SupportsIndex) -> int:
         count, at = len(self), operator.index(index)
         if not -count <= at < count:
-            raise IndexError(f"slice index {at}: the detection has {count} slices")
+            raise IndexError(
+                f"slice index: found {at}, expected an index into the detection's {count} slices. "
+                "Give one from 0, or a negative one from the end"
+            )
         return at % count
 
     def trajectory(self, index: int) -> Trajectory:
@@ -185,8 +189,8 @@ class Detection(Owner, SequenceOf[DetectionSlice]):
         points = self.to_grid(index, points_mm)
         if points.ndim != 2 or len(points) < 2:
             raise wrong(
-                f"points_mm: shape {(*points.shape[:-1], 3)}, expected [n, 3] with at least two "
-                "points"
+                f"points_mm: found shape {(*points.shape[:-1], 3)}, expected [n, 3] with n "
+                "at least 2. Give at least two points"
             )
         self.set_box(index, (*points.min(0).clip(0, self.grid), *points.max(0).clip(0, self.grid)))
 

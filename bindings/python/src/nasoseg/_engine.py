@@ -49,7 +49,9 @@ class RuntimeInfo(NamedTuple):
     """The ONNX Runtime of this process."""
 
     version: str
+    """For example "1.32.0"."""
     path: str
+    """Absolute path of the library."""
     has_cuda: bool
     """Whether this build supports CUDA; it says nothing about a device."""
 

@@ -64,8 +64,8 @@ def _load() -> ctypes.CDLL:
         library = ctypes.CDLL(str(path))
     except OSError as error:
         raise ImportError(
-            f"{path}: nasoseg's library cannot be loaded ({error}). "
-            "Install the wheel for this system again"
+            f"{path}: found a library that cannot be loaded ({error}), expected one for this "
+            "system. Install the wheel for this system again"
         ) from error
     library.nasoseg_abi_version.restype = ctypes.c_uint32
     found = library.nasoseg_abi_version()
@@ -89,13 +89,17 @@ def encoded(value: str | os.PathLike[str], what: str) -> bytes:
     """A string or path for the library. ctypes would cut it at a NUL."""
     value = os.fspath(value)
     if not isinstance(value, str):
-        raise TypeError(f"{what}: found {type(value).__name__}, expected a str or a path")
+        raise TypeError(
+            f"{what}: found {type(value).__name__}, expected a str or a path. Give one of these"
+        )
     try:
         raw = value.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise wrong(f"{what}: {value!r} cannot be encoded in UTF-8. Rename it") from error
+        raise wrong(
+            f"{what}: found {value!r}, expected text that UTF-8 can encode. Rename it"
+        ) from error
     if b"\0" in raw:
-        raise wrong(f"{what}: {value!r} contains a NUL character")
+        raise wrong(f"{what}: found a NUL character in {value!r}, expected none. Remove it")
     return raw
 
 
@@ -157,7 +161,10 @@ class Owner:
 
     def _held(self) -> Handle:
         if self._handle is None:
-            raise wrong(f"this {type(self).__name__} was closed. Make a new one")
+            raise wrong(
+                f"found a {type(self).__name__} that was closed, expected an open one. "
+                "Make a new one"
+            )
         return self._handle
 
     def __enter__(self: _Self) -> _Self:
@@ -191,6 +198,17 @@ def view(handle: Handle, pointer: Any, shape: tuple[int, ...], dtype: str) -> ND
     return np.asarray(_Memory(handle, address, shape, np.dtype(dtype).str))
 
 
+# What a parameter's type is called in Python.
+_PYTHON: dict[Any, str] = {
+    ctypes.c_bool: "bool",
+    ctypes.c_char_p: "str or a path",
+    ctypes.c_double: "float",
+    ctypes.c_float: "float",
+    ctypes.c_size_t: "int",
+    ctypes.c_uint32: "int",
+}
+
+
 def options(**settings: Any) -> Handle | None:
     """An options object. A setting of None keeps its default; if all are None, there is none."""
     settings = {name: value for name, value in settings.items() if value is not None}
@@ -206,8 +224,11 @@ def options(**settings: Any) -> Handle | None:
         try:
             call(function, pointer, *map(_in_range, function.argtypes[1:], values))
         except ctypes.ArgumentError as error:
+            # Without the options and the error.
+            kinds = function.argtypes[1:-1]
             raise TypeError(
-                f"{name}: found {value!r} of type {type(value).__name__}. Give another type"
+                f"{name}: found {value!r} of type {type(value).__name__}, expected "
+                f"{' and '.join(_PYTHON.get(kind, kind.__name__) for kind in kinds)}. Convert it"
             ) from error
     return handle
 

@@ -42,13 +42,17 @@ class SegmentationSlice(NamedTuple):
     """One slice of a segmentation."""
 
     slice: int
+    """Canonical number: from 0, from inferior to superior."""
     storage_slice: int | None
-    """None if T1C was resliced."""
+    """Index along the storage axis between inferior and superior. None if T1C was resliced."""
     position_mm: float
+    """z (LPS, mm) of the slice's centre."""
     statuses: _abi.SliceStatus
+    """Flags; 0 if there is nothing to report."""
     pixels: int
     """Pixels of the mask."""
     area_mm2: float
+    """Area of the mask, mm²."""
 
 
 class Segmentation(Owner, SequenceOf[SegmentationSlice]):
@@ -72,6 +76,7 @@ class Segmentation(Owner, SequenceOf[SegmentationSlice]):
         self.threshold: float = v.threshold
         """The probability from which a voxel belongs to the mask."""
         self.volume_mm3: float = v.volume_mm3
+        """Volume of the mask, mm³."""
         self.edited: bool = v.edited
         """Whether a box was replaced or cleared by the caller."""
         affine = np.reshape(v.affine, (4, 4))
@@ -124,7 +129,10 @@ class Segmentation(Owner, SequenceOf[SegmentationSlice]):
             return [self[at] for at in range(*index.indices(count))]
         at = operator.index(index)
         if not -count <= at < count:
-            raise IndexError(f"slice index {at}: the segmentation has {count} slices")
+            raise IndexError(
+                f"slice index: found {at}, expected an index into the segmentation's {count} "
+                "slices. Give one from 0, or a negative one from the end"
+            )
         s = filled(
             _abi.nasoseg_segmentation_slice,
             lib.nasoseg_segmentation_get_slice,
@@ -208,7 +216,7 @@ class Segmentation(Owner, SequenceOf[SegmentationSlice]):
         if self.affine is None:
             raise Error(
                 _abi.Status.ERROR_UNSUPPORTED,
-                f"T1C's slices are unevenly spaced, and {what} requires even spacing. "
+                f"T1C: found unevenly spaced slices, expected even spacing, which {what} requires. "
                 "Use mask and origins",
             )
         return self.affine
