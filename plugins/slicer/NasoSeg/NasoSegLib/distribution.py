@@ -171,19 +171,29 @@ def _of_nothing() -> State:
 
 
 def _of_unlisted(owner: importlib.metadata.Distribution, file: Path) -> State:
+    editable = _is_editable(owner)
+    # pip uninstalls nothing without RECORD.
+    todo = (
+        _(
+            'Run slicer.util.pip_uninstall("nasoseg") in the Python Console, restart Slicer and '
+            "install the wheel. "
+        )
+        + how_to_install()
+        if editable
+        else _(
+            'Run slicer.util.pip_install("--ignore-installed --no-deps WHEEL") in the Python '
+            "Console, with the path of nasoseg's wheel for WHEEL, and restart Slicer."
+        )
+    )
     return refused(
         _(
             "{folder}: found nasoseg {version} without a list of its files ({why}), so that its "
             "files cannot be checked"
         ),
-        _(
-            'Run slicer.util.pip_uninstall("nasoseg") in the Python Console, restart Slicer and '
-            "install the wheel. "
-        )
-        + how_to_install(),
+        todo,
         folder=file.parent,
         version=version_text(owner),
-        why=_("an editable installation") if _is_editable(owner) else _("RECORD is missing"),
+        why=_("an editable installation") if editable else _("RECORD is missing"),
     )
 
 
