@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -12,7 +13,7 @@ import pytest
 
 import nasoseg_train
 from nasoseg_train.cli import COMMANDS
-from nasoseg_train.run.extras import EXTRAS
+from nasoseg_train.run.extras import EXTRAS, install_command
 
 PACKAGE = Path(nasoseg_train.__file__).parent
 PROJECT = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
@@ -44,7 +45,8 @@ def test_a_command_names_the_missing_extra(name, tmp_path):
     done = without(EXTRAS["train"], code, *name.split(), "--help")
     assert done.returncode == 1 and done.stdout == ""
     said = rf"nasoseg-train {name}: the package \S+ is missing, which comes with the extra `train`"
-    assert re.match(rf"{said}: run pip install 'training\[train\]' in the root", done.stderr)
+    assert re.match(rf"{said}: run pip install ", done.stderr)
+    assert install_command("train") in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -54,7 +56,22 @@ def test_tensorboard_is_an_extra_of_its_own(tmp_path):
     done = without(EXTRAS["tensorboard"], code, str(tmp_path))
     assert done.returncode == 1
     assert done.stderr.startswith("--tensorboard: the package tensorboardX is missing")
-    assert "pip install 'training[tensorboard]'" in done.stderr
+    assert install_command("tensorboard") in done.stderr
+
+
+def test_the_advice_names_a_folder_and_no_project_of_the_index(tmp_path):
+    spaced = tmp_path / "a clone's" / "training"
+    spaced.mkdir(parents=True)
+    (spaced / "pyproject.toml").touch()
+    for folder, expected in (
+        (PACKAGE.parent, PACKAGE.parent),
+        (spaced, spaced),
+        (tmp_path, "./training"),
+    ):
+        words = shlex.split(install_command("train", folder))
+        requirement = next(word for word in words if word.endswith("[train]"))
+        assert requirement == f"{expected}[train]"
+        assert requirement.startswith(("/", "./"))  # pip takes it for a path
 
 
 def test_a_module_of_no_extra_is_still_a_traceback():

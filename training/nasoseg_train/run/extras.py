@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 # Extra -> module -> the distribution that has it (pyproject.toml).
 EXTRAS: dict[str, dict[str, str]] = {
@@ -26,6 +28,18 @@ EXTRAS: dict[str, dict[str, str]] = {
 }
 
 
+def install_command(extra: str, folder: Path = Path(__file__).parents[2]) -> str:
+    """How to install an extra: from `folder` if the package runs from its source there, as in an
+    editable install; otherwise from a clone of the repository.
+
+    The requirement holds a slash: pip looks up a name without one on the index, where `training`
+    is another project.
+    """
+    if (folder / "pyproject.toml").is_file():
+        return f"pip install -e {shlex.quote(f'{folder}[{extra}]')}"
+    return f"pip install './training[{extra}]' in the root of the nasoseg repository"
+
+
 def advice(module: str | None) -> str | None:
     """What to install for a module that is missing; None if no extra has it."""
     root = (module or "").partition(".")[0]
@@ -33,8 +47,7 @@ def advice(module: str | None) -> str | None:
         if root in modules:
             return (
                 f"the package {modules[root]} is missing, which comes with the extra `{extra}`:"
-                f" run pip install 'training[{extra}]' in the root of the nasoseg repository"
-                " (nasoseg-train is not on PyPI)"
+                f" run {install_command(extra)} (nasoseg-train is not on PyPI)"
             )
     return None
 
