@@ -14,6 +14,8 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
+from ..run.files import replacing, write_text
+
 GRID, CROP = 96, 64
 
 
@@ -62,7 +64,8 @@ def write_probe(out: Path) -> None:
     """The graph and its manifest."""
     out.mkdir(parents=True, exist_ok=True)
     data = graph().SerializeToString()
-    (out / "segmenter.onnx").write_bytes(data)
+    with replacing(out / "segmenter.onnx") as partial:
+        partial.write_bytes(data)
     manifest = {
         "format_version": 1,
         "name": "nasoseg-probe",
@@ -88,4 +91,4 @@ def write_probe(out: Path) -> None:
         },
         "files": {"segmenter.onnx": hashlib.sha256(data).hexdigest()},
     }
-    (out / "bundle.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    write_text(out / "bundle.json", json.dumps(manifest, indent=2) + "\n")

@@ -21,6 +21,7 @@ from ..networks import QNetwork
 from ..networks.parts import AnySegmenter, Detector, parts
 from ..networks.rcnn import RCNN
 from ..networks.voxresnet import VolumeSegmenter
+from ..run.files import write_text
 from ..run.presets import Preset
 from .golden import golden_case
 
@@ -247,7 +248,7 @@ def write_manifest(out: Path, content: dict[str, Any]) -> None:
     content["files"] = {
         name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in files
     }
-    (out / "bundle.json").write_text(json.dumps(content, indent=2) + "\n")
+    write_text(out / "bundle.json", json.dumps(content, indent=2) + "\n")
 
 
 def write_bundle(

@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from ..data.dataset import FORMAT, FORMAT_VERSION, Dataset
 from ..data.slice_set import SPLITS
+from ..run.files import write_text
 from ..run.lock import locked
 from . import nasoseg_prepare as nasoseg
 from .case import Interrupted, Job, prepare_case
@@ -80,8 +81,8 @@ def build(cohort: Cohort, plan: Plan) -> Dataset:
         skipped += twins
         split = _split(records, cohort, plan, before)
         record = _record(records, skipped, cohort, plan, program_version, split)
-        _write(plan.out / "report.md", report(record))
-        _write(plan.out / "dataset.json", json.dumps(record, indent=1) + "\n")
+        write_text(plan.out / "report.md", report(record))
+        write_text(plan.out / "dataset.json", json.dumps(record, indent=1) + "\n")
     return Dataset.open(plan.out)
 
 
@@ -243,9 +244,3 @@ def _record(
         "warnings": warnings,
         "fingerprint": fingerprint(records),
     }
-
-
-def _write(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(text)
-    beside.replace(path)

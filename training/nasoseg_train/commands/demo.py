@@ -29,6 +29,7 @@ from typing import Any, cast
 from ..bundle.writer import write_manifest
 from ..evaluation.report import to_markdown
 from ..evaluation.rows import SliceRow, read_csv
+from ..run.files import write_text
 from ..run.settings import preset_named
 
 Words = list[str | int | Path]
@@ -173,7 +174,7 @@ def report(found: Path, out: Path) -> None:
         f"| {name} | {goal} | {value:.4f} | {'yes' if reached else 'no'} |"
         for name, goal, value, reached in table
     ]
-    (out / "report.md").write_text("\n".join([head, "## Goals", "", *lines, "", f"## {body}"]))
+    write_text(out / "report.md", "\n".join([head, "## Goals", "", *lines, "", f"## {body}"]))
     shutil.copyfile(found / "evaluation.json", out / "report.json")
     content = json.loads((out / "bundle.json").read_text())
     content["metrics"]["test"] = {name: value for name, _, value, _ in table} | {

@@ -32,6 +32,7 @@ from ..evaluation.report import to_markdown
 from ..evaluation.rows import CaseRow, SliceRow, write_csv
 from ..evaluation.subgroups import subgroups
 from ..evaluation.summary import plain, summarise
+from ..run.files import write_text
 from ..run.nasoseg_program import find_program
 
 FORMAT = 1
@@ -246,10 +247,3 @@ def chosen_pictures(
             )
         out.append(line)
     return out
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file that is complete or does not exist."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(text)
-    partial.replace(path)

@@ -29,6 +29,8 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from ..run.files import write_text
+
 if TYPE_CHECKING:
     from ..data.dataset import Dataset
 
@@ -304,7 +306,7 @@ class Reproduce:
             "seconds": {"prepare": seconds_of(self.work).get("prepare"), **seconds},
             "wall_seconds": [*before.get("wall_seconds", []), round(total, 1)],
         }
-        path.write_text(json.dumps(content, indent=1) + "\n")
+        write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def evaluated(run: Path) -> bool:
@@ -340,7 +342,7 @@ def timed(folder: Path, name: str, words: list[Any], log: Path, threads: int | N
     finally:
         seconds = seconds_of(folder)
         seconds[name] = round(seconds.get(name, 0.0) + time.time() - begun, 1)
-        (folder / "seconds.json").write_text(json.dumps(seconds))
+        write_text(folder / "seconds.json", json.dumps(seconds))
 
 
 def processor() -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..evaluation import orderings, plots
 from ..evaluation import paper_tables as tables
-from .evaluate import write_text
+from ..run.files import write_text
 
 FIG5 = {
     "ε_priori 0.8": "seqseg",

@@ -17,6 +17,7 @@ from typing import Any
 import nibabel
 import numpy as np
 
+from ..run.files import write_text
 from ..run.presets import InputConfig
 from .slice_set import SPLITS, SliceSet, build_cache
 
@@ -190,7 +191,7 @@ class Dataset:
         folder = self.folder / "slices" / key
         folder.mkdir(parents=True, exist_ok=True)
         # For people who look into the folder; the shards hold the same.
-        (folder / "made_for.json").write_text(json.dumps(made_for, indent=1) + "\n")
+        write_text(folder / "made_for.json", json.dumps(made_for, indent=1) + "\n")
         return build_cache(
             folder / split, list(numbers), config, tumour_free, workers, _CaseSource(numbers)
         )

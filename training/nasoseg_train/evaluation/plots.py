@@ -18,6 +18,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine, TightLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from ..run.files import replacing
 from .rows import CaseRow, SliceRow
 from .summary import volume_agreement
 
@@ -36,7 +37,7 @@ def figure(width: float, height: float) -> Figure:
 
 
 def save(made: Figure, path: Path, statement: str = "") -> None:
-    """Write a PNG to a temporary name and rename it; the demo statement is below the plot."""
+    """Write a PNG that is complete or does not exist; the demo statement is below the plot."""
     if statement:
         # The statement has its own strip, so nothing is drawn over it.
         characters = int(made.get_figwidth() * 15)
@@ -57,9 +58,8 @@ def save(made: Figure, path: Path, statement: str = "") -> None:
             color="#a00000",
             va="bottom",
         )
-    partial = path.with_name(path.name + ".part")
-    made.savefig(partial, format="png", dpi=_DPI, metadata={"Software": None})
-    partial.replace(path)
+    with replacing(path) as partial:
+        made.savefig(partial, format="png", dpi=_DPI, metadata={"Software": None})
 
 
 def bland_altman(cases: Sequence[CaseRow], path: Path, statement: str = "") -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from ..geometry.metrics import NAN, MaskFigures
+from ..run.files import replacing
 
 _COVARIATE = "covariate: "
 
@@ -104,8 +105,7 @@ def write_csv(rows: list[Any], kind: type, path: Path) -> None:
     """
     plain = columns(kind)
     covariates = sorted({name for row in rows for name in getattr(row, "covariates", {})})
-    partial = path.with_name(path.name + ".part")
-    with open(partial, "w", newline="") as file:
+    with replacing(path) as partial, open(partial, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(plain + [_COVARIATE + name for name in covariates])
         for row in rows:
@@ -115,7 +115,6 @@ def write_csv(rows: list[Any], kind: type, path: Path) -> None:
                 [_text(content[name]) for name in plain]
                 + [extra.get(name, "") for name in covariates]
             )
-    partial.replace(path)
 
 
 def read_csv(path: Path, kind: type) -> list[Any]:

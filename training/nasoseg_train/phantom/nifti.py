@@ -16,6 +16,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
+from ..run.files import replacing, write_text
 from .patient import Phantom
 from .tissue import SEQUENCES
 
@@ -32,7 +33,8 @@ def _save(voxels: np.ndarray, affine: np.ndarray, path: Path) -> None:
     image.header.set_xyzt_units("mm")
     # A gzip header without time or name: the same seed gives the same bytes.
     with (
-        open(path, "wb") as file,
+        replacing(path) as partial,
+        open(partial, "wb") as file,
         gzip.GzipFile("", "wb", compresslevel=3, fileobj=file, mtime=0) as packed,
     ):
         buffer = io.BytesIO()
@@ -69,4 +71,4 @@ def write_nifti(phantom: Phantom, out_dir: Path) -> None:
         "area_px": [int(areas[k]) for k in slices],
         "area_mm2": [round(float(areas[k] * pixel), 2) for k in slices],
     }
-    (out_dir / "info.json").write_text(json.dumps(info, indent=1) + "\n")
+    write_text(out_dir / "info.json", json.dumps(info, indent=1) + "\n")

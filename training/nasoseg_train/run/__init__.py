@@ -6,5 +6,6 @@ systems          the rows of the paper's tables as changes to a preset
 training_run     the output folder of a training run and its config.json
 checkpoint       best and resumable checkpoints
 step_loop, logs  the loop over batches; its figures as CSV and TensorBoard
+files            files that are complete or do not exist
 machine, options devices, precision, processes
 """

@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: written to a temporary name and renamed, validated when read.
+"""Checkpoints of a training run: complete or missing on disk, validated when read.
 
 A best checkpoint holds a network, its preset, seed and validation figures; it is NAME_best.pt while
 its stage is running and NAME.pt once the stage has finished, so no later stage starts from an
@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from .files import replacing
 from .presets import Preset
 from .training_run import difference
 
 
 def write(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint: the file is complete or does not exist."""
-    partial = path.with_suffix(".part")
-    torch.save(state, partial)
-    partial.replace(path)
+    with replacing(path) as partial:
+        torch.save(state, partial)
 
 
 def read(path: Path, **expected: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .extras import advice
+from .files import replacing
 
 
 class Log:
@@ -30,12 +31,10 @@ class Log:
         """Append a row to the file and print it."""
         self.rows.append(row)
         columns = list(dict.fromkeys(name for one in self.rows for name in one))
-        partial = self.path.with_suffix(".part")
-        with partial.open("w", newline="") as f:
+        with replacing(self.path) as partial, partial.open("w", newline="") as f:
             table = csv.DictWriter(f, columns, lineterminator="\n")
             table.writeheader()
             table.writerows(self.rows)
-        partial.replace(self.path)
         if self.writer is not None:
             for name, value in row.items():
                 if name != self.key:

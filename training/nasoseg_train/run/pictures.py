@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from .files import replacing
+
 Array = np.ndarray
 RED, GREEN, YELLOW = (230, 40, 40), (40, 200, 60), (245, 220, 40)
 WHITE, BLUE = (255, 255, 255), (90, 150, 255)
@@ -61,6 +63,5 @@ def save_sheet(path: Path, pictures: list[Array], columns: int = 4) -> None:
         y, x = divmod(i, columns)
         sheet[y * h : (y + 1) * h, x * w : (x + 1) * w] = picture
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    Image.fromarray(sheet).save(partial, format="PNG")
-    partial.replace(path)
+    with replacing(path) as partial:
+        Image.fromarray(sheet).save(partial, format="PNG")

@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from .files import write_text
 from .lock import locked
 from .options import RunOptions
 from .presets import Preset
@@ -82,9 +83,7 @@ class TrainingRun:
                 "packages": versions(),
             }
         )
-        partial = path.with_suffix(".part")
-        partial.write_text(json.dumps({**content, "commands": commands}, indent=1) + "\n")
-        partial.replace(path)
+        write_text(path, json.dumps({**content, "commands": commands}, indent=1) + "\n")
 
     @classmethod
     def open(cls, folder: Path) -> TrainingRun:
