@@ -31,6 +31,7 @@ from nasoseg_train.evaluation.subgroups import groups, mann_whitney, subgroups, 
 from nasoseg_train.evaluation.summary import plain, summarise
 from nasoseg_train.geometry import metrics as m
 from nasoseg_train.phantom import Phantom, write_nifti
+from nasoseg_train.run import demo_words
 from nasoseg_train.run.nasoseg_program import find_program
 
 MICRO = Path(__file__).resolve().parents[2] / "tests/data/micro"
@@ -621,3 +622,23 @@ def test_csv_is_plain(tmp_path):
     with open(tmp_path / "s.csv") as f:
         (line,) = csv.DictReader(f)
     assert line["tumour"] == "True" and line["x0"] == "" and float(line["hd_mm"]) == 10.0
+
+
+def test_a_demo_model_is_named_in_the_words_of_the_program():
+    rust = (Path(__file__).resolve().parents[2] / "src/provenance.rs").read_text()
+    assert f'DEMO_BANNER: &str = "{demo_words.BANNER}"' in rust
+    assert demo_words.warning({"demo": True, "statement": "A."}) == f"{demo_words.BANNER} A."
+    assert demo_words.warning({"demo": False, "statement": "A."}) == ""
+    package = Path(demo_words.__file__).parents[1]
+    sources = [p for p in package.rglob("*.py") if p != Path(demo_words.__file__)]
+    for words in ("NOT FOR CLINICAL", "Not for clinical", "Demonstration."):
+        assert not [p for p in sources if words in p.read_text()]
+
+
+def test_a_plot_shows_the_whole_warning_of_a_demo_model(tmp_path):
+    made = plots.figure(6.4, 4.4)
+    made.subplots()
+    warning = demo_words.warning({"demo": True, "statement": "Trained on synthetic images."})
+    plots.save(made, tmp_path / "a.png", warning)
+    assert [" ".join(t.get_text().split()) for t in made.texts] == [warning]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]

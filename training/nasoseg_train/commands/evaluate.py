@@ -32,6 +32,7 @@ from ..evaluation.report import to_markdown
 from ..evaluation.rows import CaseRow, SliceRow, write_csv
 from ..evaluation.subgroups import subgroups
 from ..evaluation.summary import plain, summarise
+from ..run.demo_words import warning
 from ..run.files import write_text
 from ..run.nasoseg_program import find_program
 
@@ -135,8 +136,7 @@ class Evaluate:
         report = plain(report)
         write_csv(rows, SliceRow, out / "slices.csv")
         write_csv(case_rows, CaseRow, out / "cases.csv")
-        statement = use["statement"] if use["demo"] else ""
-        drawn = draw(cases, case_rows, rows, runs, out / "plots", statement, logs)
+        drawn = draw(cases, case_rows, rows, runs, out / "plots", warning(use), logs)
         write_text(out / "report.md", to_markdown(report, drawn))
         # Last: tables read this file, and its existence means that all others are complete.
         write_text(out / "evaluation.json", json.dumps(report, indent=1) + "\n")
@@ -182,7 +182,7 @@ def draw(
     rows: Sequence[SliceRow],
     runs: Path,
     folder: Path,
-    statement: str,
+    demo_warning: str,
     logs: dict[str, list[Path]],
 ) -> list[str]:
     """Draw all plots for which there is data; returns their paths relative to the report's
@@ -190,12 +190,14 @@ def draw(
     """
     folder.mkdir(parents=True, exist_ok=True)
     made = {
-        "bland_altman.png": plots.bland_altman(case_rows, folder / "bland_altman.png", statement),
-        "dice_area.png": plots.dice_against_area(rows, folder / "dice_area.png", statement),
-        "cases.png": plots.pictures(
-            chosen_pictures(cases, case_rows, rows, runs), folder / "cases.png", statement
+        "bland_altman.png": plots.bland_altman(
+            case_rows, folder / "bland_altman.png", demo_warning
         ),
-        "convergence.png": plots.convergence(logs, folder / "convergence.png", statement),
+        "dice_area.png": plots.dice_against_area(rows, folder / "dice_area.png", demo_warning),
+        "cases.png": plots.pictures(
+            chosen_pictures(cases, case_rows, rows, runs), folder / "cases.png", demo_warning
+        ),
+        "convergence.png": plots.convergence(logs, folder / "convergence.png", demo_warning),
     }
     for name, there in made.items():
         if not there:

@@ -12,21 +12,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from ..run.demo_words import RESEARCH, SYNTHETIC
 from ..run.training_run import TrainingRun
 from .train import tumour_free_of
 
 if TYPE_CHECKING:
     from ..data.dataset import Dataset
     from ..data.slice_set import SliceSet
-
-SYNTHETIC = (
-    "Demonstration. Trained on synthetic images only, for trying the software out. Not for clinical"
-    " use: its outlines are no gross tumour volume."
-)
-RESEARCH = (
-    "For research. Trained on {name}. Not a medical device: its outlines are no gross tumour volume"
-    " until a person has checked them."
-)
 
 
 @dataclass

@@ -21,6 +21,7 @@ from ..evaluation.case_figures import box_in_pixels
 from ..evaluation.nasoseg_run import RunError, RunOutput
 from ..geometry import boxes as bx
 from ..geometry import metrics as m
+from ..run.demo_words import warning
 
 Array = np.ndarray
 
@@ -89,8 +90,8 @@ def print_score(run: RunOutput, truth_path: Path) -> None:
     print(
         f"model runs: trunk {runs['trunk']['rows']} boxes, RANet {runs['segmenter']['rows']} slices"
     )
-    if record["provenance"]["demo"]:
-        print(f"DEMO MODEL, NOT FOR CLINICAL USE. {record['provenance']['statement']}")
+    if said := warning(record["provenance"]):
+        print(said)
     print("written:")
     for name in record["outputs"]:
         print(f"  {run.folder / name}")

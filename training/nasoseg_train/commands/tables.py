@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..evaluation import orderings, plots
 from ..evaluation import paper_tables as tables
+from ..run.demo_words import warning
 from ..run.files import write_text
 
 FIG5 = {
@@ -39,8 +40,8 @@ class Tables:
             tables.to_markdown(runs),
             orderings.to_markdown(orderings.outcomes(runs), runs),
         )
-        demo = [
-            r.evaluation["bundle"]["statement"]
+        warnings = [
+            warning(r.evaluation["bundle"])
             for many in runs.values()
             for r in many
             if r.evaluation and r.evaluation["bundle"]["demo"]
@@ -48,7 +49,7 @@ class Tables:
         logs = {
             name: [r.log for r in runs.get(system, []) if r.log] for name, system in FIG5.items()
         }
-        if plots.convergence(logs, out / "convergence.png", demo[0] if demo else ""):
+        if plots.convergence(logs, out / "convergence.png", warnings[0] if warnings else ""):
             text += "\n## Fig. 5\n\n![convergence](convergence.png)\n"
         write_text(out / "tables.md", text)
         write_text(out / "tables.csv", tables.to_csv(runs))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..run import demo_words
 from .paper import TABLES, PaperRow, PaperTable
 from .report import number, p_value, percent, table
 
@@ -284,8 +285,7 @@ def demo_lines(runs: dict[str, list[RunFiles]]) -> list[str]:
     """The notice above the figures of demo models."""
     if any(r.evaluation["bundle"]["demo"] for many in runs.values() for r in many if r.evaluation):
         return [
-            "**Models trained on synthetic images: nothing here says how they would do on "
-            "patients. Not for clinical use.**",
+            f"**{demo_words.OF_MANY}**",
             "",
         ]
     return []

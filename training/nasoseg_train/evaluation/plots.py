@@ -1,5 +1,5 @@
 """The plots of an evaluation, as PNG files. Every picture of a demo bundle shows the bundle's
-statement.
+warning (`run.demo_words`).
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def figure(width: float, height: float) -> Figure:
     return made
 
 
-def save(made: Figure, path: Path, statement: str = "") -> None:
-    """Write a PNG that is complete or does not exist; the demo statement is below the plot."""
-    if statement:
-        # The statement has its own strip, so nothing is drawn over it.
+def save(made: Figure, path: Path, demo_warning: str = "") -> None:
+    """Write a PNG that is complete or does not exist; a demo's warning is below the plot."""
+    if demo_warning:
+        # The warning has its own strip, so nothing is drawn over it.
         characters = int(made.get_figwidth() * 15)
-        words, lines = f"DEMO MODEL, NOT FOR CLINICAL USE. {statement}".split(), [""]
+        words, lines = demo_warning.split(), [""]
         for word in words:
             if len(lines[-1]) + len(word) > characters:
                 lines.append("")
@@ -62,7 +62,7 @@ def save(made: Figure, path: Path, statement: str = "") -> None:
         made.savefig(partial, format="png", dpi=_DPI, metadata={"Software": None})
 
 
-def bland_altman(cases: Sequence[CaseRow], path: Path, statement: str = "") -> bool:
+def bland_altman(cases: Sequence[CaseRow], path: Path, demo_warning: str = "") -> bool:
     """Volumes of cases: found less true against their mean. False if there are fewer than two
     cases.
     """
@@ -95,11 +95,11 @@ def bland_altman(cases: Sequence[CaseRow], path: Path, statement: str = "") -> b
     )
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.16), ncols=3, frameon=False)
     axes.margins(y=0.15)
-    save(made, path, statement)
+    save(made, path, demo_warning)
     return True
 
 
-def dice_against_area(rows: Sequence[SliceRow], path: Path, statement: str = "") -> bool:
+def dice_against_area(rows: Sequence[SliceRow], path: Path, demo_warning: str = "") -> bool:
     """Dice of tumour slices against the tumour's area, with the median of bins of equal size."""
     tumour = [r for r in rows if r.tumour]
     if not tumour:
@@ -143,7 +143,7 @@ def dice_against_area(rows: Sequence[SliceRow], path: Path, statement: str = "")
     )
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, loc="lower right")
-    save(made, path, statement)
+    save(made, path, demo_warning)
     return True
 
 
@@ -168,7 +168,7 @@ def overlay(image: Array, truth: Array, found: Array, opacity: float = 0.55) -> 
     return out
 
 
-def pictures(shown: Sequence[Sequence[Shown]], path: Path, statement: str = "") -> bool:
+def pictures(shown: Sequence[Sequence[Shown]], path: Path, demo_warning: str = "") -> bool:
     """One line per case. Each of its slices is shown as T1C with the detection box, then with
     truth, prediction and their overlap.
     """
@@ -192,7 +192,7 @@ def pictures(shown: Sequence[Sequence[Shown]], path: Path, statement: str = "") 
     if any(one.box for case in shown for one in case):
         key.append(Line2D([], [], color="0.45", linestyle="--", linewidth=1, label="detection box"))
     made.legend(handles=key, loc="outside upper center", ncols=4, fontsize=9, frameon=False)
-    save(made, path, statement)
+    save(made, path, demo_warning)
     return True
 
 
@@ -274,7 +274,7 @@ def read_log(path: Path) -> dict[str, Array]:
     return out
 
 
-def convergence(logs: Mapping[str, Sequence[Path]], path: Path, statement: str = "") -> bool:
+def convergence(logs: Mapping[str, Sequence[Path]], path: Path, demo_warning: str = "") -> bool:
     """Fig. 5: the loss of every epoch, one colour per system, thin lines per seed and a thick one
     for their mean.
 
@@ -325,5 +325,5 @@ def convergence(logs: Mapping[str, Sequence[Path]], path: Path, statement: str =
         axes.set(xlabel="epoch", ylabel=label)
         axes.grid(alpha=0.25)
         axes.legend(fontsize=8)
-    save(made, path, statement)
+    save(made, path, demo_warning)
     return True

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..run import demo_words
+
 
 def number(value: float | None, digits: int = 3) -> str:
     """A figure, or a dash if there is none."""
@@ -65,7 +67,7 @@ def _head(e: dict[str, Any], shared: str) -> list[str]:
     lines = [f"# {b['name']} {b['version']}: what was measured", ""]
     if b["demo"]:
         lines += [
-            f"**Demo model, trained on synthetic images. Not for clinical use.** {b['statement']}",
+            f"**{demo_words.OF_ONE}** {b['statement']}",
             "",
         ]
     lines += [
