@@ -70,8 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
         wrong = " ".join(arguments[:2]) if group else first
         raise SystemExit(
-            f"{overview(f'{first} ' if group else '')}\n\nnasoseg-train: there is no command "
-            f"{wrong!r}"
+            f"{overview(f'{first} ' if group else '')}\n\nnasoseg-train: found the command "
+            f"{wrong!r}, expected one of those above. Check its spelling"
         )
     name, rest = found
     with extras_named(f"nasoseg-train {name}"):

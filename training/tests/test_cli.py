@@ -43,7 +43,7 @@ def test_commands_that_are_not_there_are_refused(capsys):
         (["train", "agent"], "'train agent'"),
         (["train", "--seed"], "'train --seed'"),
     ):
-        with pytest.raises(SystemExit, match=f"no command {name}"):
+        with pytest.raises(SystemExit, match=f"found the command {name}, expected one"):
             cli.main(words)
     cli.main(["train", "--help"])
     out = capsys.readouterr().out
@@ -370,12 +370,12 @@ def test_every_setting_says_what_it_is():
         for kind in [node for node in body if isinstance(node, ast.ClassDef)]:
             for field, after in zip(kind.body, [*kind.body[1:], None], strict=True):
                 if isinstance(field, ast.AnnAssign):
-                    told = (
+                    explained = (
                         isinstance(after, ast.Expr)
                         and isinstance(after.value, ast.Constant)
                         and isinstance(after.value.value, str)
                     )
-                    assert told, f"{kind.name}.{ast.unparse(field.target)} has no help"
+                    assert explained, f"{kind.name}.{ast.unparse(field.target)} has no help"
 
 
 def test_the_demos_commands_can_be_said(tmp_path, monkeypatch):
@@ -435,7 +435,7 @@ def test_the_demos_commands_can_be_said(tmp_path, monkeypatch):
 
 def test_the_tables_by_one_command(dataset, tmp_path):
     """Two systems from a data set to the tables; the same words again do nothing, other settings
-    are refused, a failed run is told.
+    are refused, a failed run is reported.
     """
     from nasoseg_train.commands.reproduce import Reproduce
 

@@ -59,7 +59,7 @@ def whole() -> Phantom:
 
 
 class Small:
-    """The phantom's tumour slices at a quarter of the resolution; what `write_dicom` wants. A
+    """The phantom's tumour slices at a quarter of the resolution; what `write_dicom` requires. A
     variant has other voxels.
     """
 
@@ -327,7 +327,7 @@ def test_lists_as_csv_and_json(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text, told",
+    "text, message",
     [
         (f"{HEADER},stage\n1,a,a,a,a,x\n", "unknown: stage.*covariate:NAME"),
         ("id,t1,t1c,t2\n1,a,a,a\n", "mask missing"),
@@ -347,20 +347,20 @@ def test_lists_as_csv_and_json(tmp_path):
         (f"{HEADER},t1\n1,a,a,a,a,a\n", "t1 occurs twice"),
     ],
 )
-def test_lists_that_make_no_sense_are_refused(tmp_path, text, told):
-    with pytest.raises(CohortError, match=told):
+def test_lists_that_make_no_sense_are_refused(tmp_path, text, message):
+    with pytest.raises(CohortError, match=message):
         listed(write(tmp_path / "list.csv", text))
 
 
 def test_json_lists_that_make_no_sense_are_refused(tmp_path):
     entry = {"id": "1", "t1": "a", "t1c": "a", "t2": "a", "mask": "a"}
-    for entries, told in (
+    for entries, message in (
         ({"patients": []}, "a JSON list of objects"),
         ([{**entry, "age": "7"}], "unknown: age"),
         ([{**entry, "id": 1}], "id: expected text"),
         ([{**entry, "covariates": {"a": [1]}}], "covariates: expected text"),
     ):
-        with pytest.raises(CohortError, match=told):
+        with pytest.raises(CohortError, match=message):
             listed(write(tmp_path / "list.json", json.dumps(entries)))
     with pytest.raises(CohortError, match="cannot be read as JSON"):
         listed(write(tmp_path / "list.json", "[{"))
@@ -615,31 +615,31 @@ def test_slices_that_are_missing(tree, tmp_path):
 
 
 def test_words_of_the_program_lose_what_names_a_person():
-    told = (
+    message = (
         "T2 belongs to another patient than T1: "
         'patient name "ROE^RICHARD" against "DOE^JANE". All three'
     )
-    assert reason_of(told, 4) == "sequences of two patients"
-    assert without_identity(told).startswith(
+    assert reason_of(message, 4) == "sequences of two patients"
+    assert without_identity(message).startswith(
         "T2 belongs to another patient than T1: patient name differs. All three"
     )
-    told = (
+    message = (
         "mask: a.dcm: belongs to another patient than the reference: "
         'birth date "19\\"60" against "1961". No option'
     )
     assert (
-        reason_of(told, 4) == "mask of another patient"
-        and "196" not in without_identity(told)
-        and "No option" in without_identity(told)
+        reason_of(message, 4) == "mask of another patient"
+        and "196" not in without_identity(message)
+        and "No option" in without_identity(message)
     )
-    told = (
+    message = (
         "x: 2 series were found, one was expected: "
         "1.2.840.113619.2.55.3.20120102 (Doe neck) 30 images. Choose one"
     )
     assert (
-        reason_of(told, 3) == "several series"
-        and "Doe" not in without_identity(told)
-        and "20120102" not in without_identity(told)
+        reason_of(message, 3) == "several series"
+        and "Doe" not in without_identity(message)
+        and "20120102" not in without_identity(message)
     )
 
 
@@ -733,10 +733,12 @@ def test_an_interrupted_run_goes_on(tmp_path):
         assert running.poll() is None, running.stderr.read()
         time.sleep(0.005)
     os.killpg(running.pid, signal.SIGINT)
-    told = running.communicate(timeout=60)[1]
+    message = running.communicate(timeout=60)[1]
     assert (
-        running.returncode == 130 and "The same command resumes" in told and "Traceback" not in told
-    ), told
+        running.returncode == 130
+        and "The same command resumes" in message
+        and "Traceback" not in message
+    ), message
     kept = {f: f.stat().st_mtime_ns for f in (tmp_path / "set").glob("cases/p*/case.json")}
     assert 1 <= len(kept) < 8 and not (tmp_path / "set/dataset.json").exists()
     subprocess.run(command, check=True, capture_output=True)
@@ -837,7 +839,7 @@ def test_training_sees_what_deployment_sees(public, tree, tmp_path):
     on its own grid.
     """
     place = tree / "data" / "MRI-Segments" / "001"
-    told = json.loads((MICRO / "bundle.json").read_text())
+    manifest = json.loads((MICRO / "bundle.json").read_text())
     paths = ["--t1", place / "T1WI", "--t1c", place / "CE-T1WI", "--t2", place / "T2WI"]
     case = public.cases()[0]
     maxima = {"T1": 900.0, "T1C": 1500.0, "T2": 2100.0}
@@ -845,14 +847,14 @@ def test_training_sees_what_deployment_sees(public, tree, tmp_path):
         for scaling in ("study_percentile", "dataset_max"):
             bundle = tmp_path / f"{fit['kind']} {scaling}"
             shutil.copytree(MICRO, bundle)
-            for channel in told["input"]["channels"]:
+            for channel in manifest["input"]["channels"]:
                 channel["scaling"] = {"kind": scaling} | (
                     {"percentile": 99.5}
                     if scaling == "study_percentile"
                     else {"value": maxima[channel["sequence"]]}
                 )
-            told["input"]["fit"] = fit
-            (bundle / "bundle.json").write_text(json.dumps(told))
+            manifest["input"]["fit"] = fit
+            (bundle / "bundle.json").write_text(json.dumps(manifest))
             out = tmp_path / "slices.npz"
             subprocess.run(
                 [PROGRAM, "prepare", *paths, "--bundle", bundle, "--out", out],
@@ -862,7 +864,7 @@ def test_training_sees_what_deployment_sees(public, tree, tmp_path):
             with np.load(out) as f:
                 deployed, divisors = f["images"], f["divisors"]
             config = InputConfig(
-                grid=told["input"]["grid"],
+                grid=manifest["input"]["grid"],
                 fit=fit["kind"],
                 pixel_mm=fit.get("pixel_mm", 0.0),
                 scaling=scaling,
@@ -945,17 +947,17 @@ def command(*words):
 def test_the_command(tree, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         command("--out", tmp_path, "--publik", tree)
-    for words, told in (
+    for words, message in (
         (["--public", tree, "--list", "x"], "of --public, --list and --phantoms, expected one"),
         ([], "of --public, --list and --phantoms, expected one"),
         (["--public", tree, "--nasoseg", tmp_path / "none"], "expected the path of `nasoseg`"),
-        (["--public", tree, "--nasoseg", sys.executable], "does not know `prepare --volumes`"),
+        (["--public", tree, "--nasoseg", sys.executable], "without `prepare --volumes`"),
         (["--phantoms", 0, 0, 0, "--nasoseg", PROGRAM], "no phantoms requested"),
         (["--public", tree, "--workers", 0, "--nasoseg", PROGRAM], "at least 1"),
     ):
         with pytest.raises(SystemExit) as end:
             command("--out", tmp_path / "set", *words).main()
-        assert end.value.code == 2 and told in capsys.readouterr().err
+        assert end.value.code == 2 and message in capsys.readouterr().err
     assert not (tmp_path / "set").exists(), "nothing is written where nothing was understood"
     only = tmp_path / "part/data/MRI-Segments"
     for name in ("001", "004"):

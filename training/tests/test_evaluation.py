@@ -493,12 +493,12 @@ def test_a_split_through_the_program(cases, tmp_path):
     # The demo's report is this one, with its goals.
     shutil.copytree(MICRO, tmp_path / "bundle")
     demo.report(out, tmp_path / "bundle")
-    told = (tmp_path / "bundle" / "report.md").read_text()
+    report = (tmp_path / "bundle" / "report.md").read_text()
     assert (
-        "Not for clinical use" in told
-        and "## Goals" in told
-        and "## Segmentation" in told
-        and "plots/" not in told
+        "Not for clinical use" in report
+        and "## Goals" in report
+        and "## Segmentation" in report
+        and "plots/" not in report
     )
     manifest = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
     tumour = [r for r in rows if r.tumour]

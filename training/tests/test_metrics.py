@@ -293,8 +293,8 @@ def test_against_nasoseg_evaluate(tmp_path):
             "--out",
             tmp_path / f"t{tolerance}",
         )
-        told = json.loads((tmp_path / f"t{tolerance}" / "evaluation.json").read_text())
-        slices = (told.get("comparison") or told)["slices"]
+        record = json.loads((tmp_path / f"t{tolerance}" / "evaluation.json").read_text())
+        slices = (record.get("comparison") or record)["slices"]
         assert len(slices) == 3
         for theirs in slices:
             k = theirs["storage_slice"]

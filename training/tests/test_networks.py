@@ -198,11 +198,11 @@ def test_position_attention_by_hand():
         return layer.weight[:, :, 0, 0] @ flat + layer.bias[:, None]
 
     query, key, value = project(attention.query), project(attention.key), project(attention.value)
-    want = flat.clone()
+    expected = flat.clone()
     for i in range(4):
         alike = torch.softmax(torch.stack([query[:, i] @ key[:, j] for j in range(4)]), 0)
-        want[:, i] += sum(alike[j] * value[:, j] for j in range(4))
-    assert torch.allclose(attention(x).reshape(8, 4), want, atol=1e-5)
+        expected[:, i] += sum(alike[j] * value[:, j] for j in range(4))
+    assert torch.allclose(attention(x).reshape(8, 4), expected, atol=1e-5)
 
 
 def test_voxresnet_sums_four_resolutions():
@@ -230,13 +230,13 @@ def test_losses_by_hand():
     dice = 1 - (2 * (p * y).sum() + 1) / ((p + y).sum() + 1)
     weight = 1 + 6 * y
     weighted = (weight * entropy).sum() / weight.sum()
-    want = {
+    expected = {
         "ce": entropy.mean(),
         "dice": dice,
         "dice_ce": dice + entropy.mean(),
         "weighted": weighted,
     }
-    for kind, value in want.items():
+    for kind, value in expected.items():
         assert float(
             segmentation_loss(logits, masks, kind, 1, 20.0, positive_weight=7.0)
         ) == pytest.approx(value, rel=1e-5)

@@ -114,12 +114,12 @@ def test_training_crops_without_augmentation_are_the_graphs_crops():
     boxes = np.array([[10.0, 20, 70.5, 60.25], [30, 5.5, 90, 80]])
     plain = SegmenterTraining(rotation_degrees=0.0, flip=0.0, scale=0.0)
     got = sample_crops(images, boxes, 32, rng, plain)
-    want = RoiCrop(32, 2)(images, torch.from_numpy(boxes).float(), torch.arange(2))
-    assert torch.allclose(got, want, atol=1e-4)
+    expected = RoiCrop(32, 2)(images, torch.from_numpy(boxes).float(), torch.arange(2))
+    assert torch.allclose(got, expected, atol=1e-4)
     flipped = sample_crops(
         images, boxes, 32, rng, SegmenterTraining(rotation_degrees=0.0, flip=1.0, scale=0.0)
     )
-    assert torch.allclose(flipped, want.flip(-1), atol=1e-4)
+    assert torch.allclose(flipped, expected.flip(-1), atol=1e-4)
 
 
 def test_crop_pixels_are_centred_half_a_pixel_in():

@@ -201,11 +201,11 @@ def test_the_graphs_boxes_are_torchvisions():
     whole = torch.tensor([[0.0, 0, 96, 96]]).repeat(2, 1)
     with torch.no_grad():
         boxes, scores = net(images)
-        want = net.model(list(net.crop(images, whole, torch.arange(2))))
+        expected = net.model(list(net.crop(images, whole, torch.arange(2))))
     for i in range(2):
-        n = len(want[i]["scores"])
-        assert torch.allclose(scores[i, :n], want[i]["scores"], atol=1e-5)
-        assert torch.allclose(boxes[i, :n], (want[i]["boxes"] + 0.5).clamp(0, 96), atol=1e-3)
+        n = len(expected[i]["scores"])
+        assert torch.allclose(scores[i, :n], expected[i]["scores"], atol=1e-5)
+        assert torch.allclose(boxes[i, :n], (expected[i]["boxes"] + 0.5).clamp(0, 96), atol=1e-3)
 
 
 def test_slices_without_a_proposal(bundles):

@@ -13,7 +13,7 @@ from nasoseg_train.evaluation.paper import TABLES
 
 
 def evaluation(base, demo=True, **more):
-    """An evaluation whose every figure is told from every other: base plus a small share of its
+    """An evaluation whose every figure differs from every other: base plus a small share of its
     own.
     """
     names = ("dice", "precision", "recall", "iou")

@@ -51,8 +51,8 @@ def prior_actions(
     if literal:
         diagonal = np.hypot(target[:, 2] - target[:, 0], target[:, 3] - target[:, 1])
         far = bx.centre_distance(boxes, target) > t.tau_distance * diagonal
-        size, want = boxes[:, 2:] - boxes[:, :2], target[:, 2:] - target[:, :2]
-        big = (size[:, 1] > want[:, 1] * t.tau_h) | (size[:, 0] > want[:, 0] * t.tau_w)
+        size, true_size = boxes[:, 2:] - boxes[:, :2], target[:, 2:] - target[:, :2]
+        big = (size[:, 1] > true_size[:, 1] * t.tau_h) | (size[:, 0] > true_size[:, 0] * t.tau_w)
         for rows, allowed, kind in ((far, shifts, bx.IS_SHIFT), (~far & big, zooms, bx.IS_ZOOM)):
             usable = np.where(allowed.any(axis=1, keepdims=True), allowed, kind)
             out = np.where(rows, _choose(usable, rng), out)

@@ -56,14 +56,17 @@ class DetectionEnv(gymnasium.Env[dict[str, Array], np.int64]):
     ) -> None:
         """`augment` shows slices flipped, resized and moved as the preset's training does."""
         if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(f"render_mode {render_mode!r} is not known; expected rgb_array")
+            raise ValueError(f"found render_mode {render_mode!r}, expected rgb_array or None")
         rows = np.arange(len(data)) if tumour_free else np.flatnonzero(data.tumour)
         if not len(rows):
-            raise ValueError("the set holds no slice with tumour")
+            raise ValueError(
+                "found no slice with tumour in the set, expected one or more. Give another set, or "
+                "tumour_free=True"
+            )
         if data.grid != preset.input.grid:
             raise ValueError(
-                f"the set's slices are {data.grid} pixels wide and preset {preset.name} requires "
-                f"{preset.input.grid}"
+                f"found slices {data.grid} pixels wide in the set, expected {preset.input.grid} "
+                f"for preset {preset.name}. Make the set with this preset's input"
             )
         self.data, self.preset, self.augment, self.render_mode, self._rows = (
             data,
@@ -93,12 +96,14 @@ class DetectionEnv(gymnasium.Env[dict[str, Array], np.int64]):
         options = options or {}
         unknown = set(options) - {"slice"}
         if unknown:
-            raise ValueError(f"option {sorted(unknown)[0]!r} is not known; expected `slice`")
+            raise ValueError(f"found option {sorted(unknown)[0]!r}, expected `slice`")
         row = (
             int(options["slice"]) if "slice" in options else int(self.np_random.choice(self._rows))
         )
         if not 0 <= row < len(self.data):
-            raise ValueError(f"slice {row}: the set has slices 0 to {len(self.data) - 1}")
+            raise ValueError(
+                f"found slice {row}, expected one of the set's 0 to {len(self.data) - 1}"
+            )
         views, d = Views.plain(1), self.preset.detector
         if self.augment:
             views = Views.random(1, self.data.grid, d.shift, d.scale, d.flip, self.np_random)

@@ -28,6 +28,9 @@ Array = np.ndarray
 BOX = 0.05  # pixels of the grid
 
 
+_REMEDY = "Export the bundle again, or use the onnxruntime that pyproject.toml pins"
+
+
 def _session(path: Path) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
@@ -39,16 +42,21 @@ def _run(session: ort.InferenceSession, inputs: dict[str, Tensor]) -> list[Array
 
 
 def _worst(found: Array, module: nn.Module, inputs: dict[str, Tensor]) -> float:
-    want = module(*inputs.values()).numpy()
-    if found.shape != want.shape:
-        raise ParityError(f"the graph gave {found.shape}, PyTorch {want.shape}")
-    return float(np.abs(found - want).max())
+    expected = module(*inputs.values()).numpy()
+    if found.shape != expected.shape:
+        raise ParityError(
+            f"found the graph's output of shape {found.shape}, expected PyTorch's "
+            f"{expected.shape}. {_REMEDY}"
+        )
+    return float(np.abs(found - expected).max())
 
 
 def _note(worst: dict[str, float], name: str, value: float, limit: float) -> None:
     # A NaN must not pass.
     if not value <= limit:
-        raise ParityError(f"{name}: {value:.3g} is above {limit:.3g}")
+        raise ParityError(
+            f"{name}: found a difference of {value:.3g}, expected at most {limit:.3g}. {_REMEDY}"
+        )
     worst[name] = max(worst.get(name, 0.0), value)
 
 
@@ -70,8 +78,11 @@ def check_golden(folder: Path, preset: Preset) -> dict[str, float]:
         )
         _note(worst, "scores", float(np.abs(scores - golden["scores"]).max()), ABSOLUTE)
         found = choose(proposed, golden["scores"], preset)
-        if (np.isnan(found) != np.isnan(boxes)).any():
-            raise ParityError("a slice has a box and the golden case has none, or the reverse")
+        if (differ := (np.isnan(found) != np.isnan(boxes)).any(axis=1)).any():
+            raise ParityError(
+                f"found {differ.sum()} slices on which only one of graph and golden case has a "
+                f"box, expected none. {_REMEDY}"
+            )
         apart = np.sort(golden["scores"], axis=1)
         clear = ~np.isnan(boxes[:, 0])
         if scores.shape[1] > 1:
@@ -151,15 +162,19 @@ def check_graphs(
                 ABSOLUTE,
             )
             if isinstance(detector, QNetwork):
-                want = detector.trunk(*inputs.values())
+                features = detector.trunk(*inputs.values())
                 found = _run(graphs["trunk"], inputs)[0]
                 note(
                     "features",
-                    float((torch.from_numpy(found) - want).abs().max() / want.abs().max()),
+                    float((torch.from_numpy(found) - features).abs().max() / features.abs().max()),
                     RELATIVE,
                 )
                 past = torch.from_numpy(rng.integers(-1, bx.N_ACTIONS, (n, preset.history)))
-                head = {"global": want, "local": want, "history": detector.encode_history(past)}
+                head = {
+                    "global": features,
+                    "local": features,
+                    "history": detector.encode_history(past),
+                }
                 note("q", _worst(_run(graphs["q_head"], head)[0], detector.head, head), ABSOLUTE)
     return worst
 

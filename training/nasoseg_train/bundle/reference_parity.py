@@ -52,11 +52,11 @@ def check_bundle(folder: Path) -> dict[str, Any]:
             for t in range(golden["actions"].shape[1]):
                 if golden["actions"][s, t] < 0:
                     break
-                want = golden["q"][s, t]
-                worst = max(worst, float(np.abs(got.q[s, t] - want).max()))
+                expected = golden["q"][s, t]
+                worst = max(worst, float(np.abs(got.q[s, t] - expected).max()))
                 compared += 1
                 if got.actions[s, t] != golden["actions"][s, t]:
-                    top = np.sort(want)
+                    top = np.sort(expected)
                     _require("action margin", float(top[-1] - top[-2]), MARGIN)
                     break
                 if not np.allclose(

@@ -46,8 +46,8 @@ def version(program: Path) -> str:
         raise CohortError(f"{program}: cannot be executed ({error})") from error
     if done.returncode or "--volumes" not in knows.stdout:
         raise CohortError(
-            f"{program}: does not know `prepare --volumes`. Build a newer nasoseg or name one "
-            "with --nasoseg"
+            f"{program}: found a program without `prepare --volumes`, expected nasoseg with it. "
+            "Build a newer nasoseg or name one with --nasoseg"
         )
     return done.stdout.strip()
 

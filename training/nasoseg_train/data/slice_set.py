@@ -179,7 +179,7 @@ def build_cache(
     workers: int = 2,
     source: Callable[[int], Patient] = phantom_patient,
 ) -> SliceSet:
-    """Make the shards that the folder lacks (same patients, same preparation), then open all.
+    """Make the shards that are missing (same patients, same preparation), then open all.
 
     `source` is a function, identified by its name, or an object whose `identity(numbers)` says what
     the patients are made of.

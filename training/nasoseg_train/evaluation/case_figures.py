@@ -190,7 +190,8 @@ def _compare(
     guess, affine = run.mask(path)
     if guess.shape != truth.shape:
         raise RunError(
-            f"the truth has the shape {truth.shape} [k, j, i], the run's mask {guess.shape}"
+            f"found a mask of shape {guess.shape} [k, j, i], expected the truth's {truth.shape}. "
+            "Prepare the data set again"
         )
     rows = slice_rows(
         case.id,

@@ -107,7 +107,8 @@ class RunOutput:
         found, wanted = nibabel.load(path), nibabel.load(reference)
         if found.shape != wanted.shape or not np.allclose(found.affine, wanted.affine, atol=0.01):
             raise RunError(
-                f"{reference}: is not on the grid of the found mask, which is T1C's: "
-                f"{found.shape} and {wanted.shape}"
+                f"{reference}: found a grid of shape {wanted.shape} [i, j, k] and affine "
+                f"{wanted.affine.tolist()}, expected T1C's of shape {found.shape} and affine "
+                f"{found.affine.tolist()}. Resample the true mask onto T1C's grid"
             )
         return np.asarray(found.dataobj).transpose(2, 1, 0) > 0, found.affine

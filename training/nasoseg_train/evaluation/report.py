@@ -139,7 +139,7 @@ def _masks(s: dict[str, Any]) -> list[str]:
     if s["slices"]["added_path_share"] is not None:
         lines += [
             f"Of all true outlines {percent(s['slices']['added_path_share'], 1)} would have to be "
-            "drawn anew.",
+            "redrawn.",
             "",
         ]
     return lines

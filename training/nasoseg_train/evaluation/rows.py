@@ -40,7 +40,7 @@ class SliceRow(MaskFigures):
     box_iou: float = NAN
     steps: int | None = None  # of the agent, the stop included
     stopped: bool | None = None  # by itself
-    rewarded_stop: bool | None = None  # Algorithm 1 would reward it; only where there is tumour
+    rewarded_stop: bool | None = None  # Algorithm 1 would reward it; only if there is tumour
 
 
 @dataclass

@@ -58,12 +58,15 @@ def _backbone(config: ProposalConfig, weights: str | None, imagenet: bool) -> nn
     if config.backbone == "small":
         if imagenet:
             raise ValueError(
-                "there are no ImageNet weights of the small backbone. Choose a ResNet or leave "
-                "`weights` out"
+                "found ImageNet weights for backbone small, expected none. Choose a ResNet or "
+                "leave `weights` out"
             )
         return SmallPyramid(config.widths, config.pyramid)
     if config.pyramid != 256:
-        raise ValueError(f"torchvision's ResNet pyramids have 256 channels, not {config.pyramid}")
+        raise ValueError(
+            f"found pyramid {config.pyramid} for backbone {config.backbone}, expected "
+            "torchvision's 256 channels. Set `pyramid` to 256"
+        )
     if imagenet:
         return resnet_fpn_backbone(backbone_name=config.backbone, weights=weights)
     return resnet_fpn_backbone(
@@ -78,7 +81,10 @@ def torchvision_model(
     only with its weights.
     """
     if config.image_size % 32:
-        raise ValueError(f"image_size must be a multiple of 32, not {config.image_size}")
+        raise ValueError(
+            f"found image_size {config.image_size}, expected a multiple of 32. Choose "
+            f"{-(-config.image_size // 32) * 32}"
+        )
     backbone = _backbone(config, weights, imagenet)
     channels: Any = backbone.out_channels
     levels = [str(i) for i in range(len(config.anchors) - 1)]

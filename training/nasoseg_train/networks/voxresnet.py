@@ -46,7 +46,10 @@ class VoxResNet(nn.Module):
         super().__init__()
         first, width = config.widths
         if any(side % 8 for side in config.patch):
-            raise ValueError(f"every side of the patch must be a multiple of 8, not {config.patch}")
+            raise ValueError(
+                f"found patch {config.patch}, expected every side to be a multiple of 8. Choose "
+                f"{tuple(-(-side // 8) * 8 for side in config.patch)}"
+            )
         self.levels = nn.ModuleList(
             [
                 nn.Sequential(

@@ -67,8 +67,7 @@ def patient_tissues(rng: np.random.Generator) -> dict[str, Tissue]:
     from mucosa.
 
     The tumour's T2 stays below the mucosa's and above the muscle's, and it enhances less than the
-    mucosa and more than muscle: no single sequence tells it apart everywhere, the three together
-    do.
+    mucosa and more than muscle: no single sequence separates it everywhere, the three together do.
     """
     uptake = float(np.exp(rng.normal(0.0, 0.13)))
     tissues = {}

@@ -35,9 +35,9 @@ def read(path: Path, **expected: Any) -> dict[str, Any]:
         raise SystemExit(
             f"{path}: cannot be read as a checkpoint ({error}). Remove it to start again"
         ) from error
-    for key, want in expected.items():
-        if state.get(key) != want:
-            where = difference(state.get(key), want, key)
+    for key, value in expected.items():
+        if state.get(key) != value:
+            where = difference(state.get(key), value, key)
             raise SystemExit(
                 f"{path}: was made with other inputs: {where}. Resume with the old ones, or start "
                 "in an empty folder"
