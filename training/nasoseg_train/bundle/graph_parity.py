@@ -184,14 +184,15 @@ def _check_proposals(
 ) -> None:
     """Compare the boxes and scores of a `proposals` detector on slices [S, 3, G, G]."""
     boxes, scores = _run(graph, {"images": images})
-    want_boxes, want_scores = (x.numpy() for x in detector(images))
-    if boxes.shape != want_boxes.shape or scores.shape != want_scores.shape:
+    expected_boxes, expected_scores = (x.numpy() for x in detector(images))
+    if boxes.shape != expected_boxes.shape or scores.shape != expected_scores.shape:
         raise ParityError(
-            f"the detector gave {boxes.shape} and {scores.shape} for {len(images)} slices"
+            f"found boxes and scores of shapes {boxes.shape} and {scores.shape}, expected "
+            f"PyTorch's {expected_boxes.shape} and {expected_scores.shape}. {_REMEDY}"
         )
-    _note(worst, "scores", float(np.abs(scores - want_scores).max()), ABSOLUTE)
+    _note(worst, "scores", float(np.abs(scores - expected_scores).max()), ABSOLUTE)
     # Entries of equal score may be swapped; the runtime takes the best box.
-    apart = np.sort(want_scores, axis=1)
+    apart = np.sort(expected_scores, axis=1)
     clear = apart[:, -1] - (apart[:, -2] if apart.shape[1] > 1 else 0) > 2 * ABSOLUTE
     if clear.any():
-        _note(worst, "boxes", float(np.abs(boxes - want_boxes)[clear, 0].max()), BOX)
+        _note(worst, "boxes", float(np.abs(boxes - expected_boxes)[clear, 0].max()), BOX)
