@@ -1,4 +1,4 @@
-//! nasoseg finds and outlines head-and-neck tumours in MR inside the caller's own process.
+//! nasoseg finds and contours head-and-neck tumours in MR inside the caller's own process.
 //!
 //! ```text
 //! T1, T1C, T2 (DICOM folder | NIfTI | NRRD | memory, each on its own grid)

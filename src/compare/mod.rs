@@ -1,21 +1,21 @@
 //! Measures of what a person changed: an edited region against the automatic one.
 //!
-//! In: two masks on a reference's grid. Out: [`Comparison`]: overlap, distance between outlines,
-//! and how much line was drawn anew, slice by slice and pooled.
+//! In: two masks on a reference's grid. Out: [`Comparison`]: overlap, distance between contours,
+//! and how much contour was redrawn, slice by slice and pooled.
 //!
 //! All measures are of masks, so that regions of any origin are measured alike:
 //! - **Dice**: twice the common volume over the sum of both.
-//! - **Contour Dice** and **surface Dice** at a tolerance: the part of both outlines (of both
+//! - **Contour Dice** and **surface Dice** at a tolerance: the part of both contours (of both
 //!   surfaces) that lies no farther than the tolerance from the other. The contour Dice measures
-//!   each slice's outline within its own plane, where it was drawn; the surface Dice (Nikolov et
+//!   each slice's contour within its own plane, where it was drawn; the surface Dice (Nikolov et
 //!   al. 2021) measures the surface through all slices.
-//! - **Hausdorff 95**: the distance that 95 % of an outline (surface) does not exceed, the larger
+//! - **Hausdorff 95**: the distance that 95 % of a contour (surface) does not exceed, the larger
 //!   of both directions.
 //! - **Added path length** (Vaassen et al., Evaluation of measures for assessing time-saving of
 //!   automatic organ-at-risk segmentation in radiotherapy, Phys Imaging Radiat Oncol 2020;13:1-6):
-//!   pixels of the edited outline that are not on the automatic one, counted slice by slice,
-//!   without a tolerance. In millimetres: times the pixel's size (the square root of its area). An
-//!   outline's pixels are those inside with a neighbour outside, across an edge.
+//!   pixels of the edited contour that are not on the automatic one, counted slice by slice,
+//!   without a tolerance. In millimetres: times the pixel's size (the square root of its area). A
+//!   contour's pixels are those inside with a neighbour outside, across an edge.
 //!
 //! Fields and keys call the automatic region `ours`.
 
@@ -34,14 +34,14 @@ use crate::volume::Volume;
 use slice::{Slice, path_mm, slice_infos};
 use surface::Agreement;
 
-/// Default tolerance, mm: outlines this close count as the same. It lies within the differences
+/// Default tolerance, mm: contours this close count as the same. It lies within the differences
 /// between experts who draw a tumour.
 pub const DEFAULT_TOLERANCE_MM: f64 = 2.0;
 
 /// How an edited region differs from the automatic one.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Comparison {
-    /// Outlines this close (mm) count as the same in contour Dice and surface Dice.
+    /// Contours this close (mm) count as the same in contour Dice and surface Dice.
     pub tolerance_mm: f64,
     /// All slices together.
     pub pooled: Pooled,
@@ -59,17 +59,17 @@ pub struct Pooled {
     pub edited_mm3: Option<f64>,
     /// Twice the common volume over the sum of both.
     pub dice: Option<f64>,
-    /// Of the outlines of all slices, each within its slice.
+    /// Of the contours of all slices, each within its slice.
     pub contour_dice: Option<f64>,
     /// Of the surface through all slices; `None` for a single slice.
     pub surface_dice: Option<f64>,
     /// Between the surfaces, mm.
     pub hausdorff95_mm: Option<f64>,
-    /// Pixels of the edited outline that are not on the automatic one.
+    /// Pixels of the edited contour that are not on the automatic one.
     pub added_path_pixels: usize,
     /// The same, mm.
     pub added_path_mm: f64,
-    /// All pixels of the edited outline.
+    /// All pixels of the edited contour.
     pub edited_path_pixels: usize,
 }
 
@@ -85,15 +85,15 @@ pub struct SliceComparison {
     pub edited_mm2: f64,
     /// Twice the common area over the sum of both.
     pub dice: Option<f64>,
-    /// Of the outlines, within the slice.
+    /// Of the contours, within the slice.
     pub contour_dice: Option<f64>,
-    /// Between the outlines, within the slice, mm.
+    /// Between the contours, within the slice, mm.
     pub hausdorff95_mm: Option<f64>,
-    /// Pixels of the edited outline that are not on the automatic one.
+    /// Pixels of the edited contour that are not on the automatic one.
     pub added_path_pixels: usize,
     /// The same, mm.
     pub added_path_mm: f64,
-    /// All pixels of the edited outline.
+    /// All pixels of the edited contour.
     pub edited_path_pixels: usize,
 }
 

@@ -36,11 +36,11 @@ const JITTER_MM: f64 = 0.5;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct VolumesOptions {
-    /// The tumour as drawn on T1C.
+    /// Tumour mask drawn on T1C.
     pub mask: Option<PathBuf>,
-    /// The tumour as drawn on T1, on T1's grid.
+    /// Tumour mask drawn on T1, on T1's grid.
     pub t1_mask: Option<PathBuf>,
-    /// The tumour as drawn on T2, on T2's grid.
+    /// Tumour mask drawn on T2, on T2's grid.
     pub t2_mask: Option<PathBuf>,
     /// How the masks are read.
     pub mask_options: MaskOptions,
@@ -49,21 +49,21 @@ pub struct VolumesOptions {
 }
 
 impl VolumesOptions {
-    /// The tumour as drawn on T1C.
+    /// Tumour mask drawn on T1C.
     #[must_use]
     pub fn with_mask(mut self, path: Option<PathBuf>) -> Self {
         self.mask = path;
         self
     }
 
-    /// The tumour as drawn on T1.
+    /// Tumour mask drawn on T1.
     #[must_use]
     pub fn with_t1_mask(mut self, path: Option<PathBuf>) -> Self {
         self.t1_mask = path;
         self
     }
 
-    /// The tumour as drawn on T2.
+    /// Tumour mask drawn on T2.
     #[must_use]
     pub fn with_t2_mask(mut self, path: Option<PathBuf>) -> Self {
         self.t2_mask = path;
