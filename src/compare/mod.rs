@@ -195,7 +195,7 @@ pub fn compare(
     })
 }
 
-/// Rows and columns on which any of the masks has a voxel; `None` where none has.
+/// Rows and columns on which any of the masks has a voxel; `None` if none has.
 fn drawn(masks: &[ArrayView3<u8>]) -> Option<[Range<usize>; 2]> {
     let planes = masks.iter().flat_map(|m| m.outer_iter()).collect::<Vec<_>>();
     let of_plane = |plane: &ArrayView2<u8>| {

@@ -17,7 +17,7 @@ use crate::ffi::run::{nasoseg_progress, nasoseg_progress_callback};
 pub use crate::ffi::voxels::View;
 
 /// Replaces arguments of an exported function by checked values of the same names:
-/// `arguments!(study: Ref, paths[count]: Texts, error: Out)`. In brackets stands the argument that
+/// `arguments!(study: Ref, paths[count]: Texts, error: Out)`. The brackets hold the argument that
 /// goes with the first one, such as the length of an array.
 macro_rules! arguments {
     ($($name:ident $([$with:ident])? : $kind:ident),+ $(,)?) => {

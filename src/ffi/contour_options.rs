@@ -9,7 +9,7 @@ use crate::ffi::error::nasoseg_error;
 use crate::ffi::options::{nasoseg_options, set};
 use crate::formats::rtstruct::HoleMode;
 
-/// The curve that contours follow.
+/// What contours follow: the probability's level, or voxel edges.
 #[repr(C)]
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum nasoseg_holes {
     NASOSEG_HOLES_FILL = 3,
 }
 
-/// nasoseg_contour: the curve that contours follow (nasoseg_contour_kind). Default:
+/// nasoseg_contour: what contours follow (nasoseg_contour_kind). Default:
 /// NASOSEG_CONTOUR_LEVEL.
 ///
 /// # Safety

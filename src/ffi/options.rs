@@ -18,7 +18,7 @@ use crate::geometry::Reslice;
 use crate::runtime::Device;
 use crate::study::Study;
 
-/// Options of any call; each call reads those that concern it. NULL stands for the defaults in
+/// Options of any call; each call reads those that concern it. NULL means the defaults in
 /// every function that takes options. Any number of threads may use an options object at once; a
 /// setter changes it for the calls that begin afterwards.
 #[allow(non_camel_case_types)]
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn nasoseg_options_set_onnxruntime(
     })
 }
 
-/// nasoseg_engine_new: number of threads of one model run; 0 (default) stands for all cores.
+/// nasoseg_engine_new: number of threads of one model run; 0 (default) means all cores.
 ///
 /// # Safety
 /// `options` is a live handle.

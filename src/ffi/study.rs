@@ -260,7 +260,7 @@ pub unsafe extern "C" fn nasoseg_study_warning_count(study: *const nasoseg_study
     })
 }
 
-/// A warning, UTF-8. Borrowed: valid until a sequence is set, the study is aligned anew or it is
+/// A warning, UTF-8. Borrowed: valid until a sequence is set, the study is re-aligned or it is
 /// freed. "" if there is no such warning.
 ///
 /// # Safety

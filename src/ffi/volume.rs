@@ -49,7 +49,7 @@ pub enum nasoseg_axes {
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
 pub struct nasoseg_volume_view {
-    /// sizeof(nasoseg_volume_view) of the caller.
+    /// Size of the struct in bytes, set by the side that allocates it.
     pub struct_size: usize,
     /// Address of voxel (0, 0, 0).
     pub data: *const c_void,

@@ -97,7 +97,7 @@ public:
         return set(nasoseg_options_set_reslice, static_cast<std::uint32_t>(NASOSEG_RESLICE_AXIAL),
                    step_mm);
     }
-    // Contour: the curve that contours follow.
+    // Contour: what contours follow.
     Options &contour_kind(ContourKind kind) {
         return set(nasoseg_options_set_contour_kind, static_cast<std::uint32_t>(kind));
     }
