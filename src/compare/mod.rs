@@ -126,22 +126,7 @@ pub fn compare(
     tolerance_mm: f64,
 ) -> Result<Comparison> {
     let grid = reference.grid();
-    for (what, mask) in [("automatic", &automatic), ("edited", &edited)] {
-        if mask.dim() != grid.shape() {
-            return Err(Error::Argument(format!(
-                "the {what} mask has the shape {:?} [k, j, i], expected the reference's {:?}. \
-                 Give both on the reference's own grid",
-                mask.dim(),
-                grid.shape()
-            )));
-        }
-    }
-    if !(tolerance_mm >= 0.0 && tolerance_mm.is_finite()) {
-        return Err(Error::Argument(format!(
-            "the tolerance is {tolerance_mm} mm, expected a finite number of at least 0"
-        )));
-    }
-    let nk = grid.size()[2];
+    check(automatic, edited, grid, tolerance_mm)?;
     // Most of an image is in neither region, and beyond a mask is outside: nothing is lost.
     let [rows, columns] = drawn(&[automatic, edited]).unwrap_or([0..1, 0..1]);
     let cropped = crop(grid, &rows, &columns)?;
@@ -164,35 +149,67 @@ pub fn compare(
         .collect();
     let hulls = surface::hull(automatic, grid).zip(surface::hull(edited, grid));
     let surfaces = hulls.map(|(a, b)| surface::agreement(&a, &b, tolerance_mm));
-    // Slices of uneven distance weigh by their thickness; one slice alone has none.
-    let weight = |s: &Slice| if nk == 1 { 1.0 } else { grid.voxel_mm3(s.k) };
-    let total = |count: fn(&Slice) -> usize| {
-        slices.iter().map(|s| count(s) as f64 * weight(s)).sum::<f64>()
-    };
-    let (automatic, edited) = (total(|s| s.automatic), total(|s| s.edited));
-    let length = |of: fn(&Agreement) -> f64| slices.iter().map(|s| of(&s.lines)).sum::<f64>();
-    let lines = Agreement {
-        total: length(|l| l.total),
-        within: length(|l| l.within),
-        hausdorff95_mm: None,
-    };
-    let (added, path) = (slices.iter().map(|s| s.added).sum(), slices.iter().map(|s| s.path).sum());
-    let pooled = Pooled {
-        ours_mm3: (nk > 1).then_some(automatic),
-        edited_mm3: (nk > 1).then_some(edited),
-        dice: dice(automatic, edited, total(|s| s.both)),
-        contour_dice: lines.dice(),
-        surface_dice: surfaces.and_then(|s| s.dice()),
-        hausdorff95_mm: surfaces.and_then(|s| s.hausdorff95_mm),
-        added_path_pixels: added,
-        added_path_mm: path_mm(added, grid),
-        edited_path_pixels: path,
-    };
+    let pooled = pool(&slices, surfaces, grid);
     Ok(Comparison {
         tolerance_mm,
         pooled,
         slices: slices.into_iter().map(|s| s.into_comparison(grid)).collect(),
     })
+}
+
+/// Checks the arguments of [`compare`].
+fn check(
+    automatic: ArrayView3<u8>,
+    edited: ArrayView3<u8>,
+    grid: &Grid,
+    tolerance_mm: f64,
+) -> Result<()> {
+    for (what, mask) in [("automatic", &automatic), ("edited", &edited)] {
+        if mask.dim() != grid.shape() {
+            return Err(Error::Argument(format!(
+                "the {what} mask has the shape {:?} [k, j, i], expected the reference's {:?}. \
+                 Give both on the reference's own grid",
+                mask.dim(),
+                grid.shape()
+            )));
+        }
+    }
+    if !(tolerance_mm >= 0.0 && tolerance_mm.is_finite()) {
+        return Err(Error::Argument(format!(
+            "the tolerance is {tolerance_mm} mm, expected a finite number of at least 0. Pass 0 \
+             to count only equal contours as the same"
+        )));
+    }
+    Ok(())
+}
+
+/// Pools the `slices` of `grid`; `surfaces` is the agreement of the surfaces through all of them.
+fn pool(slices: &[Slice], surfaces: Option<Agreement>, grid: &Grid) -> Pooled {
+    let several = grid.size()[2] > 1;
+    // Slices of uneven distance weigh by their thickness; one slice alone has none.
+    let weight = |s: &Slice| if several { grid.voxel_mm3(s.k) } else { 1.0 };
+    let total = |count: fn(&Slice) -> usize| {
+        slices.iter().map(|s| count(s) as f64 * weight(s)).sum::<f64>()
+    };
+    let (automatic, edited) = (total(|s| s.automatic), total(|s| s.edited));
+    let length = |of: fn(&Agreement) -> f64| slices.iter().map(|s| of(&s.boundary)).sum::<f64>();
+    let boundary = Agreement {
+        total: length(|l| l.total),
+        within: length(|l| l.within),
+        hausdorff95_mm: None,
+    };
+    let (added, path) = (slices.iter().map(|s| s.added).sum(), slices.iter().map(|s| s.path).sum());
+    Pooled {
+        ours_mm3: several.then_some(automatic),
+        edited_mm3: several.then_some(edited),
+        dice: dice(automatic, edited, total(|s| s.both)),
+        contour_dice: boundary.dice(),
+        surface_dice: surfaces.and_then(|s| s.dice()),
+        hausdorff95_mm: surfaces.and_then(|s| s.hausdorff95_mm),
+        added_path_pixels: added,
+        added_path_mm: path_mm(added, grid),
+        edited_path_pixels: path,
+    }
 }
 
 /// Rows and columns on which any of the masks has a voxel; `None` if none has.

@@ -17,7 +17,7 @@ pub(super) struct Slice {
     pub automatic: usize,
     pub edited: usize,
     pub both: usize,
-    pub lines: Agreement,
+    pub boundary: Agreement,
     /// Pixels of the edited contour, and those of them that are not on the automatic one.
     pub path: usize,
     pub added: usize,
@@ -40,7 +40,7 @@ impl Slice {
             automatic: inside(&automatic),
             edited: inside(&edited),
             both: automatic.iter().zip(&edited).filter(|(a, b)| **a != 0 && **b != 0).count(),
-            lines: surface::agreement(
+            boundary: surface::agreement(
                 &surface::boundary(automatic, grid),
                 &surface::boundary(edited, grid),
                 tolerance,
@@ -56,8 +56,8 @@ impl Slice {
             ours_mm2: self.automatic as f64 * grid.pixel_mm2(),
             edited_mm2: self.edited as f64 * grid.pixel_mm2(),
             dice: dice(self.automatic as f64, self.edited as f64, self.both as f64),
-            contour_dice: self.lines.dice(),
-            hausdorff95_mm: self.lines.hausdorff95_mm,
+            contour_dice: self.boundary.dice(),
+            hausdorff95_mm: self.boundary.hausdorff95_mm,
             added_path_pixels: self.added,
             added_path_mm: path_mm(self.added, grid),
             edited_path_pixels: self.path,
