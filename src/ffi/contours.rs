@@ -117,7 +117,8 @@ pub unsafe extern "C" fn nasoseg_contours_get(
         let all = contours.required()?.handle.value.all();
         let c = all.get(index).ok_or_else(|| {
             Error::Argument(format!(
-                "contour index {index}: expected an index below the number of contours, {}",
+                "contour index: found {index}, expected one below the number of contours, {}. Ask \
+                 nasoseg_contours_count first",
                 all.len()
             ))
         })?;

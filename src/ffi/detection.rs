@@ -134,7 +134,8 @@ impl nasoseg_detection {
     pub(super) fn at(&self, index: usize) -> Result<&Flat> {
         self.flat.get(index).ok_or_else(|| {
             Error::Argument(format!(
-                "slice index {index}: expected an index below the detection's number of slices, {}",
+                "slice index: found {index}, expected one below the detection's number of slices, \
+                 {}. Ask nasoseg_detection_slice_count first",
                 self.flat.len()
             ))
         })

@@ -220,8 +220,8 @@ pub unsafe extern "C" fn nasoseg_segmentation_get_slice(
         let slices = &segmentation.required()?.handle.value.slices;
         let entry = slices.get(index).ok_or_else(|| {
             Error::Argument(format!(
-                "slice index {index}: expected an index below the segmentation's number of \
-                 slices, {}",
+                "slice index: found {index}, expected one below the segmentation's number of \
+                 slices, {}. Ask nasoseg_segmentation_slice_count first",
                 slices.len()
             ))
         })?;

@@ -106,7 +106,7 @@ fn sequence(number: u32) -> Result<Sequence> {
     Sequence::ALL.get(number as usize).copied().ok_or_else(|| {
         Error::Argument(format!(
             "sequence: found {number}, expected NASOSEG_SEQUENCE_T1 (0), NASOSEG_SEQUENCE_T1C (1) \
-             or NASOSEG_SEQUENCE_T2 (2)"
+             or NASOSEG_SEQUENCE_T2 (2). Pass one of them"
         ))
     })
 }

@@ -78,7 +78,8 @@ pub(crate) fn copy(view: &View<'_>, name: &str) -> Result<Volume> {
         1 => true,
         other => {
             return Err(wrong(format!(
-                "found axes {other}, expected NASOSEG_AXES_LPS (0) or NASOSEG_AXES_RAS (1)"
+                "found axes {other}, expected NASOSEG_AXES_LPS (0) or NASOSEG_AXES_RAS (1). Set \
+                 axes to one of them"
             )));
         }
     };
@@ -94,7 +95,8 @@ fn grid(voxels: &Voxels<'_>, ras: bool) -> Result<Grid> {
     let origins = voxels.origins()?;
     if origins.is_none() && affine[3] != [0.0, 0.0, 0.0, 1.0] {
         return Err(Error::Argument(format!(
-            "the affine's last row: found {:?}, expected 0, 0, 0, 1 (row-major)",
+            "the affine's last row: found {:?}, expected 0, 0, 0, 1 (row-major). Transpose a \
+             column-major matrix",
             affine[3]
         )));
     }
