@@ -67,7 +67,8 @@ fn check(code: u32, error: *mut nasoseg_error) {
 macro_rules! abi {
     ($function:ident($($argument:expr),* $(,)?)) => {{
         let mut error = null_mut();
-        // SAFETY: live handles and valid pointers, as the header asks.
+        // SAFETY: this file passes handles that it has not freed yet, and pointers to variables and
+        // arrays that outlive the call; `error` is a local.
         let code = unsafe { $function($($argument,)* &mut error) };
         check(code, error);
     }};
@@ -76,7 +77,7 @@ macro_rules! abi {
 /// Frees handles with the functions of the ABI.
 macro_rules! free {
     ($($function:ident($handle:expr)),+ $(,)?) => {
-        // SAFETY: our own handles, not used afterwards.
+        // SAFETY: each handle came from the ABI, is passed once, and is not used afterwards.
         $(unsafe { $function($handle) };)+
     };
 }

@@ -212,7 +212,7 @@ typedef enum nasoseg_slice_status {
     NASOSEG_SLICE_NO_LESION = 1,
     // The box touches the edge of the model's grid.
     NASOSEG_SLICE_BOX_AT_IMAGE_EDGE = 2,
-    // The mask reaches the edge of the segmenter's input: it may be cut off.
+    // The mask reaches the edge of the crop: it may be cut off.
     NASOSEG_SLICE_MASK_AT_CROP_EDGE = 4,
     // The agent did not stop within the step limit.
     NASOSEG_SLICE_STEP_LIMIT_REACHED = 8,
@@ -222,7 +222,7 @@ typedef enum nasoseg_slice_status {
     NASOSEG_SLICE_SPACING_OUTSIDE_TRAINING = 32,
 } nasoseg_slice_status;
 
-// Words that mark a demo model's results. `provenance.rs` alone says what they are.
+// Words that mark a demo model's results.
 typedef enum nasoseg_demo_text {
     // The name of a demo model's structure, in place of a target's: at most 16 ASCII characters.
     NASOSEG_DEMO_NAME = 0,
@@ -232,13 +232,13 @@ typedef enum nasoseg_demo_text {
     NASOSEG_DEMO_WARNING = 2,
     // What people read first beside a result; the model's intended use follows.
     NASOSEG_DEMO_BANNER = 3,
-    // What stands before the intended use where a model is described.
+    // What precedes the intended use if a model is described.
     NASOSEG_DEMO_USE = 4,
-    // What stands before the name of a result in a list.
+    // What precedes the name of a result in a list.
     NASOSEG_DEMO_PREFIX = 5,
 } nasoseg_demo_text;
 
-// The curve that contours follow.
+// What contours follow: the probability's level, or voxel edges.
 typedef enum nasoseg_contour_kind {
     // The level set of the probability at the model's threshold, interpolated between the centres
     // of voxels.
@@ -292,12 +292,12 @@ typedef struct nasoseg_engine nasoseg_engine;
 // was expected and what to do. Any thread may read and free it; free it with nasoseg_error_free.
 typedef struct nasoseg_error nasoseg_error;
 
-// Options of any call; each call reads those that concern it. NULL stands for the defaults in
+// Options of any call; each call reads those that concern it. NULL means the defaults in
 // every function that takes options. Any number of threads may use an options object at once; a
 // setter changes it for the calls that begin afterwards.
 typedef struct nasoseg_options nasoseg_options;
 
-// Receives the progress of long calls and cancels them. NULL stands for no progress and no cancel
+// Receives the progress of long calls and cancels them. NULL means no progress and no cancel
 // in every function that takes a run.
 typedef struct nasoseg_run nasoseg_run;
 
@@ -314,7 +314,7 @@ typedef struct nasoseg_study nasoseg_study;
 // How far a stage is: `done` of `total`, which never decreases within a stage of one call. Later
 // versions may append fields.
 typedef struct nasoseg_progress {
-    // Number of bytes that the library filled.
+    // Size of the struct in bytes, set by the side that allocates it.
     size_t struct_size;
     // A nasoseg_stage.
     uint32_t stage;
@@ -334,7 +334,7 @@ typedef bool (*nasoseg_progress_callback)(const struct nasoseg_progress *progres
 // library copies the voxels and never writes to them. Zero the struct and set `struct_size` to
 // sizeof(nasoseg_volume_view) before filling it in.
 typedef struct nasoseg_volume_view {
-    // sizeof(nasoseg_volume_view) of the caller.
+    // Size of the struct in bytes, set by the side that allocates it.
     size_t struct_size;
     // Address of voxel (0, 0, 0).
     const void *data;
@@ -355,7 +355,7 @@ typedef struct nasoseg_volume_view {
 
 // What an engine has run so far. Later versions may append fields.
 typedef struct nasoseg_work {
-    // sizeof(nasoseg_work) of the caller.
+    // Size of the struct in bytes, set by the side that allocates it.
     size_t struct_size;
     // Boxes evaluated by the agent's trunk: once for each distinct slice and box.
     uint64_t trunk_rows;
@@ -367,7 +367,7 @@ typedef struct nasoseg_work {
 
 // The ONNX Runtime of this process. Later versions may append fields.
 typedef struct nasoseg_runtime_info {
-    // sizeof(nasoseg_runtime_info) of the caller.
+    // Size of the struct in bytes, set by the side that allocates it.
     size_t struct_size;
     // For example "1.32.0". Static.
     const char *version;
@@ -394,12 +394,13 @@ typedef struct nasoseg_bounding_box {
 
 // One slice of a detection. Later versions may append fields.
 typedef struct nasoseg_detection_slice {
-    // sizeof(nasoseg_detection_slice) of the caller.
+    // Size of the struct in bytes, set by the side that allocates it.
     size_t struct_size;
     // Canonical number: 0-based, from inferior to superior.
     size_t slice;
-    // Index along the storage axis that runs from head to foot: k for DICOM and for any image
-    // stored axially. SIZE_MAX if T1C was resliced.
+    // Index along the storage axis along which canonical slices are stacked, inferior to superior
+    // or the reverse: k for DICOM and for any image stored axially. SIZE_MAX if T1C was
+    // resliced.
     size_t storage_slice;
     // z (LPS, mm) of the slice's centre.
     double position_mm;
@@ -427,7 +428,7 @@ typedef struct nasoseg_detection_slice {
 // The agent's trajectory on one slice. Borrowed: valid until the detection is freed. Later
 // versions may append fields.
 typedef struct nasoseg_trajectory {
-    // sizeof(nasoseg_trajectory) of the caller.
+    // Size of the struct in bytes, set by the side that allocates it.
     size_t struct_size;
     // Actions taken, the terminal one included; 0 if no agent ran on the slice.
     size_t steps;
@@ -448,7 +449,7 @@ typedef struct nasoseg_trajectory {
 // The model's input on one slice. Borrowed: valid until the detection is freed. Later versions may
 // append fields.
 typedef struct nasoseg_slice_image {
-    // sizeof(nasoseg_slice_image) of the caller.
+    // Size of the struct in bytes, set by the side that allocates it.
     size_t struct_size;
     // Side of the model's square grid, pixels.
     size_t grid;
@@ -460,7 +461,7 @@ typedef struct nasoseg_slice_image {
 // The arrays of a segmentation, in T1C's storage order: i fastest, then j, then k, without gaps.
 // Borrowed: valid until the segmentation is freed. Later versions may append fields.
 typedef struct nasoseg_segmentation_view {
-    // sizeof(nasoseg_segmentation_view) of the caller.
+    // Size of the struct in bytes, set by the side that allocates it.
     size_t struct_size;
     // Voxels along i, j and k.
     size_t size[3];
@@ -488,12 +489,13 @@ typedef struct nasoseg_segmentation_view {
 
 // One slice of a segmentation. Later versions may append fields.
 typedef struct nasoseg_segmentation_slice {
-    // sizeof(nasoseg_segmentation_slice) of the caller.
+    // Size of the struct in bytes, set by the side that allocates it.
     size_t struct_size;
     // Canonical number: 0-based, from inferior to superior.
     size_t slice;
-    // Index along the storage axis that runs from head to foot: k for DICOM and for any image
-    // stored axially. SIZE_MAX if T1C was resliced.
+    // Index along the storage axis along which canonical slices are stacked, inferior to superior
+    // or the reverse: k for DICOM and for any image stored axially. SIZE_MAX if T1C was
+    // resliced.
     size_t storage_slice;
     // z (LPS, mm) of the slice's centre.
     double position_mm;
@@ -510,7 +512,7 @@ typedef struct nasoseg_segmentation_slice {
 // counter-clockwise and holes clockwise. Borrowed: valid until the contours are freed. Later
 // versions may append fields.
 typedef struct nasoseg_contour_view {
-    // sizeof(nasoseg_contour_view) of the caller.
+    // Size of the struct in bytes, set by the side that allocates it.
     size_t struct_size;
     // Index along T1C's storage slice axis (of the canonical axial slices, if T1C's storage is not
     // axial).
@@ -571,7 +573,7 @@ uint32_t nasoseg_options_set_onnxruntime(struct nasoseg_options *options,
                                          const char *library_path,
                                          struct nasoseg_error **error);
 
-// nasoseg_engine_new: number of threads of one model run; 0 (default) stands for all cores.
+// nasoseg_engine_new: number of threads of one model run; 0 (default) means all cores.
 uint32_t nasoseg_options_set_threads(struct nasoseg_options *options,
                                      uint32_t threads,
                                      struct nasoseg_error **error);
@@ -619,7 +621,7 @@ uint32_t nasoseg_options_set_reslice(struct nasoseg_options *options,
                                      double step_mm,
                                      struct nasoseg_error **error);
 
-// nasoseg_contour: the curve that contours follow (nasoseg_contour_kind). Default:
+// nasoseg_contour: what contours follow (nasoseg_contour_kind). Default:
 // NASOSEG_CONTOUR_LEVEL.
 uint32_t nasoseg_options_set_contour_kind(struct nasoseg_options *options,
                                           uint32_t kind,
@@ -751,7 +753,7 @@ uint32_t nasoseg_study_set_dicom_source(struct nasoseg_study *study,
 // NULL.
 size_t nasoseg_study_warning_count(const struct nasoseg_study *study);
 
-// A warning, UTF-8. Borrowed: valid until a sequence is set, the study is aligned anew or it is
+// A warning, UTF-8. Borrowed: valid until a sequence is set, the study is re-aligned or it is
 // freed. "" if there is no such warning.
 const char *nasoseg_study_warning(const struct nasoseg_study *study, size_t index);
 

@@ -25,7 +25,7 @@ pub struct EngineOptions {
     pub onnxruntime: Option<PathBuf>,
     /// Threads inside one model run; 0 is all cores.
     pub threads: usize,
-    /// Model runs that may go on at once; 0 and 1 are one. Each costs a copy of the weights and its
+    /// Model runs that may execute at once; 0 means 1. Each costs a copy of the weights and its
     /// working memory.
     pub concurrent_runs: usize,
 }

@@ -1,4 +1,4 @@
-//! nasoseg finds and outlines head-and-neck tumours in MR inside the caller's own process.
+//! nasoseg finds and contours head-and-neck tumours in MR inside the caller's own process.
 //!
 //! ```text
 //! T1, T1C, T2 (DICOM folder | NIfTI | NRRD | memory, each on its own grid)
@@ -50,8 +50,8 @@
 //! Patient coordinates are LPS, millimetres. Arrays are [k, j, i]. Boxes are pixel edges on the
 //! model's grid: pixel n reaches from n to n + 1 and its centre is n + 0.5.
 //!
-//! A model whose [`Provenance`] says `demo` was trained on synthetic images and must not be used on
-//! patients. nasoseg is not a medical device.
+//! A model whose [`Provenance`] says `demo` is a demonstration and must not be used on patients.
+//! nasoseg is not a medical device.
 
 pub mod bundle;
 pub mod compare;

@@ -25,20 +25,20 @@ pub struct Provenance {
 /// The beginning of the description of every file that a demo model's result is stored in.
 pub const DEMO_MARK: &str = "DEMO NOT CLINICAL";
 
-/// The name of every region that a demo model outlined (a DICOM code string of at most 16 bytes).
+/// The name of every region that a demo model segmented (a DICOM code string of at most 16 bytes).
 pub const DEMO_NAME: &str = "DEMO_NOT_CLIN";
 
 /// The sentence in the description of a demo model's structure set and region.
 pub const DEMO_WARNING: &str =
-    "DEMONSTRATION MODEL, NOT FOR CLINICAL USE: this outline is not a target volume.";
+    "DEMONSTRATION MODEL, NOT FOR CLINICAL USE: this contour is not a target volume.";
 
 /// What people read first beside a demo model's result.
 pub const DEMO_BANNER: &str = "DEMO MODEL, NOT FOR CLINICAL USE.";
 
-/// What stands before a demo model's intended use where its bundle is described.
+/// What precedes a demo model's intended use if its bundle is described.
 pub const DEMO_USE: &str = "DEMO, NOT FOR CLINICAL USE.";
 
-/// What stands before the name of a demo model's result in a list of results.
+/// What precedes the name of a demo model's result in a list of results.
 pub const DEMO_PREFIX: &str = "DEMO, NOT CLINICAL:";
 
 /// The words of every mark above, as [`words`] gives them. A mark that was cut still begins with

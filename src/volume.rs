@@ -58,8 +58,8 @@ impl Volume {
             && let Some(((k, j, i), value)) = voxels.indexed_iter().find(|(_, v)| !v.is_finite())
         {
             return Err(Error::Image(format!(
-                "{name}: voxel (i {i}, j {j}, k {k}) is {value}, but every voxel must be a finite \
-                 number. Clean the image before use"
+                "{name}: voxel (i {i}, j {j}, k {k}) is {value}, expected a finite number. \
+                 Clean the image before use"
             )));
         }
         let voxels = if voxels.is_standard_layout() {

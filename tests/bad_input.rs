@@ -107,7 +107,7 @@ fn another_patient_is_never_forced() {
     }
 }
 
-/// T1C tells nothing of its patient; T1 and T2 contradict one another.
+/// T1C does not name its patient, and T1 and T2 name different ones.
 #[test]
 fn two_patients_beside_an_anonymous_reference() {
     let change = |sequence: usize, _: usize, o: &mut dicom_object::InMemDicomObject| match sequence

@@ -595,7 +595,7 @@ fn an_edited_run_is_evaluated() {
         "1.2.826.0.1.3680043.10.4321.2"
     );
 
-    // Against another structure set, against the mask alone, and against the contours where there
+    // Against another structure set, against the mask alone, and against the contours if there
     // is no mask.
     let (_, file) = evaluate(&edited, &rtstruct, "set", &["--tolerance-mm", "3.01"]);
     assert_eq!(json(&file)["pooled"], found["pooled"]);

@@ -248,7 +248,7 @@ fn contour_of_a_run_s_probability_is_the_run_s_own() {
     );
 }
 
-/// A mask of other origin, stored the other way round: outlined on the same places, and nothing is
+/// A mask of other origin, stored the other way round: contoured on the same places, and nothing is
 /// claimed of it.
 #[test]
 fn contour_of_a_foreign_mask_in_another_storage_order() {

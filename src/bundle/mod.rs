@@ -54,7 +54,8 @@ impl Bundle {
                     )
                 }
                 _ => format!(
-                    "{}: cannot be read. Check the model bundle and its permissions",
+                    "{}: found no readable file, expected the bundle's manifest. Check the model \
+                     bundle and its permissions",
                     path.display()
                 ),
             },
@@ -86,7 +87,8 @@ impl Bundle {
     pub fn file(&self, name: &str) -> Result<Vec<u8>> {
         let expected = self.manifest.files.get(name).ok_or_else(|| {
             Error::bundle(format!(
-                "{}: `files` does not list {name}. Export the bundle again",
+                "{}: `files` does not list {name}, expected every file that is used. Export the \
+                 bundle again",
                 self.place("bundle.json")
             ))
         })?;

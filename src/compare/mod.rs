@@ -1,21 +1,21 @@
 //! Measures of what a person changed: an edited region against the automatic one.
 //!
-//! In: two masks on a reference's grid. Out: [`Comparison`]: overlap, distance between outlines,
-//! and how much line was drawn anew, slice by slice and pooled.
+//! In: two masks on a reference's grid. Out: [`Comparison`]: overlap, distance between contours,
+//! and how much contour was redrawn, slice by slice and pooled.
 //!
 //! All measures are of masks, so that regions of any origin are measured alike:
 //! - **Dice**: twice the common volume over the sum of both.
-//! - **Contour Dice** and **surface Dice** at a tolerance: the part of both outlines (of both
+//! - **Contour Dice** and **surface Dice** at a tolerance: the part of both contours (of both
 //!   surfaces) that lies no farther than the tolerance from the other. The contour Dice measures
-//!   each slice's outline within its own plane, where it was drawn; the surface Dice (Nikolov et
+//!   each slice's contour within its own plane, where it was drawn; the surface Dice (Nikolov et
 //!   al. 2021) measures the surface through all slices.
-//! - **Hausdorff 95**: the distance that 95 % of an outline (surface) does not exceed, the larger
+//! - **Hausdorff 95**: the distance that 95 % of a contour (surface) does not exceed, the larger
 //!   of both directions.
 //! - **Added path length** (Vaassen et al., Evaluation of measures for assessing time-saving of
 //!   automatic organ-at-risk segmentation in radiotherapy, Phys Imaging Radiat Oncol 2020;13:1-6):
-//!   pixels of the edited outline that are not on the automatic one, counted slice by slice,
-//!   without a tolerance. In millimetres: times the pixel's size (the square root of its area). An
-//!   outline's pixels are those inside with a neighbour outside, across an edge.
+//!   pixels of the edited contour that are not on the automatic one, counted slice by slice,
+//!   without a tolerance. In millimetres: times the pixel's size (the square root of its area). A
+//!   contour's pixels are those inside with a neighbour outside, across an edge.
 //!
 //! Fields and keys call the automatic region `ours`.
 
@@ -34,14 +34,14 @@ use crate::volume::Volume;
 use slice::{Slice, path_mm, slice_infos};
 use surface::Agreement;
 
-/// Default tolerance, mm: outlines this close count as the same. It lies within the differences
+/// Default tolerance, mm: contours this close count as the same. It lies within the differences
 /// between experts who draw a tumour.
 pub const DEFAULT_TOLERANCE_MM: f64 = 2.0;
 
 /// How an edited region differs from the automatic one.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Comparison {
-    /// Outlines this close (mm) count as the same in contour Dice and surface Dice.
+    /// Contours this close (mm) count as the same in contour Dice and surface Dice.
     pub tolerance_mm: f64,
     /// All slices together.
     pub pooled: Pooled,
@@ -59,17 +59,17 @@ pub struct Pooled {
     pub edited_mm3: Option<f64>,
     /// Twice the common volume over the sum of both.
     pub dice: Option<f64>,
-    /// Of the outlines of all slices, each within its slice.
+    /// Of the contours of all slices, each within its slice.
     pub contour_dice: Option<f64>,
     /// Of the surface through all slices; `None` for a single slice.
     pub surface_dice: Option<f64>,
     /// Between the surfaces, mm.
     pub hausdorff95_mm: Option<f64>,
-    /// Pixels of the edited outline that are not on the automatic one.
+    /// Pixels of the edited contour that are not on the automatic one.
     pub added_path_pixels: usize,
     /// The same, mm.
     pub added_path_mm: f64,
-    /// All pixels of the edited outline.
+    /// All pixels of the edited contour.
     pub edited_path_pixels: usize,
 }
 
@@ -85,15 +85,15 @@ pub struct SliceComparison {
     pub edited_mm2: f64,
     /// Twice the common area over the sum of both.
     pub dice: Option<f64>,
-    /// Of the outlines, within the slice.
+    /// Of the contours, within the slice.
     pub contour_dice: Option<f64>,
-    /// Between the outlines, within the slice, mm.
+    /// Between the contours, within the slice, mm.
     pub hausdorff95_mm: Option<f64>,
-    /// Pixels of the edited outline that are not on the automatic one.
+    /// Pixels of the edited contour that are not on the automatic one.
     pub added_path_pixels: usize,
     /// The same, mm.
     pub added_path_mm: f64,
-    /// All pixels of the edited outline.
+    /// All pixels of the edited contour.
     pub edited_path_pixels: usize,
 }
 
@@ -126,22 +126,7 @@ pub fn compare(
     tolerance_mm: f64,
 ) -> Result<Comparison> {
     let grid = reference.grid();
-    for (what, mask) in [("automatic", &automatic), ("edited", &edited)] {
-        if mask.dim() != grid.shape() {
-            return Err(Error::Argument(format!(
-                "the {what} mask has the shape {:?} [k, j, i], expected the reference's {:?}. \
-                 Give both on the reference's own grid",
-                mask.dim(),
-                grid.shape()
-            )));
-        }
-    }
-    if !(tolerance_mm >= 0.0 && tolerance_mm.is_finite()) {
-        return Err(Error::Argument(format!(
-            "the tolerance is {tolerance_mm} mm, expected a finite number of at least 0"
-        )));
-    }
-    let nk = grid.size()[2];
+    check(automatic, edited, grid, tolerance_mm)?;
     // Most of an image is in neither region, and beyond a mask is outside: nothing is lost.
     let [rows, columns] = drawn(&[automatic, edited]).unwrap_or([0..1, 0..1]);
     let cropped = crop(grid, &rows, &columns)?;
@@ -164,30 +149,7 @@ pub fn compare(
         .collect();
     let hulls = surface::hull(automatic, grid).zip(surface::hull(edited, grid));
     let surfaces = hulls.map(|(a, b)| surface::agreement(&a, &b, tolerance_mm));
-    // Slices of uneven distance weigh by their thickness; one slice alone has none.
-    let weight = |s: &Slice| if nk == 1 { 1.0 } else { grid.voxel_mm3(s.k) };
-    let total = |count: fn(&Slice) -> usize| {
-        slices.iter().map(|s| count(s) as f64 * weight(s)).sum::<f64>()
-    };
-    let (automatic, edited) = (total(|s| s.automatic), total(|s| s.edited));
-    let length = |of: fn(&Agreement) -> f64| slices.iter().map(|s| of(&s.lines)).sum::<f64>();
-    let lines = Agreement {
-        total: length(|l| l.total),
-        within: length(|l| l.within),
-        hausdorff95_mm: None,
-    };
-    let (added, path) = (slices.iter().map(|s| s.added).sum(), slices.iter().map(|s| s.path).sum());
-    let pooled = Pooled {
-        ours_mm3: (nk > 1).then_some(automatic),
-        edited_mm3: (nk > 1).then_some(edited),
-        dice: dice(automatic, edited, total(|s| s.both)),
-        contour_dice: lines.dice(),
-        surface_dice: surfaces.and_then(|s| s.dice()),
-        hausdorff95_mm: surfaces.and_then(|s| s.hausdorff95_mm),
-        added_path_pixels: added,
-        added_path_mm: path_mm(added, grid),
-        edited_path_pixels: path,
-    };
+    let pooled = pool(&slices, surfaces, grid);
     Ok(Comparison {
         tolerance_mm,
         pooled,
@@ -195,7 +157,62 @@ pub fn compare(
     })
 }
 
-/// Rows and columns on which any of the masks has a voxel; `None` where none has.
+/// Checks the arguments of [`compare`].
+fn check(
+    automatic: ArrayView3<u8>,
+    edited: ArrayView3<u8>,
+    grid: &Grid,
+    tolerance_mm: f64,
+) -> Result<()> {
+    for (what, mask) in [("automatic", &automatic), ("edited", &edited)] {
+        if mask.dim() != grid.shape() {
+            return Err(Error::Argument(format!(
+                "the {what} mask has the shape {:?} [k, j, i], expected the reference's {:?}. \
+                 Give both on the reference's own grid",
+                mask.dim(),
+                grid.shape()
+            )));
+        }
+    }
+    if !(tolerance_mm >= 0.0 && tolerance_mm.is_finite()) {
+        return Err(Error::Argument(format!(
+            "the tolerance is {tolerance_mm} mm, expected a finite number of at least 0. Pass 0 \
+             to count only equal contours as the same"
+        )));
+    }
+    Ok(())
+}
+
+/// Pools the `slices` of `grid`; `surfaces` is the agreement of the surfaces through all of them.
+fn pool(slices: &[Slice], surfaces: Option<Agreement>, grid: &Grid) -> Pooled {
+    let several = grid.size()[2] > 1;
+    // Slices of uneven distance weigh by their thickness; one slice alone has none.
+    let weight = |s: &Slice| if several { grid.voxel_mm3(s.k) } else { 1.0 };
+    let total = |count: fn(&Slice) -> usize| {
+        slices.iter().map(|s| count(s) as f64 * weight(s)).sum::<f64>()
+    };
+    let (automatic, edited) = (total(|s| s.automatic), total(|s| s.edited));
+    let length = |of: fn(&Agreement) -> f64| slices.iter().map(|s| of(&s.boundary)).sum::<f64>();
+    let boundary = Agreement {
+        total: length(|l| l.total),
+        within: length(|l| l.within),
+        hausdorff95_mm: None,
+    };
+    let (added, path) = (slices.iter().map(|s| s.added).sum(), slices.iter().map(|s| s.path).sum());
+    Pooled {
+        ours_mm3: several.then_some(automatic),
+        edited_mm3: several.then_some(edited),
+        dice: dice(automatic, edited, total(|s| s.both)),
+        contour_dice: boundary.dice(),
+        surface_dice: surfaces.and_then(|s| s.dice()),
+        hausdorff95_mm: surfaces.and_then(|s| s.hausdorff95_mm),
+        added_path_pixels: added,
+        added_path_mm: path_mm(added, grid),
+        edited_path_pixels: path,
+    }
+}
+
+/// Rows and columns on which any of the masks has a voxel; `None` if none has.
 fn drawn(masks: &[ArrayView3<u8>]) -> Option<[Range<usize>; 2]> {
     let planes = masks.iter().flat_map(|m| m.outer_iter()).collect::<Vec<_>>();
     let of_plane = |plane: &ArrayView2<u8>| {

@@ -17,8 +17,8 @@ pub(super) struct Slice {
     pub automatic: usize,
     pub edited: usize,
     pub both: usize,
-    pub lines: Agreement,
-    /// Pixels of the edited outline, and those of them that are not on the automatic one.
+    pub boundary: Agreement,
+    /// Pixels of the edited contour, and those of them that are not on the automatic one.
     pub path: usize,
     pub added: usize,
 }
@@ -33,16 +33,16 @@ impl Slice {
         tolerance: f64,
     ) -> Self {
         let inside = |mask: &ArrayView2<u8>| mask.iter().filter(|v| **v != 0).count();
-        let (old, new) = (border(automatic), border(edited));
+        let (old, new) = (contour_pixels(automatic), contour_pixels(edited));
         Slice {
             k,
             info,
             automatic: inside(&automatic),
             edited: inside(&edited),
             both: automatic.iter().zip(&edited).filter(|(a, b)| **a != 0 && **b != 0).count(),
-            lines: surface::agreement(
-                &surface::outline(automatic, grid),
-                &surface::outline(edited, grid),
+            boundary: surface::agreement(
+                &surface::boundary(automatic, grid),
+                &surface::boundary(edited, grid),
                 tolerance,
             ),
             path: new.iter().filter(|p| **p).count(),
@@ -56,8 +56,8 @@ impl Slice {
             ours_mm2: self.automatic as f64 * grid.pixel_mm2(),
             edited_mm2: self.edited as f64 * grid.pixel_mm2(),
             dice: dice(self.automatic as f64, self.edited as f64, self.both as f64),
-            contour_dice: self.lines.dice(),
-            hausdorff95_mm: self.lines.hausdorff95_mm,
+            contour_dice: self.boundary.dice(),
+            hausdorff95_mm: self.boundary.hausdorff95_mm,
             added_path_pixels: self.added,
             added_path_mm: path_mm(self.added, grid),
             edited_path_pixels: self.path,
@@ -65,13 +65,13 @@ impl Slice {
     }
 }
 
-/// The length of so many pixels of an outline, mm.
+/// Length in mm of a number of contour pixels.
 pub(super) fn path_mm(pixels: usize, grid: &Grid) -> f64 {
     pixels as f64 * grid.pixel_mm2().sqrt()
 }
 
 /// The pixels inside that have a neighbour outside, across an edge; beyond the image is outside.
-fn border(mask: ArrayView2<u8>) -> Array2<bool> {
+fn contour_pixels(mask: ArrayView2<u8>) -> Array2<bool> {
     let inside = |j: usize, i: usize| mask.get([j, i]).is_some_and(|v| *v != 0);
     Array2::from_shape_fn(mask.dim(), |(j, i)| {
         let around = [(j.wrapping_sub(1), i), (j + 1, i), (j, i.wrapping_sub(1)), (j, i + 1)];

@@ -100,8 +100,8 @@ impl<const N: usize> Surface<N> {
     }
 }
 
-/// The outline of one slice, in millimetres of its plane.
-pub(super) fn outline(mask: ArrayView2<u8>, grid: &Grid) -> Surface<2> {
+/// The boundary of one slice, in millimetres of its plane.
+pub(super) fn boundary(mask: ArrayView2<u8>, grid: &Grid) -> Surface<2> {
     let (nj, ni) = mask.dim();
     let (a, b) = (grid.axis_i(), grid.axis_j());
     // Axes may be skewed: one coordinate along i, the other across it.
@@ -161,7 +161,7 @@ pub(super) fn hull(mask: ArrayView3<u8>, grid: &Grid) -> Option<Surface<3>> {
     if nk < 2 {
         return None;
     }
-    let polygons = polygons();
+    let faces = all_faces();
     let layer = |k: usize| {
         // Beyond the first and the last slice as far as to their neighbour.
         let origin = |k: usize| match k {
@@ -196,7 +196,7 @@ pub(super) fn hull(mask: ArrayView3<u8>, grid: &Grid) -> Option<Surface<3>> {
                     continue;
                 }
                 let size = *areas[code]
-                    .get_or_insert_with(|| polygons[code].iter().map(|p| area(p, axes)).sum());
+                    .get_or_insert_with(|| faces[code].iter().map(|p| area(p, axes)).sum());
                 let (x, y) = (i as f64 - 0.5, j as f64 - 0.5);
                 surface.places.push(add(middle, add(scale(axes[0], x), scale(axes[1], y))));
                 surface.sizes.push(size);
@@ -212,21 +212,21 @@ pub(super) fn hull(mask: ArrayView3<u8>, grid: &Grid) -> Option<Surface<3>> {
     }))
 }
 
-/// A closed polygon in a unit cell.
-type Polygon = Vec<[f64; 3]>;
+/// A flat or bent piece of the surface in a unit cell, as the ring of its corners.
+type Face = Vec<[f64; 3]>;
 
 /// What marching cubes draws in a cell, for every set of inside corners. Bit c of the set is the
 /// corner (c & 1, c >> 1 & 1, c >> 2).
 ///
-/// On every face, each inside corner whose neighbours on the face are outside is cut off by itself,
-/// so cells fit together. The lines of the faces close to polygons.
-fn polygons() -> Vec<Vec<Polygon>> {
-    (0..256).map(loops).collect()
+/// On every side of the cell, each inside corner whose neighbours on the side are outside is cut off
+/// by itself, so cells fit together. The lines on the sides close to rings around the faces.
+fn all_faces() -> Vec<Vec<Face>> {
+    (0..256).map(faces).collect()
 }
 
-fn loops(code: usize) -> Vec<Polygon> {
+fn faces(code: usize) -> Vec<Face> {
     let inside = |corner: usize| code >> corner & 1 == 1;
-    // Lines on the faces, between edges; an edge is its two corners, the lower one first.
+    // Lines on the sides, between edges; an edge is its two corners, the lower one first.
     let edge = |a: usize, b: usize| (a.min(b), a.max(b));
     let mut lines = Vec::new();
     for axis in 0..3 {
@@ -247,27 +247,27 @@ fn loops(code: usize) -> Vec<Polygon> {
     }
     let middle =
         |(a, b): (usize, usize)| [0, 1, 2].map(|n| ((a >> n & 1) + (b >> n & 1)) as f64 / 2.0);
-    let mut polygons = Vec::new();
+    let mut faces = Vec::new();
     while let Some((start, mut end)) = lines.pop() {
-        let mut polygon = vec![middle(start)];
+        let mut face = vec![middle(start)];
         while end != start {
-            polygon.push(middle(end));
-            // Every crossed edge belongs to two faces: one line came, one goes on.
+            face.push(middle(end));
+            // Every crossed edge belongs to two sides: one line came, one goes on.
             let Some(next) = lines.iter().position(|(a, b)| *a == end || *b == end) else { break };
             let (a, b) = lines.swap_remove(next);
             end = if a == end { b } else { a };
         }
-        polygons.push(polygon);
+        faces.push(face);
     }
-    polygons
+    faces
 }
 
-/// Area of a polygon, divided into triangles around its centre: the same in every turn of the
+/// Area of a face, divided into triangles around its centre: the same in every turn of the
 /// cell.
-fn area(polygon: &[[f64; 3]], axes: [Point; 3]) -> f64 {
+fn area(face: &[[f64; 3]], axes: [Point; 3]) -> f64 {
     let place =
         |p: &[f64; 3]| add(scale(axes[0], p[0]), add(scale(axes[1], p[1]), scale(axes[2], p[2])));
-    let points: Vec<Point> = polygon.iter().map(place).collect();
+    let points: Vec<Point> = face.iter().map(place).collect();
     let centre =
         scale(points.iter().fold([0.0; 3], |sum, p| add(sum, *p)), 1.0 / points.len() as f64);
     let triangle = |n: usize| {
@@ -292,20 +292,23 @@ mod tests {
     }
 
     #[test]
-    fn the_outline_of_a_rectangle_has_its_length() {
+    fn the_boundary_of_a_rectangle_has_its_length() {
         let grid = grid([9, 7, 1], [2.0, 3.0, 1.0]);
         // 5 x 4 pixels: sides between the centres' half-way lines, less the four corners, which are
         // cut off.
         let mask = Array2::from_shape_fn((7, 9), |(j, i)| {
             u8::from((2..7).contains(&i) && (1..5).contains(&j))
         });
-        let outline = outline(mask.view(), &grid);
+        let boundary = boundary(mask.view(), &grid);
         let diagonal = (1.0f64 + 2.25).sqrt();
-        close(outline.sizes.iter().sum(), 2.0 * (4.0 * 2.0 + 3.0 * 3.0) + 4.0 * diagonal);
-        assert_eq!(outline.places.len(), 2 * (4 + 3) + 4);
+        close(boundary.sizes.iter().sum(), 2.0 * (4.0 * 2.0 + 3.0 * 3.0) + 4.0 * diagonal);
+        assert_eq!(boundary.places.len(), 2 * (4 + 3) + 4);
         // At the image's edge as anywhere.
         let corner = Array2::from_shape_fn((7, 9), |(j, i)| u8::from(i < 5 && j < 4));
-        close(super::outline(corner.view(), &grid).sizes.iter().sum(), outline.sizes.iter().sum());
+        close(
+            super::boundary(corner.view(), &grid).sizes.iter().sum(),
+            boundary.sizes.iter().sum(),
+        );
     }
 
     #[test]
@@ -331,15 +334,15 @@ mod tests {
     }
 
     #[test]
-    fn every_cell_closes_its_polygons_and_looks_alike_from_all_sides() {
+    fn every_cell_closes_its_faces_and_looks_alike_from_all_sides() {
         let axes = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
-        let sum = |code: usize| loops(code).iter().map(|p| area(p, axes)).sum::<f64>();
+        let sum = |code: usize| faces(code).iter().map(|p| area(p, axes)).sum::<f64>();
         for code in 1..255usize {
             let crossed =
                 (0..8usize).flat_map(|c| [1, 2, 4].map(|bit| (c, c | bit))).filter(|(a, b)| a != b);
             let crossed = crossed.filter(|(a, b)| code >> a & 1 != code >> b & 1).count();
-            assert_eq!(loops(code).iter().map(Vec::len).sum::<usize>(), crossed, "{code:08b}");
-            assert!(loops(code).iter().all(|p| p.len() >= 3));
+            assert_eq!(faces(code).iter().map(Vec::len).sum::<usize>(), crossed, "{code:08b}");
+            assert!(faces(code).iter().all(|p| p.len() >= 3));
             // Turned about one axis, and mirrored.
             let turn = |c: usize| (c & 1) << 1 | (c >> 1 & 1 ^ 1) | (c & 4);
             let moved = |f: &dyn Fn(usize) -> usize| {
@@ -359,7 +362,7 @@ mod tests {
                 u8::from((from..from + 10).contains(&i) && (5..15).contains(&j))
             })
         };
-        let (a, b) = (outline(square(5).view(), &grid), outline(square(7).view(), &grid));
+        let (a, b) = (boundary(square(5).view(), &grid), boundary(square(7).view(), &grid));
         let same = agreement(&a, &a, 0.0);
         assert_eq!((same.dice(), same.hausdorff95_mm), (Some(1.0), Some(0.0)));
         let moved = agreement(&a, &b, 3.0);

@@ -45,7 +45,7 @@ use crate::study::Study;
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct ContourOptions {
-    /// What the contours follow.
+    /// What contours follow: the probability's level, or voxel edges.
     pub kind: ContourKind,
 }
 

@@ -12,11 +12,11 @@ use crate::provenance::Demo;
 use crate::study::masks::binary;
 use crate::volume::Volume;
 
-/// How a region of other origin is outlined.
+/// How a region of other origin is contoured.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct RegionOptions {
-    /// The level of a probability; `None` for a mask of 0 and 1, outlined along voxel edges.
+    /// The level of a probability; `None` for a mask of 0 and 1, contoured along voxel edges.
     pub threshold: Option<f32>,
     /// Sample a region on another grid at the reference's voxel centres: a mask's nearest voxel, a
     /// probability linearly. Otherwise such a region is refused.
@@ -61,7 +61,7 @@ pub struct RegionContours {
 }
 
 impl RegionContours {
-    /// Outlines `region` on the grid of `reference`.
+    /// Contours `region` on the grid of `reference`.
     ///
     /// # Errors
     /// [`crate::Error::Geometry`] if the region lies on another grid and is not to be sampled, or

@@ -176,7 +176,7 @@ impl Detection {
         if !bounding_box.is_valid(grid) {
             return Err(Error::Argument(format!(
                 "found the box {:?} on slice {slice}, expected x0 < x1 and y0 < y1 inside \
-                 0 .. {grid} (pixel edges of the model's grid)",
+                 0 .. {grid} (pixel edges of the model's grid). Clip the box to the grid",
                 bounding_box.0
             )));
         }
@@ -211,7 +211,8 @@ impl Detection {
         let range = self.range.clone();
         self.slices.iter_mut().find(|s| s.info.slice == slice).ok_or_else(|| {
             Error::Argument(format!(
-                "slice {slice} is not part of this detection, expected one of {}:{}",
+                "slice {slice} is not part of this detection, expected one of {}:{}. Choose one of \
+                 these, or detect more slices",
                 range.start, range.end
             ))
         })

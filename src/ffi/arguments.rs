@@ -17,7 +17,7 @@ use crate::ffi::run::{nasoseg_progress, nasoseg_progress_callback};
 pub use crate::ffi::voxels::View;
 
 /// Replaces arguments of an exported function by checked values of the same names:
-/// `arguments!(study: Ref, paths[count]: Texts, error: Out)`. In brackets stands the argument that
+/// `arguments!(study: Ref, paths[count]: Texts, error: Out)`. The brackets hold the argument that
 /// goes with the first one, such as the length of an array.
 macro_rules! arguments {
     ($($name:ident $([$with:ident])? : $kind:ident),+ $(,)?) => {
@@ -73,7 +73,8 @@ impl<'a, T> Ref<'a, T> {
     /// `pointer` is null, or points to an aligned, initialised T that is valid for 'a and not
     /// changed in that time except behind T's own locks.
     pub unsafe fn from_c(pointer: &'a impl Pointer<Target = T>, name: &'static str) -> Ref<'a, T> {
-        // SAFETY: null gives None; otherwise the pointer may be dereferenced for 'a, as required.
+        // SAFETY: `as_ref` gives None for null; otherwise this function's contract promises an
+        // aligned, initialised T that is valid for 'a and changes only behind its own locks.
         Ref { target: unsafe { pointer.address().as_ref() }, name }
     }
 
@@ -105,8 +106,8 @@ impl<'a, T> RefMut<'a, T> {
     /// `pointer` is null, or points to an aligned, initialised T that nobody else reads or writes
     /// during 'a.
     pub unsafe fn from_c(pointer: &'a *mut T, name: &'static str) -> RefMut<'a, T> {
-        // SAFETY: null gives None; otherwise the pointer may be dereferenced for 'a and nothing
-        // else refers to its target, as required.
+        // SAFETY: `as_mut` gives None for null; otherwise this function's contract promises an
+        // aligned, initialised T that nobody else reads or writes during 'a.
         RefMut { target: unsafe { pointer.as_mut() }, name }
     }
 
@@ -141,7 +142,8 @@ impl<'a, T> Out<'a, T> {
     /// `pointer` is null, or aligned and writable during 'a; it need not be initialised.
     pub unsafe fn from_c(pointer: &'a *mut *mut T, name: &'static str) -> Out<'a, T> {
         let place = NonNull::new(*pointer).map(|to| {
-            // SAFETY: `to` is not null, and writable as required.
+            // SAFETY: `NonNull::new` has ruled out null, and this function's contract promises a
+            // pointer that is aligned and writable.
             unsafe { to.write(std::ptr::null_mut()) };
             Place { to, _call: PhantomData }
         });
@@ -185,7 +187,8 @@ impl<'a> Text<'a> {
     /// # Safety
     /// `pointer` is null, or a NUL-terminated string that is valid and unchanged during 'a.
     pub unsafe fn from_c(pointer: &'a *const c_char, name: &'static str) -> Text<'a> {
-        // SAFETY: not null, and a NUL-terminated string as required.
+        // SAFETY: null is ruled out first; otherwise this function's contract promises a string
+        // that ends in NUL and is valid and unchanged during 'a.
         let text = (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(*pointer) });
         Text { text, name }
     }
@@ -265,7 +268,8 @@ pub unsafe fn elements<'a, T>(pointer: *const T, count: usize, name: &str) -> Re
              number of its elements"
         )));
     }
-    // SAFETY: not null, aligned and of a possible size; the elements are valid as required.
+    // SAFETY: the checks above rule out null, a wrong alignment and an impossible size; this
+    // function's contract promises `count` initialised elements that are valid during 'a.
     Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
 }
 

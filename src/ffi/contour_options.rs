@@ -9,7 +9,7 @@ use crate::ffi::error::nasoseg_error;
 use crate::ffi::options::{nasoseg_options, set};
 use crate::formats::rtstruct::HoleMode;
 
-/// The curve that contours follow.
+/// What contours follow: the probability's level, or voxel edges.
 #[repr(C)]
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum nasoseg_holes {
     NASOSEG_HOLES_FILL = 3,
 }
 
-/// nasoseg_contour: the curve that contours follow (nasoseg_contour_kind). Default:
+/// nasoseg_contour: what contours follow (nasoseg_contour_kind). Default:
 /// NASOSEG_CONTOUR_LEVEL.
 ///
 /// # Safety
@@ -56,7 +56,7 @@ pub unsafe extern "C" fn nasoseg_options_set_contour_kind(
             _ => {
                 return Err(Error::Argument(format!(
                     "contour kind: found {kind}, expected NASOSEG_CONTOUR_LEVEL (0) or \
-                     NASOSEG_CONTOUR_VOXEL (1)"
+                     NASOSEG_CONTOUR_VOXEL (1). Pass one of them"
                 )));
             }
         };
@@ -84,7 +84,8 @@ pub unsafe extern "C" fn nasoseg_options_set_holes(
             3 => HoleMode::Fill,
             _ => {
                 return Err(Error::Argument(format!(
-                    "holes: found {holes}, expected a nasoseg_holes, 0 to 3"
+                    "holes: found {holes}, expected a nasoseg_holes, 0 to 3. Pass one of its \
+                     constants"
                 )));
             }
         };
@@ -107,7 +108,8 @@ pub unsafe extern "C" fn nasoseg_options_set_simplify_mm(
     set(options, error, |o| {
         if !(tolerance_mm.is_finite() && tolerance_mm >= 0.0) {
             return Err(Error::Argument(format!(
-                "simplification: found {tolerance_mm} mm, expected 0 or more"
+                "simplification: found {tolerance_mm} mm, expected 0 or more. Pass 0 to write the \
+                 exact contours"
             )));
         }
         o.simplify_mm = tolerance_mm;

@@ -30,7 +30,7 @@ guarded!(nasoseg_contours);
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
 pub struct nasoseg_contour_view {
-    /// sizeof(nasoseg_contour_view) of the caller.
+    /// Size of the struct in bytes, set by the side that allocates it.
     pub struct_size: usize,
     /// Index along T1C's storage slice axis (of the canonical axial slices, if T1C's storage is not
     /// axial).
@@ -117,7 +117,8 @@ pub unsafe extern "C" fn nasoseg_contours_get(
         let all = contours.required()?.handle.value.all();
         let c = all.get(index).ok_or_else(|| {
             Error::Argument(format!(
-                "contour index {index}: expected an index below the number of contours, {}",
+                "contour index: found {index}, expected one below the number of contours, {}. Ask \
+                 nasoseg_contours_count first",
                 all.len()
             ))
         })?;

@@ -7,7 +7,7 @@ use crate::ffi::arguments::arguments;
 use crate::ffi::boundary::{c_string, quiet};
 use crate::provenance;
 
-/// Words that mark a demo model's results. `provenance.rs` alone says what they are.
+/// Words that mark a demo model's results.
 #[repr(C)]
 #[allow(non_camel_case_types, dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,9 +20,9 @@ pub enum nasoseg_demo_text {
     NASOSEG_DEMO_WARNING = 2,
     /// What people read first beside a result; the model's intended use follows.
     NASOSEG_DEMO_BANNER = 3,
-    /// What stands before the intended use where a model is described.
+    /// What precedes the intended use if a model is described.
     NASOSEG_DEMO_USE = 4,
-    /// What stands before the name of a result in a list.
+    /// What precedes the name of a result in a list.
     NASOSEG_DEMO_PREFIX = 5,
 }
 

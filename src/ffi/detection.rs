@@ -67,12 +67,13 @@ pub struct nasoseg_bounding_box {
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
 pub struct nasoseg_detection_slice {
-    /// sizeof(nasoseg_detection_slice) of the caller.
+    /// Size of the struct in bytes, set by the side that allocates it.
     pub struct_size: usize,
     /// Canonical number: 0-based, from inferior to superior.
     pub slice: usize,
-    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image
-    /// stored axially. SIZE_MAX if T1C was resliced.
+    /// Index along the storage axis along which canonical slices are stacked, inferior to superior
+    /// or the reverse: k for DICOM and for any image stored axially. SIZE_MAX if T1C was
+    /// resliced.
     pub storage_slice: usize,
     /// z (LPS, mm) of the slice's centre.
     pub position_mm: f64,
@@ -133,7 +134,8 @@ impl nasoseg_detection {
     pub(super) fn at(&self, index: usize) -> Result<&Flat> {
         self.flat.get(index).ok_or_else(|| {
             Error::Argument(format!(
-                "slice index {index}: expected an index below the detection's number of slices, {}",
+                "slice index: found {index}, expected one below the detection's number of slices, \
+                 {}. Ask nasoseg_detection_slice_count first",
                 self.flat.len()
             ))
         })

@@ -222,7 +222,7 @@ pub unsafe extern "C" fn nasoseg_engine_action_name(
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
 pub struct nasoseg_work {
-    /// sizeof(nasoseg_work) of the caller.
+    /// Size of the struct in bytes, set by the side that allocates it.
     pub struct_size: usize,
     /// Boxes evaluated by the agent's trunk: once for each distinct slice and box.
     pub trunk_rows: u64,
@@ -262,7 +262,7 @@ pub unsafe extern "C" fn nasoseg_engine_get_work(
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
 pub struct nasoseg_runtime_info {
-    /// sizeof(nasoseg_runtime_info) of the caller.
+    /// Size of the struct in bytes, set by the side that allocates it.
     pub struct_size: usize,
     /// For example "1.32.0". Static.
     pub version: *const c_char,

@@ -18,7 +18,7 @@ use crate::geometry::Reslice;
 use crate::runtime::Device;
 use crate::study::Study;
 
-/// Options of any call; each call reads those that concern it. NULL stands for the defaults in
+/// Options of any call; each call reads those that concern it. NULL means the defaults in
 /// every function that takes options. Any number of threads may use an options object at once; a
 /// setter changes it for the calls that begin afterwards.
 #[allow(non_camel_case_types)]
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn nasoseg_options_set_onnxruntime(
     })
 }
 
-/// nasoseg_engine_new: number of threads of one model run; 0 (default) stands for all cores.
+/// nasoseg_engine_new: number of threads of one model run; 0 (default) means all cores.
 ///
 /// # Safety
 /// `options` is a live handle.
@@ -162,7 +162,7 @@ pub unsafe extern "C" fn nasoseg_options_set_threads(
     set(options, error, |o| {
         if threads > 1024 {
             return Err(Error::Argument(format!(
-                "threads: found {threads}, expected 0 (all cores) to 1024"
+                "threads: found {threads}, expected 0 (all cores) to 1024. Pass 0 for the default"
             )));
         }
         o.threads = threads as usize;
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn nasoseg_options_set_concurrent_runs(
     set(options, error, |o| {
         if !(1..=64).contains(&runs) {
             return Err(Error::Argument(format!(
-                "concurrent runs: found {runs}, expected 1 to 64"
+                "concurrent runs: found {runs}, expected 1 to 64. Pass 1 for the default"
             )));
         }
         o.concurrent_runs = runs as usize;
@@ -210,7 +210,8 @@ pub unsafe extern "C" fn nasoseg_options_set_slices(
     set(options, error, |o| {
         if first >= end {
             return Err(Error::Argument(format!(
-                "slices: found {first}:{end}, expected first < end (half-open)"
+                "slices: found {first}:{end}, expected first < end (half-open). Pass the \
+                 last slice plus 1 as the end"
             )));
         }
         o.slices = Some(first..end);
@@ -235,7 +236,8 @@ pub unsafe extern "C" fn nasoseg_options_set_slices_mm(
     set(options, error, |o| {
         if !(low.is_finite() && high.is_finite() && low < high) {
             return Err(Error::Argument(format!(
-                "slices: found {low} to {high} mm, expected two numbers with low < high"
+                "slices: found {low} to {high} mm, expected two numbers with low < high. Pass the \
+                 inferior end first"
             )));
         }
         o.slices_mm = Some((low, high));
@@ -304,7 +306,7 @@ pub unsafe extern "C" fn nasoseg_options_set_reslice(
             _ => {
                 return Err(Error::Argument(format!(
                     "reslice: found {reslice}, expected NASOSEG_RESLICE_NEVER (0) or \
-                     NASOSEG_RESLICE_AXIAL (1)"
+                     NASOSEG_RESLICE_AXIAL (1). Pass one of them"
                 )));
             }
         };

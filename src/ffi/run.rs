@@ -35,7 +35,7 @@ pub enum nasoseg_stage {
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
 pub struct nasoseg_progress {
-    /// Number of bytes that the library filled.
+    /// Size of the struct in bytes, set by the side that allocates it.
     pub struct_size: usize,
     /// A nasoseg_stage.
     pub stage: u32,
@@ -60,7 +60,7 @@ pub struct nasoseg_cancel_token {
     token: CancelToken,
 }
 
-/// Receives the progress of long calls and cancels them. NULL stands for no progress and no cancel
+/// Receives the progress of long calls and cancels them. NULL means no progress and no cancel
 /// in every function that takes a run.
 #[allow(non_camel_case_types)]
 #[derive(Default)]

@@ -38,7 +38,7 @@ guarded!(nasoseg_segmentation);
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
 pub struct nasoseg_segmentation_view {
-    /// sizeof(nasoseg_segmentation_view) of the caller.
+    /// Size of the struct in bytes, set by the side that allocates it.
     pub struct_size: usize,
     /// Voxels along i, j and k.
     pub size: [usize; 3],
@@ -70,12 +70,13 @@ versioned!(nasoseg_segmentation_view);
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
 pub struct nasoseg_segmentation_slice {
-    /// sizeof(nasoseg_segmentation_slice) of the caller.
+    /// Size of the struct in bytes, set by the side that allocates it.
     pub struct_size: usize,
     /// Canonical number: 0-based, from inferior to superior.
     pub slice: usize,
-    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image
-    /// stored axially. SIZE_MAX if T1C was resliced.
+    /// Index along the storage axis along which canonical slices are stacked, inferior to superior
+    /// or the reverse: k for DICOM and for any image stored axially. SIZE_MAX if T1C was
+    /// resliced.
     pub storage_slice: usize,
     /// z (LPS, mm) of the slice's centre.
     pub position_mm: f64,
@@ -219,8 +220,8 @@ pub unsafe extern "C" fn nasoseg_segmentation_get_slice(
         let slices = &segmentation.required()?.handle.value.slices;
         let entry = slices.get(index).ok_or_else(|| {
             Error::Argument(format!(
-                "slice index {index}: expected an index below the segmentation's number of \
-                 slices, {}",
+                "slice index: found {index}, expected one below the segmentation's number of \
+                 slices, {}. Ask nasoseg_segmentation_slice_count first",
                 slices.len()
             ))
         })?;

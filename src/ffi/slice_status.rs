@@ -16,7 +16,7 @@ pub enum nasoseg_slice_status {
     NASOSEG_SLICE_NO_LESION = 1,
     /// The box touches the edge of the model's grid.
     NASOSEG_SLICE_BOX_AT_IMAGE_EDGE = 2,
-    /// The mask reaches the edge of the segmenter's input: it may be cut off.
+    /// The mask reaches the edge of the crop: it may be cut off.
     NASOSEG_SLICE_MASK_AT_CROP_EDGE = 4,
     /// The agent did not stop within the step limit.
     NASOSEG_SLICE_STEP_LIMIT_REACHED = 8,

@@ -106,7 +106,7 @@ fn sequence(number: u32) -> Result<Sequence> {
     Sequence::ALL.get(number as usize).copied().ok_or_else(|| {
         Error::Argument(format!(
             "sequence: found {number}, expected NASOSEG_SEQUENCE_T1 (0), NASOSEG_SEQUENCE_T1C (1) \
-             or NASOSEG_SEQUENCE_T2 (2)"
+             or NASOSEG_SEQUENCE_T2 (2). Pass one of them"
         ))
     })
 }
@@ -260,7 +260,7 @@ pub unsafe extern "C" fn nasoseg_study_warning_count(study: *const nasoseg_study
     })
 }
 
-/// A warning, UTF-8. Borrowed: valid until a sequence is set, the study is aligned anew or it is
+/// A warning, UTF-8. Borrowed: valid until a sequence is set, the study is re-aligned or it is
 /// freed. "" if there is no such warning.
 ///
 /// # Safety

@@ -14,7 +14,7 @@ use crate::run::Run;
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
 pub struct nasoseg_slice_image {
-    /// sizeof(nasoseg_slice_image) of the caller.
+    /// Size of the struct in bytes, set by the side that allocates it.
     pub struct_size: usize,
     /// Side of the model's square grid, pixels.
     pub grid: usize,
@@ -30,7 +30,7 @@ versioned!(nasoseg_slice_image);
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
 pub struct nasoseg_trajectory {
-    /// sizeof(nasoseg_trajectory) of the caller.
+    /// Size of the struct in bytes, set by the side that allocates it.
     pub struct_size: usize,
     /// Actions taken, the terminal one included; 0 if no agent ran on the slice.
     pub steps: usize,

@@ -49,7 +49,7 @@ pub enum nasoseg_axes {
 #[allow(non_camel_case_types)]
 #[derive(Debug, Clone, Copy)]
 pub struct nasoseg_volume_view {
-    /// sizeof(nasoseg_volume_view) of the caller.
+    /// Size of the struct in bytes, set by the side that allocates it.
     pub struct_size: usize,
     /// Address of voxel (0, 0, 0).
     pub data: *const c_void,
@@ -78,7 +78,8 @@ pub(crate) fn copy(view: &View<'_>, name: &str) -> Result<Volume> {
         1 => true,
         other => {
             return Err(wrong(format!(
-                "found axes {other}, expected NASOSEG_AXES_LPS (0) or NASOSEG_AXES_RAS (1)"
+                "found axes {other}, expected NASOSEG_AXES_LPS (0) or NASOSEG_AXES_RAS (1). Set \
+                 axes to one of them"
             )));
         }
     };
@@ -94,7 +95,8 @@ fn grid(voxels: &Voxels<'_>, ras: bool) -> Result<Grid> {
     let origins = voxels.origins()?;
     if origins.is_none() && affine[3] != [0.0, 0.0, 0.0, 1.0] {
         return Err(Error::Argument(format!(
-            "the affine's last row: found {:?}, expected 0, 0, 0, 1 (row-major)",
+            "the affine's last row: found {:?}, expected 0, 0, 0, 1 (row-major). Transpose a \
+             column-major matrix",
             affine[3]
         )));
     }

@@ -35,13 +35,14 @@ impl<'a> View<'a> {
     /// The view, if its size is right and its extent possible.
     pub fn read(&self) -> std::result::Result<Voxels<'a>, String> {
         if self.pointer.is_null() {
-            return Err("found NULL, expected a nasoseg_volume_view".into());
+            return Err("found NULL, expected a nasoseg_volume_view. Pass its address".into());
         }
         // SAFETY: not null; `from_c` requires an initialised `struct_size`, which comes first.
         let size = unsafe { self.pointer.cast::<usize>().read() };
         if size < size_of::<nasoseg_volume_view>() || size > 1 << 16 {
             return Err(format!(
-                "found struct_size {size}, expected sizeof(nasoseg_volume_view), {}",
+                "found struct_size {size}, expected sizeof(nasoseg_volume_view), {}. Set it before \
+                 the call",
                 size_of::<nasoseg_volume_view>()
             ));
         }
@@ -56,7 +57,9 @@ impl<'a> View<'a> {
 /// There are voxels, not too many, and the address of each is representable.
 fn check_extent(view: &nasoseg_volume_view) -> std::result::Result<(), String> {
     if view.data.is_null() {
-        return Err("data: found NULL, expected the address of voxel (0, 0, 0)".into());
+        return Err(
+            "data: found NULL, expected the address of voxel (0, 0, 0). Set data to it".into()
+        );
     }
     let [ni, nj, nk] = view.size;
     let voxels = ni
@@ -70,7 +73,8 @@ fn check_extent(view: &nasoseg_volume_view) -> std::result::Result<(), String> {
     if voxels.is_none() || reach.is_none() {
         return Err(format!(
             "found size {ni} x {nj} x {nk} with strides {:?}, expected sizes of at least 1, at \
-             most 65536 slices, at most 2^31 voxels in total and addresses that memory can have",
+             most 65536 slices, at most 2^31 voxels in total and addresses that memory can have. \
+             Correct size and stride, which is in bytes",
             view.stride
         ));
     }
@@ -110,7 +114,8 @@ impl<'a> Voxels<'a> {
             6 => self.gather(|v: f32| v),
             7 => self.gather(|v: f64| v as f32),
             other => Err(Error::Argument(format!(
-                "found element {other}, expected a nasoseg_element, 0 to 7"
+                "found element {other}, expected a nasoseg_element, 0 to 7. Set element to one of \
+                 its constants"
             ))),
         }
     }

@@ -123,7 +123,7 @@ impl Contours {
         self.model.as_ref().map(|(p, edited)| (p, *edited))
     }
 
-    /// What the contours follow.
+    /// What contours follow: the probability's level, or voxel edges.
     pub fn kind(&self) -> ContourKind {
         self.kind
     }

@@ -102,7 +102,8 @@ impl ContoursFile {
         let Parsed { warning, grid, contours } = Parsed::deserialize(json).map_err(|e| {
             Error::read_caused(
                 path,
-                "not the contours.json that nasoseg writes. Give the output folder of a run",
+                "found another structure, expected the contours.json that nasoseg writes. Give its \
+                 output folder",
                 e,
             )
         })?;
@@ -171,7 +172,7 @@ mod tests {
         };
         for (from, to, says) in [
             ("nasoseg-contours", "nasoseg-run", "found format nasoseg-run 1, expected nasoseg-con"),
-            ("\"indices\"", "\"points_px\"", "not the contours.json that nasoseg writes"),
+            ("\"indices\"", "\"points_px\"", "expected the contours.json that nasoseg writes"),
             ("\"size\":[8,9,3]", "\"size\":[9,8,3]", "drawn on another grid than"),
             ("\"slice\":1", "\"slice\":3", "found a ring on slice k 3"),
         ] {

@@ -15,12 +15,14 @@ use crate::compare::mask_dice;
 use crate::error::{Error, Result};
 use crate::formats::json::JsonFormat;
 use crate::formats::nifti::write_nifti;
+use crate::geometry::Grid;
 use crate::geometry::nearness::with_even_slices;
 use crate::geometry::transfer::{Sampling, transfer};
 use crate::run::{Run, Stage};
 use crate::sequence::Sequence;
 use crate::study::Study;
 use crate::study::masks::{Mask, MaskOptions};
+use crate::study::prepare::signal_percentile;
 use crate::volume::{Source, Volume};
 
 const FORMAT: JsonFormat = JsonFormat { name: "nasoseg-volumes", version: 1 };
@@ -36,11 +38,11 @@ const JITTER_MM: f64 = 0.5;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct VolumesOptions {
-    /// The tumour as drawn on T1C.
+    /// Tumour mask drawn on T1C.
     pub mask: Option<PathBuf>,
-    /// The tumour as drawn on T1, on T1's grid.
+    /// Tumour mask drawn on T1, on T1's grid.
     pub t1_mask: Option<PathBuf>,
-    /// The tumour as drawn on T2, on T2's grid.
+    /// Tumour mask drawn on T2, on T2's grid.
     pub t2_mask: Option<PathBuf>,
     /// How the masks are read.
     pub mask_options: MaskOptions,
@@ -49,21 +51,21 @@ pub struct VolumesOptions {
 }
 
 impl VolumesOptions {
-    /// The tumour as drawn on T1C.
+    /// Tumour mask drawn on T1C.
     #[must_use]
     pub fn with_mask(mut self, path: Option<PathBuf>) -> Self {
         self.mask = path;
         self
     }
 
-    /// The tumour as drawn on T1.
+    /// Tumour mask drawn on T1.
     #[must_use]
     pub fn with_t1_mask(mut self, path: Option<PathBuf>) -> Self {
         self.t1_mask = path;
         self
     }
 
-    /// The tumour as drawn on T2.
+    /// Tumour mask drawn on T2.
     #[must_use]
     pub fn with_t2_mask(mut self, path: Option<PathBuf>) -> Self {
         self.t2_mask = path;
@@ -125,31 +127,13 @@ pub fn write_volumes(
             Some(mask.voxels)
         }
     };
-    let mut agreement = BTreeMap::new();
-    for (sequence, path) in [(Sequence::T1, &options.t1_mask), (Sequence::T2, &options.t2_mask)] {
-        if let (Some(path), Some(truth)) = (path, &truth) {
-            let found = agree(path, sequence, study, &options.mask_options, truth.view());
-            agreement.insert(sequence.name(), found);
-        }
-    }
+    let agreement = truth.as_ref().map(|truth| agreements(study, options, truth.view()));
     let mut sequences = BTreeMap::new();
     for sequence in Sequence::ALL {
         let found = figures(study.volume(sequence), sequence, &options.percentiles)?;
         sequences.insert(sequence.name(), found);
     }
-
-    // NIfTI holds one affine: slices that jitter are written at even distances, and no voxel
-    // changes. NIfTI is refused for slices that are really uneven.
-    let grid = match with_even_slices(study.grid(), JITTER_MM)? {
-        Some((even, apart)) => {
-            warnings.push(format!(
-                "T1C's slices lie up to {apart:.3} mm from even distances; the NIfTI files hold \
-                 them as even"
-            ));
-            even
-        }
-        None => study.grid().clone(),
-    };
+    let grid = even_grid(study.grid(), &mut warnings)?;
     for (done, sequence) in Sequence::ALL.into_iter().enumerate() {
         run.tick(Stage::Export, done, Sequence::ALL.len())?;
         let path = folder.join(format!("{sequence}.nii.gz"));
@@ -170,24 +154,31 @@ pub fn write_volumes(
         "resliced": study.resliced().is_some(),
         "sequences": sequences,
         "mask_voxels": truth.as_ref().map(|t| t.iter().filter(|v| **v > 0).count()),
-        "agreement": agreement,
+        "agreement": agreement.unwrap_or_default(),
         "warnings": study.warnings().iter().chain(&warnings).collect::<Vec<_>>(),
     });
     FORMAT.write(&folder.join(RECORD), &record)?;
     Ok(warnings)
 }
 
+/// The grid that NIfTI can hold by its one affine: slices that jitter are written at even
+/// distances, and no voxel changes. NIfTI is refused for slices that are really uneven.
+fn even_grid(grid: &Grid, warnings: &mut Vec<String>) -> Result<Grid> {
+    let Some((even, apart)) = with_even_slices(grid, JITTER_MM)? else {
+        return Ok(grid.clone());
+    };
+    warnings.push(format!(
+        "T1C's slices lie up to {apart:.3} mm from even distances; the NIfTI files hold them as \
+         even"
+    ));
+    Ok(even)
+}
+
 /// Identity, size and values of a sequence as it was read.
 fn figures(volume: &Volume, sequence: Sequence, percentiles: &[f64]) -> Result<Value> {
     let mut table = BTreeMap::new();
     for p in percentiles {
-        let value = volume.percentile_above_zero(*p).ok_or_else(|| {
-            Error::Image(format!(
-                "{sequence}: no voxel lies above 0, expected MR signal. Check the rescale \
-                 intercept or the file"
-            ))
-        })?;
-        table.insert(p.to_string(), value);
+        table.insert(p.to_string(), signal_percentile(volume, sequence, *p)?);
     }
     let largest = volume.voxels().iter().fold(f32::NEG_INFINITY, |a, b| a.max(*b));
     let ([ni, nj, nk], [di, dj]) = (volume.grid().size(), volume.grid().pixel_mm());
@@ -198,6 +189,20 @@ fn figures(volume: &Volume, sequence: Sequence, percentiles: &[f64]) -> Result<V
         "max": largest,
         "percentiles_above_zero": table,
     }))
+}
+
+/// How far the masks drawn on T1 and T2 agree with the truth, by the sequence's name.
+fn agreements(
+    study: &Study,
+    options: &VolumesOptions,
+    truth: ArrayView3<'_, u8>,
+) -> BTreeMap<&'static str, Value> {
+    let masks = [(Sequence::T1, &options.t1_mask), (Sequence::T2, &options.t2_mask)];
+    let found = |(sequence, path): (Sequence, &Option<PathBuf>)| {
+        let found = agree(path.as_ref()?, sequence, study, &options.mask_options, truth);
+        Some((sequence.name(), found))
+    };
+    masks.into_iter().filter_map(found).collect()
 }
 
 /// How far a mask drawn on another sequence agrees with the truth: its Dice, or why it has none,

@@ -31,7 +31,9 @@ impl FromStr for Device {
             _ => text.strip_prefix("cuda:").and_then(cuda),
         };
         device.ok_or_else(|| {
-            Error::Argument(format!("found device {text:?}, expected cpu, cuda, cuda:N or auto"))
+            Error::Argument(format!(
+                "found device {text:?}, expected cpu, cuda, cuda:N or auto. Choose one of these"
+            ))
         })
     }
 }

@@ -50,7 +50,7 @@ pub struct NetworkOptions {
     pub device: Device,
     /// Threads inside one model run; 0 lets ONNX Runtime decide (all cores).
     pub threads: usize,
-    /// Model runs that may go on at once; 0 and 1 are one. Each costs a copy of the weights and its
+    /// Model runs that may execute at once; 0 means 1. Each costs a copy of the weights and its
     /// working memory.
     pub concurrent_runs: usize,
 }

@@ -7,6 +7,7 @@ use ndarray::parallel::prelude::*;
 use ndarray::{Array3, ArrayView2, ArrayView3, Axis};
 
 use super::LEAST_COVERAGE;
+use super::prepare::signal_percentile;
 use crate::error::{Error, Result};
 use crate::sequence::Sequence;
 use crate::volume::Volume;
@@ -19,13 +20,7 @@ const FOREGROUND: f64 = 0.1;
 /// # Errors
 /// [`Error::Image`] if no voxel lies above 0.
 pub(super) fn foreground_threshold(reference: &Volume) -> Result<f32> {
-    let bright = reference.percentile_above_zero(99.5).ok_or_else(|| {
-        Error::Image(
-            "T1C: no voxel lies above 0, expected MR signal. Check the rescale intercept or the \
-             file"
-                .into(),
-        )
-    })?;
+    let bright = signal_percentile(reference, Sequence::T1C, 99.5)?;
     Ok((FOREGROUND * bright) as f32)
 }
 

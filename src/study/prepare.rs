@@ -77,15 +77,25 @@ impl Fit {
 pub fn divisor(scaling: &Scaling, volume: &Volume, sequence: Sequence) -> Result<f64> {
     match scaling {
         Scaling::DatasetMax { value } => Ok(*value),
-        Scaling::StudyPercentile { percentile } => {
-            volume.percentile_above_zero(*percentile).ok_or_else(|| {
-                Error::Image(format!(
-                    "{sequence}: no voxel lies above 0, expected MR signal. Check the rescale \
-                 intercept or the file"
-                ))
-            })
-        }
+        Scaling::StudyPercentile { percentile } => signal_percentile(volume, sequence, *percentile),
     }
+}
+
+/// Percentile of the voxels of `sequence` above 0.
+///
+/// # Errors
+/// [`Error::Image`] if there are none.
+pub(crate) fn signal_percentile(
+    volume: &Volume,
+    sequence: Sequence,
+    percentile: f64,
+) -> Result<f64> {
+    volume.percentile_above_zero(percentile).ok_or_else(|| {
+        Error::Image(format!(
+            "{sequence}: no voxel lies above 0, expected MR signal. Check the rescale intercept \
+             or the file"
+        ))
+    })
 }
 
 /// Scales and fits `channels[c][s]`, 2D slices [j, i] on T1C's canonical grid, to [S, 3, G, G].

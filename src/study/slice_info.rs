@@ -7,8 +7,9 @@ use crate::volume::Volume;
 pub struct SliceInfo {
     /// Canonical number, 0-based, from inferior to superior.
     pub slice: usize,
-    /// Index along the storage axis that runs from head to foot: k for DICOM and for any image
-    /// stored axially. `None` if T1C was resliced.
+    /// Index along the storage axis along which canonical slices are stacked, inferior to superior
+    /// or the reverse: k for DICOM and for any image stored axially. `None` if T1C was
+    /// resliced.
     pub storage_slice: Option<usize>,
     /// z (LPS, mm) of the slice's centre.
     pub position_mm: f64,

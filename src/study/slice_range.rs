@@ -46,9 +46,9 @@ impl FromStr for SliceRange {
         range.ok_or_else(|| {
             Error::Argument(match is_mm {
                 true => format!("found {ends:?}, expected A:B in mm with A < B, such as -60:-10"),
-                false => format!(
-                    "found {ends:?}, expected A:B in whole numbers with A < B, such as 8:20"
-                ),
+                false => {
+                    format!("found {ends:?}, expected A:B, whole numbers with A < B, such as 8:20")
+                }
             })
         })
     }

@@ -25,7 +25,8 @@ pub fn message(error: *mut nasoseg_error) -> String {
 /// results.
 macro_rules! each {
     ($($function:ident($($argument:expr),*)),+ $(,)?) => {
-        // SAFETY: handles of this file are live or NULL, and not used after they are freed.
+        // SAFETY: the tests pass NULL or a handle that a call returned and that is not freed yet,
+        // and do not use it after a call that frees it. Pointers are to live variables.
         ($(unsafe { $function($($argument),*) }),+)
     };
 }
@@ -34,7 +35,8 @@ macro_rules! each {
 macro_rules! call {
     ($function:ident($($argument:expr),*)) => {{
         let mut error = std::ptr::null_mut();
-        // SAFETY: handles and pointers of this file are live for the call.
+        // SAFETY: the tests pass NULL or a handle that is not freed yet, and pointers to variables
+        // that outlive the call; `error` is a local.
         let status = unsafe { $function($($argument,)* &mut error) };
         (status, $crate::common::abi::message(error))
     }};

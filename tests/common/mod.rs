@@ -21,7 +21,7 @@ pub fn micro() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/micro")
 }
 
-/// Runs a Python judge of tests/judges, which must agree; says so where no interpreter is named by
+/// Runs a Python judge of tests/judges, which must agree; says so if no interpreter is named by
 /// NASOSEG_TEST_PYTHON.
 pub fn judge(script: &str, arguments: &[&str]) {
     let Ok(python) = std::env::var("NASOSEG_TEST_PYTHON") else {

@@ -18,7 +18,8 @@ struct FullDisk(libc::rlimit);
 
 impl FullDisk {
     fn at(bytes: u64) -> Self {
-        // SAFETY: ignoring the signal makes the write fail instead of the process.
+        // SAFETY: SIG_IGN installs no handler that could run in a signal's context. Ignored, the
+        // signal lets the write fail instead of the process.
         unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
         // SAFETY: a plain struct, for which all-zero is valid.
         let mut before: libc::rlimit = unsafe { std::mem::zeroed() };
@@ -33,7 +34,7 @@ impl FullDisk {
 
 impl Drop for FullDisk {
     fn drop(&mut self) {
-        // SAFETY: as above.
+        // SAFETY: `self.0` is a limit that `getrlimit` filled; the call only reads it.
         unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &self.0) };
     }
 }

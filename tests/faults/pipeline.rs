@@ -49,7 +49,7 @@ impl Pipeline {
     pub fn detect(&self) -> (u32, String) {
         let mut made = null_mut();
         let outcome = call!(nasoseg_detect(self.engine, self.study, null(), null(), &mut made));
-        // SAFETY: our own handle or NULL.
+        // SAFETY: NULL or the detection of the previous call, which the cell gives up here.
         unsafe { nasoseg_detection_free(self.detection.replace(made)) };
         outcome
     }
@@ -64,7 +64,7 @@ impl Pipeline {
             null(),
             &mut made
         ));
-        // SAFETY: as above.
+        // SAFETY: NULL or the segmentation of the previous call, which the cell gives up here.
         unsafe { nasoseg_segmentation_free(self.segmentation.replace(made)) };
         outcome
     }
@@ -72,7 +72,7 @@ impl Pipeline {
     pub fn contour(&self) -> (u32, String) {
         let mut made = null_mut();
         let outcome = call!(nasoseg_contour(self.segmentation.get(), null(), null(), &mut made));
-        // SAFETY: as above.
+        // SAFETY: NULL or the contours of the previous call, which the cell gives up here.
         unsafe { nasoseg_contours_free(self.contours.replace(made)) };
         outcome
     }

@@ -114,7 +114,7 @@ pub struct Slices {
     pub slices: Option<SliceRange>,
     /// Slices whose centre lies from A up to B mm
     ///
-    /// Positions are z in patient coordinates: the head is positive.
+    /// Positions are z in patient coordinates: z increases towards the head.
     #[arg(long, value_name = "A:B", value_parser = millimetres, allow_hyphen_values = true)]
     pub slices_mm: Option<SliceRange>,
 }
@@ -144,10 +144,10 @@ impl Detecting {
     }
 }
 
-/// How a segmentation is outlined.
+/// How a segmentation is contoured.
 #[derive(Debug, Args)]
-pub struct Outlining {
-    /// Line that contours follow: level or voxel
+pub struct Contouring {
+    /// What contours follow: the probability's level, or voxel edges
     ///
     /// level: the probability's level at the model's threshold, between voxel centres. voxel:
     /// the edges of the mask's voxels.

@@ -11,14 +11,14 @@ use nasoseg::outputs::folder::OutputFolder;
 use crate::arguments::ReferenceChoice;
 use crate::{inputs, warnings};
 
-/// Outline a mask or probability on the series that it belongs to
+/// Contour a mask or probability on the series that it belongs to
 ///
 /// Writes contours.json and, if the reference is DICOM, rtstruct.dcm.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Mask or probability to outline: NIfTI or NRRD on the reference's grid
+    /// Mask or probability to contour: NIfTI or NRRD on the reference's grid
     ///
-    /// The storage order may be any. A mask of 0 and 1 is outlined along voxel edges, a
+    /// The storage order may be any. A mask of 0 and 1 is contoured along voxel edges, a
     /// probability at the level of --threshold.
     #[arg(verbatim_doc_comment, long, value_name = "FILE")]
     mask: PathBuf,

@@ -21,7 +21,7 @@ pub struct Arguments {
     /// Structure set that came back from the planning system
     #[arg(long, value_name = "FILE")]
     rtstruct: PathBuf,
-    /// Region of the structure set, by name or number, if it has several
+    /// ROI of the structure set, by name or number, if it has several
     #[arg(long, value_name = "NAME")]
     roi: Option<String>,
     /// Series that it was drawn on: a DICOM folder, DICOM files, .nii, .nii.gz or .nrrd
@@ -41,7 +41,7 @@ pub struct Arguments {
     /// Find the slice of a contour by its plane alone, whatever image it names
     #[arg(long)]
     by_plane: bool,
-    /// Distance in mm up to which outlines count as the same
+    /// Distance in mm up to which contours count as the same
     ///
     /// It applies to contour Dice and surface Dice.
     #[arg(long, value_name = "MM", default_value_t = DEFAULT_TOLERANCE_MM)]
@@ -92,7 +92,7 @@ fn cm3(value_mm3: Option<f64>) -> String {
 fn slice_table(found: &Comparison) -> String {
     let mut text = String::from(
         "slice      z mm  auto mm2  edited mm2   Dice  contour Dice  HD95 mm  added mm  added px  \
-         of outline px\n",
+         of contour px\n",
     );
     for s in &found.slices {
         text += &format!(
@@ -118,7 +118,7 @@ fn pooled_table(p: &Pooled, tolerance_mm: f64) -> String {
         0 => String::new(),
         n => {
             let percent = 100.0 * p.added_path_pixels as f64 / n as f64;
-            format!(", {percent:.0} % of the edited outline")
+            format!(", {percent:.0} % of the edited contour")
         }
     };
     format!(

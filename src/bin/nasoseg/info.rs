@@ -9,7 +9,7 @@ use nasoseg::{Bundle, Result};
 
 /// Show the manifest of a model bundle
 ///
-/// Every file of the bundle is read and its sum is checked.
+/// Every file of the bundle is read and its SHA-256 is verified.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Directory of the model bundle
@@ -20,7 +20,7 @@ pub struct Arguments {
 pub fn info(arguments: &Arguments) -> Result<()> {
     let bundle = Bundle::open(&arguments.bundle)?;
     let manifest = bundle.manifest();
-    // Reading a file checks its sum.
+    // Reading a file verifies its SHA-256.
     for file in manifest.files.keys() {
         bundle.file(file)?;
     }

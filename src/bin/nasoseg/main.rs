@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Find and outline nasopharyngeal carcinoma in MR
+/// Find and contour nasopharyngeal carcinoma in MR
 ///
 /// nasoseg detects the tumour on T1, contrast-enhanced T1 and T2, segments it, and writes
 /// its contours for a planning system. It is not a medical device.

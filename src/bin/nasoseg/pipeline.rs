@@ -9,7 +9,7 @@ use nasoseg::outputs::record::{self, Record};
 use nasoseg::{ContourOptions, Detection, Engine, Result, Run, Study, contour};
 use serde_json::{Value, json};
 
-use crate::arguments::{Detecting, Model, Outlining, Sequences};
+use crate::arguments::{Contouring, Detecting, Model, Sequences};
 use crate::clock::Clock;
 use crate::progress_bar::ProgressBar;
 use crate::{inputs, warnings};
@@ -27,13 +27,13 @@ pub fn run(
     sequences: &Sequences,
     model: &Model,
     source: &BoxSource,
-    outlining: &Outlining,
+    contouring: &Contouring,
     out: &Path,
 ) -> Result<()> {
     let progress = ProgressBar::new()?;
     let mut folder = OutputFolder::new(out)?;
     let record =
-        progress.run(|run| stages(sequences, model, source, outlining, &mut folder, run))?;
+        progress.run(|run| stages(sequences, model, source, contouring, &mut folder, run))?;
     folder.publish()?;
     report(&record, out);
     Ok(())
@@ -43,7 +43,7 @@ fn stages(
     sequences: &Sequences,
     model: &Model,
     source: &BoxSource,
-    outlining: &Outlining,
+    contouring: &Contouring,
     folder: &mut OutputFolder,
     run: &Run<'_>,
 ) -> Result<Record> {
@@ -53,7 +53,7 @@ fn stages(
     let before = engine.work();
     let detection = boxes(&study, &engine, source, &mut clock, run)?;
     let segmentation = clock.time("segment", || engine.segment(&study, &detection, run))?;
-    let options = ContourOptions::default().with_kind(outlining.contours);
+    let options = ContourOptions::default().with_kind(contouring.contours);
     let contours = clock.time("contour", || contour(&study, &segmentation, &options, run))?;
     let results = Results {
         study: &study,
@@ -64,7 +64,7 @@ fn stages(
     };
     clock.time("export", || folder.write_results(&results, run))?;
 
-    let options = recorded_options(sequences, source, outlining, &detection);
+    let options = recorded_options(sequences, source, contouring, &detection);
     let mut record = Record::new(&study, &engine, options);
     record.model_runs = engine.work().since(before);
     record.take_segmentation(&segmentation, &study, &detection);
@@ -94,7 +94,7 @@ fn boxes(
 fn recorded_options(
     sequences: &Sequences,
     source: &BoxSource,
-    outlining: &Outlining,
+    contouring: &Contouring,
     detection: &Detection,
 ) -> Value {
     let reslice = match sequences.reslice {
@@ -106,7 +106,7 @@ fn recorded_options(
         BoxSource::Detector(_) => None,
     };
     json!({
-        "contours": outlining.contours,
+        "contours": contouring.contours,
         "slices": [detection.range().start, detection.range().end],
         "force_geometry": sequences.force_geometry,
         "allow_gaps": sequences.allow_gaps,

@@ -52,15 +52,15 @@ pub struct Arguments {
 
 #[derive(Debug, Args)]
 struct Masks {
-    /// Tumour as drawn on T1C: NIfTI or NRRD on its grid, or an RT Structure Set
+    /// Tumour mask drawn on T1C: NIfTI or NRRD on its grid, or an RT Structure Set
     ///
     /// The storage order may be any. A mask is never resampled.
     #[arg(long, value_name = "FILE", requires = "volumes")]
     mask: Option<PathBuf>,
-    /// Value of the mask that is the tumour, if it holds several
+    /// Mask value of the tumour, if it holds several
     #[arg(long, value_name = "N", requires = "mask")]
     label: Option<u16>,
-    /// Region of the structure set, by name or number, if it has several
+    /// ROI of the structure set, by name or number, if it has several
     #[arg(long, value_name = "NAME", requires = "mask")]
     mask_roi: Option<String>,
     /// Accept a mask whose affine disagrees with its series
@@ -69,12 +69,12 @@ struct Masks {
     /// increasing position.
     #[arg(verbatim_doc_comment, long, requires = "mask")]
     trust_array_order: bool,
-    /// Tumour as drawn on T1, on T1's grid
+    /// Tumour mask drawn on T1, on T1's grid
     ///
     /// volumes.json says how far it agrees with --mask.
     #[arg(long, value_name = "FILE", requires = "mask")]
     t1_mask: Option<PathBuf>,
-    /// Tumour as drawn on T2, on T2's grid; see --t1-mask
+    /// Tumour mask drawn on T2, on T2's grid; see --t1-mask
     #[arg(long, value_name = "FILE", requires = "mask")]
     t2_mask: Option<PathBuf>,
 }

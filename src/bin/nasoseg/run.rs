@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use nasoseg::Result;
 
-use crate::arguments::{Detecting, Model, Outlining, Sequences};
+use crate::arguments::{Contouring, Detecting, Model, Sequences};
 use crate::pipeline::{self, BoxSource};
 
-/// Detect, segment and outline the tumour
+/// Detect, segment and contour the tumour
 ///
 /// Writes detection.json, contours.json, mask.nii.gz, probability.nii.gz, preview.png,
 /// run.json and, if T1C is DICOM, rtstruct.dcm.
@@ -22,7 +22,7 @@ pub struct Arguments {
     #[command(flatten)]
     detecting: Detecting,
     #[command(flatten)]
-    outlining: Outlining,
+    contouring: Contouring,
     /// Folder for the outputs; created if it is missing
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -30,6 +30,6 @@ pub struct Arguments {
 
 /// Runs the command.
 pub fn run(arguments: Arguments) -> Result<()> {
-    let Arguments { sequences, model, detecting, outlining, out } = arguments;
-    pipeline::run(&sequences, &model, &BoxSource::Detector(detecting), &outlining, &out)
+    let Arguments { sequences, model, detecting, contouring, out } = arguments;
+    pipeline::run(&sequences, &model, &BoxSource::Detector(detecting), &contouring, &out)
 }

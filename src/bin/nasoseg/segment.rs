@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use nasoseg::Result;
 
-use crate::arguments::{Model, Outlining, Sequences};
+use crate::arguments::{Contouring, Model, Sequences};
 use crate::pipeline::{self, BoxSource};
 
-/// Segment and outline the tumour inside the boxes of a detection.json
+/// Segment and contour the tumour inside the boxes of a detection.json
 ///
 /// Writes the same files as run.
 #[derive(Debug, Args)]
@@ -18,7 +18,7 @@ pub struct Arguments {
     #[command(flatten)]
     model: Model,
     #[command(flatten)]
-    outlining: Outlining,
+    contouring: Contouring,
     /// detection.json of the same study and model
     ///
     /// The box of a slice may be edited, or null if the slice holds no lesion.
@@ -31,6 +31,6 @@ pub struct Arguments {
 
 /// Runs the command.
 pub fn segment(arguments: Arguments) -> Result<()> {
-    let Arguments { sequences, model, outlining, detection, out } = arguments;
-    pipeline::run(&sequences, &model, &BoxSource::File(detection), &outlining, &out)
+    let Arguments { sequences, model, contouring, detection, out } = arguments;
+    pipeline::run(&sequences, &model, &BoxSource::File(detection), &contouring, &out)
 }

@@ -1,6 +1,6 @@
 //! What people must read, on standard error.
 
-/// Prints warnings, and what stands beside a demo model's result.
+/// Prints warnings, and what is shown beside a demo model's result.
 pub fn print(warnings: &[impl AsRef<str>], demo: Option<&str>) {
     for warning in warnings {
         eprintln!("nasoseg: warning: {}", warning.as_ref());

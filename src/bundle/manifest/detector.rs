@@ -159,23 +159,7 @@ impl Agent {
             self.terminal,
             "the index of an action",
         )?;
-        for (index, action) in self.actions.iter().enumerate() {
-            let ok = match action.transform {
-                None => index == self.terminal,
-                Some([a, b, c, d]) => {
-                    index != self.terminal
-                        && [a, b, c, d].iter().all(|v| v.is_finite())
-                        && a < c
-                        && b < d
-                }
-            };
-            require(
-                ok,
-                &format!("the `box` of action {index}"),
-                action.transform,
-                "a positive width and height, or null for the terminal action alone",
-            )?;
-        }
+        self.check_transforms()?;
         require(
             self.max_steps >= 1 && self.max_steps <= 1000,
             "detector.max_steps",
@@ -195,5 +179,27 @@ impl Agent {
             self.min_side,
             "a number above 0 and at most the grid",
         )
+    }
+
+    /// The terminal action alone leaves the box as it is.
+    fn check_transforms(&self) -> Checked {
+        for (index, action) in self.actions.iter().enumerate() {
+            let ok = match action.transform {
+                None => index == self.terminal,
+                Some([a, b, c, d]) => {
+                    index != self.terminal
+                        && [a, b, c, d].iter().all(|v| v.is_finite())
+                        && a < c
+                        && b < d
+                }
+            };
+            require(
+                ok,
+                &format!("the `box` of action {index}"),
+                action.transform,
+                "a positive width and height, or null for the terminal action alone",
+            )?;
+        }
+        Ok(())
     }
 }

@@ -89,8 +89,8 @@ impl Manifest {
         };
         if bytes.len() > LONGEST {
             return Err(Error::bundle(format!(
-                "{name}: longer than {LONGEST} bytes, but a manifest holds only numbers and names. \
-                 Export the bundle again"
+                "{name}: found more than {LONGEST} bytes, expected a manifest of numbers and \
+                 names. Export the bundle again"
             )));
         }
         let version: Version = serde_json::from_slice(bytes).map_err(wrong)?;

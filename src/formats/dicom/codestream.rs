@@ -70,9 +70,12 @@ fn long(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from(word(bytes, at)?) << 16 | u32::from(word(bytes, at + 2)?))
 }
 
+const NO_JPEG: &str = "found no JPEG or JPEG-LS stream, expected one in the packed pixels";
+const NO_JPEG_2000: &str = "found no JPEG 2000 stream, expected one in the packed pixels";
+
 /// JPEG and JPEG-LS: markers up to the first scan, with one frame header, of one of `processes`.
 fn jpeg(packed: &[u8], processes: &[u8]) -> Result<Codestream, String> {
-    let none = || "no JPEG, JPEG-LS or JPEG 2000 stream was found in the packed pixels".to_owned();
+    let none = || NO_JPEG.to_owned();
     let cut = || "the JPEG stream ends inside its header".to_owned();
     if !packed.starts_with(&[0xff, 0xd8]) {
         return Err(none());
@@ -91,8 +94,7 @@ fn jpeg(packed: &[u8], processes: &[u8]) -> Result<Codestream, String> {
                     if !processes.contains(marker) || found.is_some() {
                         return Err(format!(
                             "the packed pixels are of JPEG process {marker:02X}, expected the \
-                             transfer \
-                             syntax's own"
+                             transfer syntax's own"
                         ));
                     }
                     let (bits, components) =
@@ -117,16 +119,14 @@ fn jpeg(packed: &[u8], processes: &[u8]) -> Result<Codestream, String> {
 fn jpeg2000(packed: &[u8]) -> Result<Codestream, String> {
     let cut = || "the JPEG 2000 stream ends inside its header".to_owned();
     let begin = packed.windows(4).take(4096).position(|w| w == [0xff, 0x4f, 0xff, 0x51]);
-    let stream = packed
-        .get(begin.ok_or("no JPEG, JPEG-LS or JPEG 2000 stream was found in the packed pixels")?..)
-        .unwrap_or_default();
+    let stream = packed.get(begin.ok_or(NO_JPEG_2000)?..).unwrap_or_default();
     // SIZ: the image and its tiles on the reference grid, then the components.
     let size = |n: usize| long(stream, 8 + 4 * n).ok_or_else(cut);
     let (columns, rows) = (size(0)?.checked_sub(size(2)?), size(1)?.checked_sub(size(3)?));
     let (columns, rows) = columns
         .zip(rows)
         .filter(|(c, r)| *c > 0 && *r > 0)
-        .ok_or("the JPEG 2000 stream has no pixels")?;
+        .ok_or("the JPEG 2000 stream has no pixels, expected at least one")?;
     let tiles = |far: u32, first: u32, side: u32| {
         u64::from(
             far.saturating_sub(first)
@@ -143,7 +143,7 @@ fn jpeg2000(packed: &[u8]) -> Result<Codestream, String> {
     let components = word(stream, 40).ok_or_else(cut)?;
     let [bits, across, down] = *stream.get(42..45).and_then(|b| b.first_chunk()).ok_or_else(cut)?;
     if across != 1 || down != 1 {
-        return Err("the JPEG 2000 stream is subsampled".into());
+        return Err("the JPEG 2000 stream is subsampled, expected a sample for every pixel".into());
     }
     markers(stream)?;
     Ok(Codestream { columns, rows, components, bits: (bits & 0x7f) + 1 })
@@ -201,7 +201,11 @@ fn markers(stream: &[u8]) -> Result<(), String> {
             }
             // POC changes the progression; 32 changes are more than any encoder writes.
             0xff5f if segment.len() > 7 * 32 => {
-                return Err("the JPEG 2000 stream changes its progression too often".into());
+                return Err(
+                    "the JPEG 2000 stream changes its progression more than 32 times, expected at \
+                     most 32"
+                        .into(),
+                );
             }
             _ if marker < 0xff00 => return Err("the JPEG 2000 stream is damaged".into()),
             _ => (),
@@ -224,7 +228,7 @@ fn coding(style: u8, rest: &[u8]) -> Result<(), String> {
         && rest.get(6..).unwrap_or_default().iter().any(|p| small(p & 15) || small(p >> 4))
     {
         return Err(format!(
-            "the JPEG 2000 stream has precincts smaller than {} pixels",
+            "the JPEG 2000 stream has precincts smaller than {0} pixels, expected at least {0}",
             1 << LEAST_PRECINCT
         ));
     }

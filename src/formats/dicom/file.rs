@@ -248,28 +248,29 @@ impl DicomFile {
 
     fn frame(&self, index: u32, multi: bool) -> Result<Frame> {
         let place = if multi { format!("frame {}: ", index + 1) } else { String::new() };
-        let missing = |what: &str| {
+        let wrong = |found: &str| {
             self.wrong(format!(
-                "{place}{what}: the position of the image in the patient is unknown. Export the \
-                 original series"
+                "{place}found {found}, expected the position of the image in the patient. Export \
+                 the original series"
             ))
         };
         let texts = |sequence, tag| self.of_frame(index, sequence, tag, tag).unwrap_or_default();
         let position: [&str; 3] =
             values(texts(tags::PLANE_POSITION_SEQUENCE, tags::IMAGE_POSITION_PATIENT))
-                .ok_or_else(|| missing("no Image Position (Patient) of three numbers"))?;
+                .ok_or_else(|| wrong("no Image Position (Patient) of three numbers"))?;
         let orientation: [&str; 6] =
             values(texts(tags::PLANE_ORIENTATION_SEQUENCE, tags::IMAGE_ORIENTATION_PATIENT))
-                .ok_or_else(|| missing("no Image Orientation (Patient) of six numbers"))?;
+                .ok_or_else(|| wrong("no Image Orientation (Patient) of six numbers"))?;
         let spacing: [&str; 2] = values(texts(tags::PIXEL_MEASURES_SEQUENCE, tags::PIXEL_SPACING))
-            .ok_or_else(|| missing("no Pixel Spacing of two numbers"))?;
+            .ok_or_else(|| wrong("no Pixel Spacing of two numbers"))?;
         let origin = numbers(position)
-            .ok_or_else(|| missing("Image Position (Patient) is not three finite numbers"))?;
-        let cosines = numbers(orientation)
-            .ok_or_else(|| missing("Image Orientation (Patient) is not six finite numbers"))?;
+            .ok_or_else(|| wrong("an Image Position (Patient) that is not three finite numbers"))?;
+        let cosines = numbers(orientation).ok_or_else(|| {
+            wrong("an Image Orientation (Patient) that is not six finite numbers")
+        })?;
         let spacing = numbers(spacing)
             .filter(|s| s.iter().all(|v| *v > 0.0))
-            .ok_or_else(|| missing("Pixel Spacing is not two positive numbers"))?;
+            .ok_or_else(|| wrong("a Pixel Spacing that is not two positive numbers"))?;
         let [a, b, c, d, e, f] = cosines;
         let (row, column) = ([a, b, c], [d, e, f]);
         check_cosines(row, column).map_err(|text| self.wrong(format!("{place}{text}")))?;

@@ -64,8 +64,7 @@ pub(super) fn sample_width(packed: &[u8], format: &Format) -> std::result::Resul
     if !same || stream.bits > 16 || width * 8 > format.allocated as usize {
         return Err(format!(
             "the packed pixels are {} x {} of {} bits in {} components, expected {} x {} of {} \
-             bits \
-             in one as the header says",
+             bits in one as the header says",
             stream.columns,
             stream.rows,
             stream.bits,

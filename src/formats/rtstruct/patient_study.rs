@@ -302,7 +302,7 @@ mod tests {
         assert_eq!(error.to_string(), "sequences are nested too deeply");
         let whole = sample(2);
         for length in 0..whole.len() - 12 {
-            // Never a panic; the result is an error or lacks the elements that were cut off.
+            // Never a panic; the result is an error, or the elements that were cut off are missing.
             let _ = parse(&whole[..length]);
         }
         assert!(parse(&[b'A'; 400][..]).is_ok_and(|found| found.is_empty()));

@@ -54,7 +54,7 @@ void call_with(const Run &run, Function function, Arguments... arguments);
 [[nodiscard]] inline std::uint32_t abi_version() noexcept { return nasoseg_abi_version(); }
 
 // Options of any call, chained: Options().device("cpu").threads(2). Each call reads those that
-// concern it; nasoseg.h documents which, and the defaults. A default-constructed Options stands for
+// concern it; nasoseg.h documents which, and the defaults. A default-constructed Options means
 // all defaults and allocates nothing.
 class Options {
 public:
@@ -68,7 +68,7 @@ public:
     Options &onnxruntime(const std::string &path) {
         return set(nasoseg_options_set_onnxruntime, path.c_str());
     }
-    // Engine: number of threads of one model run; 0 stands for all cores.
+    // Engine: number of threads of one model run; 0 means all cores.
     Options &threads(std::uint32_t count) { return set(nasoseg_options_set_threads, count); }
     // Engine: number of model runs at once, each with its own copy of the weights.
     Options &concurrent_runs(std::uint32_t count) {
@@ -97,7 +97,7 @@ public:
         return set(nasoseg_options_set_reslice, static_cast<std::uint32_t>(NASOSEG_RESLICE_AXIAL),
                    step_mm);
     }
-    // Contour: the curve that contours follow.
+    // Contour: what contours follow.
     Options &contour_kind(ContourKind kind) {
         return set(nasoseg_options_set_contour_kind, static_cast<std::uint32_t>(kind));
     }
