@@ -218,8 +218,8 @@ type Face = Vec<[f64; 3]>;
 /// What marching cubes draws in a cell, for every set of inside corners. Bit c of the set is the
 /// corner (c & 1, c >> 1 & 1, c >> 2).
 ///
-/// On every side of the cell, each inside corner whose neighbours on the side are outside is cut off
-/// by itself, so cells fit together. The lines on the sides close to rings around the faces.
+/// On every side of the cell, each inside corner whose neighbours on the side are outside is cut
+/// off by itself, so cells fit together. The lines on the sides close to rings around the faces.
 fn all_faces() -> Vec<Vec<Face>> {
     (0..256).map(faces).collect()
 }
