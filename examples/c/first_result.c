@@ -56,7 +56,7 @@ int main(int argc, char **argv) {
     }
     const char *const *paths = (const char *const *)argv + 1;
 
-    /* NULL stands for default options and, as a run, for neither progress nor cancel. The study is
+    /* NULL means default options and, as a run, for neither progress nor cancel. The study is
      * validated and aligned by nasoseg_detect. */
     bool failed =
         nasoseg_engine_new(argv[4], NULL, NULL, &engine, &error) ||
