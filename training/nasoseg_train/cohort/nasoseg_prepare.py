@@ -66,7 +66,7 @@ _REASONS = (
     ("does not overlap T1C", "sequences do not overlap"),
     ("frame of reference", "frames of reference differ"),
     ("are the same series", "one series twice"),
-    ("every voxel must be a finite number", "NaN or infinite voxels"),
+    ("expected a finite number", "NaN or infinite voxels"),
     ("one axial slice only|a volume of at least (?:2|two) slices", "one slice"),
     (r"\d+ series were found", "several series"),
     ("The series holds|pick one of these", "several images in a series"),
