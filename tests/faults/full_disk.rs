@@ -49,7 +49,7 @@ fn the_disk_is_full() {
         assert_eq!(pipeline.write(name, out.path()), (0, String::new()));
         let size = std::fs::metadata(out.path().join(name)).unwrap().len();
         let before = files(out.path());
-        // Up to the last byte. Another structure set or record may be shorter by some bytes: its UIDs
+        // Up to the last byte. Another structure set or record may be some bytes shorter: its UIDs
         // and times are new.
         let changes = matches!(name, "rtstruct.dcm" | "run.json");
         let last = if changes { size / 20 } else { 1 };
